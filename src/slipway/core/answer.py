@@ -1,0 +1,37 @@
+"""What one input got: the answer, the passages it rests on, and what it took to make it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from slipway.core.message import Usage
+
+
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """A retrieved passage an answer rests on: where it stands, how it scored, whether the answer cites it."""
+
+    chunk: str  # Chunk.id
+    source: str
+    path: tuple[str, ...]
+    start: int
+    end: int
+    text: str
+    score: float
+    cited: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What `runtime.respond` made of one input. Seconds are monotonic-clock differences."""
+
+    text: str  # the extracted answer
+    raw: str  # what the model said, before extraction
+    citations: tuple[Citation, ...] = ()
+    usage: Usage = Usage()
+    finish: str = "stop"
+    seconds: float = 0.0
+    first_token_seconds: float = 0.0
+    retrieve_seconds: float = 0.0
+    cost: float = 0.0
+    currency: str = ""
+    samples: tuple[str, ...] = ()  # the raw answers that voted, when there were several
+    error: str = ""  # set when no answer could be made; it then scores 0

@@ -1,0 +1,80 @@
+"""One way to do the task, pinned: everything that can change its answers is in here or is named by digest."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from slipway.core.message import Sampling
+from slipway.core.ref import Noun, Ref
+
+
+class ModelPin(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as an engine will load it. `files`: name -> sha256, empty for a remote model.
+
+    `options` are the engine's own (typed by its Config), without secrets; `price` is per million tokens or, for local
+    models, per hour of machine, in `currency`.
+    """
+
+    name: str  # as the project file calls it
+    engine: str
+    source: str
+    files: dict[str, str] = {}
+    options: dict[str, Any] = {}
+
+
+class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
+    """Which passages are fetched for an input, and how.
+
+    `mode`: `dense`, `lexical` or `fused` (reciprocal rank fusion of both, Cormack et al. 2009). `filters`: metadata
+    equalities that a passage must meet, e.g. `{"language": "zh"}`. `chunks` pins the indexed dataset.
+    """
+
+    chunks: Ref
+    embedder: ModelPin | None
+    top_k: int = 3
+    mode: Literal["dense", "lexical", "fused"] = "fused"
+    filters: dict[str, Any] = {}
+    max_chars: int = 6000  # of all passages together; later ones are left out
+
+
+class FewShot(msgspec.Struct, frozen=True, kw_only=True):
+    """Worked examples shown in the prompt, from the train split only.
+
+    `fixed`: the same for all inputs (they stand in the constant part of the prompt); `nearest`: by the embedder.
+    """
+
+    examples: tuple[dict[str, str], ...]  # {"question":..., "answer":...}: the fixed ones, or the pool of the nearest
+    choose: Literal["fixed", "nearest"] = "fixed"
+    k: int = 3
+    embedder: ModelPin | None = None
+
+
+class Candidate(Noun, frozen=True, kw_only=True):
+    """Prompt + model + retriever + parameters. `kind` leaves room for agents, classifiers and adapters.
+
+    `prompt` is the template's text (Jinja2, sandboxed); what is in front of its first variable is constant and is
+    cached by engines. `answer_pattern`: regular expression whose first group is the answer (chain of thought).
+    `samples` > 1: self-consistency (Wang et al. 2022), the majority of normalised answers wins.
+    """
+
+    name: str
+    task: str
+    model: ModelPin
+    prompt: str
+    system: str = ""
+    kind: Literal["prompt"] = "prompt"
+    retrieve: Retrieval | None = None
+    few_shot: FewShot | None = None
+    sampling: Sampling = Sampling()
+    answer_pattern: str = ""
+    samples: int = 1
+    json_schema: dict[str, Any] | None = None
+    choices: tuple[str, ...] = ()
+    adapters: dict[str, float] = {}
+
+    @property
+    def ref(self) -> Ref:
+        """How others point at it."""
+        return Ref("candidate", self.name, self.digest)

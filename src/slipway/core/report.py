@@ -1,0 +1,49 @@
+"""What was measured: scores per example and aggregates with intervals."""
+
+from __future__ import annotations
+
+import msgspec
+
+from slipway.core.answer import Answer
+from slipway.core.material import Split
+from slipway.core.ref import Noun, Ref
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One example under one candidate."""
+
+    example: str  # Example.id
+    group: str
+    language: str
+    answer: Answer
+    metrics: dict[str, float]  # a metric that does not apply to the example is absent; NaN never is
+
+
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric over the examples it applies to. `low`, `high`: 95% interval (cluster bootstrap over groups)."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Report(Noun, frozen=True, kw_only=True):
+    """One candidate on one split of one dataset. `scores`: blob of `Score`s, one a line, in example order.
+
+    `metrics` holds the aggregates over all examples; `by_language` the same per language.
+    """
+
+    candidate: Ref
+    dataset: Ref
+    split: Split
+    scores: str
+    metrics: dict[str, Aggregate]
+    by_language: dict[str, dict[str, Aggregate]] = {}
+    errors: int = 0  # examples with no answer
+    currency: str = ""
+
+    @property
+    def ref(self) -> Ref:
+        """How others point at it."""
+        return Ref("report", f"{self.candidate.name}/{self.split}", self.digest)

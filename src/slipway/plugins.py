@@ -1,0 +1,94 @@
+"""The one registry: a name -> the class that implements it. Imports an implementation only when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from slipway.errors import ConfigError, MissingPrerequisite, NotFound, nearest
+from slipway.i18n import t
+
+Kind = Literal["engines", "indexes", "scorers"]
+
+# name -> ("module:Class", extra that brings its packages)
+BUILTIN: dict[Kind, dict[str, tuple[str, str]]] = {
+    "engines": {
+        "llama": ("slipway.builtin.engines.llama:LlamaEngine", "llama"),
+        "onnx": ("slipway.builtin.engines.onnx:OnnxEngine", "onnx"),
+        "openai": ("slipway.builtin.engines.openai:OpenAIEngine", ""),
+        "echo": ("slipway.builtin.engines.echo:EchoEngine", ""),
+        "replay": ("slipway.builtin.engines.replay:ReplayEngine", ""),
+    },
+    "indexes": {
+        "faiss": ("slipway.builtin.indexes.dense:FaissIndex", "retrieve"),
+        "tantivy": ("slipway.builtin.indexes.lexical:TantivyIndex", "retrieve"),
+    },
+    "scorers": {
+        "token_f1": ("slipway.builtin.scorers.overlap:TokenF1", ""),
+        "exact_match": ("slipway.builtin.scorers.overlap:ExactMatch", ""),
+        "rouge_l": ("slipway.builtin.scorers.overlap:RougeL", ""),
+        "bleu": ("slipway.builtin.scorers.overlap:Bleu", ""),
+        "accuracy": ("slipway.builtin.scorers.overlap:Accuracy", ""),
+        "retrieval_recall": ("slipway.builtin.scorers.retrieval:RetrievalRecall", ""),
+        "retrieval_mrr": ("slipway.builtin.scorers.retrieval:RetrievalMRR", ""),
+        "retrieval_ndcg": ("slipway.builtin.scorers.retrieval:RetrievalNDCG", ""),
+        "citation_precision": ("slipway.builtin.scorers.retrieval:CitationPrecision", ""),
+    },
+}
+
+
+def known(kind: Kind) -> dict[str, str]:
+    """Every name of a kind -> `module:Class`: built-ins, then entry points of the group `slipway.<kind>`."""
+    names = {name: target for name, (target, _) in BUILTIN[kind].items()}
+    names.update({found.name: found.value for found in entry_points(group=f"slipway.{kind}")})
+    return names
+
+
+@cache
+def load(kind: Kind, name: str) -> type[Any]:
+    """The class behind a name, or behind `./file.py:Class` of the project.
+
+    Raises NotFound (with the known names and the nearest), MissingPrerequisite (with the extra to install) or
+    ConfigError (the file or class named is not there).
+    """
+    if name.startswith(("./", "/")):
+        return _from_file(name)
+    names = known(kind)
+    if name not in names:
+        near = nearest(name, names)
+        hint = t("did you mean '{near}'?", near=near) + " " if near else ""
+        raise NotFound(
+            t("no {kind} is called '{name}'", kind=kind[:-1], name=name),
+            hint + t("known: {names}", names=", ".join(sorted(names))),
+        )
+    module, _, attribute = names[name].partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("slipway"):
+            raise
+        extra = BUILTIN[kind].get(name, ("", ""))[1]
+        raise MissingPrerequisite(
+            t("'{name}' needs the package '{package}', which is not installed", name=name, package=error.name),
+            f"pip install 'slipway-ai[{extra}]'" if extra else f"pip install {error.name}",
+        ) from error
+
+
+def _from_file(name: str) -> type[Any]:
+    path, _, attribute = name.rpartition(":")
+    if not path or not Path(path).is_file():
+        raise ConfigError(
+            t("'{name}' names no Python file", name=name), t("write it as ./file.py:ClassName, relative to the project")
+        )
+    spec = importlib.util.spec_from_file_location(f"slipway_project_{Path(path).stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(t("'{name}' cannot be imported as Python", name=path))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, attribute):
+        raise ConfigError(t("{path} defines no '{name}'", path=path, name=attribute))
+    return getattr(module, attribute)
