@@ -1,0 +1,108 @@
+"""How text is cut into words, in any language. Pure functions; knows nothing of metrics, indexes or files.
+
+Chinese, Japanese and Korean are not cut at spaces: each of their characters is a word of its own ("mixed
+segmentation", CMRC 2018, Cui et al. 2019; used for Chinese by MLQA, Lewis et al. 2020), or, for an index, each pair
+of neighbours is. Everything else is cut where letters, digits and combining marks end. Thai, Lao, Khmer and Burmese
+are written without spaces too and are left in long words here.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from functools import cache
+
+# Han (all extensions), kana, bopomofo, hangul and jamo, half-width forms; the middle dot U+30FB is punctuation.
+_CJK = (
+    "\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303b\u3041-\u309f\u30a1-\u30fa"
+    "\u30fc-\u30ff\u3105-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff"
+    "\uf900-\ufaff\uff66-\uffdc\U0001aff0-\U0001b16f\U00020000-\U0003ffff"
+)
+_IS_CJK = re.compile(f"[{_CJK}]")
+_ARTICLES = frozenset({"a", "an", "the"})
+_ARTICLE_LANGUAGES = ("en", "und", "")
+_DELETED = frozenset(string.punctuation) | frozenset("\u2018\u2019\u02bc\u2010\u2011")  # curly ' and hyphens as well
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    r"""(one CJK character or one other word, a run of CJK characters or one other word).
+
+    `\w` leaves out combining marks, which would cut Hindi or Arabic words in pieces, so they are added.
+    """
+    marks = "".join(chr(code) for code in range(0x300, 0xAC00) if unicodedata.category(chr(code))[0] == "M")
+    marks = "".join(mark for mark in marks if not _IS_CJK.match(mark))
+    word = rf"(?:[^\W_{_CJK}][{marks}]*)+"
+    return re.compile(rf"[{_CJK}]|{word}"), re.compile(rf"[{_CJK}]+|{word}")
+
+
+def is_cjk(character: str) -> bool:
+    """Whether one character is Han, kana, bopomofo or hangul."""
+    return _IS_CJK.match(character) is not None
+
+
+def fold(text: str) -> str:
+    """NFKC (full-width and half-width forms, ligatures; Unicode Annex 15) and case folding."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def words(text: str) -> list[str]:
+    """The folded words of `text`, in order, without punctuation; each CJK character is one word."""
+    return _patterns()[0].findall(fold(text))
+
+
+def cjk_bigrams(text: str) -> list[str]:
+    """As `words`, but a run of CJK characters becomes its overlapping pairs; a lone character stays alone.
+
+    For lexical indexes (as Lucene's CJKAnalyzer does).
+    """
+    tokens: list[str] = []
+    for run in _patterns()[1].findall(fold(text)):
+        if len(run) > 1 and is_cjk(run[0]):
+            tokens.extend(run[i : i + 2] for i in range(len(run) - 1))
+        else:
+            tokens.append(run)
+    return tokens
+
+
+def answer_words(text: str, language: str = "und") -> list[str]:
+    """The words of an answer as question answering compares them.
+
+    SQuAD's rule (Rajpurkar et al. 2016): lower case, ASCII punctuation deleted ("U.S." is "us"), English articles
+    dropped, cut at spaces; CJK characters stand alone. Other punctuation separates ("GPU、CPU" is two words). Articles
+    are dropped only for English or unknown `language`, and kept where nothing else would be left: the label "A".
+    """
+    pieces = [" " if _separates(char) else char for char in text]
+    kept = "".join(char for char in fold("".join(pieces)) if char not in _DELETED)
+    tokens = _IS_CJK.sub(lambda found: f" {found[0]} ", kept).split()
+    if language.split("-")[0].lower() in _ARTICLE_LANGUAGES:
+        return [token for token in tokens if token not in _ARTICLES] or tokens
+    return tokens
+
+
+def normalize_answer(text: str, language: str = "und") -> str:
+    """`answer_words` joined by single spaces: equal strings are the same answer."""
+    return " ".join(answer_words(text, language))
+
+
+def normalize_label(text: str) -> str:
+    """A class label or heading to compare: folded, spaces collapsed, punctuation and spaces trimmed at both ends.
+
+    Inside, everything stays ("C++" and "C" differ: trailing symbols that are no punctuation are kept).
+    """
+    folded = " ".join(fold(text).split())
+    start, end = 0, len(folded)
+    while start < end and _trimmed(folded[start]):
+        start += 1
+    while end > start and _trimmed(folded[end - 1]):
+        end -= 1
+    return folded[start:end] or folded
+
+
+def _separates(char: str) -> bool:
+    return char not in _DELETED and ord(char) > 127 and unicodedata.category(char)[0] == "P"
+
+
+def _trimmed(char: str) -> bool:
+    return char.isspace() or unicodedata.category(char)[0] == "P"
