@@ -7,7 +7,7 @@ import msgspec
 from slipway.core.message import Usage
 
 
-class Citation(msgspec.Struct, frozen=True, kw_only=True):
+class Citation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A retrieved passage an answer rests on: where it stands, how it scored, whether the answer cites it."""
 
     chunk: str  # Chunk.id
@@ -20,7 +20,7 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
     cited: bool = False
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `runtime.respond` made of one input. Seconds are monotonic-clock differences."""
 
     text: str  # the extracted answer

@@ -10,7 +10,7 @@ from slipway.core.message import Sampling
 from slipway.core.ref import Noun, Ref
 
 
-class ModelPin(msgspec.Struct, frozen=True, kw_only=True):
+class ModelPin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A model as an engine will load it. `files`: name -> sha256, empty for a remote model.
 
     `options` are the engine's own (typed by its Config), without secrets; `price` is per million tokens or, for local
@@ -24,7 +24,7 @@ class ModelPin(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
 
 
-class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
+class Retrieval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which passages are fetched for an input, and how.
 
     `mode`: `dense`, `lexical` or `fused` (reciprocal rank fusion of both, Cormack et al. 2009). `filters`: metadata
@@ -39,7 +39,7 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
     max_chars: int = 6000  # of all passages together; later ones are left out
 
 
-class FewShot(msgspec.Struct, frozen=True, kw_only=True):
+class FewShot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Worked examples shown in the prompt, from the train split only.
 
     `fixed`: the same for all inputs (they stand in the constant part of the prompt); `nearest`: by the embedder.

@@ -17,7 +17,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How tokens are drawn. `temperature` 0 is greedy; `max_tokens` bounds the answer; `seed` makes a draw repeatable."""
+    """How tokens are drawn. `temperature` 0 is greedy; `seed` makes a draw repeatable; `max_tokens` bounds the answer."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -28,11 +28,11 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     presence_penalty: float = 0.0
 
 
-class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True):
+class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One generation. Exactly one of `messages` (the model's chat template is applied) and `prompt` (raw text).
 
     Constrained output: `json_schema` (the answer is valid JSON for it) or `choices` (the answer is one of them).
-    `adapters`: LoRA name -> scale. `logprobs`: how many alternatives to report per token (0: none, not even the chosen).
+    `adapters`: LoRA name -> scale. `logprobs`: alternatives to report per token (0: no logprobs).
     """
 
     messages: tuple[Message, ...] = ()
@@ -44,7 +44,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True):
     adapters: dict[str, float] = {}
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """True token counts of one answer. `cached_tokens`: prompt tokens that a prefix cache saved."""
 
     prompt_tokens: int = 0
@@ -59,7 +59,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class TokenLogprob(msgspec.Struct, frozen=True, kw_only=True):
+class TokenLogprob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A generated token, its natural-log probability, and the alternatives asked for."""
 
     token: str
@@ -70,7 +70,7 @@ class TokenLogprob(msgspec.Struct, frozen=True, kw_only=True):
 FinishReason = Literal["stop", "length"]
 
 
-class Delta(msgspec.Struct, frozen=True, kw_only=True):
+class Delta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A piece of an answer as it is made. The last one carries `finish` and `usage`; earlier ones carry neither."""
 
     text: str = ""
@@ -79,7 +79,7 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
 
 
-class Completion(msgspec.Struct, frozen=True, kw_only=True):
+class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A whole answer: the deltas joined."""
 
     text: str

@@ -32,8 +32,12 @@ def digest_of(value: Any) -> str:
     return digest_bytes(canonical(value))
 
 
-class Noun(msgspec.Struct, frozen=True, kw_only=True):
-    """What every noun is: a frozen value whose digest covers all its fields."""
+class Noun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What every noun is: a frozen value whose digest covers all its fields.
+
+    Fields that hold their default are left out of the JSON, here and in all structs within nouns, so that a field
+    added later leaves the digests of older nouns as they were.
+    """
 
     @property
     def digest(self) -> str:
@@ -54,8 +58,8 @@ class Ref(msgspec.Struct, frozen=True):
         found = _REF.fullmatch(text)
         if not found:
             raise ConfigError(
-                t("'{text}' is not a reference", text=text), t("write it as kind:name@digest, for example {example}",
-                example="release:docs-assistant@1f2e3d4c"),
+                t("'{text}' is not a reference", text=text),
+                t("write it as kind:name@digest, for example {example}", example="release:docs-assistant@1f2e3d4c"),
             )
         return cls(found["kind"], found["name"], found["digest"])
 

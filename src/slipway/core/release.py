@@ -9,7 +9,7 @@ import msgspec
 from slipway.core.ref import Noun, Ref
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Challenger minus champion on the same examples, paired. Positive `effect` favours the challenger as measured.
 
     `mde`: minimum detectable effect at 80% power and the test's alpha. `needed`: examples that would decide, None when
@@ -30,7 +30,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     needed: int | None = None
 
 
-class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
+class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the gate: what was asked, what was found, and the outcome in words."""
 
     metric: str

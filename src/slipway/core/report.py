@@ -9,7 +9,7 @@ from slipway.core.material import Split
 from slipway.core.ref import Noun, Ref
 
 
-class Score(msgspec.Struct, frozen=True, kw_only=True):
+class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One example under one candidate."""
 
     example: str  # Example.id
@@ -19,7 +19,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]  # a metric that does not apply to the example is absent; NaN never is
 
 
-class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A metric over the examples it applies to. `low`, `high`: 95% interval (cluster bootstrap over groups)."""
 
     value: float

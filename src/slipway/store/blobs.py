@@ -1,0 +1,140 @@
+"""Bytes by their SHA-256, as files. Knows nothing of what the bytes mean.
+
+A blob is written aside, synced and renamed, so a reader sees all of it or nothing, also after `kill -9`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TypeVar
+
+import msgspec
+
+from slipway.core.ref import canonical
+from slipway.errors import IntegrityError, NotFound
+from slipway.i18n import t
+
+T = TypeVar("T")
+
+
+class Blobs:
+    """A folder of blobs: `ab/abcdef...`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._aside = folder / "aside"
+        self._aside.mkdir(parents=True, exist_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Where the blob lies, whether or not it exists."""
+        return self.folder / digest[:2] / digest
+
+    def has(self, digest: str) -> bool:
+        """Whether the blob is here; its bytes are not checked."""
+        return self.path(digest).is_file()
+
+    def put(self, data: bytes) -> str:
+        """Store bytes durably; returns their digest. Storing the same bytes again costs a hash."""
+        return self.put_pieces([data])
+
+    def put_pieces(self, pieces: Iterable[bytes]) -> str:
+        """Store a stream of bytes without holding it in memory; returns the digest of the whole."""
+        digest = hashlib.sha256()
+        with NamedTemporaryFile(dir=self._aside, delete=False) as file:
+            try:
+                for piece in pieces:
+                    digest.update(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        name = digest.hexdigest()
+        target = self.path(name)
+        if target.exists():
+            os.unlink(file.name)
+            return name
+        target.parent.mkdir(exist_ok=True)
+        os.chmod(file.name, 0o444)
+        os.rename(file.name, target)
+        sync_folder(target.parent)
+        return name
+
+    def get(self, digest: str) -> bytes:
+        """The bytes, checked. Raises NotFound, or IntegrityError when they no longer match."""
+        try:
+            data = self.path(digest).read_bytes()
+        except FileNotFoundError as error:
+            raise _missing(digest) from error
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise _damaged(self.path(digest))
+        return data
+
+    def verify(self, digest: str) -> None:
+        """Read the whole blob and compare; raises NotFound or IntegrityError."""
+        try:
+            with self.path(digest).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise _missing(digest) from error
+        if found != digest:
+            raise _damaged(self.path(digest))
+
+    def put_lines(self, items: Iterable[object]) -> str:
+        """Store nouns as canonical JSON, one a line."""
+        return self.put_pieces(canonical(item) + b"\n" for item in items)
+
+    def get_lines(self, digest: str, kind: type[T]) -> Iterator[T]:
+        """Read back what `put_lines` stored, typed; the blob is checked first."""
+        decoder = msgspec.json.Decoder(kind)
+        for line in self.get(digest).splitlines():
+            yield decoder.decode(line)
+
+    def remove(self, digest: str) -> None:
+        """Forget a blob that is rebuildable or no longer pointed at; a missing one is fine."""
+        self.path(digest).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Delete what interrupted writes left aside. Only while no one else writes (the project lock is held)."""
+        shutil.rmtree(self._aside, ignore_errors=True)
+        self._aside.mkdir(parents=True, exist_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Replace a file durably: readers see the old bytes or the new ones."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
+    sync_folder(path.parent)
+
+
+def _missing(digest: str) -> NotFound:
+    return NotFound(
+        t("blob {digest} is not in the store", digest=digest[:12]),
+        t("run `slipway run`: what can be rebuilt, is; otherwise restore .slipway/blobs from a backup"),
+    )
+
+
+def _damaged(path: Path) -> IntegrityError:
+    return IntegrityError(
+        t("{path} does not match its digest: the file was changed or the disk is failing", path=path),
+        t("restore it from a backup, or delete it and run `slipway run` if it can be rebuilt"),
+    )
