@@ -17,7 +17,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How tokens are drawn. `temperature` 0 is greedy; `seed` makes a draw repeatable; `max_tokens` bounds the answer."""
+    """How tokens are drawn. `temperature` 0 is greedy; `seed` makes a draw repeatable."""
 
     temperature: float = 0.0
     top_p: float = 1.0

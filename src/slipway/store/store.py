@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from slipway.errors import Busy
@@ -35,7 +35,7 @@ class Store:
         return folder
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Generator[None, None, None]:
         """Held by one process at a time; the kernel frees it when that process ends, however it ends.
 
         Raises Busy, naming the holder's process id, when someone else has it.

@@ -1,0 +1,93 @@
+"""What answering needs, loaded once and shared: engines by model, indexes by dataset. Knows no task and no stage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from pydantic import ValidationError
+
+from slipway import plugins
+from slipway.core.candidate import ModelPin, Retrieval
+from slipway.core.protocols import Engine
+from slipway.core.ref import digest_of
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.runtime.retrieve import Retriever
+from slipway.store.store import Store
+
+Locate = Callable[[ModelPin], Mapping[str, Path]]
+"""Where a model's files lie on this machine; raises MissingPrerequisite (not pulled) or IntegrityError."""
+
+
+class Secrets(Protocol):
+    """Where an engine finds what may not stand in the project file."""
+
+    def __call__(self, name: str) -> str | None: ...
+
+
+class Session:
+    """Engines and retrievers, started on first use, shared by concurrent requests, closed together.
+
+    Belongs to one event loop. `on_event` hears what a person may want to know: an engine that was restarted, ...
+    """
+
+    def __init__(self, store: Store, locate: Locate, on_event: Callable[[str], None] | None = None) -> None:
+        self.store = store
+        self._locate = locate
+        self._on_event = on_event
+        self._engines: dict[str, Engine] = {}
+        self._retrievers: dict[str, Retriever] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def engine(self, pin: ModelPin) -> Engine:
+        """The started engine for a model. Two pins that differ only in name share one engine."""
+        key = digest_of(msgspec.structs.replace(pin, name=""))
+        if key not in self._engines:
+            async with self._locks.setdefault(key, asyncio.Lock()):
+                if key not in self._engines:
+                    engine = make_engine(pin, self._locate(pin), self._on_event)
+                    try:
+                        await engine.start()
+                    except BaseException:
+                        await engine.close()
+                        raise
+                    self._engines[key] = engine
+        return self._engines[key]
+
+    async def retriever(self, retrieval: Retrieval) -> Retriever:
+        """The loaded passages and indexes that a candidate retrieves from."""
+        embedder = await self.engine(retrieval.embedder) if retrieval.embedder else None
+        key = digest_of([retrieval.chunks, retrieval.embedder, retrieval.mode == "lexical"])
+        if key not in self._retrievers:
+            async with self._locks.setdefault(key, asyncio.Lock()):
+                if key not in self._retrievers:
+                    self._retrievers[key] = await Retriever.open(self.store, retrieval, embedder)
+        return self._retrievers[key]
+
+    async def close(self) -> None:
+        """Stop every engine; child processes are gone when this returns."""
+        engines, self._engines, self._retrievers = list(self._engines.values()), {}, {}
+        await asyncio.gather(*(engine.close() for engine in engines))
+
+
+def make_engine(pin: ModelPin, files: Mapping[str, Path], on_event: Callable[[str], None] | None = None) -> Engine:
+    """An engine, not yet started, from its plug-in and its typed options. Raises ConfigError for a wrong option."""
+    cls: Any = plugins.load("engines", pin.engine)
+    return cls(engine_config(pin.name, pin.engine, pin.options), name=pin.name, files=dict(files), on_event=on_event)
+
+
+def engine_config(model: str, engine: str, options: Mapping[str, Any]) -> Any:
+    """The engine's own options, checked by its Config. Raises ConfigError naming each wrong key."""
+    cls: Any = plugins.load("engines", engine)
+    try:
+        return cls.Config.model_validate(dict(options))
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(
+            t("models.{model}: {found}", model=model, found=found),
+            t("the engine '{engine}' takes: {keys}", engine=engine, keys=", ".join(cls.Config.model_fields)),
+        ) from error
