@@ -46,6 +46,11 @@ class Chunk(Noun, frozen=True, kw_only=True):
         """First 16 hex characters of the digest; names the passage in indexes, traces and citations."""
         return self.digest[:16]
 
+    @property
+    def passage(self) -> str:
+        """What indexes see: the headings it stands under, then its text."""
+        return f"{' > '.join(self.path)}\n{self.text}" if self.path else self.text
+
 
 class Example(Noun, frozen=True, kw_only=True):
     """One question with what is known of its answer.

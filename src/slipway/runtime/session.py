@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from pydantic import ValidationError
 
 from slipway import plugins
-from slipway.core.candidate import ModelPin, Retrieval
+from slipway.core.candidate import FewShot, ModelPin, Retrieval
+from slipway.core.message import Usage
 from slipway.core.protocols import Engine
 from slipway.core.ref import digest_of
 from slipway.errors import ConfigError
@@ -19,14 +20,16 @@ from slipway.i18n import t
 from slipway.runtime.retrieve import Retriever
 from slipway.store.store import Store
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Locate = Callable[[ModelPin], Mapping[str, Path]]
 """Where a model's files lie on this machine; raises MissingPrerequisite (not pulled) or IntegrityError."""
 
 
-class Secrets(Protocol):
-    """Where an engine finds what may not stand in the project file."""
-
-    def __call__(self, name: str) -> str | None: ...
+Cost = Callable[[ModelPin, Usage, float], tuple[float, str]]
+"""(model, tokens, seconds) -> (amount, ISO 4217 currency); the currency is empty when nothing has a price."""
 
 
 class Session:
@@ -35,12 +38,20 @@ class Session:
     Belongs to one event loop. `on_event` hears what a person may want to know: an engine that was restarted, ...
     """
 
-    def __init__(self, store: Store, locate: Locate, on_event: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        locate: Locate,
+        cost: Cost = lambda pin, usage, seconds: (0.0, ""),
+        on_event: Callable[[str], None] | None = None,
+    ) -> None:
         self.store = store
+        self.cost = cost
         self._locate = locate
         self._on_event = on_event
         self._engines: dict[str, Engine] = {}
         self._retrievers: dict[str, Retriever] = {}
+        self._pools: dict[str, NDArray[np.float32]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def engine(self, pin: ModelPin) -> Engine:
@@ -67,6 +78,17 @@ class Session:
                 if key not in self._retrievers:
                     self._retrievers[key] = await Retriever.open(self.store, retrieval, embedder)
         return self._retrievers[key]
+
+    async def nearest_examples(self, few_shot: FewShot, question: str) -> list[dict[str, str]]:
+        """The `k` examples of the pool most like the question, the most like it last: next to where it is asked."""
+        assert few_shot.embedder is not None
+        engine = await self.engine(few_shot.embedder)
+        key = digest_of(few_shot)
+        if key not in self._pools:
+            self._pools[key] = await engine.embed([e["question"] for e in few_shot.examples])
+        likeness = self._pools[key] @ (await engine.embed([question]))[0]
+        chosen = likeness.argsort(kind="stable")[::-1][: few_shot.k]
+        return [few_shot.examples[int(i)] for i in reversed(chosen)]
 
     async def close(self) -> None:
         """Stop every engine; child processes are gone when this returns."""

@@ -1,0 +1,156 @@
+"""Passages for a question: vectors remembered in the store, indexes built from them, dense and lexical fused.
+
+The truth is the frozen chunk set and the remembered vectors; an index is a cache under `.slipway/cache` that is built
+when it is missing or damaged. Knows nothing of prompts or answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from slipway import plugins
+from slipway.core.answer import Citation
+from slipway.core.candidate import ModelPin, Retrieval
+from slipway.core.fusion import reciprocal_rank_fusion
+from slipway.core.material import Chunk, Dataset
+from slipway.core.protocols import Engine, Index
+from slipway.core.ref import digest_of
+from slipway.errors import IntegrityError
+from slipway.store.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FORMAT = "1"  # of the cached index folders; another number and they are built anew
+BATCH = 64  # chunks embedded between two commits: what a kill -9 can cost
+DEPTH = 50  # how deep each ranking is read before fusion
+
+Progress = Callable[[int, int], None]
+
+
+def embedder_key(pin: ModelPin) -> str:
+    """Names the vectors of an embedder: equal for pins that give equal vectors."""
+    return digest_of([pin.engine, pin.files or pin.source, pin.options])
+
+
+async def embed_chunks(
+    store: Store, chunks: Sequence[Chunk], pin: ModelPin, engine: Engine, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """Vectors [len(chunks), dimension] in the order of the chunks; only those not yet remembered are computed."""
+    import numpy as np
+
+    kind = f"vector:{embedder_key(pin)[:16]}"
+    texts = [chunk.passage for chunk in chunks]
+    keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    known = store.catalog.recall(kind, set(keys))
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    todo = list(missing.items())
+    for start in range(0, len(todo), BATCH):
+        part = todo[start : start + BATCH]
+        vectors = await engine.embed([text for _, text in part])
+        fresh = {key: v.astype(np.float32).tobytes() for (key, _), v in zip(part, vectors, strict=True)}
+        store.catalog.remember(kind, fresh)
+        known.update(fresh)
+        if progress:
+            progress(start + len(part), len(todo))
+    if not keys:
+        return np.zeros((0, 0), np.float32)
+    return np.stack([np.frombuffer(known[key], np.float32) for key in keys])
+
+
+class Retriever:
+    """One chunk set with its indexes, loaded. Made by `open`; searches are safe from concurrent tasks."""
+
+    def __init__(
+        self, chunks: Mapping[str, Chunk], dense: Index | None, lexical: Index, embedder: Engine | None
+    ) -> None:
+        self._chunks = chunks
+        self._dense = dense
+        self._lexical = lexical
+        self._embedder = embedder
+
+    @classmethod
+    async def open(
+        cls, store: Store, retrieval: Retrieval, embedder: Engine | None, progress: Progress | None = None
+    ) -> Self:
+        """Load the indexes of a retrieval, building what is missing; `progress` counts chunks embedded."""
+        dataset = store.catalog.get("dataset", retrieval.chunks.digest, Dataset)
+        chunks = list(store.blobs.get_lines(dataset.items, Chunk))
+        lexical = await asyncio.to_thread(_cached, store, "tantivy", [retrieval.chunks.digest], chunks, None)
+        dense: Index | None = None
+        if retrieval.embedder is not None and embedder is not None and chunks:
+            vectors = await embed_chunks(store, chunks, retrieval.embedder, embedder, progress)
+            key = [retrieval.chunks.digest, embedder_key(retrieval.embedder)]
+            dense = await asyncio.to_thread(_cached, store, "faiss", key, chunks, vectors)
+        return cls({chunk.id: chunk for chunk in chunks}, dense, lexical, embedder)
+
+    async def search(self, question: str, retrieval: Retrieval) -> tuple[Citation, ...]:
+        """The best passages, best first, at most `top_k` of them and `max_chars` characters (the first always)."""
+        depth = max(DEPTH, retrieval.top_k)
+        rankings: list[list[tuple[str, float]]] = []
+        filters = retrieval.filters or None
+        if retrieval.mode != "lexical" and self._dense is not None and self._embedder is not None:
+            vector = await self._embedder.embed([question])
+            rankings.append(self._dense.search(question, vector, depth, filters))
+        if retrieval.mode != "dense":
+            rankings.append(self._lexical.search(question, None, depth, filters))
+        ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(rankings)
+        return _within(
+            [_citation(self._chunks[id], score) for id, score in ranked[: retrieval.top_k]], retrieval.max_chars
+        )
+
+
+def _within(passages: list[Citation], max_chars: int) -> tuple[Citation, ...]:
+    kept: list[Citation] = []
+    for passage in passages:
+        max_chars -= len(passage.text)
+        if kept and max_chars < 0:
+            break
+        kept.append(passage)
+    return tuple(kept)
+
+
+def _citation(chunk: Chunk, score: float) -> Citation:
+    return Citation(
+        chunk=chunk.id, source=chunk.source, path=chunk.path, start=chunk.start, end=chunk.end, text=chunk.text,
+        score=score,
+    )  # fmt: skip
+
+
+def _cached(
+    store: Store, plugin: str, key: list[str], chunks: Sequence[Chunk], vectors: NDArray[np.float32] | None
+) -> Index:
+    folder = store.scratch / f"{plugin}-{digest_of([FORMAT, *key])[:24]}"
+    cls: Any = plugins.load("indexes", plugin)
+    if folder.is_dir():
+        index: Index = cls(cls.Config())
+        try:
+            index.load(str(folder))
+        except IntegrityError:
+            shutil.rmtree(folder, ignore_errors=True)  # a cache: built again below
+        else:
+            return index
+    index = cls(cls.Config())
+    index.add(chunks, vectors)
+    _save(index, folder)
+    return index
+
+
+def _save(index: Index, folder: Path) -> None:
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
+    try:
+        index.save(str(aside))
+        os.rename(aside, folder)
+    except OSError:
+        if not folder.is_dir():  # someone else built the same one first: theirs is as good
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
