@@ -81,11 +81,6 @@ async def respond(
     usage = sum((c.usage for c in completions), Usage())
     seconds = time.monotonic() - started
     cost, currency = session.cost(candidate.model, usage, seconds)
-    raw = (
-        completions[0].text
-        if live
-        else next(c.text for c in completions if _extract(c.text, candidate.answer_pattern) == text)
-    )
     yield Answer(
         text=_MARKER.sub("", text) if passages else text,
         raw=completions[chosen].text,

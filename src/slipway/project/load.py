@@ -1,0 +1,241 @@
+"""Read `slipway.yaml` into a `Project`: strict, every error at once, each with its line and column.
+
+Knows YAML and the schema; whether models exist and files are there is `loop.check`'s to find out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from slipway.errors import ConfigError, nearest
+from slipway.i18n import t
+from slipway.project.schema import Project
+
+FILE = "slipway.yaml"
+Path_ = tuple[str | int, ...]
+MAX_BYTES = 1_000_000
+
+
+def find(start: Path) -> Path:
+    """The project file in `start` or the nearest folder above it. Raises ConfigError when there is none."""
+    here = start.resolve()
+    if here.is_file():
+        return here
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise ConfigError(
+        t("no {file} here or in any folder above {folder}", file=FILE, folder=here),
+        t("`slipway init DIR` makes a project; or name its folder with --project"),
+    )
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Project:
+    """Read and check a project file; `overrides` are `key.path=value`, the value read as YAML.
+
+    Raises ConfigError with one line for each thing that is wrong.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            t("{path} cannot be read: {why}", path=path, why=error.strerror), t("`slipway init DIR` makes a project")
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise ConfigError(
+            t("{path} is larger than 1 MB", path=path), t("a project file is short; keep data in files of its own")
+        )
+    node = _compose(data, path)
+    problems = [_line(path, mark, what) for mark, what in _repeated(node)]
+    value = _construct(node, path)
+    if problems or not isinstance(value, dict):
+        raise ConfigError("\n".join(problems) or t("{path} is not a mapping of keys", path=path))
+    plain = cast("dict[str, Any]", value)
+    for override in overrides:
+        _override(plain, override)
+    hint = t("docs: project-file; `slipway schema` prints the JSON schema")
+    try:
+        project = Project.model_validate(plain)
+    except ValidationError as error:
+        found = [_explain(path, node, dict(e)) for e in error.errors(include_url=False)]
+        raise ConfigError("\n".join(found), hint) from error
+    dangling = [_line(path, _mark(node, loc), what) for loc, what in _dangling(project)]
+    if dangling:
+        raise ConfigError("\n".join(dangling), hint)
+    return project
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON schema (draft 2020-12) of the project file."""
+    schema = Project.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE, **schema}
+
+
+def _compose(data: bytes, path: Path) -> yaml.Node:
+    try:
+        text = data.decode("utf-8-sig")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        raise ConfigError(t("{path} is not UTF-8 text", path=path), t("save it as UTF-8")) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or str(error)
+        raise ConfigError(_line(path, mark, what), t("check the indentation, and quote text with ':' in it")) from error
+    except RecursionError as error:
+        raise ConfigError(t("{path} is nested too deeply", path=path)) from error
+    if node is None:
+        raise ConfigError(t("{path} is empty", path=path), t("`slipway init DIR` makes a project to start from"))
+    return node
+
+
+def _construct(node: yaml.Node, path: Path) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(node)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError(_line(path, mark, getattr(error, "problem", None) or str(error))) from error
+    finally:
+        loader.dispose()
+
+
+def _line(path: Path, mark: Any, what: str) -> str:
+    where = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
+    return f"{path.name}{where}: {what}"
+
+
+def _repeated(node: yaml.Node, depth: int = 0) -> Iterator[tuple[Any, str]]:
+    """Keys written twice: YAML would silently keep the last."""
+    if depth > 50:
+        return
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.start_mark, t("'{key}' is written twice", key=key.value)
+            seen.add(str(key.value))
+            yield from _repeated(value, depth + 1)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated(item, depth + 1)
+
+
+def _override(value: dict[str, Any], override: str) -> None:
+    key, found, text = override.partition("=")
+    if not found or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
+        raise ConfigError(
+            t("--set {override}: not key=value", override=override),
+            t("for example --set candidates.grounded.retrieve.top_k=5"),
+        )
+    try:
+        new = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(t("--set {override}: the value is not YAML", override=override)) from error
+    *folders, last = key.split(".")
+    here: Any = value
+    for name in folders:
+        here = _into(here, name, override, create=True)
+    if isinstance(here, list):
+        _into(here, last, override, create=False)
+        here[int(last)] = new
+    else:
+        here[last] = new
+
+
+def _into(here: Any, name: str, override: str, *, create: bool) -> Any:
+    if isinstance(here, list):
+        items = cast("list[Any]", here)
+        if name.isdigit() and int(name) < len(items):
+            return items[int(name)]
+    elif isinstance(here, dict):
+        mapping = cast("dict[str, Any]", here)
+        if create and mapping.get(name) is None:
+            mapping[name] = {}
+        if isinstance(mapping.get(name), dict | list):
+            return mapping[name]
+    raise ConfigError(t("--set {override}: '{name}' is not there to be set", override=override, name=name))
+
+
+def _explain(path: Path, root: yaml.Node, error: dict[str, Any]) -> str:
+    """One pydantic error as `slipway.yaml:12:5: gate.token_f1.mim: unknown key; did you mean 'min'?`."""
+    loc: Path_ = tuple(p for p in error["loc"] if not (isinstance(p, str) and p.startswith("function-")))
+    dotted = ".".join(str(p) for p in loc)
+    kind, what = error["type"], str(error["msg"]).removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        near = nearest(str(loc[-1]), _keys_at(Project, loc[:-1]))
+        what = t("unknown key") + (t("; did you mean '{near}'?", near=near) if near else "")
+    elif kind == "missing":
+        what = t("is missing")
+    elif kind == "string_pattern_mismatch":
+        what = t("'{value}' is not a name: use lower-case letters, digits, '-', '_' and '.'", value=error["input"])
+    return _line(path, _mark(root, loc), f"{dotted}: {what}")
+
+
+def _dangling(project: Project) -> Iterator[tuple[Path_, str]]:
+    """Names that nothing in the file answers to."""
+
+    def model(loc: Path_, name: str | None) -> Iterator[tuple[Path_, str]]:
+        if name is not None and name not in project.models:
+            yield loc, _no_such(loc, name, t("model"), project.models)
+
+    for name, candidate in project.candidates.items():
+        at: Path_ = ("candidates", name)
+        yield from model((*at, "model"), candidate.model)
+        if candidate.retrieve:
+            yield from model((*at, "retrieve", "embedder"), candidate.retrieve.embedder)
+        if candidate.few_shot:
+            yield from model((*at, "few_shot", "embedder"), candidate.few_shot.embedder)
+        seen, here = {name}, candidate
+        while here.extends is not None:
+            if here.extends not in project.candidates:
+                yield (*at, "extends"), _no_such((*at, "extends"), here.extends, t("candidate"), project.candidates)
+                break
+            if here.extends in seen:
+                yield (*at, "extends"), t("{key}: candidates extend each other in a circle", key=".".join(map(str, at)))
+                break
+            seen.add(here.extends)
+            here = project.candidates[here.extends]
+
+
+def _no_such(loc: Path_, name: str, what: str, known: Iterable[str]) -> str:
+    near = nearest(name, known)
+    text = t("{key}: no {what} is called '{name}'", key=".".join(map(str, loc)), what=what, name=name)
+    return text + (t("; did you mean '{near}'?", near=near) if near else "")
+
+
+def _mark(node: yaml.Node, loc: Path_) -> Any:
+    """Where a key stands: the key itself for mappings, the item for lists; the deepest that exists."""
+    mark = node.start_mark
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            found = [(k, v) for k, v in node.value if str(k.value) == str(part)]
+            if not found:
+                break
+            mark, node = found[0][0].start_mark, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            mark = node.start_mark
+        else:
+            break
+    return mark
+
+
+def _keys_at(model: type[BaseModel], loc: Path_) -> list[str]:
+    """The keys known at a place of the schema, for near misses."""
+    from typing import get_args
+
+    here: Any = model
+    for part in loc:
+        if isinstance(here, type) and issubclass(here, BaseModel) and part in here.model_fields:
+            here = here.model_fields[str(part)].annotation
+        inner = [a for a in get_args(here) if a is not type(None)]
+        while inner and not (isinstance(here, type) and issubclass(here, BaseModel)):
+            here = inner[-1]
+            inner = [a for a in get_args(here) if a is not type(None)]
+    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
