@@ -5,8 +5,9 @@ pickle.
 """
 
 from slipway.store.models.acquire import pull
-from slipway.store.models.cache import Model, cache_folder, find, list_models, remove, show, verify
+from slipway.store.models.cache import find, list_models, remove, show, verify
 from slipway.store.models.quantize import QUANTIZATIONS, quantize_gguf
+from slipway.store.models.shelf import Model, cache_folder
 
 __all__ = [
     "QUANTIZATIONS",

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from slipway.errors import ConfigError, IntegrityError, nearest
 from slipway.i18n import t
-from slipway.store.models import cache as shelf
-from slipway.store.models.cache import Arrival, Model
+from slipway.store.models import shelf
 from slipway.store.models.check import check_file, license_of
 from slipway.store.models.download import download
 from slipway.store.models.hub import fetch_hub
 from slipway.store.models.quantize import QUANTIZATIONS, Quantization, quantize_gguf
+from slipway.store.models.shelf import Arrival, Model
 from slipway.store.models.sources import Fetched, Source, fetch_file, parse, require_space
 from slipway.store.models.wheels import fetch_wheel, open_wheel
 

@@ -1,271 +1,26 @@
-"""The models on this machine: one folder each, with a manifest of what was hashed. Knows nothing of where they come from.
-
-    <cache>/<key>/model.json      what the model is, and the sha256, size and time of each file when it was hashed
-    <cache>/<key>/...             its files
-    <cache>/.locks/<key>          held while a model is fetched or removed
-    <cache>/.partial/<key>/       a fetch in progress; what it holds is never used as a model
-    <cache>/.rejected/            files whose bytes were not the pinned ones, kept to be looked at
-
-A folder appears under its key by one rename, when it is whole and on disk. A quantised model has a folder of its own,
-keyed by the digest of the file it was made from.
-"""
+"""What is in the model cache: find, list, show, remove, verify. Reaches no network."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-import re
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
-from slipway.errors import IntegrityError, MissingPrerequisite, NotFound, nearest
+from slipway.errors import IntegrityError, NotFound, nearest
 from slipway.i18n import t
-from slipway.store.models.quantize import REVISION
-
-Progress = Callable[[str, int, "int | None"], None]
-MANIFEST = "model.json"
-_CHUNK = 1 << 20
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model in the cache. `files`, `sha256`: by name, relative to `folder`; `size` in bytes."""
-
-    source: str
-    folder: Path
-    files: dict[str, Path]
-    sha256: dict[str, str]
-    size: int
-    license: str = ""
-    quantize: str | None = None
-
-
-class _File(msgspec.Struct, frozen=True):
-    sha256: str
-    size: int
-    mtime_ns: int
-
-
-class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    files: dict[str, _File]
-    license: str = ""
-    quantize: str | None = None
-    pulled: str = ""  # RFC 3339, UTC
-    origin: dict[str, tuple[int, int]] = {}  # local sources: path -> (size, mtime_ns) of what was copied
-    slipway_models: int = 1
-
-
-def cache_folder(cache: Path | None = None) -> Path:
-    """`cache`, else $SLIPWAY_CACHE, else ~/.cache/slipway, and in it `models`."""
-    if cache is not None:
-        return cache
-    chosen = os.environ.get("SLIPWAY_CACHE")
-    return (Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "slipway") / "models"
-
-
-def source_key(source: str) -> str:
-    """The folder name of a source: readable, safe on any file system, and its own."""
-    identity = f"file:{Path(source[5:]).expanduser().resolve()}" if source.startswith("file:") else source
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-.")[-80:].strip("-.")
-    return f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
-
-
-def quantized_key(sha256: str, kind: str) -> str:
-    """The folder name of what is made from a GGUF file of that digest."""
-    return f"{kind}.{REVISION}-{sha256[:32]}"
-
-
-def hash_file(path: Path, progress: Progress | None = None, name: str = "") -> str:
-    """SHA-256 of a file, 64 hex characters, read a megabyte at a time."""
-    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
-    with path.open("rb") as file:
-        while block := file.read(_CHUNK):
-            digest.update(block)
-            done += len(block)
-            if progress:
-                progress(name or path.name, done, total)
-    return digest.hexdigest()
-
-
-@contextmanager
-def locked(root: Path, key: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold the lock of one key; another process that wants it waits. It ends with its process, even a killed one."""
-    try:
-        (root / ".locks").mkdir(parents=True, exist_ok=True)
-        file = (root / ".locks" / key).open("w")
-    except OSError as error:
-        raise MissingPrerequisite(
-            t("the model cache {folder} cannot be written: {error}", folder=root, error=error.strerror),
-            t("set SLIPWAY_CACHE to a folder that can be written"),
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting:
-                waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def partial_folder(root: Path, key: str) -> Path:
-    """Where a fetch in progress is put; kept after a broken one, so that it can go on."""
-    folder = root / ".partial" / key
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A model that has been fetched and hashed, not yet in its place. `files`: name -> where it lies now."""
-
-    source: str
-    files: Mapping[str, Path]
-    sha256: Mapping[str, str]
-    license: str = ""
-    quantize: str | None = None
-    origin: Mapping[str, tuple[int, int]] | None = None
-
-
-def commit(root: Path, key: str, arrival: Arrival) -> None:
-    """Move fetched files into their place as one model; the caller holds the lock. Replaces what was there."""
-    aside = root / ".partial" / f"{key}.whole"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    entries: dict[str, _File] = {}
-    for name, path in arrival.files.items():
-        target = aside / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, target)
-        _sync(target)
-        entries[name] = _entry(target, arrival.sha256[name])
-    manifest = _Manifest(
-        source=arrival.source,
-        files=entries,
-        license=arrival.license,
-        quantize=arrival.quantize,
-        pulled=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        origin=dict(arrival.origin or {}),
-    )
-    (aside / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-    _sync(aside / MANIFEST)
-    _sync(aside)
-    _discard(root, root / key)
-    os.replace(aside, root / key)
-    _sync(root)
-    shutil.rmtree(root / ".partial" / key, ignore_errors=True)
-
-
-def _entry(path: Path, sha256: str) -> _File:
-    stat = path.stat()
-    return _File(sha256, stat.st_size, stat.st_mtime_ns)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _discard(root: Path, folder: Path) -> None:
-    """Remove a model's folder: out of sight by one rename first, so that no half of it is ever found."""
-    if folder.exists():
-        aside = root / ".partial" / f"{folder.name}.{os.getpid()}.old"
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(folder, aside)
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def reject(root: Path, path: Path, sha256: str) -> Path:
-    """Set a file with the wrong bytes aside, and say where it lies now."""
-    target = root / ".rejected" / f"{sha256[:12]}-{path.name}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(path, target)
-    return target
-
-
-def read(root: Path, key: str) -> Model | None:
-    """The model under a key, if its files are those that were hashed; the digest is taken again where a time differs.
-
-    Raises IntegrityError when bytes changed, a file is missing, or the manifest cannot be read.
-    """
-    manifest = _manifest(root / key)
-    if manifest is None or _origin_changed(manifest):
-        return None
-    fresh = dict(manifest.files)
-    for name, entry in manifest.files.items():
-        path = root / key / name
-        if not path.is_file():
-            raise _damaged(manifest.source, name, t("the file is gone"))
-        now = _entry(path, entry.sha256)
-        if now.size != entry.size or (now != entry and hash_file(path) != entry.sha256):
-            raise _damaged(manifest.source, name, t("its bytes are not those that were fetched"))
-        fresh[name] = now
-    if fresh != manifest.files:
-        _rewrite(root / key, msgspec.structs.replace(manifest, files=fresh))
-    return _model(root / key, manifest)
-
-
-def _rewrite(folder: Path, manifest: _Manifest) -> None:
-    """Remember the new file times, where the cache can be written; where not, the files are hashed again next time."""
-    aside = folder / f".{MANIFEST}.{os.getpid()}"
-    try:
-        aside.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        os.replace(aside, folder / MANIFEST)
-    except OSError:
-        return
-
-
-def _manifest(folder: Path) -> _Manifest | None:
-    try:
-        raw = (folder / MANIFEST).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        return msgspec.json.decode(raw, type=_Manifest)
-    except msgspec.MsgspecError as error:
-        raise _damaged(folder.name, MANIFEST, str(error)) from error
-
-
-def _damaged(source: str, name: str, why: str) -> IntegrityError:
-    return IntegrityError(
-        t("the cached model {source} is damaged: {file}: {why}", source=source, file=name, why=why),
-        t("fetch it again: slipway models pull '{source}'", source=source),
-    )
-
-
-def _origin_changed(manifest: _Manifest) -> bool:
-    """Whether a local file was edited since it was copied. One that is gone has not changed: the copy is used."""
-    for path, (size, mtime_ns) in manifest.origin.items():
-        try:
-            stat = os.stat(path)
-        except OSError:
-            continue
-        if (stat.st_size, stat.st_mtime_ns) != (size, mtime_ns):
-            return True
-    return False
-
-
-def _model(folder: Path, manifest: _Manifest) -> Model:
-    return Model(
-        source=manifest.source,
-        folder=folder,
-        files={name: folder / name for name in manifest.files},
-        sha256={name: entry.sha256 for name, entry in manifest.files.items()},
-        size=sum(entry.size for entry in manifest.files.values()),
-        license=manifest.license,
-        quantize=manifest.quantize,
-    )
+from slipway.store.models.shelf import (
+    Model,
+    cache_folder,
+    damaged,
+    discard,
+    hash_file,
+    locked,
+    manifest_of,
+    model_of,
+    quantized_key,
+    read,
+    source_key,
+)
 
 
 def find(source: str, quantize: str | None = None, cache: Path | None = None) -> Model | None:
@@ -291,11 +46,11 @@ def list_models(cache: Path | None = None) -> list[Model]:
     models: list[Model] = []
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
         try:
-            manifest = None if folder.name.startswith(".") else _manifest(folder)
+            manifest = None if folder.name.startswith(".") else manifest_of(folder)
         except IntegrityError:
             continue
         if manifest is not None:
-            models.append(_model(folder, manifest))
+            models.append(model_of(folder, manifest))
     return sorted(models, key=lambda model: (model.source, model.quantize or ""))
 
 
@@ -326,19 +81,14 @@ def remove(source_or_name: str, quantize: str | None = None, cache: Path | None 
     sources = sorted({model.source for model in found})
     if len(sources) > 1:
         raise NotFound(
-            t(
-                "'{name}' stands for {n} models: {sources}",
-                name=source_or_name,
-                n=len(sources),
-                sources=", ".join(sources),
-            ),
+            t("'{name}' stands for several models: {sources}", name=source_or_name, sources=", ".join(sources)),
             t("name one of them in full"),
         )
     if quantize is not None:
         found = [model for model in found if model.quantize == quantize]
     for model in found:
         with locked(root, model.folder.name):
-            _discard(root, model.folder)
+            discard(root, model.folder)
             shutil.rmtree(root / ".partial" / model.folder.name, ignore_errors=True)
     return found
 
@@ -347,6 +97,6 @@ def verify(model: Model) -> None:
     """Hash every file again. Raises IntegrityError when one differs from the digest taken when it was fetched."""
     for name, path in model.files.items():
         if not path.is_file():
-            raise _damaged(model.source, name, t("the file is gone"))
+            raise damaged(model.source, name, t("the file is gone"))
         if hash_file(path) != model.sha256[name]:
-            raise _damaged(model.source, name, t("its bytes are not those that were fetched"))
+            raise damaged(model.source, name, t("its bytes are not those that were fetched"))

@@ -42,7 +42,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def open_url(url: str, headers: Mapping[str, str] | None = None, token: str = "") -> Any:
-    """Ask for a URL; the answer is a stream to read and close. `token` is sent to that host only, not to where it leads.
+    """Ask for a URL; the answer is a stream to close. `token` is sent to that host only, not to where it leads.
 
     Raises urllib.error.HTTPError and OSError as urllib does.
     """

@@ -29,7 +29,7 @@ _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 _VERSIONS = re.compile(r"\(from versions: ([^)]*)\)")
 _NO_NETWORK = re.compile(
     r"NewConnectionError|Failed to establish|name resolution|NameResolutionError|ReadTimeout|ConnectTimeout|ProxyError"
-    r"|Network is unreachable|Connection (?:refused|reset|aborted)|CERTIFICATE_VERIFY_FAILED|SSLError|RemoteDisconnected",
+    r"|Network is unreachable|Connection (?:refused|reset|aborted)|CERTIFICATE_VERIFY_FAILED|SSLError|RemoteDisconnect",
 )
 
 
@@ -90,7 +90,7 @@ def _pip_error(source: Source, said: str, folder: Path) -> SlipwayError:
     """What pip's failure means and what to do. pip is not translated, so its words can be looked for."""
     wanted = f"{source.name}=={source.version}"
     elsewhere = t(
-        "on a machine that has network: {command}, bring the folder here, then set PIP_NO_INDEX=1 and PIP_FIND_LINKS to it",
+        "on a machine with network: {command}; bring the folder here and set PIP_NO_INDEX=1 and PIP_FIND_LINKS to it",
         command=f"pip download --no-deps -d wheels {wanted}",
     )
     if "No space left" in said or "Disk quota" in said:
