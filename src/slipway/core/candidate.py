@@ -13,13 +13,14 @@ from slipway.core.ref import Noun, Ref
 class ModelPin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A model as an engine will load it. `files`: name -> sha256, empty for a remote model.
 
-    `options` are the engine's own (typed by its Config), without secrets; `price` is per million tokens or, for local
-    models, per hour of machine, in `currency`.
+    `options` are the engine's own (typed by its Config), without secrets. What it costs is no part of it: prices
+    change, answers do not.
     """
 
     name: str  # as the project file calls it
     engine: str
     source: str
+    quantize: str = ""
     files: dict[str, str] = {}
     options: dict[str, Any] = {}
 

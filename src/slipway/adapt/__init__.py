@@ -1,0 +1,1 @@
+"""Ways to do the task, made into candidates: frozen, pinned, comparable."""

@@ -1,0 +1,164 @@
+"""From the project file's candidates to frozen ones: prompt text read, model pinned, retrieval and few-shot resolved.
+
+Knows nothing of how good a candidate is.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval
+from slipway.core.material import Example
+from slipway.core.message import Sampling
+from slipway.core.ref import Ref, digest_of
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.project.schema import CandidateConfig, FewShotConfig, Project
+from slipway.runtime.prompt import check_template
+
+
+def effective(project: Project, name: str) -> CandidateConfig:
+    """A candidate's keys with those of the ones it extends as defaults; mappings merge key by key."""
+    chain = [project.candidates[name]]
+    while chain[-1].extends is not None:
+        chain.append(project.candidates[chain[-1].extends])
+    merged: dict[str, Any] = {}
+    for config in reversed(chain):
+        merged = _merge(merged, config.model_dump(exclude_unset=True, exclude={"extends"}))
+    return CandidateConfig.model_validate(merged)
+
+
+def make_candidate(
+    project: Project,
+    name: str,
+    root: Path,
+    pins: Mapping[str, ModelPin],
+    chunks: Ref | None,
+    train: Sequence[Example],
+) -> Candidate:
+    """Freeze one candidate. Raises ConfigError for what its configuration lacks or names in vain."""
+    config = effective(project, name)
+    if config.model is None or config.prompt is None:
+        raise ConfigError(
+            t("candidates.{name} needs a model and a prompt", name=name),
+            t("give both, or `extends` a candidate that has them"),
+        )
+    prompt = read_text(root, config.prompt, f"candidates.{name}.prompt")
+    check_template(prompt, config.prompt)
+    return Candidate(
+        name=name,
+        task=project.task,
+        model=pins[config.model],
+        prompt=prompt,
+        system=config.system,
+        retrieve=_retrieval(config, name, pins, chunks),
+        few_shot=_few_shot(config.few_shot, name, config, pins, train),
+        sampling=msgspec.convert(config.sampling.model_dump(), Sampling),
+        answer_pattern=_pattern(config.answer_pattern, name),
+        samples=config.samples,
+        json_schema=_schema(root, config.json_schema, name),
+        choices=tuple(config.choices),
+    )
+
+
+def read_text(root: Path, path: str, where: str) -> str:
+    """A text file of the project; raises ConfigError naming the key that asked for it."""
+    try:
+        return (root / path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else t("it is not UTF-8 text")
+        raise ConfigError(
+            t("{where}: {path} cannot be read: {why}", where=where, path=path, why=why),
+            t("paths are relative to the folder of slipway.yaml"),
+        ) from error
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = {k: _merge(base[k], v) for k, v in over.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
+    return {**base, **over, **both}
+
+
+def _retrieval(
+    config: CandidateConfig, name: str, pins: Mapping[str, ModelPin], chunks: Ref | None
+) -> Retrieval | None:
+    retrieve = config.retrieve
+    if retrieve is None:
+        return None
+    if chunks is None:
+        raise ConfigError(
+            t("candidates.{name} retrieves, but the project has no documents", name=name),
+            t("list them under data.documents"),
+        )
+    if retrieve.embedder is None and retrieve.mode != "lexical":
+        raise ConfigError(
+            t("candidates.{name}.retrieve: mode {mode} needs an embedder", name=name, mode=retrieve.mode),
+            t("name a model of engine onnx or openai, or use mode: lexical"),
+        )
+    return Retrieval(
+        chunks=chunks,
+        embedder=pins[retrieve.embedder] if retrieve.embedder and retrieve.mode != "lexical" else None,
+        top_k=retrieve.top_k,
+        mode=retrieve.mode,
+        filters=retrieve.filters,
+        max_chars=retrieve.max_chars,
+    )
+
+
+def _few_shot(
+    few_shot: FewShotConfig | None,
+    name: str,
+    config: CandidateConfig,
+    pins: Mapping[str, ModelPin],
+    train: Sequence[Example],
+) -> FewShot | None:
+    if few_shot is None:
+        return None
+    pool = [{"question": e.input["question"], "answer": e.expected[0]} for e in train if e.expected]
+    if len(pool) < few_shot.k:
+        raise ConfigError(
+            t("candidates.{name}.few_shot wants {k} examples; the train split has {n}", name=name, k=few_shot.k,
+              n=len(pool)),
+            t("lower k, or give data.split.train a larger share"),
+        )  # fmt: skip
+    if few_shot.choose == "fixed":
+        # Drawn by seed from examples in an order that does not change when the file is shuffled.
+        pool = random.Random(few_shot.seed).sample(sorted(pool, key=digest_of), few_shot.k)
+        return FewShot(examples=tuple(pool), k=few_shot.k)
+    embedder = few_shot.embedder or (config.retrieve.embedder if config.retrieve else None)
+    if embedder is None:
+        raise ConfigError(
+            t("candidates.{name}.few_shot: choose: nearest needs an embedder", name=name),
+            t("name a model of engine onnx or openai"),
+        )
+    return FewShot(examples=tuple(pool), choose="nearest", k=few_shot.k, embedder=pins[embedder])
+
+
+def _pattern(pattern: str, name: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(
+            t("candidates.{name}.answer_pattern is no regular expression: {why}", name=name, why=error),
+            t("for example 'Answer: (.*)'"),
+        ) from error
+    return pattern
+
+
+def _schema(root: Path, path: str | None, name: str) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    where = f"candidates.{name}.json_schema"
+    try:
+        schema = json.loads(read_text(root, path, where))
+    except ValueError as error:
+        raise ConfigError(t("{where}: {path} is not JSON: {why}", where=where, path=path, why=error)) from error
+    if not isinstance(schema, dict):
+        raise ConfigError(t("{where}: {path} is not a JSON schema object", where=where, path=path))
+    return schema

@@ -1,0 +1,97 @@
+"""What a run works in: the project, its folder and state, the event loop that answers, and someone to tell.
+
+Knows no stage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from slipway.core.candidate import ModelPin
+from slipway.loop.models import Lock, locate
+from slipway.project.schema import Project
+from slipway.runtime.cost import make_cost
+from slipway.runtime.session import Session
+from slipway.store.store import Store
+
+T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """Who is told what happens. The command line draws bars; tests collect; a library user may ignore it all."""
+
+    def say(self, text: str) -> None:
+        """One line a person may want to read."""
+        ...
+
+    def step(self, name: str, state: str, seconds: float = 0.0) -> None:
+        """A step is `running`, `done`, `cached` or `failed`."""
+        ...
+
+    def progress(self, name: str, done: int, total: int | None) -> None:
+        """Within the running step: `done` of `total` (None: unknown)."""
+        ...
+
+
+class Silent:
+    """A listener that does not listen."""
+
+    def say(self, text: str) -> None:
+        """Ignore."""
+
+    def step(self, name: str, state: str, seconds: float = 0.0) -> None:
+        """Ignore."""
+
+    def progress(self, name: str, done: int, total: int | None) -> None:
+        """Ignore."""
+
+
+class Context:
+    """An open project. Use as a context manager: leaving it stops every engine and closes the store."""
+
+    def __init__(self, project: Project, file: Path, listener: Listener | None = None) -> None:
+        self.project = project
+        self.root = file.parent
+        self.listener: Listener = listener or Silent()
+        self.store = Store(self.root / ".slipway")
+        self.lock_file = Lock(self.root / "slipway.lock")
+        self._runner = asyncio.Runner()
+        self._session: Session | None = None
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._session is not None:
+            self._runner.run(self._session.close())
+        self._runner.close()
+        self.store.close()
+
+    @property
+    def session(self) -> Session:
+        """Engines and retrievers of this run, on this context's event loop."""
+        if self._session is None:
+            self._session = Session(self.store, self.locate, make_cost(self.project), self.listener.say)
+        return self._session
+
+    def locate(self, pin: ModelPin) -> Mapping[str, Path]:
+        """Where a model's files lie, checked against its pins."""
+        return locate(pin, self.root)
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run asynchronous work to its end: the one bridge between the loop and the runtime."""
+        return self._runner.run(work)
+
+
+def whoami() -> str:
+    """Who is recorded as having decided: SLIPWAY_USER, or the operating system's user name."""
+    import getpass
+
+    try:
+        return os.environ.get("SLIPWAY_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a user id without a name
+        return f"uid:{os.getuid()}"

@@ -1,0 +1,110 @@
+"""The project's models: pulled, pinned in `slipway.lock`, found again. Knows the models cache, not the engines.
+
+`slipway.lock` is JSON beside the project file, meant to be committed: source -> file -> sha256, written at the first
+pull (trust on first use) and enforced from then on. A `sha256:` in the project file is enforced from the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from slipway.core.candidate import ModelPin
+from slipway.errors import ConfigError, IntegrityError, MissingPrerequisite
+from slipway.i18n import t
+from slipway.project.schema import ModelConfig, Project
+from slipway.runtime.session import engine_config
+from slipway.store import models
+from slipway.store.blobs import write_aside
+
+Progress = Callable[[str, int, int | None], None]
+
+
+class Lock:
+    """`slipway.lock`, read once and written when a new model is pinned."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._pins: dict[str, dict[str, str]] = {}
+        if path.exists():
+            try:
+                self._pins = msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, str]])
+            except msgspec.DecodeError as error:
+                raise ConfigError(
+                    t("{path} is damaged: {why}", path=path.name, why=error),
+                    t("restore it from version control, or delete it to pin the models anew"),
+                ) from error
+
+    def get(self, key: str) -> dict[str, str] | None:
+        """The pinned files of a source, or None."""
+        return self._pins.get(key)
+
+    def pin(self, key: str, files: Mapping[str, str]) -> None:
+        """Remember the files of a source; raises IntegrityError when they are pinned and differ."""
+        known = self._pins.get(key)
+        if known == dict(files):
+            return
+        if known is not None:
+            raise IntegrityError(
+                t("{source} is not the model that {lock} pins", source=key, lock=self.path.name),
+                t("if the change is wanted, delete its entry there and run again"),
+            )
+        self._pins[key] = dict(files)
+        write_aside(self.path, msgspec.json.format(msgspec.json.encode(self._pins, order="sorted"), indent=2) + b"\n")
+
+
+def pin_models(project: Project, root: Path, lock: Lock, progress: Progress | None = None) -> dict[str, ModelPin]:
+    """Every model of the project as a pin: options checked, files pulled when they are not here, digests enforced."""
+    pins: dict[str, ModelPin] = {}
+    for name, config in project.models.items():
+        engine_config(name, config.engine, config.options)
+        files: dict[str, str] = {}
+        source = absolute(config.source, root)
+        if source:
+            model = models.find(source, config.quantize) or models.pull(
+                source, sha256=_expected(config, lock), quantize=config.quantize, progress=progress
+            )
+            lock.pin(lock_key(config), model.sha256)
+            files = dict(model.sha256)
+        pins[name] = ModelPin(
+            name=name, engine=config.engine, source=config.source, quantize=config.quantize or "", files=files,
+            options=config.options,
+        )  # fmt: skip
+    return pins
+
+
+def _expected(config: ModelConfig, lock: Lock) -> Mapping[str, str] | None:
+    # A quantised file is derived here: its own digest is checked by `Lock.pin` after it was made.
+    return config.sha256 or (lock.get(lock_key(config)) if config.quantize is None else None)
+
+
+def lock_key(config: ModelConfig) -> str:
+    """How `slipway.lock` names a model."""
+    return f"{config.source}#{config.quantize}" if config.quantize else config.source
+
+
+def absolute(source: str, root: Path) -> str:
+    """A `file:` source relative to the project as an absolute one; any other as it is."""
+    if not source.startswith("file:") or source.startswith("file:/"):
+        return source
+    return f"file:{(root / source.removeprefix('file:')).resolve()}"
+
+
+def locate(pin: ModelPin, root: Path) -> Mapping[str, Path]:
+    """Where a pinned model's files lie. Raises MissingPrerequisite, or IntegrityError when they are other bytes."""
+    if not pin.files:
+        return {}
+    model = models.find(absolute(pin.source, root), pin.quantize or None)
+    if model is None:
+        raise MissingPrerequisite(
+            t("the model '{name}' ({source}) is not on this machine", name=pin.name, source=pin.source),
+            "slipway models pull",
+        )
+    if model.sha256 != pin.files:
+        raise IntegrityError(
+            t("the model '{name}' on this machine is not the one that was measured", name=pin.name),
+            t("remove it with `slipway models rm`, then `slipway models pull`"),
+        )
+    return model.files

@@ -1,0 +1,99 @@
+"""What a release pins, and whether all of it is still what it was. Knows nothing of how the verdict was reached."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from slipway import __version__
+from slipway.core.candidate import Candidate, ModelPin
+from slipway.core.material import Dataset
+from slipway.core.ref import Ref
+from slipway.core.release import Release, Verdict
+from slipway.core.report import Report
+from slipway.errors import GateFailed, IntegrityError
+from slipway.i18n import t
+from slipway.store.catalog import now
+from slipway.store.store import Store
+
+Locate = Callable[[ModelPin], Mapping[str, Path]]
+
+
+def make_release(
+    project: str, candidate: Candidate, report: Report, verdict: Verdict, store: Store, by: str, note: str = ""
+) -> Release:
+    """A manifest of everything that answers. Raises GateFailed unless the verdict is `pass` and about this report."""
+    if verdict.outcome != "pass" or verdict.report.digest != report.digest:
+        raise GateFailed(
+            t("{candidate} has no passing verdict; it cannot be released", candidate=candidate.name),
+            t("`slipway run` shows what the gate found"),
+        )
+    return Release(
+        name=project,
+        candidate=candidate.ref,
+        report=report.ref,
+        verdict=Ref("verdict", candidate.name, verdict.digest),
+        pins=pins_of(candidate, report, store),
+        created=now(),
+        created_by=by,
+        slipway=__version__,
+        note=note,
+    )
+
+
+def pins_of(candidate: Candidate, report: Report, store: Store) -> dict[str, str]:
+    """`blob:<what>` and `model:<name>/<file>` -> sha256, of all that the candidate needs and all that speaks for it."""
+    pins = {"blob:scores": report.scores}
+    if candidate.retrieve:
+        pins["blob:chunks"] = store.catalog.get("dataset", candidate.retrieve.chunks.digest, Dataset).items
+    pins["blob:examples"] = store.catalog.get("dataset", report.dataset.digest, Dataset).items
+    for model in models_of(candidate):
+        pins.update({f"model:{model.name}/{file}": sha256 for file, sha256 in model.files.items()})
+    return pins
+
+
+def models_of(candidate: Candidate) -> list[ModelPin]:
+    """Every model a candidate loads."""
+    models = [candidate.model]
+    if candidate.retrieve and candidate.retrieve.embedder:
+        models.append(candidate.retrieve.embedder)
+    if candidate.few_shot and candidate.few_shot.embedder:
+        models.append(candidate.few_shot.embedder)
+    return models
+
+
+def verify(release: Release, store: Store, locate: Locate) -> list[str]:
+    """Re-hash every pinned byte; returns what was checked, one line each.
+
+    Raises IntegrityError at the first difference: a single flipped bit in a blob, a noun or a model file.
+    """
+    catalog = store.catalog
+    candidate = catalog.get("candidate", release.candidate.digest, Candidate)
+    report = catalog.get("report", release.report.digest, Report)
+    verdict = catalog.get("verdict", release.verdict.digest, Verdict)
+    checked = [release.candidate.short, release.report.short, release.verdict.short]
+    if verdict.outcome != "pass" or pins_of(candidate, report, store) != release.pins:
+        raise IntegrityError(
+            t("release {digest} does not pin what its candidate needs", digest=release.digest[:12]),
+            t("it was changed outside Slipway; promote another release"),
+        )
+    for what, sha256 in sorted(release.pins.items()):
+        if what.startswith("blob:"):
+            store.blobs.verify(sha256)
+            checked.append(f"{what} {sha256[:12]}")
+    for model in models_of(candidate):
+        for file, path in sorted(locate(model).items()):
+            _verify_file(path, model.files[file])
+            checked.append(f"model:{model.name}/{file} {model.files[file][:12]}")
+    return checked
+
+
+def _verify_file(path: Path, sha256: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise IntegrityError(
+            t("{path} does not match the digest the release pins", path=path),
+            t("remove it with `slipway models rm`, then `slipway models pull`"),
+        )

@@ -1,0 +1,44 @@
+"""What an answer costs, from a price table. Prices are the project's; tokens and seconds were measured.
+
+A model with a price per million tokens costs by its tokens. Any other is local: it costs the seconds it took of the
+machine's hourly price. Answers made side by side each count their whole time, so the sum is an upper bound.
+"""
+
+from __future__ import annotations
+
+from slipway.core.candidate import ModelPin
+from slipway.core.message import Usage
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.project.schema import Money, Project
+from slipway.runtime.session import Cost
+
+
+def make_cost(project: Project) -> Cost:
+    """The cost function of a project. Raises ConfigError when its prices are in more than one currency."""
+    prices = {name: model.price for name, model in project.models.items() if model.price}
+    hour = project.machine.per_hour
+    amounts: list[Money | None] = [hour]
+    for price in prices.values():
+        amounts += [price.per_hour, price.input_per_million, price.output_per_million]
+    currencies = sorted({money.currency for money in amounts if money})
+    if len(currencies) > 1:
+        raise ConfigError(
+            t("prices are in {currencies}; costs can only be compared in one", currencies=", ".join(currencies)),
+            t("convert them to one currency in the project file"),
+        )
+    currency = currencies[0] if currencies else ""
+
+    def cost(pin: ModelPin, usage: Usage, seconds: float) -> tuple[float, str]:
+        price = prices.get(pin.name)
+        by_token = 0.0
+        if price and (price.input_per_million or price.output_per_million):
+            by_token += usage.prompt_tokens * (price.input_per_million.amount if price.input_per_million else 0) / 1e6
+            by_token += usage.completion_tokens * (
+                (price.output_per_million.amount if price.output_per_million else 0) / 1e6
+            )
+            return by_token, currency
+        hourly = price.per_hour if price and price.per_hour else hour
+        return (hourly.amount * seconds / 3600 if hourly else 0.0), currency
+
+    return cost
