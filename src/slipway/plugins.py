@@ -9,6 +9,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
+from slipway.core.metrics import METRICS, MetricInfo, scorer_metric
+from slipway.core.metrics import metric_info as _table_line
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound, nearest
 from slipway.i18n import t
 
@@ -76,6 +78,17 @@ def load(kind: Kind, name: str) -> type[Any]:
             t("'{name}' needs the package '{package}', which is not installed", name=name, package=error.name),
             f"pip install 'slipway-ai[{extra}]'" if extra else f"pip install {error.name}",
         ) from error
+
+
+def metric_info(name: str) -> MetricInfo:
+    """What a metric's numbers mean: the table's line, or one made from the scorer that a project or package brings.
+
+    Raises NotFound, with the nearest name, when neither knows it.
+    """
+    scorers = known("scorers")
+    if name in METRICS or not (name in scorers or name.startswith(("./", "/"))):
+        return _table_line(name, scorers)
+    return scorer_metric(name, load("scorers", name))
 
 
 def _from_file(name: str) -> type[Any]:

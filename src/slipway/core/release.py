@@ -10,10 +10,11 @@ from slipway.core.ref import Noun, Ref
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Challenger minus champion on the same examples, paired. Positive `effect` favours the challenger as measured.
+    """Challenger minus champion on the same examples, paired, in the metric's own direction and unit.
 
-    `mde`: minimum detectable effect at 80% power and the test's alpha. `needed`: examples that would decide, None when
-    decided. `test`: `mcnemar-exact`, `permutation-exact`, `permutation`, `cluster-bootstrap`, ...
+    `mde`: minimum detectable effect at 80% power and the test's alpha, None when there are too few independent
+    examples for any. `needed`: examples in all that would decide, None when decided or when no number would.
+    `test`: `mcnemar-exact`, `permutation-exact`, `permutation`, `cluster-permutation`, `swap-permutation`, ...
     """
 
     metric: str
@@ -26,7 +27,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     high: float
     p_value: float
     test: str
-    mde: float
+    mde: float | None
     needed: int | None = None
 
 
@@ -41,7 +42,7 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     low: float | None = None
     high: float | None = None
     comparison: Comparison | None = None
-    needed: int | None = None  # examples that would decide an insufficient rule
+    needed: int | None = None  # examples in all that would decide an insufficient rule
     reason: str = ""
 
 

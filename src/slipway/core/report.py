@@ -17,6 +17,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     language: str
     answer: Answer
     metrics: dict[str, float]  # a metric that does not apply to the example is absent; NaN never is
+    expected: tuple[str, ...] = ()  # the example's references; macro F1 needs the label, a person the answer
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

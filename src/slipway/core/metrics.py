@@ -1,0 +1,84 @@
+"""The metrics there are: which direction is better, in what unit, within which bounds. Knows no scores.
+
+The one table of names. A scorer that a project brings has no line here; `scorer_metric` makes one from its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from slipway.errors import NotFound, nearest
+from slipway.i18n import t
+
+Unit = Literal["", "seconds", "tokens", "currency"]
+
+
+class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a metric's numbers mean.
+
+    `kind`: `quality` comes from a scorer and lies in [0, 1], an example without an answer gets the worst of it;
+    `operational` comes from the answer's own measurements. `form`: how examples become one number: their mean, a
+    quantile (`q`), or macro F1 over labels. `high` is None when values have no upper bound.
+    """
+
+    name: str
+    kind: Literal["quality", "operational"] = "quality"
+    higher_is_better: bool = True
+    unit: Unit = ""
+    form: Literal["mean", "quantile", "macro_f1"] = "mean"
+    q: float = 0.0
+    low: float = 0.0
+    high: float | None = 1.0
+
+    @property
+    def worst(self) -> float:
+        """What an example without an answer gets (quality metrics only)."""
+        return 0.0 if self.higher_is_better else 1.0
+
+
+def _cost(name: str, unit: Unit, q: float = 0.0, high: float | None = None) -> MetricInfo:
+    form = "quantile" if q else "mean"
+    return MetricInfo(name=name, kind="operational", higher_is_better=False, unit=unit, form=form, q=q, high=high)
+
+
+METRICS: dict[str, MetricInfo] = {
+    info.name: info
+    for info in (
+        MetricInfo(name="token_f1"),
+        MetricInfo(name="exact_match"),
+        MetricInfo(name="rouge_l"),
+        MetricInfo(name="bleu"),
+        MetricInfo(name="accuracy"),
+        MetricInfo(name="macro_f1", form="macro_f1"),
+        MetricInfo(name="retrieval_recall"),
+        MetricInfo(name="retrieval_mrr"),
+        MetricInfo(name="retrieval_ndcg"),
+        MetricInfo(name="citation_precision"),
+        _cost("latency_p50", "seconds", 0.5),
+        _cost("latency_p95", "seconds", 0.95),
+        _cost("ttft_p50", "seconds", 0.5),
+        _cost("ttft_p95", "seconds", 0.95),
+        _cost("prompt_tokens", "tokens"),
+        _cost("completion_tokens", "tokens"),
+        _cost("cost_per_query", "currency"),
+        _cost("error_rate", "", high=1.0),
+    )
+}
+
+
+def metric_info(name: str, also: Iterable[str] = ()) -> MetricInfo:
+    """The table's line for `name`; raises NotFound with the nearest name (`also`: further names that are known)."""
+    if name in METRICS:
+        return METRICS[name]
+    names = sorted({*METRICS, *also})
+    near = nearest(name, names)
+    hint = t("did you mean '{near}'?", near=near) + " " if near else ""
+    raise NotFound(t("no metric is called '{name}'", name=name), hint + t("known: {names}", names=", ".join(names)))
+
+
+def scorer_metric(name: str, scorer: type[Any]) -> MetricInfo:
+    """The line for a scorer that is not in the table: a mean of values in [0, 1], directed as the class says."""
+    return MetricInfo(name=name, higher_is_better=bool(scorer.higher_is_better))
