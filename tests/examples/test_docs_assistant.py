@@ -133,7 +133,7 @@ def test_the_project_file_names_files_that_exist_and_splits_that_can_be_judged()
 @pytest.mark.parametrize("prompt", sorted((EXAMPLE / "prompts").glob("*.md")), ids=lambda path: path.name)
 def test_a_prompt_renders_with_what_is_constant_first(prompt: Path) -> None:
     template = ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(prompt.read_text("utf-8"))
-    passages = [{"source": "en/gate.md", "heading": "Verdicts", "text": "There are three verdicts."}]
+    passages = [{"n": 1, "source": "en/gate.md", "heading": "Verdicts", "text": "There are three verdicts."}]
     examples = [{"question": "How many rules?", "answer": "one"}]
     first, second = (
         template.render(question=question, passages=passages, examples=examples)
