@@ -89,6 +89,12 @@ class Catalog:
             )
         return noun
 
+    def has(self, kind: str, digest: str) -> bool:
+        """Whether there is a noun of this kind and whole digest."""
+        query = select(tables.nouns.c.at).where(tables.nouns.c.kind == kind, tables.nouns.c.digest == digest)
+        with self._reader.connect() as connection:
+            return connection.execute(query).first() is not None
+
     def list(self, kind: str, type_: type[N], name: str | None = None) -> list[tuple[str, N]]:
         """(when, noun) of a kind, newest first."""
         query = select(tables.nouns.c.at, tables.nouns.c.body).where(tables.nouns.c.kind == kind)

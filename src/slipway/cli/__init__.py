@@ -1,0 +1,1 @@
+"""The command line: parse, call `api`, render. Knows no stage; the only place that prints."""

@@ -1,0 +1,88 @@
+"""The entry point: choose the language before any help text is made, and turn every error into words and an exit code.
+
+Exit codes: 0 ok, 1 the gate said no, 2 usage or config, 3 a missing prerequisite, 4 a step failed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from slipway.errors import SlipwayError
+from slipway.i18n import LANGUAGES, set_language, t
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    set_language(_language(arguments))
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns its exit code. Unexpected errors are written to a file, with how to report them."""
+    import click
+
+    from slipway.cli.app import app
+
+    try:
+        result = app(arguments, prog_name="slipway", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except SlipwayError as error:
+        _say(error.message, error.hint)
+        return error.exit_code
+    except click.ClickException as error:
+        _usage(error)
+        return 2
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _say(t("stopped; run the same command again to go on where it was"))
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        _say(t("the system said: {why}", why=error), t("check disk space and permissions"))
+        return 4
+    except Exception as error:  # noqa: BLE001  # the last resort: a person never sees a traceback
+        if os.environ.get("SLIPWAY_TRACEBACK"):
+            raise
+        _say(
+            t("a defect in Slipway: {kind}: {why}", kind=type(error).__name__, why=error),
+            t("nothing that was finished is lost. SLIPWAY_TRACEBACK=1 shows where it happened; please report it"),
+        )
+        return 4
+
+
+def _language(arguments: list[str]) -> str | None:
+    """The value of --lang, taken out of the arguments: it must be known before help texts are made."""
+    for place, word in enumerate(arguments):
+        if word == "--":
+            break
+        if word == "--lang" and place + 1 < len(arguments):
+            value = arguments[place + 1]
+            del arguments[place : place + 2]
+        elif word.startswith("--lang="):
+            value = word.removeprefix("--lang=")
+            del arguments[place]
+        else:
+            continue
+        if value not in LANGUAGES:
+            _say(f"--lang {value}: en, zh")
+            sys.exit(2)
+        return value
+    return None
+
+
+def _usage(error: object) -> None:
+    context = getattr(error, "ctx", None)
+    hint = t("`{command} --help` shows how it is used", command=context.command_path if context else "slipway")
+    _say(str(getattr(error, "format_message", lambda: error)()), hint)
+
+
+def _say(message: str, hint: str = "") -> None:
+    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    red, dim, off = ("\033[31m", "\033[2m", "\033[0m") if color else ("", "", "")
+    print(f"{red}slipway:{off} {message}", file=sys.stderr)
+    if hint:
+        print(f"{dim}  → {hint}{off}", file=sys.stderr)

@@ -1,0 +1,168 @@
+"""Look at the project and the machine before anything runs; say how to mend each finding. Changes nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from slipway import plugins
+from slipway.adapt.candidates import effective, read_text
+from slipway.core.metrics import metric_info
+from slipway.errors import SlipwayError
+from slipway.i18n import t
+from slipway.loop.models import absolute
+from slipway.project.schema import Project
+from slipway.runtime.cost import make_cost
+from slipway.runtime.prompt import check_template
+from slipway.runtime.session import engine_config
+from slipway.store import models
+
+# extra -> (a module it brings, why it is needed)
+EXTRAS = {"llama": "xllamacpp", "onnx": "onnxruntime", "data": "daft", "retrieve": "faiss"}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """`error` stops a run, `warning` does not, `ok` is worth knowing."""
+
+    level: Literal["error", "warning", "ok"]
+    what: str
+    how: str = ""
+
+
+def check(project: Project, root: Path) -> list[Finding]:
+    """Every finding about a valid project file on this machine, errors first."""
+    found = [*_extras(project), *_models(project, root), *_prompts(project, root), *_data(project, root)]
+    found += [*_metrics(project), *_prices(project), *_machine(root), *_port(project)]
+    order = {"error": 0, "warning": 1, "ok": 2}
+    return sorted(found, key=lambda f: order[f.level])
+
+
+def _error(error: SlipwayError) -> Finding:
+    return Finding("error", error.message, error.hint)
+
+
+def _extras(project: Project) -> Iterator[Finding]:
+    engines = {model.engine for model in project.models.values()}
+    needed = {"llama": "llama" in engines, "onnx": "onnx" in engines, "data": bool(project.data.documents)}
+    needed["retrieve"] = any(effective(project, name).retrieve for name in project.candidates)
+    for extra, module in EXTRAS.items():
+        if needed[extra] and importlib.util.find_spec(module) is None:
+            yield Finding(
+                "error", t("the extra '{extra}' is not installed", extra=extra), f"pip install 'slipway-ai[{extra}]'"
+            )
+
+
+def _models(project: Project, root: Path) -> Iterator[Finding]:
+    for name, model in project.models.items():
+        try:
+            engine_config(name, model.engine, model.options)
+            if not model.source:
+                continue
+            here = models.find(absolute(model.source, root), model.quantize)
+        except SlipwayError as error:
+            yield _error(error)
+            continue
+        if here is None:
+            yield Finding(
+                "warning", t("the model '{name}' is not on this machine yet", name=name), "slipway models pull"
+            )
+        else:
+            size = f"{here.size / 1e6:.0f} MB"
+            yield Finding("ok", t("the model '{name}' is here ({size})", name=name, size=size))
+
+
+def _prompts(project: Project, root: Path) -> Iterator[Finding]:
+    for name in project.candidates:
+        prompt = effective(project, name).prompt
+        if prompt is None:
+            yield Finding(
+                "error", t("candidates.{name} has no prompt", name=name), t("name a file: prompt: prompts/a.md")
+            )
+            continue
+        try:
+            check_template(read_text(root, prompt, f"candidates.{name}.prompt"), prompt)
+        except SlipwayError as error:
+            yield _error(error)
+
+
+def _data(project: Project, root: Path) -> Iterator[Finding]:
+    for what, sources in (("documents", project.data.documents), ("examples", project.data.examples)):
+        for source in sources:
+            if not any(True for _ in _matches(root, source.path)):
+                yield Finding(
+                    "error",
+                    t("data.{what}: {path} matches no file", what=what, path=source.path),
+                    t("paths are relative to the folder of slipway.yaml"),
+                )
+    if not project.data.examples:
+        yield Finding(
+            "error", t("the project has no examples: nothing can be measured"), t("list them under data.examples")
+        )
+    if not project.gate:
+        yield Finding("error", t("the project has no gate: nothing may be released"), t("add a rule under gate"))
+
+
+def _matches(root: Path, pattern: str) -> Iterator[str]:
+    import glob
+
+    return glob.iglob(str(root / pattern), recursive=True)
+
+
+def _metrics(project: Project) -> Iterator[Finding]:
+    for name in dict.fromkeys([*project.evaluate.metrics, *project.gate]):
+        try:
+            if name.startswith("./") or name in plugins.known("scorers"):
+                plugins.load("scorers", name)
+            else:
+                metric_info(name, plugins.known("scorers"))
+        except SlipwayError as error:
+            yield _error(error)
+
+
+def _prices(project: Project) -> Iterator[Finding]:
+    try:
+        make_cost(project)
+    except SlipwayError as error:
+        yield _error(error)
+        return
+    priced = project.machine.per_hour or any(model.price for model in project.models.values())
+    if "cost_per_query" in project.gate and not priced:
+        yield Finding(
+            "warning",
+            t("there is a rule about cost, but nothing has a price: every query costs 0"),
+            t("set machine.per_hour, for example 0.50 CNY"),
+        )
+
+
+def _machine(root: Path) -> Iterator[Finding]:
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 1e9
+    free = shutil.disk_usage(root).free / 1e9
+    text = t("{cores} cores, {memory:.1f} GB of memory free, {disk:.0f} GB of disk free", cores=cores, memory=memory,
+             disk=free)  # fmt: skip
+    if free < 1:
+        yield Finding("error", text, t("free at least 1 GB of disk"))
+    elif memory < 1.5:
+        yield Finding("warning", text, t("1.5 GB of free memory is advised"))
+    else:
+        yield Finding("ok", text)
+
+
+def _port(project: Project) -> Iterator[Finding]:
+    serve = project.serve
+    try:
+        with socket.create_server((serve.host, serve.port)):
+            yield Finding("ok", t("port {port} is free", port=serve.port))
+    except OSError as error:
+        yield Finding(
+            "warning",
+            t("{host}:{port} cannot be listened on: {why}", host=serve.host, port=serve.port, why=error.strerror),
+            t("choose another with serve.port or --port"),
+        )

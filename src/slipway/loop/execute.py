@@ -1,0 +1,107 @@
+"""Run a step, or find that it need not be run. The only place that records Runs.
+
+A step's key is the digest of its inputs, its configuration and the code that does it. A finished run with that key
+whose output is still in the store is used again. Knows nothing of what steps do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import slipway
+from slipway.core.ref import Ref, digest_of
+from slipway.core.run import Run
+from slipway.errors import NotFound, SlipwayError
+from slipway.i18n import t
+from slipway.loop.context import Context
+from slipway.store.catalog import now
+
+NOUNS = ("dataset", "candidate", "report", "verdict", "release")
+
+
+@cache
+def code_digest(*places: str) -> str:
+    """Digest of the source files in these folders or modules of the package, e.g. `data`, `core/text.py`."""
+    root = Path(slipway.__file__).parent
+    digest = hashlib.sha256()
+    for place in sorted(places):
+        found = root / place
+        for path in sorted(found.rglob("*.py")) if found.is_dir() else [found]:
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+class Steps:
+    """The steps of one `slipway run`, in order; counts what ran and what was used again."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.ran: list[str] = []
+        self.cached: list[str] = []
+        self._forget_interrupted()
+
+    def step(self, name: str, inputs: Sequence[Ref], config: Any, code: Sequence[str], work: Callable[[], Ref]) -> Ref:
+        """The output of a step, from an earlier run with the same key or from running `work` now.
+
+        A failure is recorded and raised; what the step had stored by then stays and is found by the next try.
+        """
+        listener, catalog = self._context.listener, self._context.store.catalog
+        key = digest_of([name, [str(ref) for ref in inputs], config, code_digest(*code)])
+        done = catalog.finished(key)
+        if done is not None and done.output is not None and self._exists(done.output):
+            self.cached.append(name)
+            listener.step(name, "cached", done.seconds)
+            return done.output
+        run = Run(id=uuid.uuid4().hex, step=name, status="running", started=now(), key=key, inputs=tuple(inputs))
+        catalog.record(run)
+        listener.step(name, "running")
+        started = time.monotonic()
+
+        def end(status: Any, **more: Any) -> float:
+            seconds = time.monotonic() - started
+            catalog.record(msgspec.structs.replace(run, status=status, seconds=seconds, **more))
+            return seconds
+
+        try:
+            output = work()
+        except KeyboardInterrupt:
+            end("interrupted")
+            listener.step(name, "interrupted")
+            raise
+        except BaseException as error:
+            end("failed", error=error.message if isinstance(error, SlipwayError) else repr(error))
+            listener.step(name, "failed")
+            raise
+        seconds = end("done", output=output)
+        self.ran.append(name)
+        listener.step(name, "done", seconds)
+        return output
+
+    def _exists(self, ref: Ref) -> bool:
+        """Whether an output can still be used: its noun, and the blob of a dataset's items, are there."""
+        if ref.kind not in NOUNS:
+            return True
+        from slipway.core.material import Dataset
+
+        catalog = self._context.store.catalog
+        try:
+            if ref.kind == "dataset":
+                return self._context.store.blobs.has(catalog.get("dataset", ref.digest, Dataset).items)
+            return catalog.has(ref.kind, ref.digest)
+        except NotFound:
+            return False
+
+    def _forget_interrupted(self) -> None:
+        """Runs that a killed process left `running` are marked; the lock is held, so nobody else is running."""
+        for run in self._context.store.catalog.runs(status="running"):
+            self._context.store.catalog.record(
+                msgspec.structs.replace(run, status="interrupted", error=t("the process ended before the step did"))
+            )

@@ -1,0 +1,311 @@
+"""The loop, read from top to bottom: models, documents, chunks, examples, indexes, candidates, reports, the gate, a
+release. Each step is skipped when nothing it depends on has changed (see `execute`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Literal
+
+import msgspec
+
+from slipway.adapt.candidates import effective, make_candidate
+from slipway.core.candidate import Candidate
+from slipway.core.material import Dataset, Example
+from slipway.core.ref import Ref, digest_of
+from slipway.core.release import Release, Verdict
+from slipway.core.report import Report, Score
+from slipway.data.chunks import make_chunks
+from slipway.data.collect import fingerprint
+from slipway.data.documents import make_documents
+from slipway.data.examples import make_examples
+from slipway.errors import ConfigError
+from slipway.evaluate.metrics import build_report
+from slipway.evaluate.run import evaluate
+from slipway.i18n import t
+from slipway.loop.context import Context, whoami
+from slipway.loop.execute import Steps, code_digest
+from slipway.loop.models import pin_models
+from slipway.release.bundle import make_release, verify
+from slipway.release.gate import Rule, choose, judge
+from slipway.release.promote import promote
+
+Stage = Literal["data", "adapt", "evaluate", "release"]
+STAGES: tuple[Stage, ...] = ("data", "adapt", "evaluate", "release")
+
+DATA = ("data", "core/material.py", "core/text.py")
+ANSWER = ("runtime", "builtin/engines", "builtin/indexes", "core/fusion.py", "core/text.py")
+SCORE = (*ANSWER, "evaluate", "builtin/scorers", "core/metrics.py", "core/stats.py")
+JUDGE = ("release/gate.py", "core/metrics.py", "core/stats.py")
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What one `run` did and found. Absent parts belong to stages that were not asked for."""
+
+    ran: list[str] = []
+    cached: list[str] = []
+    datasets: dict[str, Dataset] = {}
+    reports: dict[str, dict[str, Report]] = {}  # split -> candidate -> report
+    chosen: str = ""
+    verdict: Verdict | None = None
+    release: Release | None = None
+    promoted: bool = False
+    refused: str = ""  # why nothing was released, in a sentence
+    hint: str = ""
+
+
+class Loop:
+    """One run over an open project, the lock held."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.project = context.project
+        self.store = context.store
+        self.steps = Steps(context)
+        self.outcome = Outcome(ran=self.steps.ran, cached=self.steps.cached)
+
+    def run(self, until: Stage = "release") -> Outcome:
+        """Bring every stage up to `until` up to date; `outcome.refused` says why nothing was released."""
+        last = STAGES.index(until)
+        documents, chunks, examples = self.data()
+        if last >= 1:
+            candidates = self.adapt(chunks, examples)
+            if last >= 2:
+                self.measure(candidates, examples, "dev")
+            if last >= 3:
+                self.release(candidates, examples)
+        return self.outcome
+
+    # data ------------------------------------------------------------------------------------------------------
+    def data(self) -> tuple[Dataset | None, Dataset | None, Dataset]:
+        """Documents, chunks and examples, frozen."""
+        config, root, store = self.project.data, self.context.root, self.store
+        documents = chunks = None
+        if config.documents:
+            files = self._files("documents", [(s.path, tuple(s.exclude), s.base) for s in config.documents])
+            shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
+            documents = self._dataset(
+                "documents", [], [files, shown], DATA,
+                lambda: make_documents(config, root, store, self._progress("documents")),
+            )  # fmt: skip
+            frozen = documents
+            chunks = self._dataset(
+                "chunks", [documents.ref], config.chunk.model_dump(mode="json"), DATA,
+                lambda: make_chunks(config, frozen, store),
+            )  # fmt: skip
+        if not config.examples:
+            raise ConfigError(
+                t("the project has no examples: nothing can be measured"),
+                t("list questions with their answers under data.examples"),
+            )
+        files = self._files("examples", [(s.path, (), "") for s in config.examples])
+        shown = config.model_dump(mode="json", include={"examples", "split"})
+        examples = self._dataset("examples", [], [files, shown], DATA, lambda: make_examples(config, root, store))
+        return documents, chunks, examples
+
+    def _dataset(
+        self, name: str, inputs: Sequence[Ref], config: object, code: Sequence[str], work: Callable[[], Dataset]
+    ) -> Dataset:
+        def put() -> Ref:
+            return self.store.catalog.put("dataset", name, work())
+
+        ref = self.steps.step(name, inputs, config, code, put)
+        self.outcome.datasets[name] = self.store.catalog.get("dataset", ref.digest, Dataset)
+        return self.outcome.datasets[name]
+
+    def _files(self, what: str, sources: Sequence[tuple[str, tuple[str, ...], str]]) -> str:
+        return digest_of([what, sorted(fingerprint(sources, self.context.root, self.store).items())])
+
+    def _progress(self, name: str) -> Callable[[int, int | None], None]:
+        return partial(self.context.listener.progress, name)
+
+    # adapt -----------------------------------------------------------------------------------------------------
+    def adapt(self, chunks: Dataset | None, examples: Dataset) -> dict[str, Candidate]:
+        """Every candidate of the project, frozen, its passages embedded and indexed."""
+        project, context = self.project, self.context
+        if not project.candidates:
+            raise ConfigError(t("the project has no candidates"), t("add one under candidates: a prompt and a model"))
+        used = self._models_used()
+        pins = pin_models(
+            project.model_copy(update={"models": {n: m for n, m in project.models.items() if n in used}}),
+            context.root, context.lock_file, context.listener.progress,
+        )  # fmt: skip
+        train = [e for e in self.store.blobs.get_lines(examples.items, Example) if e.split == "train"]
+        candidates: dict[str, Candidate] = {}
+        for name in project.candidates:
+            candidate = make_candidate(project, name, context.root, pins, chunks.ref if chunks else None, train)
+            candidates[name] = candidate
+            ref = candidate.ref
+            if not self.store.catalog.has("candidate", ref.digest):
+                self.store.catalog.put("candidate", name, candidate)
+        for candidate in candidates.values():
+            self._index(candidate)
+        return candidates
+
+    def _models_used(self) -> set[str]:
+        used: set[str] = set()
+        for name in self.project.candidates:
+            config = effective(self.project, name)
+            parts = (config, config.retrieve, config.few_shot)
+            named = [getattr(part, "model", None) or getattr(part, "embedder", None) for part in parts if part]
+            used |= {n for n in named if n}
+        return used
+
+    def _index(self, candidate: Candidate) -> None:
+        """Embed and index ahead of the first question; several candidates on the same passages share one step."""
+        retrieval = candidate.retrieve
+        if retrieval is None:
+            return
+        from slipway.runtime.retrieve import Retriever, embedder_key
+
+        context, embedder = self.context, retrieval.embedder
+        name = f"index:{embedder.name}" if embedder else "index:words"
+        if name in (*self.steps.ran, *self.steps.cached):
+            return
+
+        async def build() -> None:
+            engine = await context.session.engine(embedder) if embedder else None
+            await Retriever.open(self.store, retrieval, engine, self._progress(name))
+
+        def work() -> Ref:
+            context.wait(build())
+            return Ref("index", name.removeprefix("index:"), digest_of([retrieval.chunks, embedder]))
+
+        key = embedder_key(embedder) if embedder else ""
+        self.steps.step(name, [retrieval.chunks], [key], (*ANSWER, "core/text.py"), work)
+
+    # evaluate --------------------------------------------------------------------------------------------------
+    def measure(
+        self, candidates: Mapping[str, Candidate], examples: Dataset, split: Literal["dev", "gate"]
+    ) -> dict[str, Report]:
+        """A report for each candidate on one split."""
+        found = self.outcome.reports.setdefault(split, {})
+        for name, candidate in candidates.items():
+            found[name] = self._report(candidate, examples, split)
+        return found
+
+    def _report(self, candidate: Candidate, examples: Dataset, split: Literal["dev", "gate"]) -> Report:
+        context, store, config = self.context, self.store, self.project.evaluate
+        name = f"evaluate:{candidate.name}:{split}"
+        prices = [self.project.machine.model_dump(mode="json")]
+        prices += [model.model_dump(mode="json")["price"] for model in self.project.models.values()]
+
+        def work() -> Ref:
+            chosen = [e for e in store.blobs.get_lines(examples.items, Example) if e.split == split]
+            if not chosen:
+                raise ConfigError(
+                    t("the split '{split}' has no examples", split=split),
+                    t("add examples, or give it a larger share under data.split"),
+                )
+            scores = context.wait(
+                evaluate(candidate, chosen, context.session, config, code_digest(*ANSWER), self._progress(name))
+            )
+            currency = next((s.answer.currency for s in scores if s.answer.currency), "")
+            report = build_report(candidate.ref, examples.ref, split, scores, store.blobs.put_lines(scores), currency)
+            return store.catalog.put("report", f"{candidate.name}/{split}", report)
+
+        ref = self.steps.step(
+            name, [candidate.ref, examples.ref], [config.model_dump(mode="json"), prices], SCORE, work
+        )  # fmt: skip
+        return store.catalog.get("report", ref.digest, Report)
+
+    def scores(self, report: Report) -> list[Score]:
+        """The scores a report was made from."""
+        return list(self.store.blobs.get_lines(report.scores, Score))
+
+    # release ---------------------------------------------------------------------------------------------------
+    def release(self, candidates: Mapping[str, Candidate], examples: Dataset) -> None:
+        """Choose on dev, confirm on gate against the champion, release, promote."""
+        project, outcome = self.project, self.outcome
+        rules = {metric: Rule(**rule.model_dump()) for metric, rule in project.gate.items()}
+        if not rules:
+            raise ConfigError(
+                t("the project has no gate: nothing may be released"),
+                t("add a rule under gate, e.g. token_f1: {min: 0.3}"),
+            )
+        dev = outcome.reports["dev"]
+        ranking = choose(rules, dev, prefer=project.release.prefer, metric=self._quality())
+        if not ranking:
+            outcome.refused = t("no candidate meets the gate's rules on the dev split; the gate split was not used")
+            outcome.hint = t("`slipway eval list` shows how far each is; improve one, or change the gate")
+            return
+        outcome.chosen = ranking[0]
+        candidate = candidates[outcome.chosen]
+        report = self.measure({candidate.name: candidate}, examples, "gate")[candidate.name]
+        outcome.verdict = self._judge(candidate, report, examples, rules)
+        if outcome.verdict.outcome != "pass":
+            words = {"fail": t("it fails"), "insufficient": t("the gate split is too small to tell")}
+            outcome.refused = t(
+                "{candidate} does not pass the gate: {why}",
+                candidate=candidate.name,
+                why=words[outcome.verdict.outcome],
+            )
+            outcome.hint = t("nothing was released; what serves goes on serving. Each rule is explained above")
+            return
+        self._ship(candidate, report, outcome.verdict)
+
+    def _quality(self) -> str:
+        return self.project.release.metric or self.project.evaluate.metrics[0]
+
+    def _champion(self, candidate: Candidate) -> Release | None:
+        """The release to beat: the channel's, or, when that is this very candidate, the one it once beat."""
+        catalog = self.store.catalog
+        digest = catalog.channels().get(self.project.serve.channel)
+        if digest is None:
+            return None
+        current = catalog.release(digest)
+        if current.candidate.digest != candidate.digest:
+            return current
+        before = catalog.get("verdict", current.verdict.digest, Verdict).champion
+        return catalog.release(before.digest) if before else None
+
+    def _judge(self, candidate: Candidate, report: Report, examples: Dataset, rules: Mapping[str, Rule]) -> Verdict:
+        store, champion = self.store, self._champion(candidate)
+        rival: tuple[Ref, Report, list[Score]] | None = None
+        if champion is not None and any(rule.against for rule in rules.values()):
+            theirs = self._report(
+                store.catalog.get("candidate", champion.candidate.digest, Candidate), examples, "gate"
+            )
+            rival = (champion.ref, theirs, self.scores(theirs))
+
+        def work() -> Ref:
+            split = digest_of([e.id for e in store.blobs.get_lines(examples.items, Example) if e.split == "gate"])
+            uses = store.catalog.use_gate(split, candidate.digest)
+            verdict = judge(rules, report, self.scores(report), champion=rival, gate_uses=uses)
+            return store.catalog.put("verdict", candidate.name, verdict)
+
+        inputs = [report.ref, *([rival[0], rival[1].ref] if rival else [])]
+        config = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
+        ref = self.steps.step("gate", inputs, config, JUDGE, work)
+        return store.catalog.get("verdict", ref.digest, Verdict)
+
+    def _ship(self, candidate: Candidate, report: Report, verdict: Verdict) -> None:
+        project, store, outcome = self.project, self.store, self.outcome
+        verdict_ref = Ref("verdict", candidate.name, verdict.digest)
+
+        def work() -> Ref:
+            release = make_release(project.name, candidate, report, verdict, store, whoami())
+            return store.catalog.put("release", project.name, release)
+
+        ref = self.steps.step("release", [candidate.ref, report.ref, verdict_ref], [], ("release/bundle.py",), work)
+        outcome.release = store.catalog.release(ref.digest)
+        if not project.release.promote:
+            return
+        channel, release = project.serve.channel, outcome.release
+
+        def point() -> Ref:
+            # A step, so that a rollback by hand is not undone by the next run.
+            outcome.promoted = promote(
+                store, channel, release, by=whoami(), why=t("passed the gate"),
+                verify=lambda r: verify(r, store, self.context.locate),
+            )  # fmt: skip
+            return ref
+
+        self.steps.step(f"promote:{channel}", [ref], [], (), point)
+
+
+def run(context: Context, until: Stage = "release") -> Outcome:
+    """`slipway run`: the loop up to a stage. Raises Busy when another run is at work in this project."""
+    with context.store.lock():
+        return Loop(context).run(until)
