@@ -1,0 +1,147 @@
+"""Did retrieval bring what answers the question, and does the answer cite it. Knows no text of answers.
+
+`Example.relevant` names what answers: `source`, or `source#Heading`. A passage (`Answer.citations`, best first) is
+relevant to the first when it comes from that source, to the second when the heading is also on its heading path.
+Sources are compared as paths, headings without regard to case, spacing and punctuation around them.
+"""
+
+from __future__ import annotations
+
+import math
+import posixpath
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from slipway.core.answer import Answer, Citation
+from slipway.core.material import Example
+from slipway.core.text import normalize_label
+
+
+class Cutoff(BaseModel):
+    """`k`: only the first k passages count; 0 takes all that were retrieved."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    k: int = Field(default=0, ge=0)
+
+
+def matches(relevant: str, citation: Citation) -> bool:
+    """Whether a passage is what `source` or `source#Heading` names."""
+    if _path(relevant) == _path(citation.source):
+        return True
+    source, separator, heading = relevant.partition("#")
+    if not separator or _path(source) != _path(citation.source):
+        return False
+    wanted = normalize_label(heading.lstrip("#"))
+    return not wanted or wanted in {normalize_label(step) for step in citation.path}
+
+
+def first_hits(example: Example, passages: Sequence[Citation]) -> list[int | None]:
+    """For each relevant name, the rank (from 0) of the first passage that matches it, or None."""
+    return [
+        next((rank for rank, passage in enumerate(passages) if matches(name, passage)), None)
+        for name in dict.fromkeys(example.relevant)
+    ]
+
+
+def recall(hits: Sequence[int | None], k: int) -> float:
+    """Share of the relevant names that were found."""
+    return sum(hit is not None for hit in hits) / len(hits)
+
+
+def reciprocal_rank(hits: Sequence[int | None], k: int) -> float:
+    """One over the first rank that is relevant, 0 when there is none."""
+    found = [hit for hit in hits if hit is not None]
+    return 1 / (1 + min(found)) if found else 0.0
+
+
+def ndcg(hits: Sequence[int | None], k: int) -> float:
+    """Normalised discounted cumulative gain, binary relevance; `k` 0 means no cutoff."""
+    gain = sum(1 / math.log2(2 + hit) for hit in hits if hit is not None)
+    possible = min(len(hits), k) if k else len(hits)
+    return min(1.0, gain / sum(1 / math.log2(2 + rank) for rank in range(possible)))
+
+
+def _ranked(
+    example: Example, answer: Answer, k: int, measure: Callable[[Sequence[int | None], int], float]
+) -> float | None:
+    if not example.relevant:
+        return None
+    if answer.error:
+        return 0.0
+    return measure(first_hits(example, answer.citations[:k] if k else answer.citations), k)
+
+
+class RetrievalRecall:
+    """Share of the relevant names that the first k passages bring. A candidate that retrieves nothing has 0."""
+
+    Config: ClassVar[type[Cutoff]] = Cutoff
+    higher_is_better: ClassVar[bool] = True
+
+    def __init__(self, config: Cutoff | None = None) -> None:
+        self.config = config or Cutoff()
+
+    def score(self, example: Example, answer: Answer) -> float | None:
+        """In [0, 1]; None when the example names nothing relevant."""
+        return _ranked(example, answer, self.config.k, recall)
+
+
+class RetrievalMRR:
+    """One over the rank of the first relevant passage, 0 when there is none (Voorhees 1999)."""
+
+    Config: ClassVar[type[Cutoff]] = Cutoff
+    higher_is_better: ClassVar[bool] = True
+
+    def __init__(self, config: Cutoff | None = None) -> None:
+        self.config = config or Cutoff()
+
+    def score(self, example: Example, answer: Answer) -> float | None:
+        """In [0, 1]; None when the example names nothing relevant."""
+        return _ranked(example, answer, self.config.k, reciprocal_rank)
+
+
+class RetrievalNDCG:
+    """Normalised discounted cumulative gain with binary relevance (Jarvelin and Kekalainen 2002).
+
+    Each relevant name counts once, at its first passage: several passages of one section are no several finds. The
+    ideal order brings one name a rank; a passage that brings several names counts for each, and the result is capped
+    at 1.
+    """
+
+    Config: ClassVar[type[Cutoff]] = Cutoff
+    higher_is_better: ClassVar[bool] = True
+
+    def __init__(self, config: Cutoff | None = None) -> None:
+        self.config = config or Cutoff()
+
+    def score(self, example: Example, answer: Answer) -> float | None:
+        """In [0, 1]; None when the example names nothing relevant."""
+        return _ranked(example, answer, self.config.k, ndcg)
+
+
+class CitationPrecision:
+    """Share of the passages the answer cites that are relevant."""
+
+    Config: ClassVar[type[Cutoff]] = Cutoff
+    higher_is_better: ClassVar[bool] = True
+
+    def __init__(self, config: Cutoff | None = None) -> None:
+        self.config = config or Cutoff()
+
+    def score(self, example: Example, answer: Answer) -> float | None:
+        """In [0, 1]; None when nothing is cited or the example names nothing relevant."""
+        if not example.relevant:
+            return None
+        if answer.error:
+            return 0.0
+        passages = answer.citations[: self.config.k] if self.config.k else answer.citations
+        cited = [passage for passage in passages if passage.cited]
+        if not cited:
+            return None
+        return sum(any(matches(name, passage) for name in example.relevant) for passage in cited) / len(cited)
+
+
+def _path(source: str) -> str:
+    return posixpath.normpath(source.strip().replace("\\", "/"))
