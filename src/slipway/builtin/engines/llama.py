@@ -1,0 +1,374 @@
+"""The default engine: llama.cpp, through xllamacpp, in a supervised child process.
+
+Owns the capabilities and the guards in front of llama.cpp. Spawning and restarts are `llama_process`'s, the wire
+format `llama_wire`'s, the file format `gguf_header`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from slipway.builtin.engines import llama_wire as wire
+from slipway.builtin.engines import thread_choice
+from slipway.builtin.engines.checks import check_request, check_text, missing, refuse, too_long
+from slipway.builtin.engines.gguf_header import GgufHeader, read_header
+from slipway.builtin.engines.llama_process import ChildSettings, LlamaProcess, OnEvent, closed, free_bytes
+from slipway.builtin.engines.thread_choice import Choice
+from slipway.core.message import Delta, GenerateRequest
+from slipway.core.protocols import Capability
+from slipway.core.ref import digest_of
+from slipway.errors import ConfigError, EngineError
+from slipway.i18n import t
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from slipway.core.protocols import Vectors
+
+ADAPTER = ".lora.gguf"
+MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
+OVERHEAD_BYTES = 200 << 20  # of the process, its code and its compute buffers
+LONGEST_TOKEN = 128  # characters; a prompt of more than this times the context cannot fit
+KNOWN_SCHEMAS = 1000
+_WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
+OUTSIDE_JSON = "y"  # no JSON value has it outside a string
+
+
+class LlamaConfig(BaseModel):
+    """What the project file may set for a model of this engine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    context: int = Field(default=4096, ge=64, le=1_048_576)  # tokens of prompt and answer, for each request
+    parallel: int = Field(default=2, ge=1, le=64)  # requests answered at once; more wait
+    threads: int | None = Field(default=None, ge=1, le=512)  # None: measured
+    spin: int | None = Field(default=None, ge=0, le=10**9)  # GOMP_SPINCOUNT; None: measured
+    measure: bool = True  # at the first load on this machine; False: every core, and 10,000
+    batch: int = Field(default=128, ge=16, le=4096)  # prompt tokens computed at a time; cancellation waits for one
+    cache_mb: int = Field(default=128, ge=0, le=1_048_576)  # memory for prefixes that no slot holds any more
+    load_seconds: float = Field(default=300.0, gt=0, le=86_400)
+    stall_seconds: float = Field(default=300.0, gt=0, le=86_400)  # without a token: it hangs, and is started again
+    max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
+
+
+class LlamaEngine:
+    """A GGUF model. `files`: one `*.gguf`, and any number of adapters `<name>.lora.gguf`."""
+
+    Config: ClassVar[type[LlamaConfig]] = LlamaConfig
+    capabilities: frozenset[Capability] = frozenset(("generate", "logprobs", "json_schema", "choices", "tokenize"))
+
+    def __init__(
+        self,
+        config: LlamaConfig,
+        name: str = "llama",
+        files: Mapping[str, str | Path] | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        self.config = config
+        self.name = name
+        self.model, self._adapters = _sorted_files(name, files or {})
+        if self._adapters:
+            self.capabilities = self.capabilities | _WITH_ADAPTERS
+        self._on_event = on_event
+        self._process: LlamaProcess | None = None
+        self._lock = asyncio.Lock()
+        self._slots = asyncio.Semaphore(config.parallel)
+        self._header: GgufHeader | None = None
+        self._control: re.Pattern[str] | None = None
+        self._probe: int = 0  # id of the token that spells OUTSIDE_JSON
+        self._schemas: dict[str, None] = {}  # digests of those known to work
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Check the files, settle the threads, load the model. Raises EngineError that says what is wrong."""
+        async with self._lock:
+            if self._process is not None:
+                return
+            self._header = await asyncio.to_thread(self._check_files)
+            control = [re.escape(token) for token in self._header.control if len(token) > 1]
+            self._control = re.compile("|".join(control)) if control else None
+            process = LlamaProcess(self._settings(await self._choice()), self._on_event)
+            await process.start()
+            self._process = process
+            self._probe = (await self._tokenize(OUTSIDE_JSON))[-1]
+
+    async def close(self) -> None:
+        """End the child process; nothing of it is left when this returns."""
+        async with self._lock:
+            process, self._process = self._process, None
+            if process is not None:
+                await process.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running child, None when there is none."""
+        return self._process.pid if self._process else None
+
+    # -- what it does -------------------------------------------------------------------------------------------------
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+        """Stream an answer. Requests beyond `parallel` wait in the order they came."""
+        check_request(request, self.name, self.capabilities)
+        scales = self._scales(request.adapters)
+        if request.sampling.max_tokens > self.config.context:
+            limit = self.config.context
+            raise refuse(t("max_tokens must be at most {limit}, the context of '{name}'", limit=limit, name=self.name))
+        prompt = await self._prompt(request)
+        async with self._slots:
+            if request.json_schema is not None:
+                await self._check_schema(request.json_schema)
+            body = wire.completion(request, prompt, scales, self.config.context)
+            async with aclosing(self._stream(body)) as chunks:
+                async for chunk in chunks:
+                    delta = wire.delta_of(chunk)
+                    if request.choices and delta.finish == "length":
+                        raise too_long(self.name, chunk["tokens_evaluated"], self.config.context)
+                    yield delta
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Not what a generating model is for: EngineError with status 400."""
+        raise missing(self.name, "embed")
+
+    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """Sum of the log-probabilities of each continuation's tokens, chained one forced token at a time.
+
+        The continuation is tokenized together with the prompt, and what follows the prompt's own tokens is scored,
+        as lm-evaluation-harness does.
+        """
+        check_text(prompt)
+        begin = await self._tokenize(prompt, whole=True)
+        sums: list[float] = []
+        for continuation in continuations:
+            check_text(continuation)
+            ids = await self._tokenize(prompt + continuation, whole=True)
+            if ids[: len(begin)] != begin:
+                ids = begin + await self._tokenize(continuation)
+            if len(ids) >= self.config.context:
+                raise too_long(self.name, len(ids), self.config.context)
+            if not begin:  # nothing stands before the first token: let the model's own beginning do so
+                ids = [self._beginning(), *ids]
+            start = max(1, len(begin))
+            sums.append(sum([await self._logprob(ids[:at], ids[at]) for at in range(start, len(ids))]))
+        return sums
+
+    async def count_tokens(self, text: str) -> int:
+        """Tokens of raw text; control tokens that it spells out count as text."""
+        check_text(text)
+        return len(await self._tokenize(text)) if text else 0
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _prompt(self, request: GenerateRequest) -> str:
+        texts = [request.prompt] if request.prompt is not None else [m.content for m in request.messages]
+        characters = sum(len(text) for text in texts)
+        if characters > LONGEST_TOKEN * self.config.context:
+            raise too_long(self.name, characters // LONGEST_TOKEN, self.config.context)
+        if request.prompt is not None:
+            return request.prompt
+        answer = await self._post("/apply-template", {"messages": wire.disarm(request.messages, self._control)})
+        return answer["prompt"]
+
+    def _scales(self, wanted: Mapping[str, float]) -> list[float]:
+        for name in wanted:
+            if name not in self._adapters:
+                known = ", ".join(sorted(self._adapters)) or "-"
+                raise refuse(
+                    t("the model '{model}' has no adapter '{name}'", model=self.name, name=name),
+                    t("known: {names}", names=known),
+                )
+        return [float(wanted.get(name, 0.0)) for name in self._adapters]
+
+    async def _check_schema(self, schema: dict[str, Any]) -> None:
+        """Refuse a schema that llama.cpp cannot enforce; it would ignore it without a word.
+
+        A token that no JSON value begins with is forced: a schema in force forbids it all the same.
+        """
+        digest = digest_of(schema)
+        if digest in self._schemas:
+            return
+        body = wire.forced([self._probe], self._probe, 0, self._scales({}))
+        answer = await self._post("/completion", {**body, "json_schema": wire.compact(schema)})
+        if answer["content"].strip().startswith(OUTSIDE_JSON):
+            said = re.findall(r"failed to compile JSON schema: (.*)", self._process.complaints if self._process else "")
+            raise refuse(
+                t("the JSON schema cannot be enforced: {why}", why=said[-1] if said else t("llama.cpp ignores it")),
+                t("use the usual keywords: type, properties, required, items, enum, const, anyOf, $ref into $defs"),
+            )
+        if len(self._schemas) >= KNOWN_SCHEMAS:
+            self._schemas.clear()
+        self._schemas[digest] = None
+
+    async def _logprob(self, ids: Sequence[int], token: int) -> float:
+        """Log-probability of `token` after `ids`. A token that ends inside a character is not reported when it is
+        made, so it is looked up among the alternatives of another.
+        """
+        scales = self._scales({})
+        async with self._slots:
+            for force, alternatives in ((token, 1), (self._probe, 1000), (self._probe, 2**31 - 1)):
+                answer = await self._post("/completion", wire.forced(ids, force, alternatives, scales))
+                for entry in answer.get("completion_probabilities") or ():
+                    for found in (entry, *entry["top_logprobs"]):
+                        if found["id"] == token:
+                            return min(0.0, found["logprob"])
+        raise EngineError(t("llama.cpp reports no probability for token {token}", token=token))
+
+    def _beginning(self) -> int:
+        meta = self._header.meta if self._header else {}
+        for key in ("bos", "eos"):
+            if f"tokenizer.ggml.{key}_token_id" in meta:
+                return int(meta[f"tokenizer.ggml.{key}_token_id"])
+        raise refuse(t("the model '{name}' cannot score without a prompt", name=self.name))
+
+    async def _tokenize(self, text: str, *, whole: bool = False) -> list[int]:
+        """`whole`: as a prompt would be read, with the token that begins it and control tokens."""
+        answer = await self._post("/tokenize", {"content": text, "add_special": whole, "parse_special": whole})
+        return answer["tokens"]
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._post_to(self._running(), path, body)
+
+    async def _post_to(self, process: LlamaProcess, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        async with self._respond(process, path, body) as response:
+            answer = msgspec.json.decode(await response.read())
+        if "error" in answer:
+            raise wire.failure(self.name, answer["error"])
+        return answer
+
+    async def _stream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        """Chunks of a completion; raises EngineError when the child dies or stalls before the last one."""
+        events = wire.Events()
+        async with self._respond(self._running(), "/completion", body) as response:
+            if response.status != 200:
+                raise wire.failure(self.name, msgspec.json.decode(await response.read())["error"])
+            async for data in response.content.iter_any():
+                for chunk in events.feed(data):
+                    if "stop" not in chunk:
+                        raise wire.failure(self.name, chunk.get("error", chunk))
+                    yield chunk
+                    if chunk["stop"]:
+                        return
+        raise _died(self.name)
+
+    @asynccontextmanager
+    async def _respond(
+        self, process: LlamaProcess, path: str, body: Mapping[str, Any]
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Send, and have the response; leaving closes the connection, which stops llama.cpp's work on it."""
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=self.config.stall_seconds)
+        headers = {"content-type": "application/json"}
+        try:
+            session = await process.session()
+            async with session.post(path, data=msgspec.json.encode(body), headers=headers, timeout=timeout) as response:
+                yield response
+        except TimeoutError as error:
+            process.kill()
+            raise EngineError(
+                t("llama.cpp made no token of '{name}' for {s} s", name=self.name, s=self.config.stall_seconds),
+                t("it is started again; if this comes back, the machine is too busy or the model too large for it"),
+                retryable=True,
+                status=504,
+            ) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise _died(self.name) from error
+
+    def _running(self) -> LlamaProcess:
+        if self._process is None:
+            raise closed(self.name)
+        return self._process
+
+    # -- before the start ---------------------------------------------------------------------------------------------
+
+    def _check_files(self) -> GgufHeader:
+        """Refuse what llama.cpp would refuse in one opaque sentence, or die of."""
+        header = read_header(self.model)
+        if header.is_adapter:
+            raise EngineError(
+                t("{path} is a LoRA adapter, not a model", path=self.model),
+                t("name it <name>{suffix} and put it beside its model", suffix=ADAPTER),
+                status=503,
+            )
+        if header.context and self.config.context > header.context:
+            raise EngineError(
+                t("'{name}' was trained for {n} tokens of context", name=self.name, n=header.context),
+                t("set context to at most {n} in the model's options", n=header.context),
+                status=503,
+            )
+        for path in self._adapters.values():
+            adapter = read_header(path)
+            if not adapter.is_adapter or adapter.architecture != header.architecture:
+                raise EngineError(t("{path} is not a LoRA adapter for this model", path=path), status=503)
+        needed = header.size + header.cache_bytes(self.config.context * self.config.parallel) + OVERHEAD_BYTES
+        free = free_bytes()
+        if needed > free:
+            raise EngineError(
+                t("'{name}' needs about {needed} MB of memory; {free} MB are free", name=self.name,
+                  needed=needed >> 20, free=free >> 20),
+                t("lower context or parallel in the model's options, quantize the model, or free memory"),
+                status=503,
+            )  # fmt: skip
+        return header
+
+    def _settings(self, choice: Choice) -> ChildSettings:
+        config = self.config
+        return ChildSettings(
+            name=self.name, model=self.model, adapters=tuple(self._adapters.values()), context=config.context,
+            parallel=config.parallel, batch=config.batch, cache_mb=config.cache_mb, choice=choice,
+            load_seconds=config.load_seconds, max_crashes=config.max_crashes,
+        )  # fmt: skip
+
+    async def _choice(self) -> Choice:
+        config, default = self.config, thread_choice.default_choice()
+        if config.measure and (config.threads is None or config.spin is None):
+            default = await thread_choice.choose(self.model, self._measure)
+        return Choice(
+            threads=default.threads if config.threads is None else config.threads,
+            spin=default.spin if config.spin is None else config.spin,
+        )
+
+    async def _measure(self, choice: Choice) -> float:
+        """Seconds for a short prompt and answer under `choice`, the better of two tries, in a child of its own."""
+        settings = replace(self._settings(choice), adapters=(), parallel=1, context=MEASURED_PROMPT * 2, cache_mb=0)
+        process = LlamaProcess(settings)
+        await process.start()
+        try:
+            tries: list[float] = []
+            for first in (10, 11):
+                body = wire.measured([first + at % 200 for at in range(MEASURED_PROMPT)], MEASURED_ANSWER)
+                answer = await self._post_to(process, "/completion", body)
+                tries.append((answer["timings/prompt_ms"] + answer["timings/predicted_ms"]) / 1000)
+            return min(tries)
+        finally:
+            await process.stop()
+
+
+def _died(name: str) -> EngineError:
+    return EngineError(
+        t("llama.cpp died while answering for '{name}'", name=name),
+        t("it is being started again; try once more"),
+        retryable=True,
+        status=503,
+    )
+
+
+def _sorted_files(name: str, files: Mapping[str, str | Path]) -> tuple[Path, dict[str, Path]]:
+    """(the model, adapters by name in a fixed order)."""
+    adapters = {key.removesuffix(ADAPTER): Path(path) for key, path in sorted(files.items()) if key.endswith(ADAPTER)}
+    models = [Path(path) for key, path in files.items() if key.endswith(".gguf") and not key.endswith(ADAPTER)]
+    if len(models) != 1:
+        raise ConfigError(
+            t("the model '{name}' needs exactly one GGUF file, and has {n}", name=name, n=len(models)),
+            t("its source must hold one file that ends in .gguf; adapters end in {suffix}", suffix=ADAPTER),
+        )
+    return models[0], adapters

@@ -1,0 +1,284 @@
+"""The child process of a llama engine, kept alive. Owns spawning, the end of it, restarts, and the HTTP session to it.
+
+Does not know what is asked of llama.cpp. The child listens on a unix socket in a folder that only this user may enter;
+nothing else can reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slipway.builtin.engines.thread_choice import Choice
+from slipway.errors import EngineError
+from slipway.i18n import t
+
+if TYPE_CHECKING:
+    import aiohttp
+
+OnEvent = Callable[[str, Mapping[str, Any]], None]
+
+GRACE_SECONDS = 1.0  # between the end of the child's input, SIGTERM, and SIGKILL
+CRASH_WINDOW_SECONDS = 60.0
+FOLDER = "slipway-llama-"
+
+
+@dataclass(frozen=True)
+class ChildSettings:
+    """What the child is started with. `context`: tokens for each of `parallel` slots."""
+
+    name: str
+    model: Path
+    adapters: tuple[Path, ...]
+    context: int
+    parallel: int
+    batch: int
+    cache_mb: int
+    choice: Choice
+    load_seconds: float
+    max_crashes: int
+
+
+class _Child:
+    """One process that has answered `ready`, and the session to it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path, session: aiohttp.ClientSession) -> None:
+        self.process = process
+        self.folder = folder
+        self.session = session
+        self.stderr: deque[str] = deque(maxlen=50)
+        self.reader: asyncio.Task[None] | None = None
+
+    async def read_stderr(self) -> None:
+        assert self.process.stderr is not None
+        while line := await self.process.stderr.read(4096):
+            self.stderr.extend(line.decode("utf-8", "replace").splitlines())
+
+    async def end(self) -> None:
+        """End of input, then SIGTERM, then SIGKILL; the process is gone and reaped when this returns."""
+        await self.session.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        for kill in (signal.SIGTERM, signal.SIGKILL, None):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.process.wait(), GRACE_SECONDS if kill else None)
+                break
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(kill or signal.SIGKILL)
+        if self.reader is not None:
+            await asyncio.wait([self.reader], timeout=GRACE_SECONDS)
+            self.reader.cancel()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class LlamaProcess:
+    """A child that is running whenever `session` returns; one that died is started again, with backoff."""
+
+    def __init__(self, settings: ChildSettings, on_event: OnEvent | None = None) -> None:
+        self.settings = settings
+        self._on_event = on_event
+        self._child: _Child | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._broken: EngineError | None = None
+        self._crashes: deque[float] = deque()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running child."""
+        return self._child.process.pid if self._child else None
+
+    @property
+    def complaints(self) -> str:
+        """The last lines llama.cpp wrote about what went wrong."""
+        return "\n".join(self._child.stderr) if self._child else ""
+
+    async def start(self) -> None:
+        """Load the model; raises EngineError when the first load fails, without trying again."""
+        self._child = await self._spawn()
+        self._ready.set()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """End the child for good. Idempotent."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        child, self._child = self._child, None
+        self._ready.set()
+        if child is not None:
+            await child.end()
+
+    async def session(self) -> aiohttp.ClientSession:
+        """The session to a running child, waiting for a restart if need be. Raises EngineError when there is none."""
+        await self._ready.wait()
+        if self._child is None:
+            raise self._broken or closed(self.settings.name)
+        return self._child.session
+
+    def kill(self) -> None:
+        """Kill a child that hangs; it is then started again like one that crashed."""
+        if self._child is not None and self._child.process.returncode is None:
+            self._child.process.kill()
+
+    async def _keep(self) -> None:
+        """Start the child again each time it dies; give up after `max_crashes` within the window."""
+        while self._child is not None:
+            code = await self._child.process.wait()
+            self._ready.clear()
+            child, self._child = self._child, None
+            await child.end()
+            self._tell("engine.crashed", code=code, complaints=list(child.stderr)[-5:])
+            try:
+                await self._restart(code)
+            except (EngineError, OSError) as error:
+                self._broken = error if isinstance(error, EngineError) else EngineError(str(error), status=503)
+                self._tell("engine.gave_up", error=str(error))
+            self._ready.set()
+
+    async def _restart(self, code: int) -> None:
+        while True:
+            now = time.monotonic()
+            self._crashes.append(now)
+            while now - self._crashes[0] > CRASH_WINDOW_SECONDS:
+                self._crashes.popleft()
+            if len(self._crashes) > self.settings.max_crashes:
+                counts = {"n": len(self._crashes), "seconds": int(CRASH_WINDOW_SECONDS)}
+                raise EngineError(
+                    t(
+                        "llama.cpp died {n} times within {seconds} s while serving '{name}' (the last time: {how})",
+                        name=self.settings.name, how=_how(code), **counts,
+                    ),
+                    t("look for a request that it cannot take in the log, then restart; `slipway check` checks memory"),
+                    status=503,
+                )  # fmt: skip
+            await asyncio.sleep(0.1 * 2 ** (len(self._crashes) - 1) if len(self._crashes) > 1 else 0)
+            try:
+                self._child = await self._spawn()
+            except EngineError as error:
+                self._tell("engine.load_failed", error=error.message)
+                continue
+            self._tell("engine.restarted", pid=self._child.process.pid)
+            return
+
+    async def _spawn(self) -> _Child:
+        import aiohttp
+
+        _sweep()
+        folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=_short_folder()))
+        settings = self.settings
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "slipway.builtin.engines.llama_child",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "GOMP_SPINCOUNT": str(settings.choice.spin)},
+            start_new_session=True,
+        )  # fmt: skip
+        session = aiohttp.ClientSession(
+            "http://llama",
+            connector=aiohttp.UnixConnector(str(folder / "llama.sock"), limit=0, force_close=True),
+            timeout=aiohttp.ClientTimeout(total=None),
+            raise_for_status=False,
+        )
+        child = _Child(process, folder, session)
+        child.reader = asyncio.create_task(child.read_stderr())
+        try:
+            await self._await_ready(child)
+        except BaseException:
+            await asyncio.shield(child.end())
+            raise
+        return child
+
+    async def _await_ready(self, child: _Child) -> None:
+        settings = self.settings
+        assert child.process.stdin is not None
+        assert child.process.stdout is not None
+        line = {
+            "parent": os.getpid(), "socket": str(child.folder / "llama.sock"), "model": str(settings.model),
+            "adapters": [str(path) for path in settings.adapters], "context": settings.context,
+            "parallel": settings.parallel, "batch": settings.batch, "cache_mb": settings.cache_mb,
+            "threads": settings.choice.threads,
+        }  # fmt: skip
+        try:
+            child.process.stdin.write(json.dumps(line).encode() + b"\n")
+            report = await asyncio.wait_for(child.process.stdout.readline(), settings.load_seconds)
+        except TimeoutError:
+            raise EngineError(
+                t("llama.cpp did not load '{name}' within {s} s", name=settings.name, s=settings.load_seconds),
+                t("a smaller context or model loads faster; `load_seconds` in the model's options allows more"),
+                status=503,
+            ) from None
+        if report and json.loads(report)["event"] == "ready":
+            return
+        raise await self._load_error(child, report)
+
+    async def _load_error(self, child: _Child, report: bytes) -> EngineError:
+        code = await child.process.wait()
+        if child.reader is not None:
+            await asyncio.wait([child.reader], timeout=GRACE_SECONDS)
+        said = [line for line in child.stderr if " E " in line or "rror" in line][-3:]
+        if report:
+            said.append(json.loads(report).get("error", ""))
+        return EngineError(
+            t("llama.cpp could not load '{name}' ({how})", name=self.settings.name, how=_how(code)),
+            "\n".join(said) or t("its file is whole; free memory, or lower `context` and `parallel`"),
+            status=503,
+        )
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        if self._on_event is not None:
+            self._on_event(event, {"engine": "llama", "model": self.settings.name, **fields})
+
+
+def free_bytes() -> int:
+    """Memory a new process may take: what the kernel calls available, within the cgroup's limit."""
+    free = 1 << 62
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        text = Path("/proc/meminfo").read_text("ascii")
+        free = int(text.split("MemAvailable:")[1].split()[0]) << 10
+    with contextlib.suppress(OSError, ValueError):
+        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
+    return free
+
+
+def closed(name: str) -> EngineError:
+    """The error of asking an engine that is not running."""
+    return EngineError(
+        t("the engine of '{name}' is not running", name=name), t("start it first"), retryable=True, status=503
+    )
+
+
+def _how(code: int) -> str:
+    """How a process ended, in words: `SIGSEGV`, or `exit status 1`."""
+    if code == -signal.SIGKILL:
+        return t("killed, which is what the system does when memory runs out")
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+    return t("exit status {code}", code=code)
+
+
+def _short_folder() -> str:
+    """A folder for sockets whose path leaves room: unix(7) allows 107 bytes."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) < 60 else "/tmp"
+
+
+def _sweep() -> None:
+    """Take away the socket folders of processes that were killed before they could do it."""
+    for folder in Path(_short_folder()).glob(f"{FOLDER}*"):
+        pid = folder.name.removeprefix(FOLDER).partition("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,178 @@
+"""What goes to llama.cpp's HTTP API and what comes back. Pure functions; opens no connection.
+
+Every field that llama.cpp has a default of its own for is sent, so that a request means the same whatever build
+answers: its samplers, all adapters' scales (a request that leaves them out reuses what another adapter cached), and
+no truncation but the one asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from slipway.builtin.engines.checks import too_long
+from slipway.core.message import Delta, FinishReason, GenerateRequest, Message, TokenLogprob, Usage
+from slipway.errors import EngineError
+from slipway.i18n import t
+
+# What the last chunk must hold; without this it repeats the whole prompt and every setting.
+LAST = [
+    "content", "stop", "tokens_predicted", "tokens_evaluated", "stop_type", "truncated", "timings/cache_n",
+    "completion_probabilities",
+]  # fmt: skip
+FORCE = 1000.0  # a logit that wins over every other and loses against a grammar
+RANDOM_SEED = 0xFFFFFFFF  # llama.cpp: draw one
+# Compact JSON: a small model that may put white space anywhere sometimes puts it everywhere.
+GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+
+def completion(request: GenerateRequest, prompt: str, scales: Sequence[float], context: int) -> dict[str, Any]:
+    """The body of a streamed /completion for a checked request. `scales`: of every loaded adapter, in order."""
+    sampling = request.sampling
+    body: dict[str, Any] = {
+        "prompt": prompt,
+        "stream": True,
+        "n_predict": min(sampling.max_tokens, context),
+        "stop": list(sampling.stop),
+        "seed": RANDOM_SEED if sampling.seed is None else sampling.seed,
+        "n_probs": request.logprobs,
+        **sampler(sampling.temperature, sampling.top_p),
+        "repeat_last_n": min(sampling.max_tokens, context),  # the answer's own tokens, as nearly as it can be said
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        **constant(scales),
+    }
+    if request.choices:
+        body["grammar"] = one_of(request.choices)
+        body["n_predict"] = context  # half a label is no label; the grammar ends it
+    if request.json_schema is not None:
+        body["json_schema"] = compact(request.json_schema)
+    return body
+
+
+def sampler(temperature: float, top_p: float) -> dict[str, Any]:
+    """Temperature, then nucleus, as the OpenAI API has it; llama.cpp's other samplers stay out."""
+    return {
+        "samplers": ["penalties", "temperature", "top_p"],
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": 0,
+        "min_p": 0.0,
+        "repeat_penalty": 1.0,
+    }
+
+
+def constant(scales: Sequence[float]) -> dict[str, Any]:
+    """What every request carries."""
+    return {
+        "cache_prompt": True,
+        "lora": [{"id": at, "scale": scale} for at, scale in enumerate(scales)],
+        "response_fields": LAST,
+    }
+
+
+def forced(prompt: Sequence[int], token: int, alternatives: int, scales: Sequence[float]) -> dict[str, Any]:
+    """Make exactly `token` after `prompt`, and report its log-probability beside the most likely alternatives."""
+    return {
+        "prompt": list(prompt),
+        "stream": False,
+        "n_predict": 1,
+        "n_probs": alternatives,
+        "logit_bias": [[token, FORCE]],
+        **sampler(0.0, 1.0),
+        **constant(scales),
+    }
+
+
+def measured(prompt: Sequence[int], answer: int) -> dict[str, Any]:
+    """Read `prompt` and make `answer` tokens whatever they are, telling how long each took."""
+    return {
+        "prompt": list(prompt),
+        "stream": False,
+        "n_predict": answer,
+        "ignore_eos": True,
+        "cache_prompt": False,
+        **sampler(0.0, 1.0),
+        "response_fields": ["timings/prompt_ms", "timings/predicted_ms"],
+    }
+
+
+def one_of(choices: Sequence[str]) -> str:
+    """A GBNF grammar whose only sentences are the choices, whatever characters they hold."""
+    return "root ::= " + " | ".join(f'"{_literal(choice)}"' for choice in choices)
+
+
+def compact(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with llguidance told to write JSON on one line."""
+    return {**schema, "x-guidance": GUIDANCE}
+
+
+def _literal(text: str) -> str:
+    special = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return "".join(special.get(c) or (f"\\x{ord(c):02x}" if ord(c) < 32 or ord(c) == 127 else c) for c in text)
+
+
+def disarm(messages: Sequence[Message], control: re.Pattern[str] | None) -> list[dict[str, str]]:
+    """Messages as JSON, with the model's control tokens broken up wherever the content spells one out.
+
+    llama.cpp would take `<|im_end|>` in a retrieved passage for the end of the turn; a zero-width space inside keeps
+    it text.
+    """
+
+    def split(found: re.Match[str]) -> str:
+        return found[0][0] + "\u200b" + found[0][1:]
+
+    return [
+        {"role": message.role, "content": control.sub(split, message.content) if control else message.content}
+        for message in messages
+    ]
+
+
+class Events:
+    """Cuts a byte stream of server-sent events into their decoded data."""
+
+    def __init__(self) -> None:
+        self.rest = b""
+
+    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """The events that `data` completes."""
+        *whole, self.rest = (self.rest + data).split(b"\n\n")
+        for event in whole:
+            kind, _, value = event.partition(b": ")
+            if kind in (b"data", b"error") and value != b"[DONE]":
+                yield msgspec.json.decode(value)
+
+
+def delta_of(chunk: dict[str, Any]) -> Delta:
+    """One chunk of a streamed /completion."""
+    logprobs = tuple(_logprob(entry) for entry in chunk.get("completion_probabilities") or () if entry["bytes"])
+    if not chunk["stop"]:
+        return Delta(text=chunk["content"], logprobs=logprobs)
+    finish: FinishReason = "length" if chunk["stop_type"] == "limit" or chunk["truncated"] else "stop"
+    usage = Usage(
+        prompt_tokens=chunk["tokens_evaluated"],
+        completion_tokens=chunk["tokens_predicted"],
+        cached_tokens=min(chunk["timings/cache_n"], chunk["tokens_evaluated"]),
+    )
+    return Delta(text=chunk["content"], logprobs=logprobs, finish=finish, usage=usage)
+
+
+def _logprob(entry: dict[str, Any]) -> TokenLogprob:
+    top = tuple((other["token"], min(0.0, other["logprob"])) for other in entry["top_logprobs"])
+    return TokenLogprob(token=entry["token"], logprob=min(0.0, entry["logprob"]), top=top)
+
+
+def failure(name: str, error: dict[str, Any]) -> EngineError:
+    """llama.cpp's error as ours: what the request did wrong is a 400, the rest is not the caller's fault."""
+    kind, code, message = error.get("type"), int(error.get("code", 500)), str(error.get("message", ""))
+    if kind == "exceed_context_size_error":
+        return too_long(name, error["n_prompt_tokens"], error["n_ctx"])
+    status = 400 if 400 <= code < 500 else 502
+    return EngineError(
+        t("llama.cpp refused the request to '{name}': {message}", name=name, message=message[:500]),
+        status=status,
+        retryable=code == 503,
+    )

