@@ -20,7 +20,7 @@ from slipway.data.chunks import make_chunks
 from slipway.data.collect import fingerprint
 from slipway.data.documents import make_documents
 from slipway.data.examples import make_examples
-from slipway.errors import ConfigError
+from slipway.errors import ConfigError, NotFound, nearest
 from slipway.evaluate.metrics import build_report
 from slipway.evaluate.run import evaluate
 from slipway.i18n import t
@@ -270,8 +270,7 @@ class Loop:
             rival = (champion.ref, theirs, self.scores(theirs))
 
         def work() -> Ref:
-            split = digest_of([e.id for e in store.blobs.get_lines(examples.items, Example) if e.split == "gate"])
-            uses = store.catalog.use_gate(split, candidate.digest)
+            uses = store.catalog.use_gate(self.gate_split(examples), candidate.digest)
             verdict = judge(rules, report, self.scores(report), champion=rival, gate_uses=uses)
             return store.catalog.put("verdict", candidate.name, verdict)
 
@@ -279,6 +278,10 @@ class Loop:
         config = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
         ref = self.steps.step("gate", inputs, config, JUDGE, work)
         return store.catalog.get("verdict", ref.digest, Verdict)
+
+    def gate_split(self, examples: Dataset) -> str:
+        """Names the gate examples, whatever the other splits hold: what uses of the gate are counted by."""
+        return digest_of([e.id for e in self.store.blobs.get_lines(examples.items, Example) if e.split == "gate"])
 
     def _ship(self, candidate: Candidate, report: Report, verdict: Verdict) -> None:
         project, store, outcome = self.project, self.store, self.outcome
@@ -309,3 +312,26 @@ def run(context: Context, until: Stage = "release") -> Outcome:
     """`slipway run`: the loop up to a stage. Raises Busy when another run is at work in this project."""
     with context.store.lock():
         return Loop(context).run(until)
+
+
+def report_for(context: Context, name: str, split: str) -> Report:
+    """The up-to-date report of one candidate of the project on a split, measured now if need be.
+
+    A look at the gate split is counted, whether or not anything had to be measured.
+    """
+    if split not in ("dev", "gate"):
+        raise ConfigError(t("'{split}' is not dev or gate", split=split), t("candidates are compared on dev or gate"))
+    if name not in context.project.candidates:
+        near = nearest(name, context.project.candidates)
+        raise NotFound(
+            t("no candidate is called '{name}'", name=name),
+            t("did you mean '{near}'?", near=near) if near else ", ".join(context.project.candidates),
+        )
+    with context.store.lock():
+        loop = Loop(context)
+        _, chunks, examples = loop.data()
+        candidate = loop.adapt(chunks, examples)[name]
+        if split == "gate":
+            context.store.catalog.use_gate(loop.gate_split(examples), candidate.digest)
+            return loop.measure({name: candidate}, examples, "gate")[name]
+        return loop.measure({name: candidate}, examples, "dev")[name]

@@ -1,0 +1,388 @@
+"""The public verbs. Everything the command line does, a Python program can do with these; they return plain values.
+
+```python
+from slipway import api
+
+with api.open_project("examples/docs-assistant") as project:
+    outcome = api.run(project)
+    print(outcome.verdict.outcome, api.ask(project, "What does the gate compare?").text)
+```
+
+`project` is an open project (`open_project`); every verb may raise the errors of `slipway.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from slipway.core.answer import Answer
+from slipway.core.candidate import Candidate, ModelPin
+from slipway.core.material import Change, Chunk, Dataset, Document, Example
+from slipway.core.ref import canonical
+from slipway.core.release import Comparison, Release, Verdict
+from slipway.core.report import Report, Score
+from slipway.core.run import Run
+from slipway.core.trace import Feedback, Trace
+from slipway.data import show as _show
+from slipway.errors import ConfigError, NotFound, nearest
+from slipway.evaluate import compare as _compare
+from slipway.i18n import t
+from slipway.loop import check as _check
+from slipway.loop import run as _run
+from slipway.loop.context import Context, Listener, whoami
+from slipway.loop.models import pin_models
+from slipway.project import load as _load
+from slipway.project.scaffold import TEMPLATES
+from slipway.project.scaffold import init as _init
+from slipway.release import bundle as _bundle
+from slipway.release import promote as _promote
+from slipway.runtime.respond import answer as _answer
+from slipway.store import models as _models
+
+__all__ = [
+    "TEMPLATES",
+    "ask",
+    "changes",
+    "check",
+    "compare",
+    "create_key",
+    "datasets",
+    "diff_datasets",
+    "diff_releases",
+    "export_traces",
+    "feedback",
+    "init",
+    "json_schema",
+    "keys",
+    "models",
+    "open_project",
+    "promote",
+    "pull_models",
+    "releases",
+    "remove_model",
+    "reports",
+    "revoke_key",
+    "rollback",
+    "run",
+    "runs",
+    "scores",
+    "serve",
+    "show_model",
+    "trace",
+    "traces",
+    "verdict",
+    "verify",
+]
+
+
+# project -------------------------------------------------------------------------------------------------------
+def init(folder: str | Path, template: str = "docs-assistant") -> list[Path]:
+    """Scaffold a project that runs as it is; returns the files written. Never overwrites one."""
+    return _init(Path(folder), template)
+
+
+def open_project(folder: str | Path = ".", overrides: Sequence[str] = (), listener: Listener | None = None) -> Context:
+    """Open the project in `folder` or above it; `overrides` are `key.path=value`. Close it, or use `with`."""
+    file = _load.find(Path(folder))
+    return Context(_load.load(file, overrides), file, listener)
+
+
+def check(folder: str | Path = ".", overrides: Sequence[str] = ()) -> list[_check.Finding]:
+    """Validate the project file and look at the machine. Raises ConfigError when the file itself is wrong."""
+    file = _load.find(Path(folder))
+    return _check.check(_load.load(file, overrides), file.parent)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of `slipway.yaml`."""
+    return _load.json_schema()
+
+
+# the loop ------------------------------------------------------------------------------------------------------
+def run(project: Context, until: _run.Stage = "release") -> _run.Outcome:
+    """Bring the project up to date, up to a stage; a step whose inputs, config and code are unchanged is not run."""
+    return _run.run(project, until)
+
+
+def runs(project: Context, limit: int = 50) -> list[Run]:
+    """Executed steps, newest first."""
+    return project.store.catalog.runs(limit)
+
+
+def ask(project: Context, question: str, candidate: str | None = None) -> Answer:
+    """One answer from a candidate by name, or from what the project's channel serves."""
+    if candidate is None:
+        chosen = _candidate_of(project, find_release(project, project.project.serve.channel))
+    else:
+        chosen = _newest_candidate(project, candidate)
+    return project.wait(_answer(chosen, {"question": question}, project.session))
+
+
+def serve(
+    project: Context, host: str | None = None, port: int | None = None, ready: Callable[[str], None] | None = None
+) -> None:
+    """Serve the project's channels until SIGTERM or Ctrl-C; `ready` is told the base URL once it answers."""
+    from slipway.loop.serving import serve as _serve
+
+    _serve(project, host, port, ready)
+
+
+# data ----------------------------------------------------------------------------------------------------------
+def datasets(project: Context) -> list[tuple[str, Dataset]]:
+    """(when, dataset), newest first."""
+    return project.store.catalog.list("dataset", Dataset)
+
+
+def changes(project: Context, dataset: str, reason: str | None = None) -> list[Change]:
+    """What was dropped, changed or flagged on the way into a dataset (its name or digest), with the reasons."""
+    return list(_show.changes(find_dataset(project, dataset), project.store, reason))
+
+
+def diff_datasets(project: Context, before: str, after: str) -> Any:
+    """What was added, removed and changed between two datasets of one kind."""
+    return _show.diff(find_dataset(project, before), find_dataset(project, after), project.store)
+
+
+def find_dataset(project: Context, name: str) -> Dataset:
+    """The newest dataset of a name (`name~1` is the one before), or the one with a digest."""
+    base, _, back = name.partition("~")
+    found = project.store.catalog.list("dataset", Dataset, base)
+    if not found:
+        known = sorted({d.name for _, d in datasets(project)})
+        if base not in known and len(base) >= 8 and all(c in "0123456789abcdef" for c in base):
+            return project.store.catalog.get("dataset", base, Dataset)
+        raise NotFound(
+            t("no dataset is called '{name}'", name=base),
+            t("known: {names}", names=", ".join(known) or t("none yet; `slipway run data` makes them")),
+        )
+    index = int(back) if back.isdigit() else 0
+    if index >= len(found):
+        raise NotFound(
+            t("'{name}' has only {n} versions", name=base, n=len(found)), t("`slipway data list` shows them")
+        )
+    return found[index][1]
+
+
+def items(project: Context, dataset: Dataset, limit: int = 20) -> list[Document | Chunk | Example]:
+    """The first items of a dataset."""
+    kinds: dict[str, Any] = {"documents": Document, "chunks": Chunk, "examples": Example}
+    return list(islice(project.store.blobs.get_lines(dataset.items, kinds[dataset.kind]), limit))
+
+
+# models --------------------------------------------------------------------------------------------------------
+def pull_models(project: Context) -> dict[str, ModelPin]:
+    """Fetch, check, quantise and pin every model of the project."""
+    with project.store.lock():
+        return pin_models(project.project, project.root, project.lock_file, project.listener.progress)
+
+
+def models() -> list[_models.Model]:
+    """Every model in this user's cache folder."""
+    return _models.list_models()
+
+
+def show_model(name: str) -> list[_models.Model]:
+    """A model of the cache by source or name, re-hashed. Raises IntegrityError when its bytes changed."""
+    found = _models.show(name)
+    for model in found:
+        _models.verify(model)
+    return found
+
+
+def remove_model(name: str) -> list[_models.Model]:
+    """Delete a model and what was derived from it."""
+    return _models.remove(name)
+
+
+# evaluation ----------------------------------------------------------------------------------------------------
+def reports(project: Context, split: str | None = None) -> list[tuple[str, Report]]:
+    """(when, report), newest first; of one split, or all."""
+    found = project.store.catalog.list("report", Report)
+    return [(at, r) for at, r in found if split is None or r.split == split]
+
+
+def scores(project: Context, report: Report) -> list[tuple[Example, Score]]:
+    """Each example of a report with its score."""
+    dataset = project.store.catalog.get("dataset", report.dataset.digest, Dataset)
+    examples = {e.id: e for e in project.store.blobs.get_lines(dataset.items, Example)}
+    return [(examples[s.example], s) for s in project.store.blobs.get_lines(report.scores, Score)]
+
+
+def compare(
+    project: Context, champion: str, challenger: str, metric: str | None = None, split: str = "dev"
+) -> tuple[Comparison, list[Any], dict[str, Example]]:
+    """Challenger minus champion, paired on the examples of a split: the effect and the examples that changed most.
+
+    On the gate split, candidates not yet measured there are measured, and the look is counted.
+    """
+    metric = metric or project.project.evaluate.metrics[0]
+    pair: list[list[Score]] = []
+    examples: dict[str, Example] = {}
+    for name in (champion, challenger):
+        found = scores(project, _run.report_for(project, name, split))
+        examples |= {example.id: example for example, _ in found}
+        pair.append([score for _, score in found])
+    comparison = _compare.compare(pair[0], pair[1], metric)
+    return comparison, list(_compare.most_changed(pair[0], pair[1], metric)), examples
+
+
+def find_report(project: Context, name: str, split: str = "dev") -> Report:
+    """The newest report of a candidate on a split, or the report with a digest."""
+    for _, report in reports(project, split):
+        if report.candidate.name == name:
+            return report
+    if len(name) >= 8 and all(c in "0123456789abcdef" for c in name):
+        return project.store.catalog.get("report", name, Report)
+    known = sorted({r.candidate.name for _, r in reports(project, split)})
+    raise NotFound(
+        t("no report of '{name}' on {split}", name=name, split=split),
+        t("known: {names}", names=", ".join(known) or t("none yet; `slipway run evaluate` makes them")),
+    )
+
+
+# releases ------------------------------------------------------------------------------------------------------
+def releases(project: Context) -> list[tuple[str, Release, list[str]]]:
+    """(when, release, the channels that point at it), newest first."""
+    channels = project.store.catalog.channels()
+    found = project.store.catalog.list("release", Release)
+    return [(at, r, [c for c, digest in channels.items() if digest == r.digest]) for at, r in found]
+
+
+def verdict(project: Context, release: str | None = None) -> Verdict:
+    """The verdict of a release, or the newest verdict of all."""
+    if release is not None:
+        return project.store.catalog.get("verdict", find_release(project, release).verdict.digest, Verdict)
+    found = project.store.catalog.list("verdict", Verdict)
+    if not found:
+        raise NotFound(t("the gate has not judged anything yet"), "slipway run")
+    return found[0][1]
+
+
+def diff_releases(project: Context, before: str, after: str) -> dict[str, tuple[Any, Any]]:
+    """What differs between two releases (digest or channel): field -> (before, after)."""
+    sides: list[dict[str, Any]] = []
+    for name in (before, after):
+        release = find_release(project, name)
+        flat: dict[str, Any] = {}
+        _flatten("candidate", msgspec.to_builtins(_candidate_of(project, release)), flat)
+        _flatten("pins", release.pins, flat)
+        sides.append(flat)
+    keys = sorted({*sides[0], *sides[1]})
+    return {k: (sides[0].get(k), sides[1].get(k)) for k in keys if sides[0].get(k) != sides[1].get(k)}
+
+
+def promote(project: Context, release: str, channel: str | None = None, why: str = "") -> bool:
+    """Verify a release and point a channel at it; False when it already pointed there."""
+    channel = channel or project.project.serve.channel
+    found = find_release(project, release)
+    return _promote.promote(project.store, channel, found, by=whoami(), why=why, verify=_verifier(project))
+
+
+def rollback(project: Context, channel: str | None = None, why: str = "") -> Release:
+    """Point a channel at the release before; returns that release."""
+    channel = channel or project.project.serve.channel
+    return _promote.rollback(project.store, channel, by=whoami(), why=why, verify=_verifier(project))
+
+
+def verify(project: Context, release: str) -> list[str]:
+    """Re-hash all that a release pins; returns what was checked. Raises IntegrityError at a single flipped bit."""
+    return _bundle.verify(find_release(project, release), project.store, project.locate)
+
+
+# traces and feedback -------------------------------------------------------------------------------------------
+def traces(project: Context, limit: int = 50, channel: str | None = None) -> list[Trace]:
+    """Served requests, newest first."""
+    return [trace for _, trace in project.store.catalog.traces(limit, channel=channel)]
+
+
+def trace(project: Context, id: str) -> tuple[Trace, list[Feedback]]:
+    """One served request and what its users said of it."""
+    return project.store.catalog.trace(id), project.store.catalog.feedback(id)
+
+
+def feedback(project: Context, limit: int = 50) -> list[Feedback]:
+    """What users said, newest first."""
+    return project.store.catalog.feedback(limit=limit)
+
+
+def export_traces(project: Context, file: Path, limit: int = 100_000) -> int:
+    """Write traces, oldest first, one JSON object a line with its feedback; returns how many."""
+    said: dict[str, list[Feedback]] = {}
+    for one in project.store.catalog.feedback(limit=limit):
+        said.setdefault(one.trace, []).append(one)
+    try:
+        with file.open("xb") as out:
+            found = [trace for _, trace in reversed(project.store.catalog.traces(limit))]
+            for one in found:
+                out.write(canonical({"trace": one, "feedback": said.get(one.id, [])}) + b"\n")
+    except OSError as error:
+        raise ConfigError(
+            t("{path} cannot be written: {why}", path=file, why=error.strerror), t("name a new file in a folder you own")
+        ) from error
+    return len(found)
+
+
+# keys ----------------------------------------------------------------------------------------------------------
+def create_key(project: Context, name: str) -> tuple[str, str]:
+    """(id, secret) of a new API key. The secret is shown here once; only its hash is kept."""
+    from slipway.serve.auth import create_key as create
+
+    return create(project.store, name)
+
+
+def keys(project: Context) -> list[dict[str, Any]]:
+    """Every key: id, name, at, revoked. Never the hash."""
+    return [{k: v for k, v in key.items() if k != "hash"} for key in project.store.catalog.keys()]
+
+
+def revoke_key(project: Context, id: str) -> None:
+    """Make a key useless; raises NotFound when there is no such valid key."""
+    if not project.store.catalog.revoke_key(id):
+        raise NotFound(t("no valid key has the id '{id}'", id=id), t("`slipway keys list` shows them"))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+def find_release(project: Context, name: str) -> Release:
+    """A release by channel, digest, or `name@digest`."""
+    catalog = project.store.catalog
+    channels = catalog.channels()
+    if name in channels:
+        return catalog.release(channels[name])
+    digest = name.rpartition("@")[2]
+    if len(digest) >= 8 and all(c in "0123456789abcdef" for c in digest):
+        return catalog.release(digest)
+    near = nearest(name, channels)
+    raise NotFound(
+        t("no release or channel is called '{name}'", name=name),
+        t("did you mean '{near}'?", near=near)
+        if near
+        else t("`slipway release list` shows them; `slipway run` makes one"),
+    )
+
+
+def _verifier(project: Context) -> Callable[[Release], object]:
+    return lambda release: _bundle.verify(release, project.store, project.locate)
+
+
+def _candidate_of(project: Context, release: Release) -> Candidate:
+    return project.store.catalog.get("candidate", release.candidate.digest, Candidate)
+
+
+def _newest_candidate(project: Context, name: str) -> Candidate:
+    found = project.store.catalog.list("candidate", Candidate, name)
+    if not found:
+        raise ConfigError(t("the candidate '{name}' has not been made yet", name=name), "slipway run adapt")
+    return found[0][1]
+
+
+def _flatten(prefix: str, value: Any, into: dict[str, Any]) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _flatten(f"{prefix}.{key}", item, into)
+    else:
+        into[prefix] = value

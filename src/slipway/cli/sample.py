@@ -1,0 +1,56 @@
+"""The first question to a server that has just started: printed as a `curl`, or asked (`up --once`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import urllib.request
+from typing import Any
+
+from slipway.core.material import Dataset, Example
+from slipway.i18n import t
+
+
+def question(opened: Any) -> str:
+    """An example's question, so that the first answer is a good one; without examples, a plain one."""
+    found = opened.store.catalog.list("dataset", Dataset, "examples")
+    for example in opened.store.blobs.get_lines(found[0][1].items, Example) if found else ():
+        if example.split == "gate":
+            return str(example.input["question"])
+    return "What can you answer?"
+
+
+def curl(opened: Any, url: str) -> str:
+    """A command line to try."""
+    body = json.dumps(_body(opened), ensure_ascii=False).replace("'", "'\\''")
+    return f"  curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'"
+
+
+def _body(opened: Any) -> dict[str, Any]:
+    return {"model": opened.project.name, "messages": [{"role": "user", "content": question(opened)}]}
+
+
+def ask_and_stop(opened: Any, url: str) -> None:
+    """Ask once over HTTP from another thread, print the answer, then stop the server as SIGTERM would."""
+    body = json.dumps(_body(opened)).encode()
+
+    def ask() -> None:
+        try:
+            request = urllib.request.Request(
+                f"{url}/v1/chat/completions", data=body, headers={"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                found = json.load(answer)
+                print(t("question: {text}", text=json.loads(body)["messages"][0]["content"]))
+                print(t("answer: {text}", text=found["choices"][0]["message"]["content"]))
+                for citation in found.get("slipway", {}).get("citations", []):
+                    print(f"  {citation['source']}#{' > '.join(citation['path'])}")
+                print(t("trace: {id}", id=answer.headers["x-slipway-trace"]), flush=True)
+        except OSError as error:
+            print(t("the served API did not answer: {why}", why=error), flush=True)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=ask, daemon=True).start()

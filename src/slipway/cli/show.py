@@ -1,0 +1,357 @@
+"""What a command found, as tables for a person or JSON for a program. Decides nothing; computes nothing but widths."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from slipway.i18n import t
+
+MARKS = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "insufficient": "[yellow]?[/]",
+         "ok": "[green]✓[/]", "error": "[red]✗[/]", "warning": "[yellow]![/]"}  # fmt: skip
+
+
+def as_json(value: Any) -> None:
+    """Print plain JSON; structs become objects, digests are whole."""
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n")
+    sys.stdout.flush()
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on standard output, or a sentence when there are no rows."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not rows:
+        console.print(t("{title}: nothing yet", title=title), markup=False)
+        return
+    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        made.add_column(name, overflow="fold")
+    for row in rows:
+        made.add_row(*[str(cell) if str(cell) in MARKS.values() else escape(_cell(cell)) for cell in row])
+    console.print(made)
+
+
+def text(*said: str) -> None:
+    """Plain lines."""
+    for line in said:
+        print(line)
+
+
+def lines(found: Sequence[str], after: str, *, json: bool) -> None:
+    """A list, then a sentence."""
+    if json:
+        as_json(found)
+        return
+    text(*(f"  {line}" for line in found), after)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _when(at: str) -> str:
+    return at[:19].replace("T", " ")
+
+
+def number(found: Any) -> str:
+    """An aggregate with its interval: `0.412 [0.331, 0.493]`."""
+    return "" if found is None else f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+
+
+# check, run ----------------------------------------------------------------------------------------------------
+def findings(found: Sequence[Any], *, json: bool) -> None:
+    """What `check` found, worst first."""
+    if json:
+        as_json(found)
+        return
+    table("", ["", t("finding"), t("what to do")], [[MARKS[f.level], f.what, f.how] for f in found])
+
+
+def outcome(found: Any, *, json: bool) -> None:
+    """What a run did: data, dev reports, the gate, the release."""
+    if json:
+        as_json(found)
+        return
+    if found.datasets:
+        rows = [[d.name, d.size, _counts(d.counts), d.digest[:12]] for d in found.datasets.values()]
+        table(t("Data"), [t("dataset"), t("items"), t("counts"), t("digest")], rows)
+    for split, measured in found.reports.items():
+        titles = {"dev": t("On the dev split (choose)"), "gate": t("On the gate split (confirm)")}
+        _reports(titles[split], list(measured.values()), chosen=found.chosen)
+    if found.verdict:
+        verdict(found.verdict, json=False)
+    if found.release:
+        text(t("release {ref}", ref=found.release.ref.short) + (f" · {t('promoted')}" if found.promoted else ""))
+    if found.refused:
+        text(t("nothing was released: {why}", why=found.refused), f"  → {found.hint}")
+    if not found.ran:
+        text(t("everything is up to date; no step was run"))
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{k} {v}" for k, v in counts.items())
+
+
+def _reports(title: str, found: Sequence[Any], chosen: str = "") -> None:
+    metrics = list(dict.fromkeys(m for r in found for m in r.metrics))
+    rows: list[list[Any]] = []
+    for r in found:
+        name = r.candidate.name + (" ◀" if r.candidate.name == chosen else "")
+        n = max((a.n for a in r.metrics.values()), default=0)
+        rows.append([name, t("all"), n, *[number(r.metrics.get(m)) for m in metrics]])
+        if len(r.by_language) > 1:
+            for language, per in r.by_language.items():
+                n = max((a.n for a in per.values()), default=0)
+                rows.append(["", language, n, *[number(per.get(m)) for m in metrics]])
+    table(title, [t("candidate"), t("language"), "n", *metrics], rows)
+
+
+def verdict(found: Any, *, json: bool) -> None:
+    """The gate, rule by rule, in words."""
+    if json:
+        as_json(found)
+        return
+    from slipway.cli.render import verdict_rows
+
+    columns, rows, notes = verdict_rows(found)
+    table(t("Gate"), columns, rows)
+    text(*notes)
+
+
+# data ----------------------------------------------------------------------------------------------------------
+def datasets(found: Sequence[tuple[str, Any]], *, json: bool) -> None:
+    """Datasets, newest first."""
+    if json:
+        as_json([{"at": at, "digest": d.digest, "dataset": d} for at, d in found])
+        return
+    rows = [[_when(at), d.name, d.kind, d.size, _counts(d.counts), d.digest[:12]] for at, d in found]
+    table(t("Datasets"), [t("when"), t("name"), t("kind"), t("items"), t("counts"), t("digest")], rows)
+
+
+def dataset(found: Any, items: Sequence[Any], changes: Sequence[Any], *, json: bool) -> None:
+    """One dataset: counts, changes by reason, first items."""
+    if json:
+        as_json({"dataset": found, "items": items, "changes": changes})
+        return
+    text(f"{found.ref.short}: {found.size} · {_counts(found.counts)}")
+    by = Counter((c.step, c.action, c.reason) for c in changes)
+    table(t("Dropped, changed or flagged"), [t("step"), t("action"), t("reason"), t("items")],
+          [[*key, n] for key, n in by.most_common()])  # fmt: skip
+    table(t("First items"), [t("item"), t("language"), t("text")], [_item(i) for i in items])
+
+
+def _item(item: Any) -> list[Any]:
+    if hasattr(item, "input"):
+        return [f"{item.split or '-'} {item.id}", item.language, _short(str(item.input.get("question", "")))]
+    where = item.source + (f"#{item.path[-1]}" if getattr(item, "path", None) else "")
+    return [where, item.language, _short(item.text)]
+
+
+def _short(value: str, most: int = 100) -> str:
+    flat = " ".join(value.split())
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+def changes(found: Sequence[Any], limit: int, *, json: bool) -> None:
+    """Each dropped or changed item with its reason."""
+    if json:
+        as_json(found)
+        return
+    rows = [[c.action, c.reason, c.item, c.step, c.detail] for c in found[:limit]]
+    table(t("Dropped, changed or flagged"), [t("action"), t("reason"), t("item"), t("step"), t("detail")], rows)
+    if len(found) > limit:
+        text(t("and {n} more; --limit shows them", n=len(found) - limit))
+
+
+def difference(found: Any, limit: int, *, json: bool) -> None:
+    """Added, removed, changed."""
+    if json:
+        as_json(found)
+        return
+    plain = msgspec.to_builtins(found)
+    rows = [[what, item] for what in ("added", "removed", "changed") for item in plain[what]]
+    table(t("Differences"), [t("change"), t("item")], rows[:limit])
+    text(", ".join(f"{what} {len(plain[what])}" for what in ("added", "removed", "changed")))
+
+
+# models --------------------------------------------------------------------------------------------------------
+def pins(found: Mapping[str, Any], *, json: bool) -> None:
+    """The project's models, pinned."""
+    if json:
+        as_json(found)
+        return
+    rows = [[n, p.engine, p.source, file, sha[:12]] for n, p in found.items() for file, sha in (p.files or {"": ""}).items()]
+    table(t("Models"), [t("name"), t("engine"), t("source"), t("file"), "sha256"], rows)
+
+
+def models(found: Sequence[Any], *, json: bool) -> None:
+    """Models in the cache folder."""
+    if json:
+        as_json(found)
+        return
+    rows = [[m.source, m.quantize, f"{m.size / 1e6:.0f} MB", m.license, len(m.files)] for m in found]
+    table(t("Models"), [t("source"), t("quantised"), t("size"), t("licence"), t("files")], rows)
+
+
+def model(found: Sequence[Any], *, json: bool) -> None:
+    """Files of a model, verified."""
+    if json:
+        as_json(found)
+        return
+    rows = [[m.source, m.quantize, name, m.sha256[name][:16], path] for m in found for name, path in m.files.items()]
+    table(t("Models"), [t("source"), t("quantised"), t("file"), "sha256", t("path")], rows)
+
+
+# evaluation ----------------------------------------------------------------------------------------------------
+def reports(found: Sequence[tuple[str, Any]], *, json: bool) -> None:
+    """Reports, newest first."""
+    if json:
+        as_json([{"at": at, "digest": r.digest, "report": r} for at, r in found])
+        return
+    metrics = list(dict.fromkeys(m for _, r in found for m in r.metrics))
+    rows = [[_when(at), r.candidate.name, r.split, r.digest[:12], *[number(r.metrics.get(m)) for m in metrics]]
+            for at, r in found]  # fmt: skip
+    table(t("Reports"), [t("when"), t("candidate"), t("split"), t("digest"), *metrics], rows)
+
+
+def report(found: Any, scores: Sequence[tuple[Any, Any]], limit: int, *, json: bool) -> None:
+    """One report with its examples."""
+    if json:
+        as_json({"report": found, "scores": [{"example": e, "score": s} for e, s in scores]})
+        return
+    _reports(found.ref.short, [found])
+    rows = [[s.example, s.language, _short(str(e.input.get("question", "")), 60), _short(" | ".join(e.expected), 40),
+             _short(s.answer.error or s.answer.text, 60), ", ".join(f"{m} {v:.2f}" for m, v in s.metrics.items())]
+            for e, s in scores[:limit]]  # fmt: skip
+    columns = [t("example"), t("language"), t("question"), t("expected"), t("answer"), t("scores")]
+    table(t("Examples"), columns, rows)
+
+
+def comparison(
+    names: tuple[str, str], found: Any, changed: Sequence[Any], examples: Mapping[str, Any], *, json: bool
+) -> None:
+    """The paired effect, and the examples that changed most."""
+    if json:
+        as_json({"comparison": found, "changed": changed})
+        return
+    text(
+        t("{metric} on {n} examples in {groups} groups: {a} {x:.4g}, {b} {y:.4g}", metric=found.metric, n=found.n,
+          groups=found.groups, a=names[0], x=found.champion, b=names[1], y=found.challenger),
+        t("effect {effect:+.4g}, 95% interval [{low:+.4g}, {high:+.4g}], p = {p:.3g} ({test})", effect=found.effect,
+          low=found.low, high=found.high, p=found.p_value, test=found.test),
+        t("smallest effect these examples would show in 4 of 5 tries: {mde:.3g}", mde=found.mde),
+    )  # fmt: skip
+    rows = [[f"{c.difference:+.3g}", _short(str(examples[c.example].input.get("question", "")), 60),
+             _short(" | ".join(examples[c.example].expected), 30), _short(c.champion.answer.text, 50),
+             _short(c.challenger.answer.text, 50)] for c in changed]  # fmt: skip
+    table(t("Changed most"), ["Δ", t("question"), t("expected"), *names], rows)
+
+
+# releases ------------------------------------------------------------------------------------------------------
+def releases(found: Sequence[tuple[str, Any, list[str]]], history: Sequence[Mapping[str, Any]], *, json: bool) -> None:
+    """Releases and the record of promotions."""
+    if json:
+        as_json({"releases": [{"at": at, "digest": r.digest, "channels": c, "release": r} for at, r, c in found],
+                 "history": history})  # fmt: skip
+        return
+    rows = [[_when(r.created), r.digest[:12], r.candidate.name, r.created_by, c] for _, r, c in found]
+    table(t("Releases"), [t("when"), t("digest"), t("candidate"), t("by"), t("channels")], rows)
+    rows = [[_when(h["at"]), h["action"], h["channel"], h["release"][:12], h["by"], h["why"]] for h in history]
+    table(t("Promotions"), [t("when"), t("action"), t("channel"), t("release"), t("by"), t("why")], rows)
+
+
+def release(found: Any, judged: Any, *, json: bool) -> None:
+    """A manifest and its verdict."""
+    if json:
+        as_json({"digest": found.digest, "release": found, "verdict": judged})
+        return
+    text(found.ref.short, f"  {found.candidate.short}", f"  {found.report.short}",
+         f"  {_when(found.created)} {found.created_by} (slipway {found.slipway})")  # fmt: skip
+    table(t("Pins"), [t("what"), "sha256"], sorted(found.pins.items()))
+    verdict(judged, json=False)
+
+
+def release_difference(found: Mapping[str, tuple[Any, Any]], *, json: bool) -> None:
+    """Field by field."""
+    if json:
+        as_json(found)
+        return
+    rows = [[k, _short(_cell(a), 70), _short(_cell(b), 70)] for k, (a, b) in found.items()]
+    table(t("Differences"), [t("field"), t("before"), t("after")], rows)
+
+
+# traces, feedback, keys, runs, answers -------------------------------------------------------------------------
+def traces(found: Sequence[Any], *, json: bool) -> None:
+    """Served requests."""
+    if json:
+        as_json(found)
+        return
+    rows = [[_when(f.at), f.id, f.channel, f.status, f"{f.seconds:.2f}",
+             _short(f.answer.text if f.answer else f.error, 60)] for f in found]  # fmt: skip
+    columns = [t("when"), t("trace"), t("channel"), t("status"), t("seconds"), t("answer")]
+    table(t("Traces"), columns, rows)
+
+
+def trace(found: Any, said: Sequence[Any], *, json: bool) -> None:
+    """One served request."""
+    if json:
+        as_json({"trace": found, "feedback": said})
+        return
+    text(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    feedback(said, json=False)
+
+
+def feedback(found: Sequence[Any], *, json: bool) -> None:
+    """What users said."""
+    if json:
+        as_json(found)
+        return
+    rows = [[_when(f.at), f.trace, f.thumb, f.score, f.correction, f.comment] for f in found]
+    columns = [t("when"), t("trace"), t("thumb"), t("score"), t("correction"), t("comment")]
+    table(t("Feedback"), columns, rows)
+
+
+def keys(found: Sequence[Mapping[str, Any]], *, json: bool) -> None:
+    """API keys."""
+    if json:
+        as_json(found)
+        return
+    rows = [[k["id"], k["name"], _when(k["at"]), _when(k["revoked"] or "")] for k in found]
+    table(t("Keys"), ["id", t("name"), t("when"), t("revoked")], rows)
+
+
+def runs(found: Sequence[Any], *, json: bool) -> None:
+    """Executed steps."""
+    if json:
+        as_json(found)
+        return
+    rows = [[_when(r.started), r.step, r.status, f"{r.seconds:.1f}", r.output.short if r.output else r.error] for r in found]
+    table(t("Runs"), [t("when"), t("step"), t("status"), t("seconds"), t("output")], rows)
+
+
+def answer(found: Any, *, json: bool) -> None:
+    """An answer and where it comes from."""
+    if json:
+        as_json(found)
+        return
+    text(found.text)
+    for n, c in enumerate(found.citations, 1):
+        mark = "◀" if c.cited else " "
+        text(f"  [{n}]{mark} {c.source}#{c.path[-1] if c.path else ''} ({c.score:.3f})")
+    text(t("{seconds:.2f} s, {tokens} tokens, {cost:.6f} {currency}", seconds=found.seconds,
+           tokens=found.usage.prompt_tokens + found.usage.completion_tokens, cost=found.cost, currency=found.currency))  # fmt: skip

@@ -1,0 +1,59 @@
+"""Start a project from a template: files that run as they are, to be replaced by the customer's. Overwrites nothing."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from slipway.errors import ConfigError, NotFound, nearest
+from slipway.i18n import t
+
+TEMPLATES = ("docs-assistant", "remote-model")
+
+
+def init(folder: Path, template: str = "docs-assistant") -> list[Path]:
+    """Write a template into a new or empty folder; returns the files written, in order.
+
+    Raises NotFound for an unknown template, ConfigError when a file that would be written is already there.
+    """
+    if template not in TEMPLATES:
+        near = nearest(template, TEMPLATES)
+        raise NotFound(
+            t("no template is called '{name}'", name=template),
+            (t("did you mean '{near}'?", near=near) + " " if near else "")
+            + t("known: {names}", names=", ".join(TEMPLATES)),
+        )
+    name = re.sub(r"[^a-z0-9_.-]+", "-", folder.resolve().name.lower()).strip("-._") or "project"
+    source = files("slipway").joinpath("project", "templates")
+    wanted = dict([*_walk(source.joinpath("shared"), ""), *_walk(source.joinpath(template), "")])
+    there = sorted(path for path in wanted if (folder / path).exists())
+    if there:
+        raise ConfigError(
+            t("{folder} already has {files}", folder=folder, files=", ".join(there)),
+            t("choose another folder; nothing was written"),
+        )
+    written: list[Path] = []
+    try:
+        for path, text in wanted.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text.replace("PROJECT_NAME", name), "utf-8")
+            written.append(target)
+    except OSError as error:
+        raise ConfigError(
+            t("{folder} cannot be written: {why}", folder=folder, why=error.strerror), t("choose another folder")
+        ) from error
+    return written
+
+
+def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for item in sorted(folder.iterdir(), key=lambda i: i.name):
+        name = "." + item.name.removeprefix("dot-") if item.name.startswith("dot-") else item.name
+        if item.is_dir():
+            found += _walk(item, f"{prefix}{name}/")
+        else:
+            found.append((prefix + name, item.read_text("utf-8")))
+    return found

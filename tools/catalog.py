@@ -1,0 +1,58 @@
+"""Check and list the translations: every `t("...")` in the package must be in locale/zh.json, and nothing else may be.
+
+    python tools/catalog.py            print what is missing as JSON, ready to be filled in
+    python tools/catalog.py --check    exit 1 when something is missing, left over, or has other {fields}
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "src" / "slipway"
+CATALOG = PACKAGE / "locale" / "zh.json"
+FIELD = re.compile(r"{([a-z_0-9]*)[^{}]*}")
+
+
+def texts() -> dict[str, str]:
+    """English text -> where it stands; raises SystemExit for a `t(...)` whose text is not a literal."""
+    found: dict[str, str] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "t":
+                where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+                if not node.args or not isinstance(node.args[0], ast.Constant):
+                    sys.exit(f"{where}: t() needs a literal text, so that it can be translated")
+                found.setdefault(str(node.args[0].value), where)
+    return found
+
+
+def fields(text: str) -> set[str]:
+    """The names of the {fields} of a text."""
+    return {name for name in FIELD.findall(text.replace("{{", "").replace("}}", "")) if name}
+
+
+def main() -> int:
+    """Print what is wrong; 0 when nothing is."""
+    english = texts()
+    chinese: dict[str, str] = json.loads(CATALOG.read_text("utf-8"))
+    missing = {text: "" for text in english if not chinese.get(text)}
+    if "--check" not in sys.argv:
+        print(json.dumps(missing, indent=1, ensure_ascii=False))
+        return 0
+    wrong = [f"{english[text]}: not translated: {text!r}" for text in missing]
+    wrong += [f"zh.json: nobody says {text!r}" for text in chinese if text not in english]
+    wrong += [
+        f"{english[text]}: other fields in the translation of {text!r}"
+        for text, said in chinese.items()
+        if text in english and said and fields(text) != fields(said)
+    ]
+    print("\n".join(wrong) or f"{len(english)} texts, all translated")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
