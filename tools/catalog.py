@@ -1,7 +1,7 @@
 """Check and list the translations: every `t("...")` in the package must be in locale/zh.json, and nothing else may be.
 
-    python tools/catalog.py            print what is missing as JSON, ready to be filled in
-    python tools/catalog.py --check    exit 1 when something is missing, left over, or has other {fields}
+python tools/catalog.py            print what is missing as JSON, ready to be filled in
+python tools/catalog.py --check    exit 1 when something is missing, left over, or has other {fields}
 """
 
 from __future__ import annotations

@@ -322,7 +322,8 @@ def export_traces(project: Context, file: Path, limit: int = 100_000) -> int:
                 out.write(canonical({"trace": one, "feedback": said.get(one.id, [])}) + b"\n")
     except OSError as error:
         raise ConfigError(
-            t("{path} cannot be written: {why}", path=file, why=error.strerror), t("name a new file in a folder you own")
+            t("{path} cannot be written: {why}", path=file, why=error.strerror),
+            t("name a new file in a folder you own"),
         ) from error
     return len(found)
 

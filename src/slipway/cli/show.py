@@ -195,7 +195,9 @@ def pins(found: Mapping[str, Any], *, json: bool) -> None:
     if json:
         as_json(found)
         return
-    rows = [[n, p.engine, p.source, file, sha[:12]] for n, p in found.items() for file, sha in (p.files or {"": ""}).items()]
+    rows = [
+        [n, p.engine, p.source, file, sha[:12]] for n, p in found.items() for file, sha in (p.files or {"": ""}).items()
+    ]
     table(t("Models"), [t("name"), t("engine"), t("source"), t("file"), "sha256"], rows)
 
 
@@ -340,7 +342,9 @@ def runs(found: Sequence[Any], *, json: bool) -> None:
     if json:
         as_json(found)
         return
-    rows = [[_when(r.started), r.step, r.status, f"{r.seconds:.1f}", r.output.short if r.output else r.error] for r in found]
+    rows = [
+        [_when(r.started), r.step, r.status, f"{r.seconds:.1f}", r.output.short if r.output else r.error] for r in found
+    ]
     table(t("Runs"), [t("when"), t("step"), t("status"), t("seconds"), t("output")], rows)
 
 

@@ -75,8 +75,11 @@ class Context:
     def session(self) -> Session:
         """Engines and retrievers of this run, on this context's event loop."""
         if self._session is None:
-            self._session = Session(self.store, self.locate, make_cost(self.project), self.listener.say)
+            self._session = Session(self.store, self.locate, make_cost(self.project), self._tell)
         return self._session
+
+    def _tell(self, event: str, details: Mapping[str, Any]) -> None:
+        self.listener.say(f"  {event} " + " ".join(f"{k}={v}" for k, v in details.items()))
 
     def locate(self, pin: ModelPin) -> Mapping[str, Path]:
         """Where a model's files lie, checked against its pins."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -26,8 +26,19 @@ def quantity(value: Any, units: dict[str, float]) -> Any:
     return float(found[1]) * (units[found[2]] if found[2] else 1.0)
 
 
-Seconds = Annotated[float, BeforeValidator(lambda v: quantity(v, _SECONDS))]
-Bytes = Annotated[float, BeforeValidator(lambda v: quantity(v, {k: float(n) for k, n in _BYTES.items()}))]
+def _written(pattern: str, *more: dict[str, Any]) -> WithJsonSchema:
+    """The JSON schema of a number that may be written with a unit."""
+    number = r"^\s*[-+]?\d+(\.\d+)?([eE][-+]?\d+)?\s*"
+    return WithJsonSchema(
+        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"{number}({pattern})?$"}, *more]}
+    )
+
+
+Seconds = Annotated[float, BeforeValidator(lambda v: quantity(v, _SECONDS)), _written("|".join(_SECONDS))]
+Bytes = Annotated[
+    float, BeforeValidator(lambda v: quantity(v, {k: float(n) for k, n in _BYTES.items()})), _written("|".join(_BYTES))
+]
+Bound = Annotated[float | None, _written("ms|s|min|h|d|%|[A-Z]{3}", {"type": "null"})]
 Name = Annotated[str, Field(pattern=NAME)]
 
 
@@ -37,6 +48,11 @@ class Money(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     amount: float = Field(ge=0)
     currency: str = Field(pattern=r"^[A-Z]{3}$")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """A string such as `0.10 CNY`, or the two fields."""
+        return {"anyOf": [{"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[A-Z]{3}\s*$"}, handler(core_schema)]}
 
     @model_validator(mode="before")
     @classmethod

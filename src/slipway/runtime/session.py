@@ -28,6 +28,9 @@ Locate = Callable[[ModelPin], Mapping[str, Path]]
 """Where a model's files lie on this machine; raises MissingPrerequisite (not pulled) or IntegrityError."""
 
 
+OnEvent = Callable[[str, Mapping[str, Any]], None]
+"""Told what an engine does by itself: (event, details), e.g. a child process that was restarted."""
+
 Cost = Callable[[ModelPin, Usage, float], tuple[float, str]]
 """(model, tokens, seconds) -> (amount, ISO 4217 currency); the currency is empty when nothing has a price."""
 
@@ -43,7 +46,7 @@ class Session:
         store: Store,
         locate: Locate,
         cost: Cost = lambda pin, usage, seconds: (0.0, ""),
-        on_event: Callable[[str], None] | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         self.store = store
         self.cost = cost
@@ -96,7 +99,7 @@ class Session:
         await asyncio.gather(*(engine.close() for engine in engines))
 
 
-def make_engine(pin: ModelPin, files: Mapping[str, Path], on_event: Callable[[str], None] | None = None) -> Engine:
+def make_engine(pin: ModelPin, files: Mapping[str, Path], on_event: OnEvent | None = None) -> Engine:
     """An engine, not yet started, from its plug-in and its typed options. Raises ConfigError for a wrong option."""
     cls: Any = plugins.load("engines", pin.engine)
     return cls(engine_config(pin.name, pin.engine, pin.options), name=pin.name, files=dict(files), on_event=on_event)
