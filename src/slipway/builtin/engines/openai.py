@@ -1,0 +1,339 @@
+"""An engine that asks any OpenAI-compatible server (vLLM, TEI, a cloud service, another Slipway). Owns the shape of
+generation and embedding over HTTP; `openai_http` owns connections, `openai_wire` the JSON.
+
+What a server promises and does not keep is found out: a JSON schema or choices that it ignored, a stream that ends in
+the middle, a missing token count (then counts are 0, and `on_event` is told once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from urllib.parse import urlsplit
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from slipway.builtin.engines.checks import check_request, check_text, missing
+from slipway.builtin.engines.openai_http import Server, error_message
+from slipway.builtin.engines.openai_wire import (
+    ChoicesBy,
+    Embeddings,
+    Events,
+    Spoken,
+    body_of,
+    logprobs_of,
+    read_embeddings,
+    read_spoken,
+)
+from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, TokenLogprob, Usage
+from slipway.core.protocols import Capability
+from slipway.errors import EngineError
+from slipway.i18n import t
+
+if TYPE_CHECKING:
+    from slipway.core.protocols import Vectors
+
+_FORBIDDEN_HEADERS = ("authorization", "host", "content-length", "content-type", "transfer-encoding", "cookie")
+
+
+class OpenAIConfig(BaseModel):
+    """Where the server is and how it is treated. Times in seconds. The key itself never stands here.
+
+    `stream: asked` streams from the server only when the caller streams; `always` is for servers that do not notice
+    when a client leaves a request that is not streamed. `choices_by` is how the server is told "one of these".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str
+    model: str = Field(min_length=1)
+    api_key_env: str = ""
+    api_key_file: str = ""
+    headers: dict[str, str] = {}
+    connect_timeout: float = Field(default=5.0, gt=0, le=600)
+    first_token_timeout: float = Field(default=120.0, gt=0, le=3600)  # of a stream; and the longest pause within it
+    timeout: float = Field(default=600.0, gt=0, le=86400)
+    retries: int = Field(default=2, ge=0, le=10)
+    backoff: float = Field(default=0.5, ge=0, le=60)
+    max_backoff: float = Field(default=30.0, ge=0, le=600)
+    connections: int = Field(default=256, ge=1, le=65536)
+    ca_file: str = ""
+    stream: Literal["asked", "always"] = "asked"
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    choices_by: ChoicesBy = "json_schema"
+    tokenize: Literal["", "vllm", "llama.cpp"] = ""  # whose /tokenize the server has
+    can: frozenset[Literal["generate", "embed", "logprobs", "json_schema", "choices"]] = frozenset(
+        ("generate", "embed", "logprobs", "json_schema", "choices")
+    )
+    embed_batch: int = Field(default=64, ge=1, le=2048)  # texts in one request
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http or https address such as http://127.0.0.1:8000/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must not hold a user, a password, a query or a fragment; name the key by api_key_env")
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _no_secrets(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, content in value.items():
+            if name.lower() in _FORBIDDEN_HEADERS:
+                raise ValueError(f"the header {name} cannot be set here; name the key by api_key_env")
+            if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or not content.isprintable():
+                raise ValueError(f"{name!r} is not a header")
+        return value
+
+
+class OpenAIEngine:
+    """Asks `/chat/completions` for messages, `/completions` for raw prompts, `/embeddings` for vectors."""
+
+    Config: ClassVar[type[OpenAIConfig]] = OpenAIConfig
+
+    def __init__(
+        self,
+        config: OpenAIConfig,
+        name: str = "openai",
+        files: Mapping[str, Path] | None = None,
+        on_event: Callable[..., None] | None = None,
+    ) -> None:
+        self.config = config
+        self.name = name
+        tokenize: frozenset[Capability] = frozenset(("tokenize",)) if config.tokenize else frozenset()
+        self.capabilities: frozenset[Capability] = frozenset(config.can) | tokenize
+        self._server = Server(config, name)
+        self._on_event = on_event
+        self._told = False
+        self._dimension = 0
+
+    async def start(self) -> None:
+        """Read the key. Nothing is sent: whether the server answers, the first request finds out."""
+        await self._server.open()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._server.close()
+
+    # -- generation ---------------------------------------------------------------------------------------------------
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+        """Stream an answer. With choices, one delta: nobody knows that the answer is one of them before it ends."""
+        check_request(request, self.name, self.capabilities)
+        if request.choices:
+            whole = await self.complete(request)
+            yield Delta(text=whole.text, logprobs=whole.logprobs, finish=whole.finish, usage=whole.usage)
+            return
+        finish: FinishReason | None = None
+        usage: Usage | None = None
+        said: list[str] = []
+        async with aclosing(self._stream(request)) as parts:
+            async for part in parts:
+                usage = part.usage.usage() if part.usage else usage
+                for choice in part.choices[:1]:
+                    finish = self._finish(choice.finish_reason) or finish
+                    if text := choice.said:
+                        said.append(text)
+                        yield Delta(text=text, logprobs=logprobs_of(choice))
+        if finish is None:
+            raise self._cut_off()
+        self._check_constraint(request, "".join(said), finish)
+        yield Delta(finish=finish, usage=usage or self._uncounted())
+
+    async def complete(self, request: GenerateRequest) -> Completion:
+        """The whole answer at once: what `generate` would stream, for less work. Cancelling frees the server."""
+        check_request(request, self.name, self.capabilities)
+        if self.config.stream == "always":
+            text, finish, usage, logprobs = await self._collect(request)
+        else:
+            text, finish, usage, logprobs = await self._whole(request)
+        if finish is None:
+            raise self._cut_off()
+        if request.choices:
+            return Completion(text=self._chosen(request, text), finish="stop", usage=usage or self._uncounted())
+        self._check_constraint(request, text, finish)
+        return Completion(text=text, finish=finish, usage=usage or self._uncounted(), logprobs=logprobs)
+
+    async def _whole(
+        self, request: GenerateRequest
+    ) -> tuple[str, FinishReason | None, Usage | None, tuple[TokenLogprob, ...]]:
+        async with self._server.post(_path(request), self._body(request, stream=False)) as response:
+            answer = read_spoken(await response.read())
+        if not answer.choices:
+            raise self._failed(answer.error)
+        choice = answer.choices[0]
+        usage = answer.usage.usage() if answer.usage else None
+        return choice.said, self._finish(choice.finish_reason), usage, logprobs_of(choice) if choice.logprobs else ()
+
+    async def _collect(
+        self, request: GenerateRequest
+    ) -> tuple[str, FinishReason | None, Usage | None, tuple[TokenLogprob, ...]]:
+        said, logprobs = list[str](), list[TokenLogprob]()
+        finish, usage = cast("FinishReason | None", None), cast("Usage | None", None)
+        async with aclosing(self._stream(request)) as parts:
+            async for part in parts:
+                usage = part.usage.usage() if part.usage else usage
+                for choice in part.choices[:1]:
+                    said.append(choice.said)
+                    logprobs += logprobs_of(choice)
+                    finish = self._finish(choice.finish_reason) or finish
+        return "".join(said), finish, usage, tuple(logprobs)
+
+    async def _stream(self, request: GenerateRequest) -> AsyncGenerator[Spoken]:
+        """The chunks of a streamed answer up to `[DONE]` or the end of the stream."""
+        events = Events()
+        async with self._server.post(_path(request), self._body(request, stream=True), stream=True) as response:
+            async for data in response.content.iter_any():
+                for payload in events.feed(data):
+                    if payload == b"[DONE]":
+                        return
+                    yield self._part(payload)
+            if (payload := events.unfinished) and payload != b"[DONE]":
+                yield self._part(payload)
+
+    def _part(self, payload: bytes) -> Spoken:
+        part = read_spoken(payload)
+        if part.error is not None:
+            raise self._failed(part.error)
+        return part
+
+    def _body(self, request: GenerateRequest, *, stream: bool) -> bytes:
+        config = self.config
+        return body_of(
+            request,
+            config.model,
+            stream=stream,
+            max_tokens_field=config.max_tokens_field,
+            choices_by=config.choices_by,
+        )
+
+    # -- the rest of the protocol -------------------------------------------------------------------------------------
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of the server, scaled to unit length, [n, dimension]; n = 0 before any other call: dimension 0."""
+        import numpy as np
+
+        if "embed" not in self.capabilities:
+            raise missing(self.name, "embed")
+        for text in texts:
+            check_text(text)
+        rows: list[list[float]] = []
+        for start in range(0, len(texts), self.config.embed_batch):
+            rows += await self._embed(texts[start : start + self.config.embed_batch])
+        if not rows:
+            return np.zeros((0, self._dimension), np.float32)
+        if len({len(row) for row in rows}) != 1:
+            raise EngineError(t("the server of '{name}' sent vectors of different lengths", name=self.name))
+        self._dimension = len(rows[0])
+        vectors = np.asarray(rows, np.float32)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(lengths).all() or not lengths.all():
+            raise EngineError(t("the server of '{name}' sent a vector that is zero or not finite", name=self.name))
+        return vectors / lengths
+
+    async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
+        body = msgspec.json.encode({"model": self.config.model, "input": list(texts), "encoding_format": "float"})
+        async with self._server.post("/embeddings", body) as response:
+            answer: Embeddings = read_embeddings(await response.read())
+        if len(answer.data) != len(texts):
+            raise EngineError(
+                t("the server sent {found} vectors for {n} texts", found=len(answer.data), n=len(texts)),
+                t("lower embed_batch of the model"),
+            )
+        if all(item.index >= 0 for item in answer.data):
+            answer.data.sort(key=lambda item: item.index)
+        return [item.embedding for item in answer.data]
+
+    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """Refused: no OpenAI-compatible server reports the log-probabilities of given text reliably."""
+        raise missing(self.name, "score")
+
+    async def count_tokens(self, text: str) -> int:
+        """Tokens by the server's own /tokenize; refused when the config does not say that it has one."""
+        if not self.config.tokenize:
+            raise missing(self.name, "tokenize")
+        check_text(text)
+        asked = {"content": text, "add_special": False}
+        if self.config.tokenize == "vllm":
+            asked = {"model": self.config.model, "prompt": text, "add_special_tokens": False}
+        async with self._server.post("/tokenize", msgspec.json.encode(asked), root=True) as response:
+            answer = msgspec.json.decode(await response.read(), type=dict[str, object])
+        count, tokens = answer.get("count"), answer.get("tokens")
+        if isinstance(count, int):
+            return count
+        if isinstance(tokens, list):
+            return len(cast("list[object]", tokens))
+        raise EngineError(t("/tokenize of the server of '{name}' gave no tokens", name=self.name))
+
+    # -- what a server may do wrong -----------------------------------------------------------------------------------
+
+    def _finish(self, reason: str | None) -> FinishReason | None:
+        if reason is None:
+            return None
+        if reason == "content_filter":
+            raise EngineError(
+                t("the server of '{name}' stopped the answer by its content filter", name=self.name),
+                t("change the request, or the server's filter"),
+            )
+        return "length" if reason in ("length", "max_tokens") else "stop"
+
+    def _check_constraint(self, request: GenerateRequest, text: str, finish: FinishReason) -> None:
+        if request.json_schema is None or finish == "length":
+            return
+        try:
+            msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise EngineError(
+                t("the server of '{name}' ignored the JSON schema: its answer is not JSON", name=self.name),
+                t("remove json_schema from the model's `can`, or use a server that supports response_format"),
+            ) from error
+
+    def _chosen(self, request: GenerateRequest, text: str) -> str:
+        """The choice in an answer, verified: servers ignore what they do not know."""
+        found: object = text
+        if self.config.choices_by == "json_schema":
+            try:
+                found = msgspec.json.decode(text, type=dict[str, object]).get("choice")
+            except msgspec.DecodeError:
+                found = text
+        if isinstance(found, str) and found not in request.choices:
+            found = found.strip()
+        if isinstance(found, str) and found in request.choices:
+            return found
+        raise EngineError(
+            t("the server of '{name}' ignored the choices: it said something else", name=self.name),
+            t("set choices_by of the model to what the server understands, or raise max_tokens"),
+        )
+
+    def _failed(self, error: object) -> EngineError:
+        said = self._server.clean(msgspec.json.encode({"error": error})) if error_message({"error": error}) else ""
+        return EngineError(
+            t("the server of '{name}' failed: {said}", name=self.name, said=said or t("it gave no answer")),
+            t("its own log should say more; try again"),
+            retryable=True,
+        )
+
+    def _cut_off(self) -> EngineError:
+        return EngineError(
+            t("the server of '{name}' ended the answer in the middle", name=self.name),
+            t("its own log should say why; try again"),
+            retryable=True,
+        )
+
+    def _uncounted(self) -> Usage:
+        """No usage from the server: nothing is made up. Tokens and costs then count as 0, and someone is told once."""
+        if not self._told and self._on_event:
+            self._told = True
+            self._on_event(
+                t("the server of '{name}' reports no token usage: tokens and costs count as 0", name=self.name)
+            )
+        return Usage()
+
+
+def _path(request: GenerateRequest) -> str:
+    return "/chat/completions" if request.prompt is None else "/completions"

@@ -1,0 +1,198 @@
+"""What travels to and from an OpenAI-compatible server: bodies, answers, server-sent events. Pure; does no I/O.
+
+Servers differ in what they leave out, so every field of an answer has a default, and what must be there is checked
+by the engine, which can say what is missing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from slipway.core.message import GenerateRequest, TokenLogprob, Usage
+from slipway.errors import EngineError
+from slipway.i18n import t
+
+MAX_EVENT = 4_000_000
+"""Bytes that one server-sent event may have; a server that sends more is not speaking this protocol."""
+
+ChoicesBy = Literal["json_schema", "guided_choice", "structured_outputs"]
+
+
+class Said(msgspec.Struct):
+    """`message` of a whole answer or `delta` of a chunk."""
+
+    content: str | None = None
+
+
+class Choice(msgspec.Struct):
+    """One choice, of chat (`message`, `delta`) or of plain completion (`text`)."""
+
+    message: Said | None = None
+    delta: Said | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    logprobs: dict[str, Any] | None = None
+
+    @property
+    def said(self) -> str:
+        """The text, wherever this kind of answer keeps it."""
+        if self.text is not None:
+            return self.text
+        return ((self.message or self.delta or Said()).content) or ""
+
+
+class PromptDetails(msgspec.Struct):
+    """`usage.prompt_tokens_details`."""
+
+    cached_tokens: int | None = None
+
+
+class Counts(msgspec.Struct):
+    """`usage`."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int | None = 0
+    prompt_tokens_details: PromptDetails | None = None
+
+    def usage(self) -> Usage:
+        """As the rest of Slipway counts."""
+        cached = (self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else 0) or 0
+        return Usage(
+            prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens or 0, cached_tokens=cached
+        )
+
+
+class Spoken(msgspec.Struct):
+    """A whole answer or one chunk of a stream; `error` when the server failed half-way."""
+
+    choices: list[Choice] = []
+    usage: Counts | None = None
+    error: Any = None
+
+
+class Embedded(msgspec.Struct):
+    """One vector of an answer."""
+
+    embedding: list[float]
+    index: int = -1
+
+
+class Embeddings(msgspec.Struct):
+    """The answer of /embeddings."""
+
+    data: list[Embedded]
+
+
+read_spoken = msgspec.json.Decoder(Spoken).decode
+read_embeddings = msgspec.json.Decoder(Embeddings).decode
+
+
+def body_of(
+    request: GenerateRequest, model: str, *, stream: bool, max_tokens_field: str, choices_by: ChoicesBy
+) -> bytes:
+    """The JSON of a request to /chat/completions (messages) or /completions (prompt)."""
+    sampling = request.sampling
+    body: dict[str, Any] = {
+        "model": model,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        max_tokens_field: sampling.max_tokens,
+    }
+    if request.prompt is None:
+        body["messages"] = request.messages
+    else:
+        body["prompt"] = request.prompt
+    for key in ("stop", "seed", "frequency_penalty", "presence_penalty"):
+        value = getattr(sampling, key)
+        if value or (key == "seed" and value is not None):
+            body[key] = value
+    if request.logprobs:
+        body.update(_logprobs_asked(request))
+    body.update(_constraint(request, choices_by))
+    if stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    return msgspec.json.encode(body)
+
+
+def _logprobs_asked(request: GenerateRequest) -> dict[str, Any]:
+    if request.prompt is None:
+        return {"logprobs": True, "top_logprobs": request.logprobs}
+    return {"logprobs": request.logprobs}
+
+
+def _constraint(request: GenerateRequest, choices_by: ChoicesBy) -> dict[str, Any]:
+    schema, name = request.json_schema, "answer"
+    if request.choices:
+        if choices_by == "guided_choice":
+            return {"guided_choice": request.choices}
+        if choices_by == "structured_outputs":
+            return {"structured_outputs": {"choice": request.choices}}
+        schema, name = choice_schema(request.choices), "choice"
+    if schema is None:
+        return {}
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}}
+
+
+def choice_schema(choices: tuple[str, ...]) -> dict[str, Any]:
+    """`choices` as a JSON schema. An object around them, because OpenAI takes nothing else at the top."""
+    return {
+        "type": "object",
+        "properties": {"choice": {"type": "string", "enum": list(choices)}},
+        "required": ["choice"],
+        "additionalProperties": False,
+    }
+
+
+def logprobs_of(choice: Choice) -> tuple[TokenLogprob, ...]:
+    """The log-probabilities of a choice: the shape of chat (`content`) or of completions (`tokens`)."""
+    found = choice.logprobs or {}
+    if found.get("content"):
+        return tuple(
+            TokenLogprob(
+                token=token["token"],
+                logprob=_at_most_zero(token["logprob"]),
+                top=_sorted([(other["token"], other["logprob"]) for other in token.get("top_logprobs") or ()]),
+            )
+            for token in found["content"]
+        )
+    tops = found.get("top_logprobs") or []
+    return tuple(
+        TokenLogprob(
+            token=token,
+            logprob=_at_most_zero(logprob or 0.0),
+            top=_sorted(list((tops[at] or {}).items())) if at < len(tops) else (),
+        )
+        for at, (token, logprob) in enumerate(
+            zip(found.get("tokens") or (), found.get("token_logprobs") or (), strict=False)
+        )
+    )
+
+
+def _at_most_zero(logprob: float) -> float:
+    return min(float(logprob), 0.0)
+
+
+def _sorted(top: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(((token, _at_most_zero(value)) for token, value in top), key=lambda pair: -pair[1]))
+
+
+class Events:
+    """Cuts a byte stream into the payloads of its `data:` lines (WHATWG server-sent events, one line an event)."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads completed by `data`. Raises EngineError for a line without end."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > MAX_EVENT:
+            raise EngineError(t("the server sent an event of more than {n} bytes", n=MAX_EVENT))
+        return [line[5:].strip() for line in lines if line.startswith(b"data:")]
+
+    @property
+    def unfinished(self) -> bytes:
+        """A last payload whose line was not ended when the stream was."""
+        return self._rest[5:].strip() if self._rest.startswith(b"data:") else b""

@@ -1,0 +1,1 @@
+"""Answer over HTTP in the shapes of the OpenAI API: gateway, routing, limits, authentication, durable traces."""

@@ -1,0 +1,202 @@
+"""The ASGI application: who may ask, which function answers, headers and counts of every answer.
+
+The endpoints where models answer are plain functions; the rest (`admin`) is a FastAPI application behind them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from slipway.errors import NotFound
+from slipway.i18n import t
+from slipway.serve.admin import make_admin
+from slipway.serve.auth import Keys, Origins
+from slipway.serve.context import ServeContext
+from slipway.serve.gateway import Gateway
+from slipway.serve.http import Call, Receive, Scope, Send, preflight_headers
+from slipway.serve.limits import Slots
+from slipway.serve.metrics import Metrics
+from slipway.serve.record import Recorder
+from slipway.serve.refuse import Refused, unexpected
+from slipway.serve.route import Router
+
+log = logging.getLogger("slipway.serve")
+
+OPEN = frozenset(("/healthz", "/readyz", "/openapi.json"))
+"""Paths that need no key: orchestrators ask the first two, and the third says nothing about this server."""
+KEYS_EVERY = 1.0
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a busy thread lets another run: the writer of traces must not wait 5 ms, Python's default."""
+
+
+class Application:
+    """The ASGI callable. `start` and `stop` are called by the ASGI lifespan; `draining` refuses new work."""
+
+    def __init__(self, context: ServeContext) -> None:
+        config = context.config
+        self.context = context
+        self.metrics = Metrics()
+        self.slots = Slots(config.parallel, config.queue)
+        self.recorder = Recorder(context.store.catalog, strict=config.durability == "strict", on_commit=self._committed)
+        self.router = Router(context, self.metrics)
+        self.keys = Keys(context.store, config)
+        self.origins = Origins(config)
+        self.draining = False
+        self.in_flight = 0
+        self._failed_before = 0
+        gateway = Gateway(context, self.router, self.slots, self.recorder, self.metrics)
+        self._posts: dict[str, Callable[[Call], Awaitable[None]]] = {
+            "/v1/chat/completions": gateway.chat,
+            "/v1/completions": gateway.completions,
+            "/v1/embeddings": gateway.embeddings,
+            "/generate": gateway.generate,
+            "/v1/feedback": gateway.feedback,
+        }
+        self._admin = make_admin(self)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the writer of traces, and begin to follow the channel."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self.recorder.start()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self.router.follow()), loop.create_task(self._follow_keys())]
+
+    async def stop(self) -> None:
+        """Write what is pending, stop the engines."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.recorder.close()
+        await self.context.session.close()
+
+    async def _follow_keys(self) -> None:
+        while True:
+            await asyncio.sleep(KEYS_EVERY)
+            with contextlib.suppress(Exception):  # the keys known before stay in force
+                await asyncio.to_thread(self.keys.refresh)
+
+    def trouble(self) -> str:
+        """Why this server is not ready; empty when it is."""
+        if self.draining:
+            return t("the server is shutting down")
+        return "" if self.router.current is not None else self.router.trouble
+
+    def _committed(self, records: int, seconds: float) -> None:
+        self.metrics.commit.observe(seconds)
+        failed, self._failed_before = self.recorder.failed - self._failed_before, self.recorder.failed
+        if failed:
+            self.metrics.records.labels("failed").inc(failed)
+        self.metrics.records.labels("written").inc(records - failed)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http":
+            call = Call(scope, receive, send)
+            self.in_flight += 1
+            try:
+                await self._serve(call, scope)
+            finally:
+                self.in_flight -= 1
+            if call.endpoint in self._posts:
+                self.metrics.request(call.endpoint, call.model, call.status, call.seconds)
+                if call.began:
+                    self.metrics.overhead.observe(call.overhead)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, call: Call, scope: Scope) -> None:
+        try:
+            if await self._let_in(call):
+                return
+            handler = self._posts.get(call.path) if call.method == "POST" else None
+            if handler is None:
+                await self._admin(scope, call.receive, _marked(call))
+                return
+            call.endpoint = call.path
+            if self.draining:
+                raise _draining()
+            if call.parent:
+                self._own_trace(call)
+            await handler(call)
+        except Refused as refused:
+            await call.answer(refused.status, refused.json(), extra=refused.headers)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("unexpected", extra={"trace": call.trace, "path": call.path[:200]})
+            if not call.status:
+                await call.answer(500, unexpected().json())
+
+    async def _let_in(self, call: Call) -> bool:
+        """Check Host, Origin and key; raises Refused. True when this was a preflight, and is answered."""
+        host = call.header(b"host")
+        self.origins.check_host(host)
+        if b"origin" in call.headers and self.origins.check_origin(call.header(b"origin"), host):
+            call.cors = call.headers[b"origin"]
+            if call.method == "OPTIONS" and b"access-control-request-method" in call.headers:
+                await call.answer(204, b"", extra=preflight_headers())
+                return True
+        if self.keys.required and call.path not in OPEN:
+            call.key = self.keys.check(call.header(b"authorization"))
+        return False
+
+    def _own_trace(self, call: Call) -> None:
+        """A client may send several requests under one `traceparent`; only the first can have its trace id."""
+        if not self.recorder.pending(call.trace):
+            try:
+                self.context.store.catalog.trace(call.trace)
+            except NotFound:
+                return
+        call.renew_trace()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def create_app(context: ServeContext) -> Application:
+    """The ASGI application for a project. Raises MissingPrerequisite when it needs API keys and there are none."""
+    application = Application(context)
+    application.keys.check_start(context.config.host)
+    return application
+
+
+def _marked(call: Call) -> Send:
+    """`send`, with our headers on the answer of the application behind."""
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            call.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *call.marks()]}
+        await call.send(message)
+
+    return send
+
+
+def _draining() -> Refused:
+    return Refused(
+        503,
+        t("the server is shutting down"),
+        t("try again; another server, or the next one, will answer"),
+        code="draining",
+        retry_after=1,
+    )

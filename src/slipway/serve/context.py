@@ -1,0 +1,27 @@
+"""What serving is given: made by whoever starts a server, so that nothing here looks for projects or models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from slipway.core.candidate import ModelPin
+from slipway.core.release import Release
+from slipway.project.schema import ServeConfig
+from slipway.runtime.session import Session
+from slipway.store.store import Store
+
+
+@dataclass(frozen=True)
+class ServeContext:
+    """`verify` re-hashes what a release pins and raises IntegrityError; it runs in a thread, before a release serves.
+
+    `models` are the raw models, asked by their own names. `session` is closed by the server when it ends.
+    """
+
+    project: str
+    config: ServeConfig
+    store: Store
+    session: Session
+    verify: Callable[[Release], object]
+    models: Mapping[str, ModelPin] = field(default_factory=dict[str, ModelPin])

@@ -1,0 +1,222 @@
+"""The JSON of requests and answers, as OpenAI has it, plus the few fields that are ours. Checks types and ranges of
+single fields, nothing across fields (`validate` does), and knows no model.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+MAX_TOKENS = 1_000_000
+MAX_STOPS = 16
+MAX_INPUTS = 2048
+
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+TopP = Annotated[float, Meta(gt=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Tokens = Annotated[int, Meta(ge=1, le=MAX_TOKENS)]
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 2)]
+Stop = Annotated[str, Meta(min_length=1, max_length=256)]
+Stops = Stop | Annotated[list[Stop], Meta(max_length=MAX_STOPS)]
+ModelName = Annotated[str, Meta(min_length=1, max_length=200)]
+TraceId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+
+
+class StreamOptions(Struct):
+    """`stream_options`."""
+
+    include_usage: bool = False
+
+
+class JsonSchema(Struct):
+    """`response_format.json_schema`."""
+
+    schema: dict[str, Any]
+    name: str = ""
+
+
+class ResponseFormat(Struct):
+    """`response_format`."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+
+class ContentPart(Struct):
+    """One part of a message's content; only text can be answered."""
+
+    type: str
+    text: str = ""
+
+
+class ChatMessage(Struct):
+    """One turn. `developer` is OpenAI's newer name of `system`."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[ContentPart] | None = None
+
+
+class Common(Struct, kw_only=True, omit_defaults=True):
+    """What chat and plain completions share."""
+
+    model: ModelName
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    max_tokens: Tokens | None = None
+    stop: Stops | None = None
+    seed: Seed | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    guided_choice: Annotated[list[str], Meta(min_length=1, max_length=1000)] | None = None
+    logit_bias: dict[str, float] | None = None
+    user: str | None = None
+
+
+class ChatRequest(Common, kw_only=True, omit_defaults=True):
+    """POST /v1/chat/completions."""
+
+    messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=2048)]
+    max_completion_tokens: Tokens | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    tools: list[Any] | None = None
+    tool_choice: Any = None
+    functions: list[Any] | None = None
+    function_call: Any = None
+
+
+class CompletionRequest(Common, kw_only=True, omit_defaults=True):
+    """POST /v1/completions."""
+
+    prompt: Annotated[str, Meta(min_length=1)] | list[Any]
+    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    best_of: int | None = None
+    echo: bool | None = None
+    suffix: str | None = None
+
+
+class EmbeddingRequest(Struct, kw_only=True, omit_defaults=True):
+    """POST /v1/embeddings."""
+
+    model: ModelName
+    input: str | Annotated[list[Any], Meta(min_length=1, max_length=MAX_INPUTS)]
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = None
+    user: str | None = None
+
+
+class GenerateBody(Struct, kw_only=True, omit_defaults=True):
+    """POST /generate."""
+
+    prompt: Annotated[str, Meta(min_length=1)]
+    max_length: Tokens | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+
+
+class FeedbackBody(Struct, kw_only=True, omit_defaults=True):
+    """POST /v1/feedback; at least one of the four."""
+
+    trace: TraceId
+    thumb: Literal["up", "down"] | None = None
+    score: Annotated[float, Meta(ge=0, le=1)] | None = None
+    correction: Annotated[str, Meta(min_length=1, max_length=100_000)] | None = None
+    comment: Annotated[str, Meta(min_length=1, max_length=10_000)] | None = None
+
+
+# -- answers ----------------------------------------------------------------------------------------------------------
+
+
+class Said(Struct, omit_defaults=True):
+    """`message` or `delta`."""
+
+    role: str | UnsetType = UNSET
+    content: str | UnsetType = UNSET
+
+
+class ChatChoice(Struct):
+    """One choice of a chat answer or chunk; `message` or `delta` is set."""
+
+    finish_reason: str | None
+    message: Said | UnsetType = UNSET
+    delta: Said | UnsetType = UNSET
+    index: int = 0
+    logprobs: dict[str, Any] | None = None
+
+
+class TextChoice(Struct):
+    """One choice of a plain completion."""
+
+    text: str
+    finish_reason: str | None
+    index: int = 0
+    logprobs: dict[str, Any] | None = None
+
+
+class PromptDetails(Struct):
+    """`usage.prompt_tokens_details`."""
+
+    cached_tokens: int
+
+
+class UsageOut(Struct):
+    """`usage`."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails
+
+
+class Extension(Struct, omit_defaults=True):
+    """Ours: what answered, the passages the answer rests on, and what of the request was not applied."""
+
+    trace: str
+    release: str = ""
+    citations: tuple[Any, ...] | None = None
+    ignored: tuple[str, ...] = ()
+
+
+class Completed(Struct):
+    """A whole answer, or a chunk of one, of chat or of plain completion."""
+
+    id: str
+    object: Literal["chat.completion", "chat.completion.chunk", "text_completion"]
+    created: int
+    model: str
+    choices: list[ChatChoice] | list[TextChoice]
+    usage: UsageOut | None | UnsetType = UNSET
+    slipway: Extension | UnsetType = UNSET
+
+
+class Vector(Struct):
+    """One embedding; base64 of little-endian float32 when the client asked for it."""
+
+    embedding: list[float] | str
+    index: int
+    object: str = "embedding"
+
+
+class Embedded(Struct):
+    """The answer of /v1/embeddings."""
+
+    data: list[Vector]
+    model: str
+    usage: dict[str, int]
+    object: str = "list"
+
+
+class Generated(Struct):
+    """The answer of /generate; seconds."""
+
+    generated_text: str
+    processing_time: float
+
+
+encode = msgspec.json.Encoder().encode
