@@ -12,4 +12,4 @@ class TestLlama(EngineContract):
     @classmethod
     def make_engine(cls, request):
         files = {"model.gguf": request.getfixturevalue("smollm2_gguf")}
-        return LlamaEngine(LlamaEngine.Config(context=1024, measure=False), name="smol", files=files)
+        return LlamaEngine(LlamaEngine.Config(context=1024, threads=1, spin=1000), name="smol", files=files)

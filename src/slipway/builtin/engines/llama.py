@@ -52,7 +52,7 @@ class LlamaConfig(BaseModel):
     parallel: int = Field(default=2, ge=1, le=64)  # requests answered at once; more wait
     threads: int | None = Field(default=None, ge=1, le=512)  # None: measured
     spin: int | None = Field(default=None, ge=0, le=10**9)  # GOMP_SPINCOUNT; None: measured
-    measure: bool = True  # at the first load on this machine; False: every core, and 10,000
+    measure: bool = True  # at the first load on this machine; False: every core, and 1,000
     batch: int = Field(default=128, ge=16, le=4096)  # prompt tokens computed at a time; cancellation waits for one
     cache_mb: int = Field(default=128, ge=0, le=1_048_576)  # memory for prefixes that no slot holds any more
     load_seconds: float = Field(default=300.0, gt=0, le=86_400)

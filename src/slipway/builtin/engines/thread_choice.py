@@ -1,12 +1,14 @@
 """How many threads, and how long they spin: measured once for a machine and a model, and remembered.
 
 GNU OpenMP's threads spin while they wait for one another. Its default collapses on a busy host (a hundredfold), no
-spinning at all halves the speed of an idle one; where the best lies depends on the machine. Owns the candidates and
-the memory; how a candidate is measured is the caller's.
+spinning at all halves the speed of an idle one; where the best lies depends on the machine. On a busy one nothing can
+be measured: the default is used, and the next load tries again. Owns the candidates and the memory; how a candidate
+is measured is the caller's.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -20,6 +22,10 @@ from pathlib import Path
 from slipway.errors import EngineError
 
 logger = logging.getLogger(__name__)
+
+MOST_THREADS = 32
+IDLE_ENOUGH = 0.6  # share of the processors
+CLEARLY = 0.93  # of the best time so far
 
 Measure = Callable[["Choice"], Awaitable[float]]
 
@@ -45,17 +51,33 @@ def usable_cores() -> int:
 
 
 def default_choice() -> Choice:
-    """What is good nearly everywhere; used when nothing may be measured."""
-    return Choice(threads=min(usable_cores(), 32), spin=10_000)
+    """What is good nearly everywhere, and stays bearable on a busy host; used when nothing may be measured."""
+    return Choice(threads=min(usable_cores(), MOST_THREADS), spin=1_000)
 
 
 def candidates(cores: int, siblings: int) -> list[Choice]:
-    """What is worth measuring: every core, one thread a physical core, and short and long spinning."""
-    most = min(cores, 32)
-    found = [Choice(most, 10_000), Choice(most, 1_000)]
+    """What is worth measuring: every core with short and long spinning, and one thread a physical core."""
+    most = min(cores, MOST_THREADS)
+    found = [Choice(most, 1_000), Choice(most, 10_000)]
     if siblings > 1 and most // siblings >= 1:
-        found.append(Choice(most // siblings, 10_000))
+        found.append(Choice(most // siblings, 1_000))
     return found
+
+
+async def idle_share(seconds: float = 0.25) -> float:
+    """How much of the processors nobody used for a moment, 0 to 1; 1 where the system does not say."""
+
+    def read() -> tuple[int, int]:
+        fields = [int(field) for field in Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]]
+        return fields[3] + fields[4], sum(fields)
+
+    try:
+        idle, total = read()
+        await asyncio.sleep(seconds)
+        later_idle, later_total = read()
+    except (OSError, ValueError, IndexError):
+        return 1.0
+    return (later_idle - idle) / max(later_total - total, 1)
 
 
 def siblings() -> int:
@@ -85,12 +107,16 @@ def key_of(model: Path) -> str:
 
 async def choose(model: Path, measure: Measure) -> Choice:
     """The remembered choice, or the fastest candidate, then remembered. `measure` gives seconds; it may raise
-    EngineError, which discards that candidate. When all are discarded the default is used and nothing is remembered.
+    EngineError, which discards that candidate. Shorter spinning wins unless longer is clearly faster. On a busy
+    machine, or when all are discarded, the default is used and nothing is remembered.
     """
     key = key_of(model)
     known = _read().get(key)
     if known is not None:
         return known
+    if await idle_share() < IDLE_ENOUGH:
+        logger.info("the machine is busy: threads are not measured now, the default is used")
+        return default_choice()
     best: tuple[float, Choice] | None = None
     for choice in candidates(usable_cores(), siblings()):
         try:
@@ -98,7 +124,7 @@ async def choose(model: Path, measure: Measure) -> Choice:
         except EngineError as error:
             logger.warning("measuring %s failed: %s", choice, error.message)
             continue
-        if best is None or seconds < best[0]:
+        if best is None or seconds < best[0] * CLEARLY:
             best = (seconds, choice)
     if best is None:
         return default_choice()

@@ -1,0 +1,172 @@
+"""Answers from a file: what an engine said once, said again. Owns the file's format; has no model.
+
+The file is JSON lines: a head `{"slipway_replay": 1, "capabilities": [...]}`, then one answer a line,
+`{"key": ..., "ask": ..., "answer": ...}`. `key` is the digest of the kind of call and its arguments. Made with
+`inner`, it asks that engine for what the file does not have, and adds the answer to the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict
+
+from slipway.builtin.engines.checks import check_request, missing, refuse
+from slipway.core.message import Delta, GenerateRequest
+from slipway.core.protocols import Capability
+from slipway.core.ref import canonical, digest_of
+from slipway.errors import ConfigError
+from slipway.i18n import t
+
+if TYPE_CHECKING:
+    from slipway.core.protocols import Engine, Vectors
+
+
+class ReplayConfig(BaseModel):
+    """`path`: the file of answers; when empty, the model's only file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = ""
+
+
+class _Head(msgspec.Struct):
+    slipway_replay: int
+    capabilities: tuple[Capability, ...]
+
+
+class _Line(msgspec.Struct):
+    key: str
+    answer: Any
+    ask: Any = None
+
+
+class ReplayEngine:
+    """Answers what it has the answer of; anything else is refused, unless `inner` may be asked."""
+
+    Config: ClassVar[type[ReplayConfig]] = ReplayConfig
+
+    def __init__(
+        self,
+        config: ReplayConfig,
+        name: str = "replay",
+        files: Mapping[str, str | Path] | None = None,
+        on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+        inner: Engine | None = None,
+    ) -> None:
+        self.name = name
+        self.path = _only_file(config, name, files or {})
+        self.inner = inner
+        self.capabilities: frozenset[Capability] = inner.capabilities if inner else frozenset()
+        self._answers: dict[str, Any] = {}
+        self._started = False
+
+    async def start(self) -> None:
+        """Read the file; raises ConfigError naming the line that is wrong."""
+        if self._started:
+            return
+        if self.inner is not None:
+            await self.inner.start()
+        if self.path.exists():
+            self._read()
+        elif self.inner is None:
+            raise ConfigError(t("{path} does not exist", path=self.path), t("record it first, from a real engine"))
+        self._started = True
+
+    async def close(self) -> None:
+        """Close the engine it records, if there is one."""
+        self._started = False
+        if self.inner is not None:
+            await self.inner.close()
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+        """The recorded deltas, one by one."""
+        check_request(request, self.name, self.capabilities)
+        key = digest_of(["generate", request])
+        if key in self._answers:
+            for delta in msgspec.convert(self._answers[key], list[Delta]):
+                yield delta
+            return
+        deltas: list[Delta] = []
+        async for delta in self._ask("generate").generate(request):
+            deltas.append(delta)
+            yield delta
+        self._add(key, request, msgspec.to_builtins(deltas))
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """The recorded vectors."""
+        import numpy as np
+
+        if "embed" not in self.capabilities:
+            raise missing(self.name, "embed")
+        key = digest_of(["embed", list(texts)])
+        if key not in self._answers:
+            vectors = await self._ask("embed").embed(texts)
+            self._add(key, list(texts), {"shape": vectors.shape, "values": vectors.ravel().tolist()})
+        answer = self._answers[key]
+        return np.array(answer["values"], np.float32).reshape(answer["shape"])
+
+    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """The recorded sums."""
+        key = digest_of(["score", prompt, list(continuations)])
+        if key not in self._answers:
+            sums = await self._ask("score").score(prompt, continuations)
+            self._add(key, [prompt, list(continuations)], sums)
+        return list(self._answers[key])
+
+    async def count_tokens(self, text: str) -> int:
+        """The recorded count."""
+        if "tokenize" not in self.capabilities:
+            raise missing(self.name, "tokenize")
+        key = digest_of(["count_tokens", text])
+        if key not in self._answers:
+            self._add(key, text, await self._ask("count_tokens").count_tokens(text))
+        return self._answers[key]
+
+    def _ask(self, kind: str) -> Engine:
+        if self.inner is None:
+            raise refuse(
+                t("{path} has no answer to this '{kind}'", path=self.path, kind=kind),
+                t("record it again: the prompt, the parameters or the model's name changed since"),
+            )
+        return self.inner
+
+    def _add(self, key: str, ask: Any, answer: Any) -> None:
+        """Remember an answer and append it to the file in one write."""
+        data = canonical(_Line(key=key, ask=ask, answer=answer)) + b"\n"
+        if not self.path.exists():
+            head = _Head(slipway_replay=1, capabilities=tuple(sorted(self.capabilities)))
+            data = canonical(head) + b"\n" + data
+        with self.path.open("ab", buffering=0) as file:
+            file.write(data)
+        self._answers[key] = msgspec.json.decode(canonical(answer))
+
+    def _read(self) -> None:
+        lines = self.path.read_bytes().splitlines()
+        number = 1
+        try:
+            head = msgspec.json.decode(lines[0], type=_Head)
+            for text in lines[1:]:
+                number += 1
+                line = msgspec.json.decode(text, type=_Line)
+                self._answers[line.key] = line.answer
+        except (msgspec.DecodeError, IndexError) as error:
+            raise ConfigError(
+                t("{path}:{line}: not a line of recorded answers: {error}", path=self.path, line=number, error=error),
+                t("delete the file, or the line, and record again"),
+            ) from error
+        if self.inner is None:
+            self.capabilities = frozenset(head.capabilities)
+
+
+def _only_file(config: ReplayConfig, name: str, files: Mapping[str, str | Path]) -> Path:
+    if config.path:
+        return Path(config.path)
+    if len(files) == 1:
+        return Path(next(iter(files.values())))
+    raise ConfigError(
+        t("the model '{name}' does not say which file it replays", name=name), t("set `path` in the model's options")
+    )
