@@ -82,3 +82,15 @@ def metric_info(name: str, also: Iterable[str] = ()) -> MetricInfo:
 def scorer_metric(name: str, scorer: type[Any]) -> MetricInfo:
     """The line for a scorer that is not in the table: a mean of values in [0, 1], directed as the class says."""
     return MetricInfo(name=name, higher_is_better=bool(scorer.higher_is_better))
+
+
+def format_value(info: MetricInfo, value: float, currency: str = "", *, signed: bool = False) -> str:
+    """A value as people read it, with its unit: `0.412`, `1.31 s`, `412 tokens`, `0.0041 CNY`."""
+    sign = "+" if signed else ""
+    if info.unit == "seconds":
+        return f"{value:{sign}.3g} s"
+    if info.unit == "tokens":
+        return f"{value:{sign}.0f} " + t("tokens")
+    if info.unit == "currency":
+        return f"{value:{sign}.3g} {currency}".strip()
+    return f"{value:{sign}.3f}"

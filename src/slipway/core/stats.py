@@ -108,7 +108,7 @@ def mean_bounds(
     sums, sizes = group_totals(values, groups)
     count, mean = len(sums), float(values.mean())
     if count > NORMAL_GROUPS:
-        reach = _normal_quantile(1 - tail) * standard_error(values, groups)
+        reach = normal_quantile(1 - tail) * standard_error(values, groups)
         return _clip(mean - reach, support), _clip(mean + reach, support)
     means = sums / sizes
     ends = (
@@ -264,7 +264,7 @@ def groups_needed(error: float, groups: int, distance: float, tail: float, pull:
     """
     if distance <= 0 or not math.isfinite(error):
         return None
-    spread = (_normal_quantile(1 - tail) + _normal_quantile(_POWER)) * error * math.sqrt(groups)
+    spread = (normal_quantile(1 - tail) + normal_quantile(_POWER)) * error * math.sqrt(groups)
     root = (spread + math.sqrt(spread**2 + 4 * distance * pull)) / (2 * distance)  # distance = spread/r + pull/r^2
     return max(groups + 1, math.ceil(root**2))
 
@@ -301,11 +301,12 @@ def _normal_test(values: Floats, groups: Codes, alpha: float) -> FlipTest:
     mean, error = float(values.mean()), standard_error(values, groups)
     if error == 0:
         return FlipTest(1.0 if mean == 0 else 0.0, mean, mean, False)
-    reach = _normal_quantile(1 - alpha / 2) * error
+    reach = normal_quantile(1 - alpha / 2) * error
     return FlipTest(math.erfc(abs(mean / error) / math.sqrt(2)), mean - reach, mean + reach, False)
 
 
-def _normal_quantile(level: float) -> float:
+def normal_quantile(level: float) -> float:
+    """Of the standard normal distribution."""
     from statistics import NormalDist
 
     return NormalDist().inv_cdf(level)

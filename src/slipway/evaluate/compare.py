@@ -1,0 +1,51 @@
+"""Two candidates on the same examples: the paired effect, and where it comes from. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from slipway.core.measure import compare_pair, pair
+from slipway.core.release import Comparison
+from slipway.core.report import Score
+from slipway.evaluate.metrics import metric_info
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """One example under both candidates."""
+
+    example: str
+    difference: float  # challenger minus champion, in the metric's unit
+    champion: Score
+    challenger: Score
+
+
+def compare(
+    champion: Sequence[Score], challenger: Sequence[Score], metric: str, alpha: float = 0.05, seed: int = 0
+) -> Comparison:
+    """Challenger minus champion on one metric, paired per example, whole groups at a time.
+
+    Raises ConfigError when the two did not answer the same examples, when none has the metric under both, or when all
+    belong to one group; NotFound for an unknown metric.
+    """
+    info = metric_info(metric)
+    return compare_pair(info, pair(champion, challenger, info), alpha, seed)
+
+
+def most_changed(champion: Sequence[Score], challenger: Sequence[Score], metric: str, n: int = 10) -> list[Changed]:
+    """The examples whose value changed most, losses for the challenger before gains of equal size.
+
+    Unchanged examples are left out. Raises as `compare` does.
+    """
+    info = metric_info(metric)
+    both = pair(champion, challenger, info)
+    first = {score.example: score for score in champion}
+    second = {score.example: score for score in challenger}
+    favour = 1.0 if info.higher_is_better else -1.0
+    found = [
+        Changed(example=name, difference=float(difference), champion=first[name], challenger=second[name])
+        for name, difference in zip(both.champion.ids, both.differences, strict=True)
+        if difference
+    ]
+    return sorted(found, key=lambda one: (-abs(one.difference), favour * one.difference, one.example))[:n]

@@ -1,0 +1,1 @@
+"""Let through what was shown to be good: gate, bundle, promote and roll back."""

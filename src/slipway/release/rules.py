@@ -1,0 +1,123 @@
+"""What the gate asks, and which candidate is sent to it. Knows reports; proves nothing (that is `gate`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from slipway.core.report import Report
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.plugins import metric_info
+
+Kind = Literal["min", "max", "non-inferiority", "superiority"]
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate asks of one metric, in SI units and the report's currency.
+
+    `confidence`: `interval` demands proof; `point` takes the measured value for the truth, and the verdict says so.
+    """
+
+    min: float | None = None
+    max: float | None = None
+    against: str | None = None
+    margin: float | None = None
+    better: bool = False
+    confidence: Literal["interval", "point"] = "interval"
+
+
+def asked(rule: Rule) -> list[tuple[Kind, float]]:
+    """The rule's claims, each with its bound or margin."""
+    claims: list[tuple[Kind, float]] = []
+    if rule.min is not None:
+        claims.append(("min", rule.min))
+    if rule.max is not None:
+        claims.append(("max", rule.max))
+    if rule.against is not None and rule.margin is not None:
+        claims.append(("non-inferiority", rule.margin))
+    if rule.against is not None and (rule.better or rule.margin is None):
+        claims.append(("superiority", 0.0))
+    return claims
+
+
+def choose(
+    rules: Mapping[str, Rule],
+    reports: Mapping[str, Report],
+    prefer: Literal["cost", "latency", "quality"] = "cost",
+    metric: str | None = None,
+) -> list[str]:
+    """The candidates that keep every absolute bound on the dev split as measured, the preferred one first.
+
+    The gate confirms on other examples, so no interval is asked for here. `cost`: the cheapest, then the fastest
+    (p50), then the best by `metric`; `latency` and `quality` put theirs first. A cost or latency that was not
+    measured comes last. `metric`: what quality means, by default the first quality metric of the rules.
+    """
+    check_rules(rules)
+    quality = metric or next((name for name in rules if metric_info(name).kind == "quality"), None)
+
+    def rank(name: str) -> tuple[float, float, float, str]:
+        report = reports[name]
+        parts = {
+            "cost": _measured(report, "cost_per_query"),
+            "latency": _measured(report, "latency_p50"),
+            "quality": _worseness(report, quality),
+        }
+        first, second, third = [prefer, *(part for part in parts if part != prefer)]
+        return parts[first], parts[second], parts[third], name
+
+    return sorted((name for name, report in reports.items() if keeps_bounds(rules, report)), key=rank)
+
+
+def keeps_bounds(rules: Mapping[str, Rule], report: Report) -> bool:
+    """Whether every absolute bound holds for the measured values; a missing metric does not."""
+    for name, rule in rules.items():
+        found = report.metrics.get(name)
+        if found is None or not math.isfinite(found.value):
+            return False
+        if rule.min is not None and found.value < rule.min or rule.max is not None and found.value > rule.max:
+            return False
+    return True
+
+
+def check_rules(rules: Mapping[str, Rule]) -> None:
+    """Raise ConfigError for a rule that asks nothing or something impossible, NotFound for an unknown metric."""
+    for name, rule in rules.items():
+        metric_info(name)
+        numbers = [value for value in (rule.min, rule.max, rule.margin) if value is not None]
+        if not all(math.isfinite(value) for value in numbers):
+            raise ConfigError(t("the gate rule for {metric} has a bound that is no number", metric=name))
+        if rule.min is None and rule.max is None and rule.against is None:
+            raise ConfigError(
+                t("the gate rule for {metric} asks nothing", metric=name), t("give it min, max, or against")
+            )
+        if rule.min is not None and rule.max is not None and rule.min > rule.max:
+            raise ConfigError(
+                t("the gate rule for {metric} can never pass: min is above max", metric=name),
+                t("for a quality metric give min, for latency or cost give max"),
+            )
+        if rule.against is None and (rule.margin is not None or rule.better):
+            raise ConfigError(
+                t("the gate rule for {metric} compares with nothing", metric=name), t("add against: production")
+            )
+        if rule.margin is not None and rule.margin < 0:
+            raise ConfigError(
+                t("the gate rule for {metric} has a negative margin", metric=name),
+                t("margin is the loss you accept, 0 or more; for a gain write better: true"),
+            )
+
+
+def _measured(report: Report, name: str) -> float:
+    found = report.metrics.get(name)
+    return found.value if found is not None else math.inf
+
+
+def _worseness(report: Report, name: str | None) -> float:
+    """The quality metric, turned so that lower is better."""
+    found = report.metrics.get(name) if name else None
+    if found is None or name is None:
+        return math.inf
+    return -found.value if metric_info(name).higher_is_better else found.value
