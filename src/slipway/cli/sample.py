@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 import urllib.request
 from typing import Any
 
@@ -32,12 +33,24 @@ def _body(opened: Any) -> dict[str, Any]:
     return {"model": opened.project.name, "messages": [{"role": "user", "content": question(opened)}]}
 
 
+def _wait(url: str, seconds: float = 120) -> None:
+    """Until the release is verified and its model loaded; the question itself reports what is wrong if it never is."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=10):
+                return
+        except OSError:
+            time.sleep(0.2)
+
+
 def ask_and_stop(opened: Any, url: str) -> None:
     """Ask once over HTTP from another thread, print the answer, then stop the server as SIGTERM would."""
     body = json.dumps(_body(opened)).encode()
 
     def ask() -> None:
         try:
+            _wait(url)
             request = urllib.request.Request(
                 f"{url}/v1/chat/completions", data=body, headers={"Content-Type": "application/json"}
             )

@@ -357,5 +357,6 @@ def answer(found: Any, *, json: bool) -> None:
     for n, c in enumerate(found.citations, 1):
         mark = "◀" if c.cited else " "
         text(f"  [{n}]{mark} {c.source}#{c.path[-1] if c.path else ''} ({c.score:.3f})")
-    text(t("{seconds:.2f} s, {tokens} tokens, {cost:.6f} {currency}", seconds=found.seconds,
-           tokens=found.usage.prompt_tokens + found.usage.completion_tokens, cost=found.cost, currency=found.currency))  # fmt: skip
+    tokens = found.usage.prompt_tokens + found.usage.completion_tokens
+    spent = f", {found.cost:.6f} {found.currency}" if found.currency else ""
+    text(t("{seconds:.2f} s, {tokens} tokens", seconds=found.seconds, tokens=tokens) + spent)

@@ -75,10 +75,11 @@ class Context:
     def session(self) -> Session:
         """Engines and retrievers of this run, on this context's event loop."""
         if self._session is None:
-            self._session = Session(self.store, self.locate, make_cost(self.project), self._tell)
+            self._session = Session(self.store, self.locate, make_cost(self.project), self.tell)
         return self._session
 
-    def _tell(self, event: str, details: Mapping[str, Any]) -> None:
+    def tell(self, event: str, details: Mapping[str, Any]) -> None:
+        """One line about what an engine did by itself."""
         self.listener.say(f"  {event} " + " ".join(f"{k}={v}" for k, v in details.items()))
 
     def locate(self, pin: ModelPin) -> Mapping[str, Path]:

@@ -223,10 +223,10 @@ class EvaluateConfig(Strict):
 class GateRule(Strict):
     """One rule about one metric. See docs: gate."""
 
-    min: float | None = None
-    max: float | None = None
+    min: Bound = None
+    max: Bound = None
     against: str | None = None  # a channel: compare with the release it points at
-    margin: float | None = Field(None, ge=0)  # non-inferiority: at most this much worse
+    margin: Bound = Field(default=None, ge=0)  # non-inferiority: at most this much worse
     better: bool = False  # superiority: shown to be better
     confidence: Literal["interval", "point"] = "interval"
 

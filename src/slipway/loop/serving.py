@@ -1,0 +1,39 @@
+"""Join the project to the server: its channels, its models by name, its prices, and the check before a release serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slipway.errors import NotFound
+from slipway.i18n import t
+from slipway.loop.context import Context
+from slipway.loop.models import pin_models
+from slipway.release.bundle import verify
+from slipway.runtime.cost import make_cost
+from slipway.runtime.session import Session
+from slipway.serve.context import ServeContext
+from slipway.serve.run import run
+
+
+def serve(context: Context, host: str | None, port: int | None, ready: Callable[[str], None] | None) -> None:
+    """Serve until SIGTERM or Ctrl-C; `ready` is told the base URL when requests are accepted.
+
+    Raises NotFound when there is nothing to serve: no release in any channel, and no model.
+    """
+    project, store = context.project, context.store
+    config = project.serve.model_copy(update={k: v for k, v in (("host", host), ("port", port)) if v is not None})
+    if not store.catalog.channels() and not project.models:
+        raise NotFound(t("there is nothing to serve: no release, no model"), "slipway run")
+    pins = pin_models(project, context.root, context.lock_file, context.listener.progress)
+    session = Session(store, context.locate, make_cost(project), context.tell)
+    run(
+        ServeContext(
+            project=project.name,
+            config=config,
+            store=store,
+            session=session,
+            verify=lambda release: verify(release, store, context.locate),
+            models=pins,
+        ),
+        ready,
+    )
