@@ -32,10 +32,14 @@ SUPPORT = 0.5  # share of an answer's words that a passage must hold to be its s
 
 
 class Overrides(msgspec.Struct, frozen=True):
-    """What a caller may change of a measured candidate: shorter answers and more stop strings, nothing else."""
+    """What a caller may change of a measured candidate: shorter answers and more stop strings, nothing else.
+
+    `whole`: nobody reads along, so the model may say everything at once; the answer is the same.
+    """
 
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    whole: bool = False
 
 
 AS_MEASURED = Overrides()
@@ -61,7 +65,7 @@ async def respond(
     messages = build_messages(candidate.prompt, candidate.system, input, passages, examples)
     request = _request(candidate, messages, overrides)
     first = 0.0
-    live = candidate.samples == 1 and not candidate.answer_pattern
+    live = candidate.samples == 1 and not candidate.answer_pattern and not overrides.whole
     if live:
         pieces: list[Delta] = []
         async with aclosing(_generator(engine.generate(request))) as stream:
@@ -108,7 +112,13 @@ async def answer(
 
 
 async def complete(engine: Engine, request: GenerateRequest) -> Completion:
-    """A generation, waited for; the model is freed when the caller is cancelled."""
+    """A generation, waited for; the model is freed when the caller is cancelled.
+
+    An engine may have `complete(request) -> Completion` besides the protocol's methods, where that is less work for it.
+    """
+    whole = getattr(engine, "complete", None)
+    if whole is not None:
+        return await whole(request)
     async with aclosing(_generator(engine.generate(request))) as stream:
         return join([delta async for delta in stream])
 
