@@ -92,6 +92,7 @@ def make_server(application: Application) -> uvicorn.Server:
         ws="none",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         date_header=False,

@@ -190,7 +190,7 @@ class Completed(Struct):
     object: Literal["chat.completion", "chat.completion.chunk", "text_completion"]
     created: int
     model: str
-    choices: list[ChatChoice] | list[TextChoice]
+    choices: list[Any]  # ChatChoice or TextChoice
     usage: UsageOut | None | UnsetType = UNSET
     slipway: Extension | UnsetType = UNSET
 

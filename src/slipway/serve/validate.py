@@ -220,7 +220,7 @@ def overrides(request: Common) -> tuple[Overrides, tuple[str, ...]]:
                 param=field,
             )
     ignored = tuple(field for field in _NOT_APPLIED if getattr(request, field) is not None)
-    return Overrides(max_tokens=_max_tokens(request), stop=_stops(request)), ignored
+    return Overrides(_max_tokens(request), _stops(request), whole=not request.stream), ignored
 
 
 def generation(request: ChatRequest | CompletionRequest) -> GenerateRequest:
