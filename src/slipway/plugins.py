@@ -85,8 +85,10 @@ def metric_info(name: str) -> MetricInfo:
 
     Raises NotFound, with the nearest name, when neither knows it.
     """
+    if name in METRICS:
+        return METRICS[name]
     scorers = known("scorers")
-    if name in METRICS or not (name in scorers or name.startswith(("./", "/"))):
+    if name not in scorers and not name.startswith(("./", "/")):
         return _table_line(name, scorers)
     return scorer_metric(name, load("scorers", name))
 

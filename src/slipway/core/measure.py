@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from slipway.core.stats import Codes, Floats, Statistic
 
 
+_FEW = 8  # changed groups below which a sign-flip interval says too little about what may change
+
+
 @dataclass(frozen=True)
 class Sample:
     """One metric of some examples: `values` [n], `groups` [n]; `gold` and `predicted` labels for macro F1 only."""
@@ -184,9 +187,9 @@ def difference_bounds(info: MetricInfo, both: Pair, tail: float, seed: int = 0) 
 def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05, seed: int = 0) -> Comparison:
     """The paired comparison: effect, 1 - alpha interval, two-sided p-value, minimum detectable effect.
 
-    A mean: exact McNemar for right/wrong without shared groups, else the sign-flip test; the interval is the wider of
-    the inverted test's and `difference_bounds` at one-sided alpha, which keeps it honest where only few pairs
-    differ. A quantile or macro F1: swap test, bootstrap interval.
+    A mean: exact McNemar for right/wrong without shared groups, else the sign-flip test, and the interval that inverts
+    it; where fewer than eight groups differ, the wider of that and `difference_bounds`, for what was never seen to
+    differ may still differ. A quantile or macro F1: swap test, bootstrap interval.
     Raises ConfigError with fewer than two independent examples.
     """
     groups = int(both.codes.max()) + 1
@@ -199,8 +202,9 @@ def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05, seed: int = 
     p_value, low, high, test, error = compared(info, both, alpha, seed)
     champion, challenger = point(info, both.champion), point(info, both.challenger)
     effect = challenger - champion
-    changed = len(set(both.codes[both.differences != 0].tolist()))
     bounded = info.high is not None
+    same = 1 - _changed(both) / groups if bounded and info.form == "mean" else 0.0
+    step = 1 / len(both.champion) if test == "mcnemar-exact" else 0.0
     needed = None
     if p_value >= alpha and effect:
         per_group = len(both.champion) / groups
@@ -217,7 +221,7 @@ def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05, seed: int = 
         high=max(high, effect),
         p_value=p_value,
         test=test,
-        mde=stats.detectable(error, groups, alpha, changed, bounded),
+        mde=stats.detectable(error, groups, alpha, same, step),
         needed=needed,
     )
 
@@ -239,16 +243,15 @@ def _compare_means(info: MetricInfo, both: Pair, alpha: float, seed: int) -> tup
     differences, codes = both.differences, both.codes
     groups, alone = int(codes.max()) + 1, int(codes.max()) + 1 == len(differences)
     flips = stats.sign_flip(differences, codes, alpha, seed)
-    low, high = difference_bounds(info, both, alpha, seed)
     if flips.low is None or flips.high is None:
-        ends = _difference_support(info)
-        low, high = (
-            (ends[0], ends[1])
-            if ends[0] is not None and ends[1] is not None
-            else (stats.t_bounds(differences, codes, alpha / 2))
-        )
+        low, high = stats.t_bounds(differences, codes, alpha / 2)
+        if info.high is not None:  # too few groups for any claim: the interval is all there can be
+            low, high = info.low - info.high, info.high - info.low
     else:
-        low, high = min(low, flips.low), max(high, flips.high)
+        low, high = flips.low, flips.high
+        if _changed(both) < _FEW:
+            widest = difference_bounds(info, both, alpha, seed)
+            low, high = min(low, widest[0]), max(high, widest[1])
     error = stats.standard_error(differences, codes)
     if alone and _binary(both):
         wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
@@ -267,6 +270,11 @@ def _compare_functionals(
     p_value = min(1.0, 2 * min(stats.swap_test(measured, both.codes, seed)))
     alone = int(both.codes.max()) + 1 == len(both.champion)
     return p_value, low, high, "swap-permutation" if alone else "cluster-swap-permutation", error
+
+
+def _changed(both: Pair) -> int:
+    """Groups in which some example differs."""
+    return len(set(both.codes[both.differences != 0].tolist()))
 
 
 def _value(score: Score, info: MetricInfo) -> float | None:

@@ -60,8 +60,8 @@ def standard_error(values: Floats, groups: Codes) -> float:
 
 
 def draws_for(count: int) -> int:
-    """How many random draws are made for `count` groups: 10,000, fewer when the matrix would outgrow memory."""
-    return max(1_000, min(10_000, _CELLS // max(1, count)))
+    """How many random draws are made for `count` groups: 5,000, fewer when the matrix would outgrow memory."""
+    return max(1_000, min(5_000, _CELLS // max(1, count)))
 
 
 @lru_cache(maxsize=6)
@@ -128,7 +128,7 @@ def mean_bounds(
 def sign_flip(values: Floats, groups: Codes, alpha: float = 0.05, seed: int = 0) -> FlipTest:
     """Paired permutation test on differences: under the null, whole groups may change sign.
 
-    Exact (all patterns) up to 13 groups, else 9,999 random patterns with the +1 correction (Phipson and Smyth 2010).
+    Exact (all patterns) up to 13 groups, else 4,999 random patterns with the +1 correction (Phipson and Smyth 2010).
     The interval inverts the test. A shift is not rejected exactly when enough means of flipped subsets lie on each
     side of it (Hartigan 1969), so its ends are order statistics of subset means, and it excludes zero exactly when
     p < alpha.
@@ -242,18 +242,20 @@ def swap_test(statistic: Statistic, groups: Codes, seed: int = 0) -> tuple[float
     return float(greater), float(np.count_nonzero(found <= found[0] + slack) / len(found))
 
 
-def detectable(error: float, groups: int, alpha: float, changed: int, bounded: bool) -> float | None:
+def detectable(error: float, groups: int, alpha: float, same: float = 0.0, step: float = 0.0) -> float | None:
     """Minimum detectable effect: a two-sided test at `alpha` finds it with a power of 80%.
 
-    `error`: standard error of the difference; `changed`: groups whose difference is not zero. Where hardly anything
-    changed (`changed` < 8) and values are `bounded` by 1, the effect counts as rare wins of 1. None when there are
-    too few groups for any effect to become significant.
+    `error`: standard error of the difference in the data at hand. An effect adds to it: `same` is the share of groups
+    whose difference is zero, and a gain that comes from those comes as wins of 1 (0 for values without bounds).
+    `step`: how far one example moves the mean where values are 0 and 1 (the exact test's continuity). None when there
+    are too few groups for any effect to become significant. Never above 1 when `same` or `step` is given.
     """
     if groups < 2 or 2.0 ** (1 - groups) > alpha:
         return None
     factor = _t_quantile(1 - alpha / 2, groups - 1) + _t_quantile(_POWER, groups - 1)
-    found = factor * error
-    return max(found, min(1.0, factor**2 / groups)) if bounded and changed < 8 else found
+    added = factor**2 * same / groups
+    found = (added + math.sqrt(added**2 + 4 * (factor * error) ** 2)) / 2 + step
+    return min(1.0, found) if same or step else found
 
 
 def groups_needed(error: float, groups: int, distance: float, tail: float, pull: float = 0.0) -> int | None:
