@@ -71,6 +71,7 @@ def test_a_question_names_a_section_whose_words_answer_it(question: dict[str, st
     page, _, heading = str(question["source"]).partition("#")
     assert page.startswith(f"{question['language']}/")
     assert heading in CORPUS[page], f"{page} has no heading '{heading}'"
+    assert heading != next(iter(CORPUS[page])), "the page's title stands on the path of every passage of the page"
     text = set(answer_words(CORPUS[page][heading] + " " + heading))
     answers = question["answer"] if isinstance(question["answer"], list) else [question["answer"]]
     for answer in answers:
@@ -97,7 +98,7 @@ def test_a_section_fits_into_one_chunk_of_the_example() -> None:
     chunk = Project.model_validate(project).data.chunk
     for page, found in CORPUS.items():
         for heading, text in found.items():
-            assert chunk.min_chars <= weight(f"{heading}\n{text}") <= chunk.max_chars, f"{page}#{heading}"
+            assert 100 <= weight(text) <= chunk.max_chars, f"{page}#{heading}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
