@@ -1,0 +1,163 @@
+"""Write docs/reference from the code: commands, project file, Python verbs, metrics, plug-ins, errors, HTTP.
+
+    python tools/reference.py            write the pages
+    python tools/reference.py --check    exit 1 when a page is not what the code says
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ["SLIPWAY_LANG"] = "en"
+FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+NOTE = "<!-- Written by tools/reference.py from the code; change the code, then run `make docs`. -->\n"
+
+
+def commands() -> Iterator[str]:
+    """Every command with its arguments and options."""
+    import click
+    import typer.main
+
+    from slipway.cli.app import app
+
+    def walk(command: Any, path: str) -> Iterator[str]:
+        if hasattr(command, "commands"):
+            for name, inner in command.commands.items():
+                yield from walk(inner, f"{path} {name}")
+            if path == "slipway" or not command.invoke_without_command:
+                return
+        context = click.Context(command, info_name=path)
+        usage = " ".join(command.collect_usage_pieces(context))
+        yield f"## {path}\n\n{command.help or ''}\n\n```\n{path} {usage}\n```\n"
+        rows = [r for r in (p.get_help_record(context) for p in command.get_params(context)) if r and r[0] != "--help"]
+        if rows:
+            yield "| option | meaning |\n|---|---|"
+            yield "\n".join(f"| `{a}` | {b} |".replace("|  |", "| |") for a, b in rows) + "\n"
+
+    yield "# Commands\n"
+    yield (
+        "Before the command: `--lang en|zh`. Exit codes: 0 ok, 1 the gate said no, 2 usage or config, "
+        "3 a missing prerequisite, 4 a step failed, 130 interrupted.\n"
+    )
+    yield from walk(typer.main.get_command(app), "slipway")
+
+
+def project_file() -> Iterator[str]:
+    """Every key of slipway.yaml with its type and default."""
+    from pydantic import BaseModel
+
+    from slipway.project import schema
+
+    yield "# The project file, key by key\n\n`slipway schema` prints the JSON schema.\n"
+    for name, cls in vars(schema).items():
+        if isinstance(cls, type) and issubclass(cls, BaseModel) and cls.__module__ == schema.__name__:
+            if not cls.model_fields:
+                continue
+            yield f"## {name}\n\n{inspect.getdoc(cls) or ''}\n\n| key | type | default |\n|---|---|---|"
+            for key, field in cls.model_fields.items():
+                default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+                if isinstance(field.default, BaseModel):
+                    default = f"see {type(field.default).__name__}"
+                yield f"| `{key}` | `{typename(field.annotation)}` | {default} |"
+            yield ""
+
+
+def typename(annotation: Any) -> str:
+    """A type as it is written."""
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return text.replace("typing.", "").replace("slipway.project.schema.", "").replace("|", "or").split(", FieldInfo")[0]
+
+
+def verbs() -> Iterator[str]:
+    """The public Python verbs."""
+    from slipway import api
+
+    yield f"# Python verbs\n\n{inspect.getdoc(api)}\n"
+    for name in api.__all__:
+        thing = getattr(api, name)
+        if callable(thing):
+            yield f"## api.{name}\n\n```\n{name}{inspect.signature(thing)}\n```\n\n{inspect.getdoc(thing)}\n"
+
+
+def metrics() -> Iterator[str]:
+    """Every metric."""
+    from slipway import plugins
+    from slipway.core.metrics import METRICS
+
+    yield "# Metrics\n\n| metric | better | unit | how examples become one number | what it is |\n|---|---|---|---|---|"
+    for name, info in METRICS.items():
+        better = "higher" if info.higher_is_better else "lower"
+        doc = ""
+        if name in plugins.BUILTIN["scorers"]:
+            doc = (inspect.getdoc(plugins.load("scorers", name)) or "").splitlines()[0]
+        form = f"quantile {info.q}" if info.form == "quantile" else info.form
+        yield f"| `{name}` | {better} | {info.unit or '-'} | {form} | {doc} |"
+    yield ""
+
+
+def plug_ins() -> Iterator[str]:
+    """Engines, indexes and scorers with their options."""
+    from slipway import plugins
+    from slipway.core import protocols
+
+    yield "# Plug-ins\n"
+    for kind, protocol in (
+        ("engines", protocols.Engine), ("indexes", protocols.Index), ("scorers", protocols.Scorer)
+    ):  # fmt: skip
+        yield f"## Protocol of {kind}\n\n{inspect.getdoc(protocol)}\n"
+        for name, (target, extra) in plugins.BUILTIN[kind].items():
+            cls = plugins.load(kind, name)
+            brings = f" (`pip install 'slipway-ai[{extra}]'`)" if extra else ""
+            yield f"### {kind[:-1]} {name}\n\n`{target}`{brings}\n\n{inspect.getdoc(cls) or ''}\n"
+            fields = cls.Config.model_fields
+            if fields:
+                yield "| option | type | default |\n|---|---|---|"
+                for key, field in fields.items():
+                    default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+                    yield f"| `{key}` | `{typename(field.annotation)}` | {default} |"
+                yield ""
+
+
+def errors() -> Iterator[str]:
+    """The error tree."""
+    from slipway import errors as module
+
+    yield f"# Errors\n\n```\n{inspect.getdoc(module)}\n```\n"
+
+
+PAGES = {
+    "commands.md": commands,
+    "project-file.md": project_file,
+    "python.md": verbs,
+    "metrics.md": metrics,
+    "plugins.md": plug_ins,
+    "errors.md": errors,
+}
+
+
+def main() -> int:
+    """Write or check every page."""
+    import json
+
+    from slipway.project.load import json_schema
+
+    texts = {name: NOTE + "\n" + "\n".join(page()).rstrip() + "\n" for name, page in PAGES.items()}
+    texts["slipway.schema.json"] = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    stale = [n for n, text in texts.items() if not (FOLDER / n).exists() or (FOLDER / n).read_text("utf-8") != text]
+    if "--check" in sys.argv:
+        print("\n".join(f"docs/reference/{n} is not what the code says: make docs" for n in stale) or "reference: up to date")
+        return 1 if stale else 0
+    for name in stale:
+        (FOLDER / name).write_text(texts[name], "utf-8")
+    print(f"{len(stale)} pages written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
