@@ -1,0 +1,159 @@
+"""Which parts of an HTML page are not its content: hidden, navigation, banners, link lists. Changes the tree only.
+
+Rules, in order: elements that never show text; roles and tags of navigation; names (class, id) of banners, menus and
+the like, unless they hold a large part of the page; then the smallest element that holds most of the running text.
+The idea of text against link density is Kohlschütter et al. 2010 (Boilerplate detection using shallow text features).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_NEVER = (
+    "script,style,noscript,template,svg,iframe,object,embed,canvas,audio,video,button,select,textarea,input,datalist,map"
+)
+_HIDDEN = "[hidden],[aria-hidden=true],[style*='display:none'],[style*='display: none'],[style*='visibility:hidden']"
+_ROLES = "nav,aside,footer,menu,dialog," + ",".join(
+    f"[role={role}]"
+    for role in ("navigation", "banner", "contentinfo", "complementary", "search", "dialog", "alertdialog", "menu")
+)
+_NAMES = re.compile(
+    r"(?:^|[\s_-])(?:nav(?:bar|header|footer|igation)?|menus?|breadcrumbs?|sidebars?|side-?bar|footer|foot|masthead|"
+    r"cookies?|consent|gdpr|banner|newsletter|subscri\w*|sign-?up|social|share(?:bar|tools)?|sharing|addthis\w*|"
+    r"related|recommend\w*|read-?more|more-?(?:stories|news|articles|from|like)|trending|popular|"
+    r"most-?(?:read|popular|viewed)|"
+    r"comments?|disqus\w*|comment-?list|respond|advert\w*|ads?|adslot|sponsor\w*|promo\w*|outbrain|taboola|"
+    r"pop-?ups?|modal|overlay|paywall|tags?|tag-?list|pagination|pager|skip-?link|toolbar|tooltip|print-?only|"
+    r"author-?(?:bio|box|info)|byline|dateline|timestamp|post-?meta|entry-?meta|meta|caption|credits?|copyright|"
+    r"widgets?|headerlink|edit-?link|toc|table-of-contents|legal|disclaimer|correction|teasers?|hatnote|editsection)"
+    r"(?:$|[\s_-])",
+    re.I,
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_KEPT_TAGS = frozenset({"html", "body", "main", "article", "h1", "h2", "h3", "h4", "h5", "h6", "table", "code", "pre"})
+_LARGE = 0.4  # an element that holds this share of the page's text is not dropped for its name
+_MOST = 0.8  # the content is the smallest element that holds this share of the running text
+
+Node = Any  # selectolax has no types for its nodes
+
+
+def drop_boilerplate(tree: Any) -> tuple[Node, int]:
+    """Remove it from the tree; returns the element that holds the content and how many characters were dropped."""
+    body = tree.body
+    before = _length(body)
+    _remove(body, _ROLES, before)
+    for header in body.css("header"):
+        if not _inside(header, ("article", "main", "section")) or len(header.css("a")) > 5:
+            _remove_node(header, before)
+    for node in body.css("[class],[id]"):
+        if node.tag not in _KEPT_TAGS and _named(node):
+            _remove_node(node, before)
+    _drop_link_lists(body)
+    root = _content(body)
+    return root, max(0, before - _length(root))
+
+
+def drop_hidden(tree: Any) -> None:
+    """Remove what a browser would not show as text."""
+    for node in tree.css(_NEVER):
+        node.decompose()
+    for node in tree.css(_HIDDEN):
+        if node.tag not in ("html", "body", "main", "article"):
+            node.decompose()
+
+
+def _length(node: Node) -> int:
+    return len(node.text(deep=True, separator="", strip=True)) if node is not None else 0
+
+
+def _remove(body: Node, selector: str, whole: int) -> None:
+    for node in body.css(selector):
+        _remove_node(node, whole)
+
+
+def _remove_node(node: Node, whole: int) -> None:
+    if node.parent is not None and node.tag not in _KEPT_TAGS and _length(node) < _LARGE * whole:
+        node.decompose()
+
+
+def _named(node: Node) -> bool:
+    attributes = node.attributes
+    names = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
+    return _NAMES.search(_CAMEL.sub("-", names)) is not None
+
+
+def _inside(node: Node, tags: tuple[str, ...]) -> bool:
+    above = node.parent
+    while above is not None:
+        if above.tag in tags:
+            return True
+        above = above.parent
+    return False
+
+
+def _drop_link_lists(body: Node) -> None:
+    """Lists and tables that are mostly links, three of them or more, and whose text is short."""
+    for node in body.css("ul,ol,dl,table"):
+        if node.parent is None:
+            continue
+        links = node.css("a")
+        if len(links) < 3:
+            continue
+        linked, whole = sum(_length(link) for link in links), _length(node)
+        if whole and linked / whole > 0.75 and whole / len(links) < 60 and not node.css_first("h1,h2,h3,pre"):
+            node.decompose()
+
+
+def _running(body: Node) -> dict[int, int]:
+    """Characters of running text below each element, by its address: paragraphs and others with few links."""
+    weights: dict[int, int] = {}
+    for node in body.css("p,pre,td,dd,blockquote,li,h2,h3,h4,div"):
+        own = _own_length(node)
+        if own < 25 and node.tag not in ("h2", "h3", "h4"):
+            continue
+        linked = sum(len(link.text(strip=True)) for link in node.css("a")) if node.tag != "div" else 0
+        if linked > 0.5 * max(own, 1):
+            continue
+        above = node
+        while above is not None and above.tag != "html":
+            weights[above.mem_id] = weights.get(above.mem_id, 0) + own
+            above = above.parent
+    return weights
+
+
+_BLOCKS = frozenset(
+    {"p", "pre", "td", "dd", "blockquote", "li", "div", "ul", "ol", "dl", "table", "section", "article"}
+)
+
+
+def _own_length(node: Node) -> int:
+    """Characters directly in this element and its inline children, not in blocks within it."""
+    total = 0
+    child = node.first_child
+    while child is not None:
+        if child.tag not in _BLOCKS:
+            total += len(child.text(deep=True, strip=True))
+        child = child.next
+    return total
+
+
+def _content(body: Node) -> Node:
+    weights = _running(body)
+    total = weights.get(body.mem_id, 0)
+    if total < 200:
+        return body
+    node = body
+    while True:
+        child = node.first_child
+        heaviest, weight = None, 0
+        while child is not None:
+            if weights.get(child.mem_id, 0) > weight:
+                heaviest, weight = child, weights[child.mem_id]
+            child = child.next
+        if heaviest is None or weight < _MOST * total or heaviest.tag in _LEAVES:
+            return node
+        node = heaviest
+
+
+_LEAVES = frozenset({"p", "pre", "td", "th", "tr", "tbody", "thead", "li", "dd", "ul", "ol", "dl", "blockquote", "h2"})

@@ -1,0 +1,211 @@
+"""`make_documents`: files of a project become a frozen set of clean documents, each change counted with its reason.
+
+Collect -> parse and clean (remembered by the bytes, done in limited children) -> language -> deduplicate -> freeze.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from slipway.core.material import Change, Dataset, Document
+from slipway.data.blocks import Note, Outcome, Parsed
+from slipway.data.collect import Found, collect
+from slipway.data.dedupe import drop_exact, drop_near
+from slipway.data.freeze import freeze
+from slipway.data.language import same_language
+from slipway.data.outliers import flag_outliers
+from slipway.data.parse import Settings, outcome_key
+from slipway.data.parse_child import Task
+from slipway.data.parse_pool import parse_many
+from slipway.data.spans import weigh
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.project.schema import CleanConfig, DataConfig, ParseLimits
+from slipway.store.store import Store
+
+Progress = Callable[[int, int], None]
+
+_MEMO = "parsed"
+_COMMIT_FILES, _COMMIT_SECONDS = 64, 2.0  # what a kill -9 can cost
+# Depends on the machine and its load, not on the bytes alone: tried again the next time.
+_NOT_REMEMBERED = frozenset({"timeout", "too-much-memory", "parser-crashed", "unreadable"})
+
+
+def make_documents(config: DataConfig, root: Path, store: Store, progress: Progress | None = None) -> Dataset:
+    """The documents of a project, cleaned and deduplicated, in the order of the project file and then by source.
+
+    `progress(done, total)` counts files. Raises ConfigError for an entry that matches nothing, two files of the same
+    name, or when no document is left. A file that cannot be used is dropped with a reason; the rest goes on.
+    """
+    found, unsupported = collect(config.documents, root)
+    changes = [_change(source, note) for source, note in unsupported]
+    settings = Settings(
+        boilerplate=config.clean.boilerplate,
+        max_text=int(config.limits.max_text),
+        max_file=int(config.limits.max_file),
+    )
+    outcomes = parse_files(found, settings, config.limits, store, progress)
+    documents: list[Document] = []
+    parsed: list[Parsed] = []
+    for file, outcome in zip(found, outcomes, strict=True):
+        notes = [outcome.refused] if outcome.refused else outcome.notes
+        changes += [_change(file.source, note) for note in notes]
+        for item in outcome.documents:
+            documents.append(_document(file, outcome.sha256, item))
+            parsed.append(item)
+    kept, more = _select(documents, parsed, config.clean)
+    changes += more
+    if found and not kept:
+        raise _nothing_left(changes)
+    counts = Counter(f"media_type/{document.media_type}" for document in kept)
+    counts.update(f"language/{document.language}" for document in kept)
+    return freeze("documents", kept, changes, dict(sorted(counts.items())), store)
+
+
+def parse_files(
+    found: list[Found], settings: Settings, limits: ParseLimits, store: Store, progress: Progress | None = None
+) -> list[Outcome]:
+    """The outcome for each file, in order. Only files whose bytes were never parsed so are parsed.
+
+    What is parsed is remembered as it comes, so that an interrupted run does not do it again.
+    """
+    outcomes: list[Outcome | None] = [_too_large(file, limits) for file in found]
+    digests = {n: _sha256(file.path) for n, file in enumerate(found) if outcomes[n] is None}
+    keys = {n: outcome_key(digest, found[n].media_type, settings) for n, digest in digests.items() if digest}
+    known = store.catalog.recall(_MEMO, set(keys.values()))
+    for n, key in keys.items():
+        if key in known:
+            outcomes[n] = msgspec.msgpack.decode(known[key], type=Outcome)
+    todo = [n for n, outcome in enumerate(outcomes) if outcome is None]
+    done = len(found) - len(todo)
+    if progress:
+        progress(done, len(found))
+    limit = (int(limits.max_memory), float(limits.timeout))
+    tasks = [Task(str(found[n].path), found[n].media_type, settings, limit) for n in todo]
+    memory = _Memory(store)
+    for position, outcome in parse_many(tasks, len(tasks)):
+        number = todo[position]
+        outcomes[number] = outcome
+        memory.add(outcome, outcome_key(outcome.sha256, found[number].media_type, settings))
+        done += 1
+        if progress:
+            progress(done, len(found))
+    memory.commit()
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+class _Memory:
+    """Outcomes on their way into the store, some at a time: one sync to disk for many."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, bytes] = {}
+        self._since = time.monotonic()
+
+    def add(self, outcome: Outcome, key: str) -> None:
+        """Remember an outcome, unless it depends on more than the bytes."""
+        if not outcome.sha256 or (outcome.refused and outcome.refused.reason in _NOT_REMEMBERED):
+            return
+        self._waiting[key] = msgspec.msgpack.encode(outcome)
+        if len(self._waiting) >= _COMMIT_FILES or time.monotonic() - self._since > _COMMIT_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Write what waits."""
+        self._store.catalog.remember(_MEMO, self._waiting)
+        self._waiting = {}
+        self._since = time.monotonic()
+
+
+def _too_large(file: Found, limits: ParseLimits) -> Outcome | None:
+    try:
+        size = file.path.stat().st_size
+    except OSError as error:
+        return _refusal("unreadable", error.strerror or str(error))
+    if size > limits.max_file:
+        return _refusal("too-large", f"{size:,} bytes, the limit is {int(limits.max_file):,}")
+    return None
+
+
+def _sha256(path: Path) -> str:
+    """Digest of a file; empty when it cannot be read (the child will say why)."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _refusal(reason: str, detail: str) -> Outcome:
+    return Outcome(sha256="", refused=Note("parse", "dropped", reason, detail))
+
+
+def _document(file: Found, sha256: str, item: Parsed) -> Document:
+    return Document(
+        source=file.source + item.name,
+        text=item.text,
+        media_type=file.media_type,
+        raw_sha256=sha256,
+        language=file.language or item.language,
+        title=item.title,
+        sections=item.sections,
+        meta=item.meta,
+    )
+
+
+def _change(source: str, note: Note) -> Change:
+    return Change(
+        item=source + note.item, step=note.step, action=note.action, reason=note.reason, detail=note.detail
+    )  # fmt: skip
+
+
+def _select(documents: list[Document], parsed: list[Parsed], clean: CleanConfig) -> tuple[list[Document], list[Change]]:
+    """The documents that stay, and why the others do not."""
+    changes: list[Change] = []
+    kept: list[int] = []
+    for number, document in enumerate(documents):
+        change = _unfit(document, clean)
+        if change is not None:
+            changes.append(change)
+        if change is None or change.action != "dropped":
+            kept.append(number)
+    exact, more = drop_exact([documents[n] for n in kept])
+    kept, changes = [kept[n] for n in exact], changes + more
+    if clean.near_duplicates is not None:
+        chosen = [documents[n] for n in kept]
+        near, more = drop_near(chosen, [parsed[n].signature for n in kept], clean.near_duplicates)
+        kept, changes = [kept[n] for n in near], changes + more
+    if clean.outliers:
+        changes += flag_outliers([documents[n] for n in kept], [parsed[n].mix for n in kept])
+    return [documents[n] for n in kept], changes
+
+
+def _unfit(document: Document, clean: CleanConfig) -> Change | None:
+    if not document.text:
+        return Change(item=document.source, step="clean", action="dropped", reason="empty")
+    if weigh(document.text) < clean.min_chars:
+        detail = f"{weigh(document.text):g} weighted characters"
+        return Change(item=document.source, step="clean", action="dropped", reason="too-short", detail=detail)
+    if not clean.languages or any(same_language(document.language, wanted) for wanted in clean.languages):
+        return None
+    if document.language == "und":
+        return Change(item=document.source, step="language", action="flagged", reason="language-unknown")
+    return Change(
+        item=document.source, step="language", action="dropped", reason="language", detail=document.language
+    )  # fmt: skip
+
+
+def _nothing_left(changes: list[Change]) -> ConfigError:
+    reasons = Counter(change.reason for change in changes if change.action == "dropped")
+    shown = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common(5))
+    first = next((change for change in changes if change.action == "dropped"), None)
+    return ConfigError(
+        t("data.documents: no document is left: {reasons}", reasons=shown),
+        t("for example {item}: {detail}", item=first.item, detail=first.detail or first.reason) if first else "",
+    )

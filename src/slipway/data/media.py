@@ -1,0 +1,58 @@
+"""What kind of document a file is: by its ending, checked against its first bytes. Parses nothing."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from slipway.data.reasons import Refused
+
+MARKDOWN, HTML, PLAIN = "text/markdown", "text/html", "text/plain"
+PDF = "application/pdf"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+CSV, TSV = "text/csv", "text/tab-separated-values"
+JSONL, PARQUET = "application/jsonl", "application/vnd.apache.parquet"
+TABLES = frozenset({CSV, TSV, JSONL, PARQUET})
+
+ENDINGS = {
+    ".md": MARKDOWN, ".markdown": MARKDOWN, ".mkd": MARKDOWN, ".mdown": MARKDOWN, ".mdx": MARKDOWN,
+    ".html": HTML, ".htm": HTML, ".xhtml": HTML,
+    ".txt": PLAIN, ".text": PLAIN, ".rst": PLAIN, ".adoc": PLAIN,
+    ".pdf": PDF, ".docx": DOCX,
+    ".csv": CSV, ".tsv": TSV, ".jsonl": JSONL, ".ndjson": JSONL, ".parquet": PARQUET,
+}  # fmt: skip
+
+# First bytes -> what they are; a type of None has its name only.
+_MAGIC: list[tuple[bytes, str | None, str]] = [
+    (b"%PDF-", PDF, "PDF"),
+    (b"PK\x03\x04", DOCX, "ZIP"),
+    (b"PAR1", PARQUET, "Parquet"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", None, "an old or encrypted Office file"),
+    (b"\x89PNG", None, "PNG"),
+    (b"\xff\xd8\xff", None, "JPEG"),
+    (b"GIF8", None, "GIF"),
+    (b"\x1f\x8b", None, "gzip"),
+    (b"\x7fELF", None, "a program"),
+    (b"MZ\x90", None, "a program"),
+    (b"SQLite format 3", None, "SQLite"),
+]
+
+
+def media_type(name: str) -> str | None:
+    """The type by the ending of the file's name; None when Slipway does not read it."""
+    return ENDINGS.get(PurePath(name).suffix.lower())
+
+
+def check_magic(data: bytes, declared: str) -> None:
+    """Refuse a file whose first bytes contradict its ending (reason `wrong-type`, or `encrypted` for Office files)."""
+    found = next(((kind, name) for magic, kind, name in _MAGIC if data.startswith(magic)), None)
+    if found is None:
+        if declared == PDF and b"%PDF-" in data[:1024]:  # PDF 1.7, implementation note 13: junk may stand before it
+            return
+        if declared in (PDF, DOCX, PARQUET) and data:
+            raise Refused("wrong-type", f"the first bytes are not those of {declared}")
+        return
+    kind, name = found
+    if declared == DOCX and data.startswith(b"\xd0\xcf"):
+        raise Refused("encrypted", "an Office file in a protected container")
+    if kind != declared:
+        raise Refused("wrong-type", f"the first bytes are those of: {name}")

@@ -1,0 +1,75 @@
+"""Why an item was dropped, changed or flagged: the stable codes, and what each means in the reader's language.
+
+`Change.reason` is one of these codes. `Change.detail` is data (sizes, names, counts) and stays English, so that the
+digest of a dataset does not depend on who made it; what a code means is said here, when it is shown.
+"""
+
+from __future__ import annotations
+
+from slipway.i18n import t
+
+
+class Refused(Exception):  # noqa: N818  (not an error of ours: the document is refused, the rest goes on)
+    """One document, or one row, cannot be used. `reason` is a code below, `detail` the facts."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def explain(reason: str) -> str:
+    """What a reason code means, in the language in force; the code itself when it is none of ours."""
+    found = _files().get(reason) or _texts().get(reason) or _examples().get(reason)
+    return found or reason
+
+
+def _files() -> dict[str, str]:
+    return {
+        "unsupported-type": t("Slipway cannot read this kind of file"),
+        "wrong-type": t("the content is not what the file's ending says"),
+        "too-large": t("the file is larger than data.limits.max_file"),
+        "too-much-text": t("the file holds more text than data.limits.max_text"),
+        "zip-bomb": t("the file unpacks to far more than its size"),
+        "too-deep": t("the file is nested too deeply to be a document"),
+        "too-much-memory": t("parsing needed more memory than data.limits.max_memory"),
+        "timeout": t("parsing took longer than data.limits.timeout"),
+        "parser-crashed": t("the parser crashed on this file; the file is probably damaged"),
+        "unreadable": t("the file could not be opened"),
+        "encrypted": t("the file is protected by a password"),
+        "corrupt": t("the file is damaged or incomplete"),
+        "binary": t("the content is not text"),
+    }
+
+
+def _texts() -> dict[str, str]:
+    return {
+        "empty": t("no text was found (a scanned PDF has none: run OCR first)"),
+        "too-short": t("the text is shorter than data.clean.min_chars"),
+        "exact-duplicate": t("the same text is already there"),
+        "near-duplicate": t("nearly the same text is already there"),
+        "language": t("the language is not one of data.clean.languages"),
+        "language-unknown": t("the language could not be told; kept"),
+        "outlier-length": t("the length is far from that of the other documents"),
+        "outlier-characters": t("the mix of characters is far from that of the other documents"),
+        "bad-encoding": t("the text was not in UTF-8, or had broken bytes; decoded or repaired"),
+        "mojibake": t("text that had been decoded wrongly was repaired"),
+        "not-nfc": t("Unicode was brought to its composed form (NFC)"),
+        "control-characters": t("control characters were removed"),
+        "invisible-characters": t("invisible characters (zero width, soft hyphen, direction marks) were removed"),
+        "tags": t("leftover tags and entities were removed"),
+        "boilerplate": t("navigation, headers, footers or banners were removed"),
+        "bad-row": t("the row is not valid"),
+        "missing-text": t("the row has no text"),
+        "duplicate-id": t("another row has the same id; the row number names it"),
+    }
+
+
+def _examples() -> dict[str, str]:
+    return {
+        "missing-question": t("there is no question"),
+        "missing-answer": t("there is no reference answer; kept, but metrics that compare answers leave it out"),
+        "contradiction": t("the same question stands elsewhere with another answer"),
+        "missing-group": t("the field that groups examples is empty; the example is a group of its own"),
+        "language-not-in-every-split": t("too few groups in this language to have it in every split"),
+    }
