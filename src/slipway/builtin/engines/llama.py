@@ -38,6 +38,7 @@ ADAPTER = ".lora.gguf"
 MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
 OVERHEAD_BYTES = 200 << 20  # of the process, its code and its compute buffers
 LONGEST_TOKEN = 128  # characters; a prompt of more than this times the context cannot fit
+RECONNECTS = 10
 KNOWN_SCHEMAS = 1000
 _WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
 OUTSIDE_JSON = "y"  # no JSON value has it outside a string
@@ -266,11 +267,9 @@ class LlamaEngine:
         """Send, and have the response; leaving closes the connection, which stops llama.cpp's work on it."""
         import aiohttp
 
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=self.config.stall_seconds)
-        headers = {"content-type": "application/json"}
+        pid = process.pid
         try:
-            session = await process.session()
-            async with session.post(path, data=msgspec.json.encode(body), headers=headers, timeout=timeout) as response:
+            async with await self._send(process, path, msgspec.json.encode(body)) as response:
                 yield response
         except TimeoutError as error:
             process.kill()
@@ -281,7 +280,22 @@ class LlamaEngine:
                 status=504,
             ) from error
         except (aiohttp.ClientError, ConnectionError) as error:
+            await process.left(pid)  # whoever gets this slot next must not meet the dying child
             raise _died(self.name) from error
+
+    async def _send(self, process: LlamaProcess, path: str, data: bytes) -> aiohttp.ClientResponse:
+        """Post; a request that never reached a child that had just died goes to the next one."""
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=self.config.stall_seconds)
+        headers = {"content-type": "application/json"}
+        for _ in range(RECONNECTS):
+            session, pid = await process.session(), process.pid
+            try:
+                return await session.post(path, data=data, headers=headers, timeout=timeout)
+            except aiohttp.ClientConnectorError:
+                await process.left(pid)
+        raise _died(self.name)
 
     def _running(self) -> LlamaProcess:
         if self._process is None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 
 GRACE_SECONDS = 1.0  # between the end of the child's input, SIGTERM, and SIGKILL
+NOTICE_SECONDS = 5.0
 CRASH_WINDOW_SECONDS = 60.0
 FOLDER = "slipway-llama-"
 
@@ -128,6 +129,12 @@ class LlamaProcess:
         if self._child is None:
             raise self._broken or closed(self.settings.name)
         return self._child.session
+
+    async def left(self, pid: int | None) -> None:
+        """Wait until the child `pid` is known to be gone; not forever, in case it lives after all."""
+        deadline = time.monotonic() + NOTICE_SECONDS
+        while self._child is not None and self._child.process.pid == pid and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
 
     def kill(self) -> None:
         """Kill a child that hangs; it is then started again like one that crashed."""
@@ -228,7 +235,7 @@ class LlamaProcess:
         code = await child.process.wait()
         if child.reader is not None:
             await asyncio.wait([child.reader], timeout=GRACE_SECONDS)
-        said = [line for line in child.stderr if " E " in line or "rror" in line][-3:]
+        said = [line for line in child.stderr if " E " in line or "rror" in line][:4]  # the first says why
         if report:
             said.append(json.loads(report).get("error", ""))
         return EngineError(
