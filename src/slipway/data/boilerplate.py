@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_NEVER = (
-    "script,style,noscript,template,svg,iframe,object,embed,canvas,audio,video,button,select,textarea,input,datalist,map"
-)
+_NEVER = "script,style,noscript,template,svg,iframe,object,embed,canvas,audio,video,button,select,textarea,input,datalist,map"
 _HIDDEN = "[hidden],[aria-hidden=true],[style*='display:none'],[style*='display: none'],[style*='visibility:hidden']"
 _ROLES = "nav,aside,footer,menu,dialog," + ",".join(
     f"[role={role}]"

@@ -56,8 +56,11 @@ def collect(sources: list[DocumentSource], root: Path) -> tuple[list[Found], lis
     return list(found.values()), list(refused.items())
 
 
-def matching(entry: DocumentSource, root: Path) -> list[Path]:
-    """The files that an entry names, absolute, without the excluded ones. Raises ConfigError when there are none."""
+def matching(entry: DocumentSource, root: Path, key: str = "data.documents") -> list[Path]:
+    """The files that an entry names, absolute, without the excluded ones. Raises ConfigError when there are none.
+
+    `key`: where the entry stands in the project file.
+    """
     whole = Path(os.path.abspath(root / entry.path))
     if _MAGIC.search(entry.path):
         files = list(glob_files(entry.path, root))
@@ -66,11 +69,11 @@ def matching(entry: DocumentSource, root: Path) -> list[Path]:
     else:
         files = [whole] if whole.exists() else []
     if not files:
-        raise _nothing(entry.path, root)
+        raise _nothing(key, entry.path, root)
     kept = [path for path in files if not any(_excludes(pattern, path, root) for pattern in entry.exclude)]
     if not kept:
         raise ConfigError(
-            t("data.documents: 'exclude' leaves nothing of '{path}' ({n} files)", path=entry.path, n=len(files)),
+            t("{key}: 'exclude' leaves nothing of '{path}' ({n} files)", key=key, path=entry.path, n=len(files)),
             t("remove a pattern from 'exclude'"),
         )
     return kept
@@ -163,7 +166,7 @@ def _source(path: Path, base: Path) -> str:
     return Path(os.path.relpath(path, base)).as_posix()
 
 
-def _nothing(pattern: str, root: Path) -> ConfigError:
+def _nothing(key: str, pattern: str, root: Path) -> ConfigError:
     """The error for an entry that matches nothing: what is there instead."""
     folder = Path(os.path.abspath(root / pattern))
     if _MAGIC.search(pattern):
@@ -179,7 +182,7 @@ def _nothing(pattern: str, root: Path) -> ConfigError:
         hint += "; " + t("did you mean '{near}'?", near=near) if near else ""
     else:
         hint = _instead(pattern, folder)
-    return ConfigError(t("data.documents: '{path}' matches no file", path=pattern), hint)
+    return ConfigError(t("{key}: '{path}' matches no file", key=key, path=pattern), hint)
 
 
 def _instead(pattern: str, folder: Path) -> str:

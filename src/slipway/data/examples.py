@@ -1,0 +1,276 @@
+"""`make_examples`: files of questions and answers become a frozen set, validated, grouped and split.
+
+Rows without a question are dropped; an example without an answer is kept and flagged (retrieval can still be measured
+with it). The same question with the same answer is dropped; with another answer both stay, flagged, in one group, so
+that a contradiction never straddles two splits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from slipway.core.material import Change, Dataset, Example
+from slipway.data import media
+from slipway.data.blocks import Note
+from slipway.data.clean import clean_text
+from slipway.data.collect import Found, matching
+from slipway.data.documents import parse_files
+from slipway.data.freeze import freeze
+from slipway.data.parse import Settings
+from slipway.data.parse_rows import missing, plain, shown
+from slipway.data.split import assign
+from slipway.errors import ConfigError, nearest
+from slipway.i18n import t
+from slipway.project.schema import DataConfig, DocumentSource, ExampleSource
+from slipway.store.store import Store
+
+FIELDS = ("question", "answer", "source", "language", "group")
+_LONGEST = 100_000  # characters of one question
+
+
+class _Entry(msgspec.Struct):
+    """A valid row on its way: the example without group and split, and what it may be grouped by."""
+
+    example: Example
+    group: str
+
+
+def make_examples(config: DataConfig, root: Path, store: Store) -> Dataset:
+    """The examples of a project in file order, each with its split.
+
+    `relevant` comes from the field `source`, `group` from `data.split.group_by`; columns that are no field become
+    meta. `counts` has `train`, `train/en`, ... Raises ConfigError: an entry that matches nothing, a file that cannot
+    be read, a mapped field or group that is nowhere, no example at all, or a split that stays empty.
+    """
+    changes: list[Change] = []
+    entries: list[_Entry] = []
+    for source in config.examples:
+        entries += _read(source, config, root, store, changes)
+    entries = _without_repeats(entries, changes)
+    if not entries:
+        raise ConfigError(
+            t("data.examples: no example was found"),
+            t('write one a line, as {{"question": "...", "answer": "..."}}, into a .jsonl file') if not changes
+            else t("every row was dropped; the first: {item}: {reason}", item=changes[0].item, reason=changes[0].reason),
+        )  # fmt: skip
+    grouped = _grouped(entries, config.split.group_by, changes)
+    splits, thin = assign(grouped, config.split)
+    changes += [
+        Change(item=f"language:{name}", step="split", action="flagged", reason="language-not-in-every-split")
+        for name in thin
+    ]
+    examples = [msgspec.structs.replace(e, split=split) for e, split in zip(grouped, splits, strict=True)]
+    counts = Counter(str(example.split) for example in examples)
+    counts.update(f"{example.split}/{example.language}" for example in examples)
+    return freeze("examples", examples, changes, dict(sorted(counts.items())), store)
+
+
+def _read(
+    source: ExampleSource, config: DataConfig, root: Path, store: Store, changes: list[Change]
+) -> Iterator[_Entry]:
+    files = [_found(path, root) for path in sorted(matching(DocumentSource(path=source.path), root, "data.examples"))]
+    settings = Settings(
+        want="rows", max_text=int(config.limits.max_text), max_file=int(config.limits.max_file)
+    )  # fmt: skip
+    for file, outcome in zip(files, parse_files(files, settings, config.limits, store, None), strict=True):
+        if outcome.refused is not None:
+            raise ConfigError(
+                t(
+                    "{path} cannot be read: {why}",
+                    path=file.source,
+                    why=outcome.refused.detail or outcome.refused.reason,
+                ),
+                t("examples are JSON objects, one a line (.jsonl), or tables with a header (.csv, .tsv, .parquet)"),
+            )
+        changes += [_change(f"{file.source}{note.item}", note) for note in outcome.notes]
+        columns = list(dict.fromkeys(name for row in outcome.rows for name in row.values))
+        names = _columns(source, file.source, columns) if outcome.rows else {}
+        for row in outcome.rows:
+            entry = _entry(row.values, names, f"{file.source}:{row.number}", changes)
+            if entry is not None:
+                yield entry
+
+
+def _found(path: Path, root: Path) -> Found:
+    name = Path(os.path.relpath(path, root)).as_posix()
+    kind = media.media_type(path.name)
+    if kind is None or kind not in media.TABLES:
+        raise ConfigError(
+            t("data.examples: {path} is not a file of examples", path=name),
+            t("examples are JSON objects, one a line (.jsonl), or tables with a header (.csv, .tsv, .parquet)"),
+        )
+    return Found(name, path, kind)
+
+
+def _columns(source: ExampleSource, file: str, columns: list[str]) -> dict[str, str]:
+    """Field -> column. A mapped column must exist; unmapped fields are looked for under their own names."""
+    for field, column in source.fields.items():
+        if column not in columns:
+            near = nearest(column, columns)
+            hint = t("did you mean '{near}'?", near=near) + " " if near else ""
+            raise ConfigError(
+                t("{file} has no column '{column}' (data.examples fields: {field})", file=file, column=column, field=field),
+                hint + t("it has: {columns}", columns=", ".join(columns[:20])),
+            )  # fmt: skip
+    found = {field: source.fields.get(field, field) for field in FIELDS}  # pyright: ignore[reportArgumentType]
+    if found["question"] not in columns:
+        raise ConfigError(
+            t("{file} has no column 'question'", file=file),
+            t(
+                "it has: {columns}; say which is which: fields: {{question: COLUMN, answer: COLUMN}}",
+                columns=", ".join(columns[:20]),
+            ),
+        )
+    return found
+
+
+def _entry(values: Mapping[str, Any], names: Mapping[str, str], place: str, changes: list[Change]) -> _Entry | None:
+    from slipway.data.language import identify
+
+    counts: Counter[str] = Counter()
+    question = _text(values.get(names["question"]), counts)
+    if not question:
+        changes.append(_dropped(place, "missing-question"))
+        return None
+    if len(question) > _LONGEST:
+        changes.append(_dropped(place, "too-large", f"a question of {len(question):,} characters"))
+        return None
+    answers = _several(values.get(names["answer"]), counts)
+    if not answers:
+        changes.append(Change(item=place, step="validate", action="flagged", reason="missing-answer"))
+    changes += [
+        Change(item=place, step="clean", action="changed", reason=reason, detail=f"{n} times")
+        for reason, n in sorted(counts.items())
+    ]
+    taken = set(names.values())
+    example = Example(
+        input={"question": question},
+        expected=answers,
+        relevant=_several(values.get(names["source"]), Counter()),
+        language=_text(values.get(names["language"]), Counter()) or identify(question),
+        source=place,
+        meta={name: plain(value) for name, value in values.items() if name not in taken and not missing(value)},
+    )
+    return _Entry(example, _text(values.get(names["group"]), Counter()))
+
+
+def _text(value: Any, counts: Counter[str]) -> str:
+    return "" if missing(value) else clean_text(shown(value), counts)
+
+
+def _several(value: Any, counts: Counter[str]) -> tuple[str, ...]:
+    """One text or several: a list, or (from a table) a JSON list of texts; without repeats."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with contextlib.suppress(msgspec.DecodeError):  # then it is a text that starts with a bracket
+            value = msgspec.json.decode(value, type=list[str])
+    values: list[Any] = list(value) if isinstance(value, (list, tuple)) else [value]  # pyright: ignore[reportUnknownArgumentType]
+    return tuple(dict.fromkeys(text for each in values if (text := _text(each, counts))))
+
+
+def _without_repeats(entries: list[_Entry], changes: list[Change]) -> list[_Entry]:
+    """Drop the same question with the same answers; flag and tie together the same question with others."""
+    seen: dict[str, list[_Entry]] = {}
+    kept: list[_Entry] = []
+    for entry in entries:
+        example = entry.example
+        same = seen.setdefault(_folded(example.input["question"]), [])
+        answers = sorted(map(_folded, example.expected))
+        twin = next((e for e in same if sorted(map(_folded, e.example.expected)) == answers), None)
+        if twin is not None:
+            changes.append(_dropped(example.source, "exact-duplicate", f"the same as {twin.example.source}"))
+            continue
+        if same:
+            detail = f"{same[0].example.source} asks the same and answers: {'; '.join(same[0].example.expected)[:200]}"
+            changes.append(
+                Change(item=example.source, step="validate", action="flagged", reason="contradiction", detail=detail)
+            )
+        same.append(entry)
+        kept.append(entry)
+    return kept
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _grouped(entries: list[_Entry], group_by: str | None, changes: list[Change]) -> list[Example]:
+    """Examples with their group: what `group_by` names, joined where one example names several, or asks the same."""
+    named = [_group_values(entry, group_by) for entry in entries]
+    if group_by is not None and not any(named):
+        keys = sorted({name for entry in entries for name in entry.example.meta})
+        near = nearest(group_by, ["source", "language", "group", *keys])
+        hint = t("did you mean '{near}'?", near=near) + " " if near else ""
+        raise ConfigError(
+            t("data.split.group_by: no example has '{name}'", name=group_by),
+            hint + t("known: {names}", names=", ".join(["source", "language", "group", *keys])),
+        )
+    union = _Union()
+    for n, (entry, values) in enumerate(zip(entries, named, strict=True)):
+        if group_by is not None and not values:
+            place = entry.example.source
+            changes.append(Change(item=place, step="split", action="flagged", reason="missing-group", detail=group_by))
+        for value in values:
+            union.join(f"\1{n}", value)
+        union.join(f"\1{n}", f"\2{_folded(entry.example.input['question'])}")
+    labels = union.labels()
+    return [msgspec.structs.replace(e.example, group=labels.get(f"\1{n}", "")) for n, e in enumerate(entries)]
+
+
+def _group_values(entry: _Entry, group_by: str | None) -> list[str]:
+    if group_by is None or group_by == "group":
+        return [entry.group] if entry.group else []
+    if group_by == "source":
+        return list(entry.example.relevant)
+    if group_by == "language":
+        return [entry.example.language]
+    value = entry.example.input.get(group_by, entry.example.meta.get(group_by))
+    return [] if missing(value) else [shown(value)]
+
+
+class _Union:
+    """Which names belong together (disjoint sets). Names that start with a control character are ours."""
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}
+
+    def join(self, one: str, other: str) -> None:
+        """These two belong together."""
+        first, second = sorted((self._top(one), self._top(other)))
+        if first != second:
+            self._above[second] = first
+
+    def labels(self) -> dict[str, str]:
+        """Name -> its set's smallest given name; for a set without one, its question when several ask it, else ''."""
+        members: dict[str, list[str]] = {}
+        for name in self._above:
+            members.setdefault(self._top(name), []).append(name)
+        found: dict[str, str] = {}
+        for names in members.values():
+            given = sorted(name for name in names if name[0] not in "\1\2")
+            asked = sorted(name[1:] for name in names if name[0] == "\2")
+            several = sum(name[0] == "\1" for name in names) > 1
+            label = given[0] if given else asked[0] if several else ""
+            found.update(dict.fromkeys(names, label))
+        return found
+
+    def _top(self, name: str) -> str:
+        above = self._above.setdefault(name, name)
+        while above != name:
+            self._above[name] = self._above[above]
+            name, above = above, self._above[above]
+        return name
+
+
+def _dropped(place: str, reason: str, detail: str = "") -> Change:
+    return Change(item=place, step="validate", action="dropped", reason=reason, detail=detail)
+
+
+def _change(place: str, note: Note) -> Change:
+    return Change(item=place, step=note.step, action=note.action, reason=note.reason, detail=note.detail)

@@ -1,0 +1,109 @@
+"""Which examples go into train, dev and gate: whole groups, in seeded order, every language in every split.
+
+Within each language the groups are ordered by a hash of seed and group, and cut at the shares. So shares are met as
+closely as whole groups allow, and when examples are added only groups next to a cut change their split (a hash
+compared with the share would move none, but leaves a split of a hundred examples ten or twenty off).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from slipway.core.material import Example, Split
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.project.schema import SplitConfig
+
+_SPLITS: tuple[Split, ...] = ("train", "dev", "gate")
+
+
+class _Group(msgspec.Struct):
+    key: str
+    size: int
+    language: str
+    rank: str  # seeded hash
+
+
+def assign(examples: Sequence[Example], config: SplitConfig) -> tuple[list[Split], list[str]]:
+    """The split of each example, and the languages that are not in every split.
+
+    An example without a group is one of its own. Raises ConfigError when a split with a share above 0 stays empty.
+    """
+    keys = [example.group or f"\0{example.id}" for example in examples]
+    groups = _groups(examples, keys, config.seed)
+    wanted: list[Split] = [name for name in _SPLITS if getattr(config, name) > 0]
+    strata: defaultdict[str, list[_Group]] = defaultdict(list)
+    for group in groups:
+        strata[group.language].append(group)
+    thin = sorted(name for name, members in strata.items() if len(members) < len(wanted))
+    if len(strata) > 1:  # languages too small to be in every split are dealt out together
+        rest = [group for name in thin for group in strata.pop(name)]
+        if rest:
+            strata["\0rest"] = rest
+    chosen: dict[str, Split] = {}
+    for _, members in sorted(strata.items()):
+        chosen.update(_deal(sorted(members, key=lambda group: group.rank), config, wanted))
+    _require_all(chosen, wanted, groups)
+    return [chosen[key] for key in keys], thin
+
+
+def _groups(examples: Sequence[Example], keys: list[str], seed: int) -> list[_Group]:
+    languages: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for example, key in zip(examples, keys, strict=True):
+        languages[key][example.language] += 1
+    return [
+        _Group(
+            key=key,
+            size=sum(counts.values()),
+            language=min(counts, key=lambda name: (-counts[name], name)),
+            rank=hashlib.sha256(f"{seed}\0{key}".encode()).hexdigest(),
+        )
+        for key, counts in languages.items()
+    ]
+
+
+def _deal(groups: list[_Group], config: SplitConfig, wanted: list[Split]) -> dict[str, Split]:
+    """Groups in order, each to the split in whose share its middle lies; no wanted split stays empty if avoidable."""
+    total = sum(group.size for group in groups)
+    ends: list[tuple[float, Split]] = []
+    share = 0.0
+    for name in wanted:
+        share += getattr(config, name)
+        ends.append((share, name))
+    ends[-1] = (1.0, ends[-1][1])
+    chosen: dict[str, Split] = {}
+    before = 0.0
+    for group in groups:
+        middle = (before + group.size / 2) / total
+        chosen[group.key] = next(name for end, name in ends if middle <= end)
+        before += group.size
+    for name in wanted:
+        _fill(name, chosen, groups)
+    return chosen
+
+
+def _fill(name: Split, chosen: dict[str, Split], groups: list[_Group]) -> None:
+    """Give an empty split the smallest group of the split that has the most."""
+    counts = Counter(chosen.values())
+    if counts[name] or len(groups) < 2:
+        return
+    richest = min(counts, key=lambda split: (-counts[split], split))
+    if counts[richest] > 1:
+        moved = min((g for g in groups if chosen[g.key] == richest), key=lambda group: (group.size, group.rank))
+        chosen[moved.key] = name
+
+
+def _require_all(chosen: dict[str, Split], wanted: list[Split], groups: list[_Group]) -> None:
+    empty = [name for name in wanted if name not in chosen.values()]
+    if empty:
+        raise ConfigError(
+            t("data.split: no example is left for {splits}", splits=", ".join(empty)),
+            t(
+                "there are {n} groups, and a group is never cut: add examples, or choose a finer data.split.group_by",
+                n=len(groups),
+            ),
+        )
