@@ -204,11 +204,13 @@ def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05, seed: int = 
     effect = challenger - champion
     bounded = info.high is not None
     same = 1 - _changed(both) / groups if bounded and info.form == "mean" else 0.0
-    step = 1 / len(both.champion) if test == "mcnemar-exact" else 0.0
+    step = 2 / len(both.champion) if test == "mcnemar-exact" else 0.0
     needed = None
     if p_value >= alpha and effect:
         per_group = len(both.champion) / groups
-        found = stats.groups_needed(error, groups, abs(effect), alpha / 2, 1.0 if bounded else 0.0)
+        found = stats.groups_needed(
+            error, groups, abs(effect), alpha / 2, 1.0 if bounded and _changed(both) < _FEW else 0.0
+        )
         needed = None if found is None else math.ceil(found * per_group)
     return Comparison(
         metric=info.name,

@@ -247,8 +247,9 @@ def detectable(error: float, groups: int, alpha: float, same: float = 0.0, step:
 
     `error`: standard error of the difference in the data at hand. An effect adds to it: `same` is the share of groups
     whose difference is zero, and a gain that comes from those comes as wins of 1 (0 for values without bounds).
-    `step`: how far one example moves the mean where values are 0 and 1 (the exact test's continuity). None when there
-    are too few groups for any effect to become significant. Never above 1 when `same` or `step` is given.
+    `step`: the distance between two results of an exact test of right and wrong (wins minus losses go in steps of two
+    examples). None when there are too few groups for any effect to become significant. Never above 1 when `same` or
+    `step` is given.
     """
     if groups < 2 or 2.0 ** (1 - groups) > alpha:
         return None
@@ -261,14 +262,24 @@ def detectable(error: float, groups: int, alpha: float, same: float = 0.0, step:
 def groups_needed(error: float, groups: int, distance: float, tail: float, pull: float = 0.0) -> int | None:
     """Groups at which an estimate this far from its bound, this scattered, is decided with a power of 80%.
 
-    `pull` is how far the additional group of `mean_bounds` draws the bound, times the number of groups. None when
-    the distance is zero. At least one more than there are.
+    `pull` is how far the additional group of `mean_bounds` lies from the estimate; it draws the bound by its weight,
+    and scatters it. None when the distance is zero. At least one more than there are.
     """
     if distance <= 0 or not math.isfinite(error):
         return None
-    spread = (normal_quantile(1 - tail) + normal_quantile(_POWER)) * error * math.sqrt(groups)
-    root = (spread + math.sqrt(spread**2 + 4 * distance * pull)) / (2 * distance)  # distance = spread/r + pull/r^2
-    return max(groups + 1, math.ceil(root**2))
+    factor = normal_quantile(1 - tail) + normal_quantile(_POWER)
+    scatter = (factor * error) ** 2 * groups
+
+    def reach(count: float) -> float:
+        return math.sqrt(scatter / count + (factor * pull / count) ** 2) + pull / count
+
+    low, high = float(groups), float(groups + 1)
+    while reach(high) > distance:
+        low, high = high, 2 * high
+    while high - low > 1e-3 * high and high - low > 0.5:
+        middle = (low + high) / 2
+        low, high = (middle, high) if reach(middle) > distance else (low, middle)
+    return max(groups + 1, math.ceil(high))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -301,8 +301,7 @@ def _superior(base: RuleResult, case: _Case, both: Pair, comparison: Comparison)
     if good <= 0:
         return msgspec.structs.replace(base, outcome="fail", reason=f"{reason}; {t('not better as measured')}")
     error = stats.standard_error(both.differences, both.codes)
-    pull = 1.0 if case.info.high is not None else 0.0
-    groups = stats.groups_needed(error, comparison.groups, good, case.alpha / 2, pull)
+    groups = stats.groups_needed(error, comparison.groups, good, case.alpha / 2)
     needed = comparison.needed or (None if groups is None else math.ceil(groups * comparison.n / comparison.groups))
     reason = f"{reason}; {_more(needed, comparison.n)}"
     return msgspec.structs.replace(base, outcome="insufficient", needed=needed, reason=reason)
