@@ -22,7 +22,7 @@ from slipway.serve.http import Call, Receive, Scope, Send, preflight_headers
 from slipway.serve.limits import Slots
 from slipway.serve.metrics import Metrics
 from slipway.serve.record import Recorder
-from slipway.serve.refuse import Refused, unexpected
+from slipway.serve.refuse import Refused, draining, unexpected
 from slipway.serve.route import Router
 
 log = logging.getLogger("slipway.serve")
@@ -47,7 +47,7 @@ class Application:
         self.keys = Keys(context.store, config)
         self.origins = Origins(config)
         self.draining = False
-        self.in_flight = 0
+        self._running: set[asyncio.Task[Any]] = set()
         self._failed_before = 0
         gateway = Gateway(context, self.router, self.slots, self.recorder, self.metrics)
         self._posts: dict[str, Callable[[Call], Awaitable[None]]] = {
@@ -83,6 +83,16 @@ class Application:
             with contextlib.suppress(Exception):  # the keys known before stay in force
                 await asyncio.to_thread(self.keys.refresh)
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that have not been answered yet."""
+        return len(self._running)
+
+    def cut(self) -> None:
+        """End what runs: each client gets a clean 503, each trace is written."""
+        for task in self._running:
+            task.cancel()
+
     def trouble(self) -> str:
         """Why this server is not ready; empty when it is."""
         if self.draining:
@@ -102,11 +112,12 @@ class Application:
         """ASGI."""
         if scope["type"] == "http":
             call = Call(scope, receive, send)
-            self.in_flight += 1
+            task: Any = asyncio.current_task()
+            self._running.add(task)
             try:
                 await self._serve(call, scope)
             finally:
-                self.in_flight -= 1
+                self._running.discard(task)
             if call.endpoint in self._posts:
                 self.metrics.request(call.endpoint, call.model, call.status, call.seconds)
                 if call.began:
@@ -126,7 +137,7 @@ class Application:
                 return
             call.endpoint = call.path
             if self.draining:
-                raise _draining()
+                raise draining()
             if call.parent:
                 self._own_trace(call)
             await handler(call)
@@ -190,13 +201,3 @@ def _marked(call: Call) -> Send:
         await call.send(message)
 
     return send
-
-
-def _draining() -> Refused:
-    return Refused(
-        503,
-        t("the server is shutting down"),
-        t("try again; another server, or the next one, will answer"),
-        code="draining",
-        retry_after=1,
-    )

@@ -35,7 +35,7 @@ def create_key(store: Store, name: str) -> tuple[str, str]:
 def revoke_key(store: Store, id_: str) -> None:
     """Take a key back; running servers refuse it within a second. Raises NotFound."""
     if not store.catalog.revoke_key(id_):
-        rows = store.catalog.keys()
+        rows = store.catalog.api_keys()
         raise NotFound(
             t("no key in force has the id {id}", id=id_),
             t("keys in force: {ids}", ids=", ".join(row["id"] for row in rows if not row["revoked"]) or "-"),
@@ -68,7 +68,7 @@ class Keys:
 
     def refresh(self) -> None:
         """Read the catalog."""
-        rows = self._store.catalog.keys()
+        rows = self._store.catalog.api_keys()
         self._hashes = {row["id"]: row["hash"] for row in rows if not row["revoked"]}
         self.required = self._exposed or bool(rows)
 

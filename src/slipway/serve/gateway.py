@@ -6,6 +6,7 @@ a stream. A request that never reached a model leaves no trace, only a count.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 import uuid
@@ -28,7 +29,7 @@ from slipway.serve.http import Call
 from slipway.serve.limits import Left, Slots, Watch
 from slipway.serve.metrics import Metrics
 from slipway.serve.record import Recorder
-from slipway.serve.refuse import Refused, bad, refusal, unexpected
+from slipway.serve.refuse import Refused, bad, draining, refusal, unexpected
 from slipway.serve.render import Form
 from slipway.serve.route import Raw, Router, Served
 from slipway.serve.shapes import (
@@ -129,15 +130,8 @@ class Gateway:
                     return
                 answer = await self._whole(call, job)
             await self._record(call, job, 200, answer)
-        except Left:
-            self._left(call, job)
-            return
-        except SlipwayError as error:
-            await self._failed(call, job, refusal(error))
-            return
-        except Exception:
-            log.exception("unexpected", extra={"trace": call.trace})
-            await self._failed(call, job, unexpected())
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- told to the client and logged
+            await self._ended(call, job, error)
             return
         if form is None:
             made = encode(Generated(answer.text, round(call.seconds, 6)))
@@ -222,12 +216,22 @@ class Gateway:
             key=call.key,
         )
 
-    def _left(self, call: Call, job: Job | None) -> None:
-        """Nobody waits for an answer any more; what happened is recorded all the same."""
-        call.status = CLIENT_LEFT
-        if job is not None and call.began and not call.recorded:
-            call.recorded = True
-            self._recorder.later(self._trace(call, job, CLIENT_LEFT, error=t("the client left")))
+    async def _ended(self, call: Call, job: Job | None, error: BaseException) -> None:
+        """A request that did not come to its answer: say so to whoever is still there, and record it."""
+        if isinstance(error, Left):
+            call.status = CLIENT_LEFT
+            if job is not None and call.began and not call.recorded:
+                call.recorded = True
+                self._recorder.later(self._trace(call, job, CLIENT_LEFT, error=t("the client left")))
+        elif isinstance(error, SlipwayError):
+            await self._failed(call, job, refusal(error))
+        elif isinstance(error, Exception):
+            log.error("unexpected", extra={"trace": call.trace}, exc_info=error)
+            await self._failed(call, job, unexpected())
+        else:  # cancelled: the drain is over
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            await self._failed(call, job, draining())
 
     async def _failed(self, call: Call, job: Job | None, refused: Refused) -> None:
         """Record a failure that reached a model, and tell the client: by status, or, mid-stream, by an event."""
@@ -257,15 +261,8 @@ class Gateway:
                 job = Job(target, _asked(request))
                 vectors, usage = await self._embed(call, target, texts)
             await self._record(call, job, 200, Answer(text="", raw="", usage=usage, seconds=call.model_seconds))
-        except Left:
-            self._left(call, job)
-            return
-        except SlipwayError as error:
-            await self._failed(call, job, refusal(error))
-            return
-        except Exception:
-            log.exception("unexpected", extra={"trace": call.trace})
-            await self._failed(call, job, unexpected())
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- told to the client and logged
+            await self._ended(call, job, error)
             return
         packed = request.encoding_format == "base64"
         shown = [base64.b64encode(row.astype("<f4").tobytes()).decode() if packed else row.tolist() for row in vectors]

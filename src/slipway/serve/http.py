@@ -75,22 +75,16 @@ class Call:
         length = self.header(b"content-length")
         if length.isdigit() and int(length[:20]) > limit:
             raise _too_large(limit)
-        message = await self.receive()
-        if message["type"] == "http.disconnect":
-            return b""
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            if len(body) > limit:
-                raise _too_large(limit)
-            return body
-        pieces, size = [body], len(body)
-        while message.get("more_body"):
+        pieces, size, more = list[bytes](), 0, True
+        while more:
             message = await self.receive()
-            pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
+            piece: bytes = message.get("body", b"")
+            size += len(piece)
             if size > limit:
                 raise _too_large(limit)
-        return b"".join(pieces)
+            pieces.append(piece)
+            more = message.get("more_body", False)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def answer(self, status: int, body: bytes, media_type: bytes = JSON, extra: Headers | None = None) -> None:
         """Send a whole answer."""

@@ -100,3 +100,14 @@ def unexpected() -> Refused:
         t("the server's log says more; look there for the id in the header x-slipway-trace"),
         code="internal_error",
     )
+
+
+def draining() -> Refused:
+    """The server is about to end: 503."""
+    return Refused(
+        503,
+        t("the server is shutting down"),
+        t("try again; another server, or the next one, will answer"),
+        code="draining",
+        retry_after=1,
+    )

@@ -129,15 +129,21 @@ async def _drain_on_signal(application: Application, server: uvicorn.Server, sec
 
 
 async def drain(application: Application, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
-    """Refuse new work, and return when what runs has ended, or after `seconds`."""
+    """Refuse new work, and return when what runs has ended; what still runs after `seconds` is ended with a 503."""
     application.draining = True
     log.info("draining", extra={"in_flight": application.in_flight, "seconds": seconds})
+    await _until_idle(application, seconds, hurry)
+    if application.in_flight:
+        log.warning("drain ended with requests in flight", extra={"in_flight": application.in_flight})
+        application.cut()
+        await _until_idle(application, 2.0, hurry)
+
+
+async def _until_idle(application: Application, seconds: float, hurry: Callable[[], bool]) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while application.in_flight and loop.time() < end and not hurry():
         await asyncio.sleep(0.02)
-    if application.in_flight:
-        log.warning("drain ended with requests in flight", extra={"in_flight": application.in_flight})
 
 
 class JsonFormatter(logging.Formatter):

@@ -42,25 +42,28 @@ def read(body: bytes, type_: type[T]) -> tuple[T, tuple[str, ...]]:
 
 
 def _json(body: bytes) -> dict[str, Any]:
-    hint = t("send one JSON object, UTF-8, without duplicate keys, NaN or Infinity")
     try:
         text = body.decode("utf-8")
         found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
-        raise bad(t("the body is not UTF-8 at byte {at}", at=error.start), hint) from error
+        raise _no_json(t("the body is not UTF-8 at byte {at}", at=error.start)) from error
     except json.JSONDecodeError as error:
-        raise bad(t("the body is not JSON: {why}", why=error), hint) from error
+        raise _no_json(t("the body is not JSON: {why}", why=error)) from error
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:  # a number of more digits than Python converts
-        raise bad(t("the body holds a number that is too long"), hint) from error
+        raise _no_json(t("the body holds a number that is too long")) from error
     if not isinstance(found, dict):
-        raise bad(t("the body is not a JSON object"), hint)
+        raise _no_json(t("the body is not a JSON object"))
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _check_depth(found)
     if "\\u" in text and _SURROGATE.search(text):
         _check_unicode(found)
     return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _no_json(message: str) -> Refused:
+    return bad(message, t("send one JSON object, UTF-8, without duplicate keys, NaN or Infinity"))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
