@@ -219,7 +219,7 @@ def bootstrap_difference(statistic: Statistic, groups: Codes, tail: float, seed:
     import numpy as np
 
     n, count = len(groups), int(groups.max()) + 1
-    weights = exponential_weights(min(2_000, draws_for(2 * n)), count, seed)[:, groups].astype(np.float64)
+    weights = exponential_weights(min(1_000, draws_for(2 * n)), count, seed)[:, groups].astype(np.float64)
     none = np.zeros_like(weights)
     found = statistic(np.hstack([none, weights])) - statistic(np.hstack([weights, none]))
     low, high = np.quantile(found, [tail, 1 - tail])
@@ -229,12 +229,12 @@ def bootstrap_difference(statistic: Statistic, groups: Codes, tail: float, seed:
 def swap_test(statistic: Statistic, groups: Codes, seed: int = 0) -> tuple[float, float]:
     """One-sided p-values (challenger greater, challenger less) when whole groups may swap the two candidates.
 
-    Exact for the null that the two are exchangeable; 1,999 random swaps with the +1 correction.
+    Exact for the null that the two are exchangeable; 999 random swaps with the +1 correction.
     """
     import numpy as np
 
     n, count = len(groups), int(groups.max()) + 1
-    swaps = np.random.default_rng([seed, count, 3]).integers(0, 2, (min(1_999, draws_for(2 * n) - 1), count))
+    swaps = np.random.default_rng([seed, count, 3]).integers(0, 2, (min(999, draws_for(2 * n) - 1), count))
     second = np.vstack([np.ones((1, n)), swaps[:, groups].astype(np.float64)])
     found = statistic(np.hstack([1 - second, second])) - statistic(np.hstack([second, 1 - second]))
     slack = 1e-12 * max(1.0, abs(float(found[0])))
