@@ -282,14 +282,14 @@ def short_form(body: GenerateBody, model: str) -> ChatRequest:
 
 
 def inputs(request: EmbeddingRequest) -> list[str]:
-    """The texts to embed. Raises Refused (400) for token ids, empty texts, or a dimension that cannot be chosen."""
+    """The texts to embed. Raises Refused (400) for token ids, or a dimension that cannot be chosen."""
     if request.dimensions is not None:
         raise bad(t("'{field}' is not supported", field="dimensions"), t("leave it out"), param="dimensions")
     texts: list[Any] = [request.input] if isinstance(request.input, str) else request.input
     for at, text in enumerate(texts):
-        if not isinstance(text, str) or not text:
+        if not isinstance(text, str):
             raise bad(
-                t("'input' must be a text or a list of texts that are not empty"),
+                t("'input' must be a text or a list of texts"),
                 t("tokens cannot be embedded; send text"),
                 param=f"input[{at}]",
             )

@@ -230,11 +230,12 @@ class OpenAIEngine:
         if len({len(row) for row in rows}) != 1:
             raise EngineError(t("the server of '{name}' sent vectors of different lengths", name=self.name))
         self._dimension = len(rows[0])
-        vectors = np.asarray(rows, np.float32)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = np.asarray(rows, np.float64)
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or not lengths.all():
             raise EngineError(t("the server of '{name}' sent a vector that is zero or not finite", name=self.name))
-        return vectors / lengths
+        return (vectors / lengths).astype(np.float32)
 
     async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         body = msgspec.json.encode({"model": self.config.model, "input": list(texts), "encoding_format": "float"})

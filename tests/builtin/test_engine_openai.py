@@ -1,0 +1,547 @@
+"""The `openai` engine: the contract over our own gateway, and every way in which a server can fail, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from slipway.builtin.engines.openai import OpenAIConfig, OpenAIEngine
+from slipway.builtin.engines.openai_http import retry_after
+from slipway.core.message import Completion, Delta, GenerateRequest, Message, Sampling, Usage
+from slipway.errors import ConfigError, EngineError, MissingPrerequisite
+from slipway.store.store import Store
+from slipway.testing.engines import EngineContract, complete
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
+from served import Running, echo, make_context, serving  # noqa: E402
+
+ASK = GenerateRequest(messages=(Message("user", "hello there"),), sampling=Sampling(max_tokens=20))
+CAN = frozenset({"generate", "embed", "logprobs", "json_schema", "choices"})
+KEY = "sk-very-secret-0123456789"
+
+
+# -- the contract, over our own gateway -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    store = Store(tmp_path_factory.mktemp("state"))
+    with serving(make_context(store, [echo()], parallel=16)) as running:
+        yield running
+
+
+class TestContract(EngineContract):
+    capabilities = CAN
+    can_score = False
+
+    @classmethod
+    def make_engine(cls, request: pytest.FixtureRequest) -> OpenAIEngine:
+        address = request.getfixturevalue("gateway").address
+        return OpenAIEngine(OpenAIConfig(base_url=f"{address}/v1", model="writer"), name="remote")
+
+
+class TestContractAlwaysStreaming(EngineContract):
+    capabilities = CAN
+    can_score = False
+
+    @classmethod
+    def make_engine(cls, request: pytest.FixtureRequest) -> OpenAIEngine:
+        address = request.getfixturevalue("gateway").address
+        config = OpenAIConfig(base_url=f"{address}/v1/", model="writer", stream="always", choices_by="guided_choice")
+        return OpenAIEngine(config, name="remote")
+
+
+async def test_whole_and_streamed_answers_are_the_same(gateway: Running) -> None:
+    async with started(f"{gateway.address}/v1", model="writer") as engine:
+        for request in (
+            ASK,
+            GenerateRequest(prompt="one two three", sampling=Sampling(max_tokens=2), logprobs=2),
+            GenerateRequest(
+                messages=ASK.messages, json_schema={"type": "object", "properties": {"a": {"type": "string"}}}
+            ),
+            GenerateRequest(messages=ASK.messages, choices=("there", "hello")),
+        ):
+            assert await engine.complete(request) == await complete(engine, request)
+
+
+async def test_cancelling_stops_the_server(tmp_path: Path) -> None:
+    with serving(make_context(Store(tmp_path), [echo(token_delay=0.05)])) as gateway:
+        slots = gateway.application.slots
+        request = GenerateRequest(prompt="word " * 300, sampling=Sampling(max_tokens=1000))
+        async with started(f"{gateway.address}/v1", model="writer") as engine:
+            for ask in (lambda: engine.complete(request), lambda: complete(engine, request)):
+                task = asyncio.ensure_future(ask())
+                while not slots.running:
+                    await asyncio.sleep(0.01)
+                task.cancel()
+                started_at = time.monotonic()
+                while slots.running:
+                    await asyncio.sleep(0.01)
+                    assert time.monotonic() - started_at < 5, "the server works on for nobody"
+
+
+# -- a server that does what a test says -------------------------------------------------------------------------------
+
+Answer = bytes | Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any] | None
+
+
+class Script:
+    """Answers one request after the other with given bytes; None closes the connection without an answer."""
+
+    def __init__(self, answers: tuple[Answer, ...]) -> None:
+        self.answers = list(answers)
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
+        self.closed = 0
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                line, *rest = head.strip().split("\r\n")
+                headers = {k.lower(): v for k, v in (item.split(": ", 1) for item in rest)}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                self.requests.append((line, headers, json.loads(body or b"null")))
+                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                if callable(answer):
+                    await answer(reader, writer)
+                elif answer is not None:
+                    writer.write(answer)
+                    await writer.drain()
+                if answer is None or callable(answer) or b"connection: close" in answer:
+                    break
+        self.closed += 1
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def script(*answers: Answer) -> AsyncIterator[Script]:
+    found = Script(answers)
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    try:
+        yield found
+    finally:
+        server.close()
+
+
+@contextlib.asynccontextmanager
+async def started(url: str, **config: Any) -> AsyncIterator[OpenAIEngine]:
+    values: dict[str, Any] = {"base_url": url, "model": "m", "backoff": 0.01, **config}
+    engine = OpenAIEngine(OpenAIConfig(**values), name="remote")
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+def http(status: int, body: bytes | dict[str, Any], **headers: str) -> bytes:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [
+        f"HTTP/1.1 {status} X",
+        f"content-length: {len(data)}",
+        *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items()),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + data
+
+
+def whole(text: str | None = "fine", finish: str | None = "stop", **more: Any) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}
+    return http(200, {"choices": [choice], "usage": usage, **more})
+
+
+def stream(*events: Any) -> bytes:
+    """A whole event stream that ends by closing the connection."""
+    lines = "".join(f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n" for event in events)
+    return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + lines.encode()
+
+
+def piece(text: str = "", finish: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"choices": [{"delta": {"content": text}, "finish_reason": finish}], **more}
+
+
+FINE = Completion(text="fine", finish="stop", usage=Usage(prompt_tokens=3, completion_tokens=2, cached_tokens=1))
+
+
+# -- what is sent -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", KEY)
+    async with (
+        script(whole()) as server,
+        started(server.url, api_key_env="TEST_KEY", headers={"x-team": "a"}) as engine,
+    ):
+        sampling = Sampling(temperature=0.5, max_tokens=7, stop=("x",), seed=0, presence_penalty=1.0)
+        assert await engine.complete(GenerateRequest(messages=(Message("user", "hi"),), sampling=sampling)) == FINE
+        line, headers, body = server.requests[0]
+        assert line == "POST /v1/chat/completions HTTP/1.1"
+        assert headers["authorization"] == f"Bearer {KEY}"
+        assert headers["x-team"] == "a"
+        assert body == {
+            "model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5, "top_p": 1.0,
+            "max_tokens": 7, "stop": ["x"], "seed": 0, "presence_penalty": 1.0,
+        }  # fmt: skip
+        await engine.complete(GenerateRequest(prompt="raw"))
+        assert server.requests[1][0] == "POST /v1/completions HTTP/1.1"
+        assert server.requests[1][2]["prompt"] == "raw"
+        assert server.closed == 0, "the connection is kept"
+
+
+async def test_newer_and_older_names() -> None:
+    choices = GenerateRequest(prompt="x", choices=("a", "b"))
+    async with script(whole("a")) as server:
+        async with started(
+            server.url, max_tokens_field="max_completion_tokens", choices_by="structured_outputs"
+        ) as one:
+            assert (await one.complete(choices)).text == "a"
+        async with started(server.url, choices_by="guided_choice") as two:
+            assert (await two.complete(choices)).text == "a"
+    assert server.requests[0][2]["max_completion_tokens"] == 256
+    assert server.requests[0][2]["structured_outputs"] == {"choice": ["a", "b"]}
+    assert server.requests[1][2]["guided_choice"] == ["a", "b"]
+
+
+async def test_streams_of_many_shapes() -> None:
+    usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": None}}
+    first = {"choices": [{"delta": {"role": "assistant"}, "finish_reason": None}]}
+    answer = stream(first, piece("fi"), piece("ne"), piece(finish="stop"), usage, "[DONE]")
+    async with script(answer) as server, started(server.url) as engine:
+        deltas = [delta async for delta in engine.generate(ASK)]
+    assert [delta.text for delta in deltas] == ["fi", "ne", ""]
+    assert (deltas[-1].finish, deltas[-1].usage and deltas[-1].usage.prompt_tokens) == ("stop", 3)
+    assert server.requests[0][2]["stream_options"] == {"include_usage": True}
+
+    async def crumbs(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raw = stream(piece("你"), ": comment", piece("好", "length", usage=usage["usage"])).replace(b"\n", b"\r\n")
+        raw = raw.replace(b"\r\r\n", b"\r\n").replace(b"data: : comment", b": comment\r\nevent: x")
+        for at in range(len(raw)):
+            writer.write(raw[at : at + 1])
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with script(crumbs) as server, started(server.url) as engine:
+        answer = await complete(engine, ASK)
+    assert (answer.text, answer.finish, answer.usage.completion_tokens) == ("你好", "length", 2)
+
+
+async def test_a_server_that_counts_nothing_is_told_about_once() -> None:
+    heard: list[str] = []
+    async with script(http(200, {"choices": [{"text": "fine", "finish_reason": "stop"}]})) as server:
+        engine = OpenAIEngine(OpenAIConfig(base_url=server.url, model="m"), on_event=heard.append)
+        await engine.start()
+        answers = [await engine.complete(GenerateRequest(prompt="x")) for _ in range(3)]
+        await engine.close()
+    assert answers[0].text == "fine"
+    assert answers[0].usage.prompt_tokens == 0
+    assert len(heard) == 1
+    assert "no token usage" in heard[0]
+
+
+# -- what goes wrong --------------------------------------------------------------------------------------------------
+
+LEAK = {"error": {"message": f"Incorrect API key provided: {KEY}"}}
+REFUSALS: list[tuple[Answer, int, bool, str, str]] = [
+    (http(401, LEAK), 502, False, "refused the API key (status 401)", "TEST_KEY"),
+    (http(403, LEAK), 502, False, "refused the API key (status 403)", "TEST_KEY"),
+    (http(404, {"error": {"message": "no model m"}}), 502, False, "no model m", "`model` and `base_url`"),
+    (http(400, {"error": {"message": f"too long, {KEY}"}}), 400, False, "too long, ***", "as the message says"),
+    (http(422, {"detail": "x", "message": "bad field"}), 400, False, "bad field", "as the message says"),
+    (http(307, b"", location="http://evil/"), 502, False, "redirect", "base_url"),
+    (http(429, {"error": "slow down"}), 429, True, "slow down", "later"),
+    (http(500, b"<html>oops</html>"), 502, True, "oops", "log"),
+    (http(503, b""), 502, True, "status 503", "log"),
+    (http(418, b"teapot"), 502, False, "status 418", "OpenAI-compatible"),
+    (http(200, b"<html>hello</html>"), 502, False, "no OpenAI answer", "OpenAI-compatible"),
+    (http(200, b""), 502, False, "no OpenAI answer", "OpenAI-compatible"),
+    (http(200, b'{"choices": [{"message"'), 502, False, "no OpenAI answer", "OpenAI-compatible"),
+    (http(200, b'{"choices": 7}'), 502, False, "no OpenAI answer", "OpenAI-compatible"),
+    (http(200, {"choices": []}), 502, True, "gave no answer", "log"),
+    (http(200, {"error": {"message": "boom"}}), 502, True, "boom", "log"),
+    (http(200, {}, connection="close")[:-2] + b'{"choices"', 502, True, "broke", "try"),
+    (whole(finish=None), 502, True, "in the middle", "try again"),
+    (whole(finish="content_filter"), 502, False, "content filter", "filter"),
+    (None, 502, True, "broke the connection", "try again"),
+    (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\nconnection: close\r\n\r\n{",
+        502,
+        True,
+        "broke the connection",
+        "try again",
+    ),
+    (b"garbage\r\n\r\nconnection: close", 502, True, "broke the connection", "try again"),
+]
+
+
+@pytest.mark.parametrize(("answer", "status", "retryable", "words", "hint"), REFUSALS)
+async def test_failures(
+    monkeypatch: pytest.MonkeyPatch, answer: Answer, status: int, retryable: bool, words: str, hint: str
+) -> None:
+    monkeypatch.setenv("TEST_KEY", KEY)
+    async with script(answer) as server, started(server.url, api_key_env="TEST_KEY", retries=0) as engine:
+        with pytest.raises(EngineError) as caught:
+            await engine.complete(ASK)
+    error = caught.value
+    assert (error.status, error.retryable) == (status, retryable), error
+    assert words in error.message
+    assert hint in error.hint
+    assert KEY not in str(error)
+
+
+STREAM_FAILURES: list[tuple[bytes, str, str]] = [
+    (stream(piece("half")), "half", "in the middle"),
+    (stream(), "", "in the middle"),
+    (stream(piece("half"), {"error": {"message": "cuda out of memory"}}), "half", "cuda out of memory"),
+    (stream(piece("half"), "{not json"), "half", "no OpenAI answer"),
+    (stream(piece("half"), piece(finish="content_filter")), "half", "content filter"),
+    (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n", "", "broke the connection"),
+    (b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: " + b"x" * 5_000_000, "", "more than"),
+]
+
+
+@pytest.mark.parametrize(("answer", "said", "words"), STREAM_FAILURES)
+async def test_failures_of_streams(answer: bytes, said: str, words: str) -> None:
+    async with script(answer) as server, started(server.url, retries=3) as engine:
+        got = list[Delta]()
+
+        async def listen() -> None:
+            async for delta in engine.generate(ASK):
+                got.append(delta)  # noqa: PERF401 -- what came before the error counts
+
+        with pytest.raises(EngineError, match=words):
+            await listen()
+    assert "".join(delta.text for delta in got) == said
+    assert len(server.requests) == 1, "nothing is tried again once an answer has begun"
+
+
+async def test_promises_that_are_not_kept() -> None:
+    async with script(whole("just prose")) as server, started(server.url) as engine:
+        with pytest.raises(EngineError, match="ignored the JSON schema"):
+            await engine.complete(GenerateRequest(messages=ASK.messages, json_schema={"type": "object"}))
+        with pytest.raises(EngineError, match="ignored the choices"):
+            await engine.complete(GenerateRequest(messages=ASK.messages, choices=("a", "b")))
+        server.answers = [whole('{"choice": "c"}')]
+        with pytest.raises(EngineError, match="ignored the choices"):
+            await engine.complete(GenerateRequest(messages=ASK.messages, choices=("a", "b")))
+        server.answers = [whole(" a\n")]
+        assert (await engine.complete(GenerateRequest(messages=ASK.messages, choices=("a", "b")))).text == "a"
+
+
+async def test_nobody_there() -> None:
+    async with started("http://127.0.0.1:9/v1", retries=1) as engine:
+        with pytest.raises(EngineError, match="cannot be reached") as refused:
+            await engine.complete(ASK)
+    assert (refused.value.status, refused.value.retryable) == (503, True)
+    async with started("http://nobody.invalid/v1", retries=0) as engine:
+        with pytest.raises(EngineError, match="cannot be resolved"):
+            await engine.complete(ASK)
+
+
+async def test_a_server_that_speaks_no_tls() -> None:
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 this is plain HTTP\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with started(f"https://127.0.0.1:{port}/v1", retries=3) as engine:
+        with pytest.raises(EngineError, match="TLS") as caught:
+            await engine.complete(ASK)
+    assert not caught.value.retryable
+    server.close()
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs the openssl command to make a certificate")
+async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+    ]
+    subprocess.run([*make, *subject], check=True, capture_output=True)
+    secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    secure.load_cert_chain(certificate, key)
+    found = Script((whole(),))
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0, ssl=secure)
+    url = f"https://localhost:{server.sockets[0].getsockname()[1]}/v1"
+    async with started(url) as engine:
+        with pytest.raises(EngineError, match="TLS") as caught:
+            await engine.complete(ASK)
+    assert "ca_file" in caught.value.hint
+    async with started(url, ca_file=str(certificate)) as engine:
+        assert await engine.complete(ASK) == FINE
+    server.close()
+
+
+async def test_too_slow() -> None:
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def stalls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(stream(piece("first ")))
+        await reader.read()
+
+    async with script(never) as server, started(server.url, timeout=0.3, retries=2) as engine:
+        with pytest.raises(EngineError, match="did not answer in time") as late:
+            await engine.complete(ASK)
+        assert late.value.status == 504
+        assert len(server.requests) == 1, "a server that is too slow is not asked the same again"
+    async with script(stalls) as server, started(server.url, first_token_timeout=0.3) as engine:
+        with pytest.raises(EngineError, match="did not answer in time"):
+            await complete(engine, ASK)
+
+
+# -- trying again -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "failure", [http(429, b""), http(500, b""), http(502, b""), http(503, b""), http(504, b""), None]
+)
+async def test_passing_failures_are_tried_again(failure: Answer) -> None:
+    async with script(failure, failure, whole()) as server, started(server.url, retries=2) as engine:
+        assert await engine.complete(ASK) == FINE
+        assert len(server.requests) == 3
+    async with script(failure, stream(piece("fine", "stop"))) as server, started(server.url) as engine:
+        assert (await complete(engine, ASK)).text == "fine"
+
+
+@pytest.mark.parametrize("failure", [http(400, b""), http(401, b""), http(404, b""), http(501, b"")])
+async def test_lasting_failures_are_not(failure: bytes) -> None:
+    async with script(failure) as server, started(server.url, retries=5) as engine:
+        with pytest.raises(EngineError):
+            await engine.complete(ASK)
+        assert len(server.requests) == 1
+
+
+async def test_retry_after_is_honoured() -> None:
+    async with script(http(429, b"", retry_after="1"), whole()) as server, started(server.url) as engine:
+        began = time.monotonic()
+        assert await engine.complete(ASK) == FINE
+        assert time.monotonic() - began >= 1
+    async with script(http(429, b"", retry_after="3600")) as server, started(server.url) as engine:
+        with pytest.raises(EngineError, match="status 429"):  # longer than max_backoff: told at once
+            await engine.complete(ASK)
+        assert len(server.requests) == 1
+
+
+def test_retry_after_as_seconds_date_or_nonsense() -> None:
+    assert retry_after("7") == 7
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert retry_after("Wed, 21 Oct 2099 07:28:00 GMT") > 1e9  # type: ignore[operator]
+    assert [retry_after(text) for text in ("", "soon", "-1", "1e5")] == [None] * 4
+
+
+# -- embeddings, tokens, config ---------------------------------------------------------------------------------------
+
+
+def vectors(*rows: Any, shuffled: bool = False) -> bytes:
+    items = [{"index": n, "embedding": row} for n, row in enumerate(rows)]
+    return http(200, {"data": items[::-1] if shuffled else items})
+
+
+async def test_embeddings_come_in_order_and_of_unit_length() -> None:
+    async with script(vectors([3, 4], [0, 2], shuffled=True)) as server, started(server.url, embed_batch=2) as engine:
+        found = await engine.embed(["a", "b"])
+        assert found.tolist() == [pytest.approx([0.6, 0.8]), [0.0, 1.0]]
+        server.answers = [vectors([1, 0], [0, 1]), vectors([1, 1])]
+        assert (await engine.embed(["a", "b", "c"])).shape == (3, 2)
+        assert [body["input"] for _, _, body in server.requests[1:]] == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (vectors([1, 0]), "1 vectors for 2 texts"),
+        (vectors([1, 0], [1]), "different lengths"),
+        (vectors([1, 0], [0, 0]), "zero"),
+        (vectors([1, 0], [1e308, 1e308]), "not finite"),
+        (vectors([1, 0], ["x", 1]), "no OpenAI answer"),
+        (http(200, b"{}"), "no OpenAI answer"),
+        (http(400, {"error": {"message": "not an embedding model"}}), "not an embedding model"),
+    ],
+)
+async def test_bad_embeddings(answer: bytes, words: str) -> None:
+    async with script(answer) as server, started(server.url) as engine:
+        with pytest.raises(EngineError, match=words):
+            await engine.embed(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "asked"),
+    [
+        ("vllm", {"count": 3, "tokens": [1, 2, 3]}, {"model": "m", "prompt": "a b c", "add_special_tokens": False}),
+        ("llama.cpp", {"tokens": [1, 2, 3]}, {"content": "a b c", "add_special": False}),
+    ],
+)
+async def test_tokens_are_counted_where_the_server_can(kind: str, answer: Any, asked: Any) -> None:
+    async with script(http(200, answer), http(200, {})) as server, started(server.url, tokenize=kind) as engine:
+        assert "tokenize" in engine.capabilities
+        assert await engine.count_tokens("a b c") == 3
+        assert server.requests[0][0] == "POST /tokenize HTTP/1.1"
+        assert server.requests[0][2] == asked
+        with pytest.raises(EngineError, match="no tokens"):
+            await engine.count_tokens("a b c")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"base_url": "ftp://x"}, {"base_url": "localhost:8000"}, {"base_url": "http://"}, {"base_url": "http://u:p@x/v1"},
+        {"base_url": "http://x/v1?key=1"}, {"model": ""}, {"api_key": KEY}, {"headers": {"Authorization": "x"}},
+        {"headers": {"x\n": "y"}}, {"headers": {"x": "y\r\nz: 1"}}, {"retries": -1}, {"timeout": 0},
+        {"connect_timeout": float("nan")}, {"stream": "never"}, {"can": ["fly"]},
+    ],
+)  # fmt: skip
+def test_bad_configs(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        OpenAIConfig(**{"base_url": "http://127.0.0.1/v1", "model": "m", **values})
+
+
+async def test_where_the_key_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEST_KEY", raising=False)
+    base = {"base_url": "http://127.0.0.1/v1", "model": "m"}
+    with pytest.raises(MissingPrerequisite, match="TEST_KEY") as unset:
+        await OpenAIEngine(OpenAIConfig(**base, api_key_env="TEST_KEY")).start()
+    assert "export TEST_KEY" in unset.value.hint
+    with pytest.raises(MissingPrerequisite, match="cannot be read"):
+        await OpenAIEngine(OpenAIConfig(**base, api_key_file=str(tmp_path / "none"))).start()
+    (tmp_path / "key").write_text("two\nlines")
+    with pytest.raises(ConfigError, match="no header can carry"):
+        await OpenAIEngine(OpenAIConfig(**base, api_key_file=str(tmp_path / "key"))).start()
+    with pytest.raises(ConfigError, match="ca_file"):
+        await OpenAIEngine(OpenAIConfig(**base, ca_file=str(tmp_path / "key"))).start()
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    async with script(whole()) as server, started(server.url, api_key_file=str(tmp_path / "key")) as engine:
+        await engine.complete(ASK)
+        assert server.requests[0][1]["authorization"] == f"Bearer {KEY}"
+
+
+async def test_a_closed_engine_says_so() -> None:
+    engine = OpenAIEngine(OpenAIConfig(base_url="http://127.0.0.1/v1", model="m"), name="remote")
+    with pytest.raises(EngineError, match="not started"):
+        await engine.complete(ASK)
