@@ -143,8 +143,8 @@ def changes(project: Context, dataset: str, reason: str | None = None) -> list[C
     return list(_show.changes(find_dataset(project, dataset), project.store, reason))
 
 
-def diff_datasets(project: Context, before: str, after: str) -> Any:
-    """What was added, removed and changed between two datasets of one kind."""
+def diff_datasets(project: Context, before: str, after: str) -> dict[str, Any]:
+    """`added`, `removed`, `changed` (item, fields) and how many are the `same`, between two datasets of one kind."""
     return _show.diff(find_dataset(project, before), find_dataset(project, after), project.store)
 
 
@@ -338,7 +338,7 @@ def create_key(project: Context, name: str) -> tuple[str, str]:
 
 def keys(project: Context) -> list[dict[str, Any]]:
     """Every key: id, name, at, revoked. Never the hash."""
-    return [{k: v for k, v in key.items() if k != "hash"} for key in project.store.catalog.keys()]
+    return [{k: v for k, v in key.items() if k != "hash"} for key in project.store.catalog.api_keys()]
 
 
 def revoke_key(project: Context, id: str) -> None:

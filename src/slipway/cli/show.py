@@ -92,7 +92,9 @@ def outcome(found: Any, *, json: bool) -> None:
         table(t("Data"), [t("dataset"), t("items"), t("counts"), t("digest")], rows)
     for split, measured in found.reports.items():
         titles = {"dev": t("On the dev split (choose)"), "gate": t("On the gate split (confirm)")}
-        _reports(titles[split], list(measured.values()), chosen=found.chosen)
+        _reports(titles[split], list(measured.values()))
+        if split == "dev" and found.chosen:
+            text(t("chosen: {name}", name=found.chosen))
     if found.verdict:
         verdict(found.verdict, json=False)
     if found.release:
@@ -107,18 +109,18 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{k} {v}" for k, v in counts.items())
 
 
-def _reports(title: str, found: Sequence[Any], chosen: str = "") -> None:
-    metrics = list(dict.fromkeys(m for r in found for m in r.metrics))
-    rows: list[list[Any]] = []
-    for r in found:
-        name = r.candidate.name + (" ◀" if r.candidate.name == chosen else "")
-        n = max((a.n for a in r.metrics.values()), default=0)
-        rows.append([name, t("all"), n, *[number(r.metrics.get(m)) for m in metrics]])
-        if len(r.by_language) > 1:
-            for language, per in r.by_language.items():
-                n = max((a.n for a in per.values()), default=0)
-                rows.append(["", language, n, *[number(per.get(m)) for m in metrics]])
-    table(title, [t("candidate"), t("language"), "n", *metrics], rows)
+def _reports(title: str, found: Sequence[Any]) -> None:
+    """Candidates side by side, then each language by itself."""
+    from slipway.evaluate.render import ranking_table
+
+    whole = ranking_table({r.candidate.name: r for r in found})
+    rows = [[name, t("all"), *cells] for name, *cells in whole.rows]
+    languages = sorted({language for r in found for language in r.by_language})
+    for language in languages if len(languages) > 1 else ():
+        part = {r.candidate.name: msgspec.structs.replace(r, metrics=r.by_language[language])
+                for r in found if language in r.by_language}  # fmt: skip
+        rows += [[name, language, *cells] for name, *cells in ranking_table(part).rows]
+    table(title, [whole.columns[0], t("language"), *whole.columns[1:]], rows)
 
 
 def verdict(found: Any, *, json: bool) -> None:
@@ -126,11 +128,15 @@ def verdict(found: Any, *, json: bool) -> None:
     if json:
         as_json(found)
         return
-    from slipway.cli.render import verdict_rows
+    from slipway.evaluate.render import verdict_table
 
-    columns, rows, notes = verdict_rows(found)
-    table(t("Gate"), columns, rows)
-    text(*notes)
+    rendered(verdict_table(found))
+
+
+def rendered(made: Any) -> None:
+    """A table that `evaluate.render` made, with its notes."""
+    table(made.title, made.columns, made.rows)
+    text(*(f"  {note}" for note in made.notes))
 
 
 # data ----------------------------------------------------------------------------------------------------------
@@ -183,10 +189,12 @@ def difference(found: Any, limit: int, *, json: bool) -> None:
     if json:
         as_json(found)
         return
-    plain = msgspec.to_builtins(found)
-    rows = [[what, item] for what in ("added", "removed", "changed") for item in plain[what]]
-    table(t("Differences"), [t("change"), t("item")], rows[:limit])
-    text(", ".join(f"{what} {len(plain[what])}" for what in ("added", "removed", "changed")))
+    rows = [[t("added"), item, ""] for item in found["added"]]
+    rows += [[t("removed"), item, ""] for item in found["removed"]]
+    rows += [[t("changed"), one["item"], one["fields"]] for one in found["changed"]]
+    table(t("Differences"), [t("change"), t("item"), t("fields")], rows[:limit])
+    counts = {k: len(found[k]) for k in ("added", "removed", "changed")}
+    text(t("{added} added, {removed} removed, {changed} changed, {same} the same", **counts, same=found["same"]))
 
 
 # models --------------------------------------------------------------------------------------------------------
@@ -226,8 +234,10 @@ def reports(found: Sequence[tuple[str, Any]], *, json: bool) -> None:
         as_json([{"at": at, "digest": r.digest, "report": r} for at, r in found])
         return
     metrics = list(dict.fromkeys(m for _, r in found for m in r.metrics))
-    rows = [[_when(at), r.candidate.name, r.split, r.digest[:12], *[number(r.metrics.get(m)) for m in metrics]]
-            for at, r in found]  # fmt: skip
+    rows = [
+        [_when(at), r.candidate.name, r.split, r.digest[:12], *[number(r.metrics.get(m)) for m in metrics]]
+        for at, r in found
+    ]
     table(t("Reports"), [t("when"), t("candidate"), t("split"), t("digest"), *metrics], rows)
 
 
@@ -236,7 +246,9 @@ def report(found: Any, scores: Sequence[tuple[Any, Any]], limit: int, *, json: b
     if json:
         as_json({"report": found, "scores": [{"example": e, "score": s} for e, s in scores]})
         return
-    _reports(found.ref.short, [found])
+    from slipway.evaluate.render import report_table
+
+    rendered(report_table(found))
     rows = [[s.example, s.language, _short(str(e.input.get("question", "")), 60), _short(" | ".join(e.expected), 40),
              _short(s.answer.error or s.answer.text, 60), ", ".join(f"{m} {v:.2f}" for m, v in s.metrics.items())]
             for e, s in scores[:limit]]  # fmt: skip
@@ -247,21 +259,18 @@ def report(found: Any, scores: Sequence[tuple[Any, Any]], limit: int, *, json: b
 def comparison(
     names: tuple[str, str], found: Any, changed: Sequence[Any], examples: Mapping[str, Any], *, json: bool
 ) -> None:
-    """The paired effect, and the examples that changed most."""
+    """The paired effect, and the examples that changed most with their questions."""
     if json:
         as_json({"comparison": found, "changed": changed})
         return
-    text(
-        t("{metric} on {n} examples in {groups} groups: {a} {x:.4g}, {b} {y:.4g}", metric=found.metric, n=found.n,
-          groups=found.groups, a=names[0], x=found.champion, b=names[1], y=found.challenger),
-        t("effect {effect:+.4g}, 95% interval [{low:+.4g}, {high:+.4g}], p = {p:.3g} ({test})", effect=found.effect,
-          low=found.low, high=found.high, p=found.p_value, test=found.test),
-        t("smallest effect these examples would show in 4 of 5 tries: {mde:.3g}", mde=found.mde),
-    )  # fmt: skip
-    rows = [[f"{c.difference:+.3g}", _short(str(examples[c.example].input.get("question", "")), 60),
-             _short(" | ".join(examples[c.example].expected), 30), _short(c.champion.answer.text, 50),
-             _short(c.challenger.answer.text, 50)] for c in changed]  # fmt: skip
-    table(t("Changed most"), ["Δ", t("question"), t("expected"), *names], rows)
+    from slipway.evaluate.render import changed_table, comparison_table
+
+    currency = next((c.challenger.answer.currency for c in changed), "")
+    rendered(comparison_table([found], names[0], names[1], currency))
+    made = changed_table(changed, found.metric, names[0], names[1])
+    asked = [_short(str(examples[c.example].input.get("question", "")), 60) for c in changed]
+    rows = [[row[0], question, *row[1:]] for row, question in zip(made.rows, asked, strict=True)]
+    table(made.title, [made.columns[0], t("question"), *made.columns[1:]], rows)
 
 
 # releases ------------------------------------------------------------------------------------------------------

@@ -108,9 +108,13 @@ async def _answers(
         if progress:
             progress(done, len(examples))
 
-    async with asyncio.TaskGroup() as group:
-        for key, example in missing:
-            group.create_task(one(key, example))
+    tasks = [asyncio.ensure_future(one(key, example)) for key, example in missing]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     return [_priced(known[key], candidate, session) for key in keys]
 
 

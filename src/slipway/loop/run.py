@@ -4,6 +4,7 @@ release. Each step is skipped when nothing it depends on has changed (see `execu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal
@@ -17,7 +18,7 @@ from slipway.core.ref import Ref, digest_of
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report, Score
 from slipway.data.chunks import make_chunks
-from slipway.data.collect import fingerprint
+from slipway.data.collect import collect, matching
 from slipway.data.documents import make_documents
 from slipway.data.examples import make_examples
 from slipway.errors import ConfigError, NotFound, nearest
@@ -26,7 +27,9 @@ from slipway.evaluate.run import evaluate
 from slipway.i18n import t
 from slipway.loop.context import Context, whoami
 from slipway.loop.execute import Steps, code_digest
+from slipway.loop.fingerprint import fingerprint
 from slipway.loop.models import pin_models
+from slipway.project.schema import DocumentSource
 from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, choose, judge
 from slipway.release.promote import promote
@@ -68,7 +71,7 @@ class Loop:
     def run(self, until: Stage = "release") -> Outcome:
         """Bring every stage up to `until` up to date; `outcome.refused` says why nothing was released."""
         last = STAGES.index(until)
-        documents, chunks, examples = self.data()
+        _, chunks, examples = self.data()
         if last >= 1:
             candidates = self.adapt(chunks, examples)
             if last >= 2:
@@ -83,7 +86,8 @@ class Loop:
         config, root, store = self.project.data, self.context.root, self.store
         documents = chunks = None
         if config.documents:
-            files = self._files("documents", [(s.path, tuple(s.exclude), s.base) for s in config.documents])
+            found, _ = collect(config.documents, root)
+            files = fingerprint([(file.source, file.path) for file in found], store)
             shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
             documents = self._dataset(
                 "documents", [], [files, shown], DATA,
@@ -99,7 +103,8 @@ class Loop:
                 t("the project has no examples: nothing can be measured"),
                 t("list questions with their answers under data.examples"),
             )
-        files = self._files("examples", [(s.path, (), "") for s in config.examples])
+        named = [p for s in config.examples for p in matching(DocumentSource(path=s.path), root, "data.examples")]
+        files = fingerprint([(os.path.relpath(path, root), path) for path in named], store)
         shown = config.model_dump(mode="json", include={"examples", "split"})
         examples = self._dataset("examples", [], [files, shown], DATA, lambda: make_examples(config, root, store))
         return documents, chunks, examples
@@ -113,9 +118,6 @@ class Loop:
         ref = self.steps.step(name, inputs, config, code, put)
         self.outcome.datasets[name] = self.store.catalog.get("dataset", ref.digest, Dataset)
         return self.outcome.datasets[name]
-
-    def _files(self, what: str, sources: Sequence[tuple[str, tuple[str, ...], str]]) -> str:
-        return digest_of([what, sorted(fingerprint(sources, self.context.root, self.store).items())])
 
     def _progress(self, name: str) -> Callable[[int, int | None], None]:
         return partial(self.context.listener.progress, name)

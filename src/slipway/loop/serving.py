@@ -1,4 +1,4 @@
-"""Join the project to the server: its channels, its models by name, its prices, and the check before a release serves."""
+"""Join the project to the server: channels, raw models, prices, and the check before a release serves."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class Retriever:
             rankings.append(self._dense.search(question, vector, depth, filters))
         if retrieval.mode != "dense":
             rankings.append(self._lexical.search(question, None, depth, filters))
-        ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(rankings)
+        ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion([[id for id, _ in ranking] for ranking in rankings])
         return _within(
             [_citation(self._chunks[id], score) for id, score in ranked[: retrieval.top_k]], retrieval.max_chars
         )

@@ -225,7 +225,7 @@ class Catalog:
         with self.engine.begin() as connection:
             connection.execute(insert(tables.keys).values(id=id, name=name, hash=hash_, at=now()))
 
-    def keys(self) -> list[dict[str, Any]]:
+    def api_keys(self) -> list[dict[str, Any]]:
         """Every key, revoked ones too: id, name, hash, at, revoked."""
         with self._reader.connect() as connection:
             return [_plain(row) for row in connection.execute(select(tables.keys).order_by(tables.keys.c.at))]

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slipway import api
+from slipway.errors import Busy, ConfigError, IntegrityError, NotFound
+from slipway.loop.run import Outcome
+from slipway.testing.projects import FILE, write_project
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "demo").parent
+
+
+def run(folder: Path, *overrides: str, until: str = "release") -> Outcome:
+    with api.open_project(folder, overrides) as project:
+        return api.run(project, until)  # type: ignore[arg-type]
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    path.write_text(change(path.read_text("utf-8")), "utf-8")
+
+
+def test_from_files_to_a_promoted_release(folder: Path) -> None:
+    found = run(folder)
+    assert found.chosen == "grounded"
+    assert found.verdict is not None
+    assert found.verdict.outcome == "pass"
+    assert found.release is not None
+    assert found.promoted
+    dev = found.reports["dev"]
+    assert dev["grounded"].metrics["token_f1"].value > dev["plain"].metrics["token_f1"].value
+    assert dev["grounded"].metrics["retrieval_recall"].value == 1
+    with api.open_project(folder) as project:
+        assert api.releases(project)[0][2] == ["production"]
+        assert "8 tonnes" in api.ask(project, "How much does the lighthouse weigh?").text
+        assert api.ask(project, "How much does the lighthouse weigh?", "plain").citations == ()
+
+
+def test_nothing_changed_nothing_runs(folder: Path) -> None:
+    first = run(folder)
+    second = run(folder)
+    assert second.ran == []
+    assert second.cached == first.ran
+    assert second.release == first.release
+    assert not second.promoted
+
+
+def test_touched_but_equal_files_run_nothing(folder: Path) -> None:
+    run(folder)
+    for path in folder.rglob("*.md"):
+        os.utime(path, (0, 0))
+    assert run(folder).ran == []
+
+
+def test_a_changed_prompt_runs_only_what_depends_on_it(folder: Path) -> None:
+    run(folder)
+    edit(folder / "plain.md", lambda text: text.replace("briefly", "shortly"))
+    assert run(folder).ran == ["evaluate:plain:dev"]
+
+
+def test_one_changed_document_is_the_only_one_parsed(folder: Path) -> None:
+    run(folder)
+    with api.open_project(folder) as project:
+        before = _memo(project, "parsed")
+    edit(folder / "docs" / "anchor.md", lambda text: text.replace("painted", "varnished"))
+    found = run(folder)
+    assert {"documents", "chunks"} <= set(found.ran)
+    assert "evaluate:plain:dev" not in found.ran  # it does not read documents
+    with api.open_project(folder) as project:
+        assert len(_memo(project, "parsed") - before) == 1
+        changed = api.diff_datasets(project, "documents~1", "documents")
+        assert (changed["added"], changed["removed"], len(changed["changed"])) == ([], [], 1)
+
+
+def _memo(project: object, kind: str) -> set[str]:
+    from sqlalchemy import text
+
+    with project.store.catalog.engine.connect() as connection:  # type: ignore[attr-defined]
+        return set(connection.execute(text("SELECT key FROM memo WHERE kind LIKE :k"), {"k": f"{kind}%"}).scalars())
+
+
+def test_a_deleted_blob_is_made_again(folder: Path) -> None:
+    run(folder)
+    with api.open_project(folder) as project:
+        blob = api.find_dataset(project, "chunks").items
+        project.store.blobs.remove(blob)
+    found = run(folder)
+    assert "chunks" in found.ran
+    assert "evaluate:grounded:dev" not in found.ran  # the same chunks came out
+
+
+def test_stages_stop_where_they_are_told(folder: Path) -> None:
+    assert run(folder, until="data").ran == ["documents", "chunks", "examples"]
+    assert run(folder, until="evaluate").release is None
+
+
+def test_a_gate_that_says_no_releases_nothing_and_keeps_what_serves(folder: Path) -> None:
+    first = run(folder)
+    refused = run(folder, "gate.token_f1.min=0.99")
+    assert "no candidate meets" in refused.refused
+    assert refused.release is None
+    with api.open_project(folder) as project:
+        assert project.store.catalog.channels() == {"production": first.release.digest}  # type: ignore[union-attr]
+
+
+def test_a_challenger_must_not_be_worse_than_the_champion(folder: Path) -> None:
+    with_champion = ("gate.token_f1.against=production", "gate.token_f1.margin=0.01", "release.prefer=cost")
+    run(folder)
+    edit(folder / "grounded.md", lambda text: "Chatter and more chatter to no purpose at all. " * 3 + text)
+    worse = run(folder, *with_champion, "gate.token_f1.min=0.0001", 'candidates={"grounded": {"model": "writer", '
+                '"prompt": "grounded.md", "retrieve": {"mode": "lexical", "top_k": 1}}}')  # fmt: skip
+    assert worse.verdict is not None
+    assert worse.verdict.outcome in ("fail", "insufficient")
+    assert worse.refused
+
+
+def test_uses_of_the_gate_split_are_counted(folder: Path) -> None:
+    assert run(folder).verdict.gate_uses == 1  # type: ignore[union-attr]
+    with api.open_project(folder) as project:
+        api.compare(project, "plain", "grounded", split="gate")
+    edit(folder / "grounded.md", lambda text: text.replace("briefly", "shortly"))
+    assert run(folder).verdict.gate_uses == 4  # type: ignore[union-attr]
+
+
+def test_a_rollback_is_not_undone_by_the_next_run(folder: Path) -> None:
+    first = run(folder).release
+    edit(folder / "grounded.md", lambda text: text.replace("briefly", "shortly"))
+    second = run(folder).release
+    assert first is not None
+    assert second is not None
+    assert first.digest != second.digest
+    with api.open_project(folder) as project:
+        assert api.rollback(project, why="users complained").digest == first.digest
+        with pytest.raises(ConfigError, match="no release before"):
+            api.rollback(project)
+    run(folder)
+    with api.open_project(folder) as project:
+        assert project.store.catalog.channels()["production"] == first.digest
+        assert api.promote(project, second.digest[:12], why="again")
+        assert not api.promote(project, second.digest)
+        assert [h["action"] for h in project.store.catalog.history()] == ["promote", "rollback", "promote", "promote"]
+
+
+def test_verify_notices_one_flipped_bit(folder: Path) -> None:
+    release = run(folder).release
+    assert release is not None
+    with api.open_project(folder) as project:
+        assert len(api.verify(project, "production")) >= 6
+        path = project.store.blobs.path(release.pins["blob:chunks"])
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.chmod(0o644)
+        path.write_bytes(bytes(data))
+        with pytest.raises(IntegrityError):
+            api.verify(project, "production")
+        with pytest.raises(IntegrityError):
+            api.promote(project, release.digest, "staging")
+        assert "staging" not in project.store.catalog.channels()
+
+
+def test_comparison_is_paired_and_shows_what_changed(folder: Path) -> None:
+    run(folder)
+    with api.open_project(folder) as project:
+        comparison, changed, examples = api.compare(project, "plain", "grounded")
+        assert comparison.effect > 0
+        assert comparison.n == comparison.groups == len({e.group for e in examples.values()}) or comparison.n > 0
+        assert changed
+        assert changed[0].example in examples
+        with pytest.raises(NotFound, match="did you mean 'plain'"):
+            api.compare(project, "plian", "grounded")
+        with pytest.raises(NotFound, match="no metric"):
+            api.compare(project, "plain", "grounded", "tokn_f1")
+
+
+def test_two_runs_at_once_the_second_is_refused(folder: Path) -> None:
+    with api.open_project(folder) as one, api.open_project(folder) as other:
+        with one.store.lock(), pytest.raises(Busy, match=str(os.getpid())):
+            api.run(other)
+        api.run(other)
+
+
+def test_an_engine_that_cannot_answer_stops_the_run_with_its_reason(folder: Path) -> None:
+    from slipway.errors import EngineError
+
+    with pytest.raises(EngineError, match="on fire"):
+        run(folder, "models.writer.fail=on fire")
+    with api.open_project(folder) as project:
+        assert api.runs(project)[0].status == "failed"
+        assert "on fire" in api.runs(project)[0].error
+    assert run(folder).release is not None
+
+
+PROBLEMS = {
+    "no examples": (("data.examples=[]",), "no examples"),
+    "no candidates": (("candidates={}",), "no candidates"),
+    "no gate": (("gate={}",), "no gate"),
+    "unknown metric": (("gate.tokn_f1.min=0.1",), "did you mean 'token_f1'"),
+    "missing prompt": (("candidates.plain.prompt=nope.md",), r"candidates\.plain\.prompt: nope\.md"),
+    "unknown option": (("models.writer.dealy=1",), r"models\.writer: dealy"),
+    "unknown engine": (("models.writer.engine=ecko",), "did you mean 'echo'"),
+    "retrieval without embedder": (("candidates.grounded.retrieve.mode=fused",), "needs an embedder"),
+    "too many shots": (("candidates.plain.few_shot.k=50",), "wants 50 examples"),
+    "bad pattern": (("candidates.plain.answer_pattern=(",), "no regular expression"),
+    "documents match nothing": (('data.documents=[{"path": "dosc/*.md"}]',), "dosc"),
+    "examples match nothing": (('data.examples=[{"path": "question.jsonl"}]',), "question.jsonl"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("overrides", "message"), PROBLEMS.values(), ids=PROBLEMS.keys())
+def test_what_cannot_work_is_said_before_anything_is_released(
+    folder: Path, overrides: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(folder, *overrides)
+
+
+def test_a_corrupt_lock_file_says_so(folder: Path) -> None:
+    (folder / "slipway.lock").write_text("{")
+    with pytest.raises(ConfigError, match="slipway.lock is damaged"):
+        api.open_project(folder)
+
+
+def orphans(folder: Path) -> list[str]:
+    found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in found.splitlines() if "slipway" in line and str(folder) in line and "ps -eo" not in line]
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_instants_and_the_run_resumes(tmp_path: Path) -> None:
+    """Twenty instants here; bench/kill_run.py does fifty with the real models."""
+    folder = write_project(
+        tmp_path / "demo", FILE.replace("{engine: echo}", "{engine: echo, token_delay: 0.002}")
+    ).parent
+    command = [sys.executable, "-m", "slipway", "run", "-C", str(folder)]
+    wait, finished = 0.15, 0
+    for _ in range(20):
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        ) as child:
+            try:
+                child.wait(wait)
+                finished += 1
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+            child.wait()
+        wait = wait * 1.25 if wait < 8 else 0.2
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    with api.open_project(folder) as project:
+        assert api.verify(project, "production")
+        assert not [r for r in api.runs(project, 1000) if r.status == "running"]
+    end = time.monotonic() + 10
+    while orphans(folder) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert orphans(folder) == []
+    assert re.search(r"release", done.stdout)
