@@ -1,13 +1,13 @@
 """Every error a person may meet. Owns messages, hints and exit codes; does not know who shows them.
 
-    SlipwayError            exit 4  a step failed
-    ├── ConfigError         exit 2  the project file, an argument or an input is wrong
-    ├── NotFound            exit 2  a name, ref or file that does not exist (the message names near ones)
-    ├── MissingPrerequisite exit 3  an extra, a model, memory or a port is missing (the hint brings it)
-    ├── GateFailed          exit 1  the gate said no, or could not decide
-    ├── IntegrityError      exit 4  bytes differ from the digest that pins them
-    ├── EngineError         exit 4  a model could not be loaded or could not answer (`retryable` says try again)
-    └── Busy                exit 4  someone else holds what is needed; nothing was changed
+SlipwayError            exit 4  a step failed
+├── ConfigError         exit 2  the project file, an argument or an input is wrong
+├── NotFound            exit 2  a name, ref or file that does not exist (the message names near ones)
+├── MissingPrerequisite exit 3  an extra, a model, memory or a port is missing (the hint brings it)
+├── GateFailed          exit 1  the gate said no, or could not decide
+├── IntegrityError      exit 4  bytes differ from the digest that pins them
+├── EngineError         exit 4  a model could not be loaded or could not answer (`retryable` says try again)
+└── Busy                exit 4  someone else holds what is needed; nothing was changed
 """
 
 from __future__ import annotations

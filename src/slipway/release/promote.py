@@ -26,7 +26,7 @@ def rollback(store: Store, channel: str, *, by: str, why: str, verify: Verify) -
 
     Raises NotFound for a channel that does not exist, ConfigError when there is nothing before.
     """
-    history = [row for row in reversed(store.catalog.history(channel))]
+    history = list(reversed(store.catalog.history(channel)))
     if not history:
         raise NotFound(
             t("no channel is called '{channel}'", channel=channel),

@@ -1,0 +1,1 @@
+"""Measure a candidate: answer the frozen examples, score, aggregate, compare, render."""
