@@ -108,6 +108,8 @@ def put_together(blocks: list[Block]) -> tuple[str, tuple[Section, ...], list[in
         pieces.append(shown)
         at += len(shown) + 2
     text = "\n\n".join(pieces)
+    if not marks:
+        return text, (), starts
     ends = [start - 2 for start, _ in marks[1:]] + [len(text)]
     sections = tuple(Section(path=path, start=start, end=end) for (start, path), end in zip(marks, ends, strict=True))
     return text, sections, starts

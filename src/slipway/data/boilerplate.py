@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_NEVER = "script,style,noscript,template,svg,iframe,object,embed,canvas,audio,video,button,select,textarea,input,datalist,map"
+_NEVER = "script,style,noscript,template,svg,iframe,object,embed,canvas,audio,video,button,select,textarea,input,map"
 _HIDDEN = "[hidden],[aria-hidden=true],[style*='display:none'],[style*='display: none'],[style*='visibility:hidden']"
 _ROLES = "nav,aside,footer,menu,dialog," + ",".join(
     f"[role={role}]"
@@ -23,14 +23,15 @@ _NAMES = re.compile(
     r"most-?(?:read|popular|viewed)|"
     r"comments?|disqus\w*|comment-?list|respond|advert\w*|ads?|adslot|sponsor\w*|promo\w*|outbrain|taboola|"
     r"pop-?ups?|modal|overlay|paywall|tags?|tag-?list|pagination|pager|skip-?link|toolbar|tooltip|print-?only|"
-    r"author-?(?:bio|box|info)|byline|dateline|timestamp|post-?meta|entry-?meta|meta|caption|credits?|copyright|"
-    r"widgets?|headerlink|edit-?link|toc|table-of-contents|legal|disclaimer|correction|teasers?|hatnote|editsection)"
+    r"author-?(?:bio|box|info)|byline|dateline|timestamp|post-?meta|entry-?meta|meta|credits?|copyright|"
+    r"widgets?|headerlink|edit-?link|toc|table-of-contents|teasers?|hatnote|editsection)"
     r"(?:$|[\s_-])",
     re.I,
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _KEPT_TAGS = frozenset({"html", "body", "main", "article", "h1", "h2", "h3", "h4", "h5", "h6", "table", "code", "pre"})
 _LARGE = 0.4  # an element that holds this share of the page's text is not dropped for its name
+_CARD = 400  # characters of a teaser, at most
 _MOST = 0.8  # the content is the smallest element that holds this share of the running text
 
 Node = Any  # selectolax has no types for its nodes
@@ -47,7 +48,8 @@ def drop_boilerplate(tree: Any) -> tuple[Node, int]:
     for node in body.css("[class],[id]"):
         if node.tag not in _KEPT_TAGS and _named(node):
             _remove_node(node, before)
-    _drop_link_lists(body)
+    _drop_link_lists(body, before)
+    _drop_cards(body, before)
     root = _content(body)
     return root, max(0, before - _length(root))
 
@@ -90,8 +92,8 @@ def _inside(node: Node, tags: tuple[str, ...]) -> bool:
     return False
 
 
-def _drop_link_lists(body: Node) -> None:
-    """Lists and tables that are mostly links, three of them or more, and whose text is short."""
+def _drop_link_lists(body: Node, page: int) -> None:
+    """Lists and tables that are mostly links, three or more, with short texts; not the page that is such a list."""
     for node in body.css("ul,ol,dl,table"):
         if node.parent is None:
             continue
@@ -99,8 +101,49 @@ def _drop_link_lists(body: Node) -> None:
         if len(links) < 3:
             continue
         linked, whole = sum(_length(link) for link in links), _length(node)
-        if whole and linked / whole > 0.75 and whole / len(links) < 60 and not node.css_first("h1,h2,h3,pre"):
+        if (
+            0 < whole < _LARGE * page
+            and linked / whole > 0.75
+            and whole / len(links) < 120
+            and not node.css_first("h1,h2,h3,pre")
+        ):
             node.decompose()
+
+
+def _drop_cards(body: Node, page: int) -> None:
+    """Teasers of other pages: three or more neighbours, each short and with a heading or picture that is a link."""
+    parents: dict[int, list[Node]] = {}
+    for link in body.css("h2 > a,h3 > a,h4 > a,h5 > a,a h2,a h3,a h4,a h5,a > div,a > p"):
+        card = _card(link)
+        if card is not None:
+            found = parents.setdefault(card.parent.mem_id, [])
+            if all(card.mem_id != other.mem_id for other in found):
+                found.append(card)
+    for cards in parents.values():
+        if len(cards) >= 3 and sum(map(_length, cards)) < _LARGE * page:
+            for card in cards:
+                if card.parent is not None:
+                    card.decompose()
+
+
+def _card(link: Node) -> Node | None:
+    """The largest element around a linked heading that is still short and has neighbours of its own kind."""
+    found = None
+    node = link
+    while node.parent is not None and node.parent.tag not in _KEPT_TAGS and _length(node) <= _CARD:
+        if node.tag in ("li", "div", "article", "section", "a") and _alike_neighbours(node) >= 2:
+            found = node
+        node = node.parent
+    return found
+
+
+def _alike_neighbours(node: Node) -> int:
+    names = node.attributes.get("class")
+    count, other = -1, node.parent.first_child
+    while other is not None:
+        count += other.tag == node.tag and other.attributes.get("class") == names
+        other = other.next
+    return count
 
 
 def _running(body: Node) -> dict[int, int]:
@@ -141,7 +184,7 @@ def _content(body: Node) -> Node:
     total = weights.get(body.mem_id, 0)
     if total < 200:
         return body
-    node = body
+    node = _marked(body, weights) or body
     while True:
         child = node.first_child
         heaviest, weight = None, 0
@@ -149,9 +192,30 @@ def _content(body: Node) -> Node:
             if weights.get(child.mem_id, 0) > weight:
                 heaviest, weight = child, weights[child.mem_id]
             child = child.next
-        if heaviest is None or weight < _MOST * total or heaviest.tag in _LEAVES:
+        if heaviest is None or weight < _MOST * weights.get(node.mem_id, total) or heaviest.tag in _LEAVES:
             return node
         node = heaviest
+
+
+def _marked(body: Node, weights: dict[int, int]) -> Node | None:
+    """What the page itself marks as its content, when it does so once and credibly."""
+    for selector, share in (("[itemprop=articleBody]", 0.1), ("article", 0.3), ("main,[role=main]", 0.3)):
+        nodes = sorted(body.css(selector), key=lambda node: weights.get(node.mem_id, 0), reverse=True)
+        if not nodes:
+            continue
+        first = weights.get(nodes[0].mem_id, 0)
+        second = max((weights.get(node.mem_id, 0) for node in nodes[1:] if not _holds(nodes[0], node)), default=0)
+        if first >= max(200, share * weights[body.mem_id]) and first > 2 * second:
+            return nodes[0]
+    return None
+
+
+def _holds(outer: Node, inner: Node) -> bool:
+    while inner is not None:
+        if inner.mem_id == outer.mem_id:
+            return True
+        inner = inner.parent
+    return False
 
 
 _LEAVES = frozenset({"p", "pre", "td", "th", "tr", "tbody", "thead", "li", "dd", "ul", "ol", "dl", "blockquote", "h2"})

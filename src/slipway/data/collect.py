@@ -194,7 +194,7 @@ def _instead(pattern: str, folder: Path) -> str:
             break
     near = nearest(pattern.rsplit("/", 1)[-1], {name.rsplit("/", 1)[-1] for name in there})
     if near:
-        return t("did you mean '{near}'?", near=next(name for name in there if name.endswith(near)))
+        return t("did you mean '{near}'?", near=next(name for name in there if f"/{name}".endswith(f"/{near}")))
     if not there:
         return t("{folder} holds no files", folder=folder)
     endings = ", ".join(sorted({Path(name).suffix or Path(name).name for name in there})[:10])

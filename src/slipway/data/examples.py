@@ -25,6 +25,7 @@ from slipway.data.documents import parse_files
 from slipway.data.freeze import freeze
 from slipway.data.parse import Settings
 from slipway.data.parse_rows import missing, plain, shown
+from slipway.data.reasons import explain
 from slipway.data.split import assign
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
@@ -55,11 +56,7 @@ def make_examples(config: DataConfig, root: Path, store: Store) -> Dataset:
         entries += _read(source, config, root, store, changes)
     entries = _without_repeats(entries, changes)
     if not entries:
-        raise ConfigError(
-            t("data.examples: no example was found"),
-            t('write one a line, as {{"question": "...", "answer": "..."}}, into a .jsonl file') if not changes
-            else t("every row was dropped; the first: {item}: {reason}", item=changes[0].item, reason=changes[0].reason),
-        )  # fmt: skip
+        raise _no_example(changes)
     grouped = _grouped(entries, config.split.group_by, changes)
     splits, thin = assign(grouped, config.split)
     changes += [
@@ -98,6 +95,15 @@ def _read(
                 yield entry
 
 
+def _no_example(changes: list[Change]) -> ConfigError:
+    hint = t("write one a line into a .jsonl file, with the keys question and answer")
+    if changes:
+        hint = t(
+            "every row was dropped; the first: {item}: {why}", item=changes[0].item, why=explain(changes[0].reason)
+        )
+    return ConfigError(t("data.examples: no example was found"), hint)
+
+
 def _found(path: Path, root: Path) -> Found:
     name = Path(os.path.relpath(path, root)).as_posix()
     kind = media.media_type(path.name)
@@ -116,9 +122,14 @@ def _columns(source: ExampleSource, file: str, columns: list[str]) -> dict[str, 
             near = nearest(column, columns)
             hint = t("did you mean '{near}'?", near=near) + " " if near else ""
             raise ConfigError(
-                t("{file} has no column '{column}' (data.examples fields: {field})", file=file, column=column, field=field),
+                t(
+                    "{file} has no column '{column}', which data.examples names as {field}",
+                    file=file,
+                    column=column,
+                    field=field,
+                ),
                 hint + t("it has: {columns}", columns=", ".join(columns[:20])),
-            )  # fmt: skip
+            )
     found = {field: source.fields.get(field, field) for field in FIELDS}  # pyright: ignore[reportArgumentType]
     if found["question"] not in columns:
         raise ConfigError(

@@ -17,7 +17,7 @@ _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _LETTER = re.compile(r"[^\W\d_]")
 _NOISE = re.compile(r"```.*?```|~~~.*?~~~|`[^`\n]*`|https?://\S+|[\w.+-]+@[\w.-]+|[#*_|<>=/\\\[\]{}()\d]+", re.S)
-_SAMPLE = 4000  # characters looked at, from the beginning and the middle
+_SAMPLE = 2000  # characters looked at, from the beginning and the middle
 _HAN_WEIGHT = 2.5  # a Han character says as much as so many letters
 _MIN_LETTERS = 12
 _SURE, _SURE_SHORT, _SHORT = 0.5, 0.65, 60

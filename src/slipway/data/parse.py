@@ -102,6 +102,8 @@ def _drafts(data: bytes, media_type: str, settings: Settings) -> tuple[list[Draf
         from slipway.data.parse_rows import read_rows, row_documents
 
         rows, notes = read_rows(data, media_type, settings.max_text)
+        if not rows and not notes:
+            raise Refused("empty", "no rows")
         drafts, more = row_documents(rows)
         return drafts, notes + more
     return _text_draft(data, media_type, settings)

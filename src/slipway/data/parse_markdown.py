@@ -16,7 +16,7 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _NO_PARAGRAPH = re.compile(r"\s*(?:[-*+] |\d{1,9}[.)] |>|\||#)|\s*$| {4}|\t")  # a line that setext cannot underline
 _TABLE_ROW = re.compile(r"\s*\|.*\|\s*$")
 _HTML_HEADING = re.compile(r"\s*<h([1-6])\b[^>]*>(.*?)</h\1>\s*$", re.I)
-_COMMENT = re.compile(r"<!--.*?-->", re.S)
+_CODE_SPAN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _ANCHOR = re.compile(r"\s*\{[#.:][^}]*\}\s*$")
 
@@ -126,11 +126,12 @@ class _Reader:
             if "-->" not in line:
                 return ""
             line, self._comment = line.split("-->", 1)[1], False
-        if "<!--" not in line or re.search(r"`[^`]*<!--", line):
-            return line
-        line = _COMMENT.sub("", line)
-        if "<!--" in line:
-            line, self._comment = line.split("<!--", 1)[0], True
+        while (start := _CODE_SPAN.sub(lambda code: "." * len(code[0]), line).find("<!--")) >= 0:
+            end = line.find("-->", start + 4)
+            if end < 0:
+                self._comment = True
+                return line[:start]
+            line = line[:start] + line[end + 3 :]
         return line
 
 

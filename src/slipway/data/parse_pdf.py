@@ -19,7 +19,8 @@ from slipway.data.reasons import Refused
 _CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]")
 _ENDS = re.compile(r"[.!?:;。！？：；…][\"'”’)\]）」』]*$")
 _BULLET = re.compile(r"\s*(?:[•▪‣◦●○–*-]|\(?\d{1,3}[.)]|[a-z]\))\s+\S")
-_CUT_WORD = re.compile(r"(?<=[^\W\d_])(?:[\u0002\ufffe\u00ad]|-)$")
+_CUT_WORD = re.compile(r"(?<=[^\W\d_])-$")
+_HYPHEN = re.compile("[\u0002\ufffe]")  # what PDFium leaves of a hyphen at which it joined a word
 
 
 class _Line(msgspec.Struct):
@@ -97,8 +98,10 @@ def _scale(text_page: Any, index: int) -> float:
 
 
 def _without_running_titles(lines: list[_Line], pages: int) -> tuple[list[_Line], int]:
-    def shape(line: _Line) -> str:
-        return re.sub(r"\d+", "0", line.text)
+    body = _body_size(lines)
+
+    def shape(line: _Line) -> str:  # "Page 3" repeats, "Chapter 3" in large type does not
+        return line.text if line.size > body else re.sub(r"\d+", "0", line.text)
 
     if pages < 3:
         return lines, 0
@@ -133,7 +136,7 @@ def _blocks(lines: list[_Line]) -> tuple[list[Block], list[int]]:
             blocks[-1].text = _joined(blocks[-1].text, line.text)
         whole = bool(_ENDS.search(line.text)) and len(line.text) < 0.9 * usual or len(line.text) < 0.4 * usual
     for block in blocks:
-        block.text = block.text.replace("\u0002", "-").replace("\ufffe", "-")
+        block.text = _HYPHEN.sub("", block.text)
     return blocks, pages
 
 
