@@ -20,13 +20,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.builtin.engines import llama_wire as wire
 from slipway.builtin.engines import thread_choice
 from slipway.builtin.engines.checks import check_request, check_text, missing, refuse, too_long
-from slipway.builtin.engines.gguf_header import GgufHeader, read_header
-from slipway.builtin.engines.llama_process import ChildSettings, LlamaProcess, OnEvent, closed, free_bytes
+from slipway.builtin.engines.gguf_header import GgufHeader
+from slipway.builtin.engines.llama_files import check_files, sorted_files
+from slipway.builtin.engines.llama_logprobs import Gaps
+from slipway.builtin.engines.llama_process import ChildSettings, LlamaProcess, OnEvent, closed
 from slipway.builtin.engines.thread_choice import Choice
-from slipway.core.message import Delta, GenerateRequest
+from slipway.core.message import Delta, GenerateRequest, TokenLogprob
 from slipway.core.protocols import Capability
 from slipway.core.ref import digest_of
-from slipway.errors import ConfigError, EngineError
+from slipway.errors import EngineError
 from slipway.i18n import t
 
 if TYPE_CHECKING:
@@ -34,9 +36,7 @@ if TYPE_CHECKING:
 
     from slipway.core.protocols import Vectors
 
-ADAPTER = ".lora.gguf"
 MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
-OVERHEAD_BYTES = 200 << 20  # of the process, its code and its compute buffers
 LONGEST_TOKEN = 128  # characters; a prompt of more than this times the context cannot fit
 RECONNECTS = 10
 KNOWN_SCHEMAS = 1000
@@ -76,7 +76,7 @@ class LlamaEngine:
     ) -> None:
         self.config = config
         self.name = name
-        self.model, self._adapters = _sorted_files(name, files or {})
+        self.model, self._adapters = sorted_files(name, files or {})
         if self._adapters:
             self.capabilities = self.capabilities | _WITH_ADAPTERS
         self._on_event = on_event
@@ -95,7 +95,10 @@ class LlamaEngine:
         async with self._lock:
             if self._process is not None:
                 return
-            self._header = await asyncio.to_thread(self._check_files)
+            config = self.config
+            self._header = await asyncio.to_thread(
+                check_files, self.name, self.model, tuple(self._adapters.values()), config.context, config.parallel
+            )
             control = [re.escape(token) for token in self._header.control if len(token) > 1]
             self._control = re.compile("|".join(control)) if control else None
             process = LlamaProcess(self._settings(await self._choice()), self._on_event)
@@ -129,11 +132,17 @@ class LlamaEngine:
             if request.json_schema is not None:
                 await self._check_schema(request.json_schema)
             body = wire.completion(request, prompt, scales, self.config.context)
+            gaps = Gaps()
             async with aclosing(self._stream(body)) as chunks:
                 async for chunk in chunks:
                     delta = wire.delta_of(chunk)
                     if request.choices and delta.finish == "length":
                         raise too_long(self.name, chunk["tokens_evaluated"], self.config.context)
+                    if request.logprobs:
+                        delta = gaps.take(chunk, delta)
+                    if delta.finish and gaps.found:
+                        held = await self._held(gaps, prompt, scales, request.logprobs)
+                        delta = msgspec.structs.replace(delta, logprobs=held)
                     yield delta
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
@@ -209,18 +218,28 @@ class LlamaEngine:
             self._schemas.clear()
         self._schemas[digest] = None
 
+    async def _held(self, gaps: Gaps, prompt: str, scales: Sequence[float], top: int) -> tuple[TokenLogprob, ...]:
+        async def look_up(ids: list[int], token: int) -> TokenLogprob:
+            return await self._look_up(ids, token, scales, top)
+
+        return await gaps.fill(await self._tokenize(prompt, whole=True), self._tokenize, look_up)
+
     async def _logprob(self, ids: Sequence[int], token: int) -> float:
-        """Log-probability of `token` after `ids`. A token that ends inside a character is not reported when it is
-        made, so it is looked up among the alternatives of another.
-        """
-        scales = self._scales({})
         async with self._slots:
-            for force, alternatives in ((token, 1), (self._probe, 1000), (self._probe, 2**31 - 1)):
-                answer = await self._post("/completion", wire.forced(ids, force, alternatives, scales))
-                for entry in answer.get("completion_probabilities") or ():
-                    for found in (entry, *entry["top_logprobs"]):
-                        if found["id"] == token:
-                            return min(0.0, found["logprob"])
+            return (await self._look_up(ids, token, self._scales({}), 1)).logprob
+
+    async def _look_up(self, ids: Sequence[int], token: int, scales: Sequence[float], top: int) -> TokenLogprob:
+        """What the model thinks of `token` after `ids`, its text left empty; the caller holds a slot.
+
+        A token that ends inside a character is not reported when it is made, so it is looked up among the
+        alternatives of another, first the likely ones, then all.
+        """
+        for force, alternatives in ((token, top), (self._probe, 1000), (self._probe, 2**31 - 1)):
+            answer = await self._post("/completion", wire.forced(ids, force, alternatives, scales))
+            for entry in answer.get("completion_probabilities") or ():
+                for found in (entry, *entry["top_logprobs"]):
+                    if found["id"] == token:
+                        return wire.logprob({**entry, "token": "", "logprob": found["logprob"]}, top)
         raise EngineError(t("llama.cpp reports no probability for token {token}", token=token))
 
     def _beginning(self) -> int:
@@ -304,36 +323,6 @@ class LlamaEngine:
 
     # -- before the start ---------------------------------------------------------------------------------------------
 
-    def _check_files(self) -> GgufHeader:
-        """Refuse what llama.cpp would refuse in one opaque sentence, or die of."""
-        header = read_header(self.model)
-        if header.is_adapter:
-            raise EngineError(
-                t("{path} is a LoRA adapter, not a model", path=self.model),
-                t("name it <name>{suffix} and put it beside its model", suffix=ADAPTER),
-                status=503,
-            )
-        if header.context and self.config.context > header.context:
-            raise EngineError(
-                t("'{name}' was trained for {n} tokens of context", name=self.name, n=header.context),
-                t("set context to at most {n} in the model's options", n=header.context),
-                status=503,
-            )
-        for path in self._adapters.values():
-            adapter = read_header(path)
-            if not adapter.is_adapter or adapter.architecture != header.architecture:
-                raise EngineError(t("{path} is not a LoRA adapter for this model", path=path), status=503)
-        needed = header.size + header.cache_bytes(self.config.context * self.config.parallel) + OVERHEAD_BYTES
-        free = free_bytes()
-        if needed > free:
-            raise EngineError(
-                t("'{name}' needs about {needed} MB of memory; {free} MB are free", name=self.name,
-                  needed=needed >> 20, free=free >> 20),
-                t("lower context or parallel in the model's options, quantize the model, or free memory"),
-                status=503,
-            )  # fmt: skip
-        return header
-
     def _settings(self, choice: Choice) -> ChildSettings:
         config = self.config
         return ChildSettings(
@@ -374,15 +363,3 @@ def _died(name: str) -> EngineError:
         retryable=True,
         status=503,
     )
-
-
-def _sorted_files(name: str, files: Mapping[str, str | Path]) -> tuple[Path, dict[str, Path]]:
-    """(the model, adapters by name in a fixed order)."""
-    adapters = {key.removesuffix(ADAPTER): Path(path) for key, path in sorted(files.items()) if key.endswith(ADAPTER)}
-    models = [Path(path) for key, path in files.items() if key.endswith(".gguf") and not key.endswith(ADAPTER)]
-    if len(models) != 1:
-        raise ConfigError(
-            t("the model '{name}' needs exactly one GGUF file, and has {n}", name=name, n=len(models)),
-            t("its source must hold one file that ends in .gguf; adapters end in {suffix}", suffix=ADAPTER),
-        )
-    return models[0], adapters

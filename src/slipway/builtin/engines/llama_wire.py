@@ -148,7 +148,7 @@ class Events:
 
 def delta_of(chunk: dict[str, Any]) -> Delta:
     """One chunk of a streamed /completion."""
-    logprobs = tuple(_logprob(entry) for entry in chunk.get("completion_probabilities") or () if entry["bytes"])
+    logprobs = tuple(logprob(entry) for entry in chunk.get("completion_probabilities") or () if entry["bytes"])
     if not chunk["stop"]:
         return Delta(text=chunk["content"], logprobs=logprobs)
     finish: FinishReason = "length" if chunk["stop_type"] == "limit" or chunk["truncated"] else "stop"
@@ -160,9 +160,10 @@ def delta_of(chunk: dict[str, Any]) -> Delta:
     return Delta(text=chunk["content"], logprobs=logprobs, finish=finish, usage=usage)
 
 
-def _logprob(entry: dict[str, Any]) -> TokenLogprob:
-    top = tuple((other["token"], min(0.0, other["logprob"])) for other in entry["top_logprobs"])
-    return TokenLogprob(token=entry["token"], logprob=min(0.0, entry["logprob"]), top=top)
+def logprob(entry: dict[str, Any], top: int | None = None) -> TokenLogprob:
+    """A token as llama.cpp reports it, with at most `top` alternatives."""
+    others = tuple((other["token"], min(0.0, other["logprob"])) for other in entry["top_logprobs"][:top])
+    return TokenLogprob(token=entry["token"], logprob=min(0.0, entry["logprob"]), top=others)
 
 
 def failure(name: str, error: dict[str, Any]) -> EngineError:
