@@ -1,6 +1,6 @@
 """An OpenAI-compatible endpoint that answers at once with fixed words: what stands behind the gateway in benchmarks.
 
-    python bench/stub_server.py PORT [--tokens 16] [--delay 0.0]
+    python bench/stub_server.py PORT [--tokens 16] [--delay 0.0]        (port 0 takes a free one)
 
 It parses as little of HTTP as it can, so that it is not the bottleneck: what is measured is what stands in front of
 it. Streams (SSE, one token a chunk) when the request says `"stream":true`; then `--tokens` sets how many chunks.
@@ -81,7 +81,7 @@ async def main() -> None:
     args = parser.parse_args()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Stub(args.tokens, args.delay), "127.0.0.1", args.port, backlog=1024)
-    print(f"ready on {args.port}", flush=True)
+    print(f"ready on {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 

@@ -64,7 +64,7 @@ class Recorder:
             return
         done = self._loop.create_future()
         self._put(record, done)
-        await asyncio.shield(done)
+        await done  # a caller that is cancelled cancels its own waiting only: the record is on its way
 
     def later(self, record: Record) -> None:
         """Record without waiting: for clients that left, and in `relaxed` mode. Failures are logged and counted."""
