@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 MOST_THREADS = 32
 IDLE_ENOUGH = 0.6  # share of the processors
+LONGEST_SECONDS = 10.0  # a candidate slower than this is none
 CLEARLY = 0.93  # of the best time so far
 
 Measure = Callable[["Choice"], Awaitable[float]]
@@ -120,9 +121,10 @@ async def choose(model: Path, measure: Measure) -> Choice:
     best: tuple[float, Choice] | None = None
     for choice in candidates(usable_cores(), siblings()):
         try:
-            seconds = await measure(choice)
-        except EngineError as error:
-            logger.warning("measuring %s failed: %s", choice, error.message)
+            async with asyncio.timeout(LONGEST_SECONDS):
+                seconds = await measure(choice)
+        except (EngineError, TimeoutError) as error:
+            logger.warning("measuring %s failed: %s", choice, error or "it took too long")
             continue
         if best is None or seconds < best[0] * CLEARLY:
             best = (seconds, choice)
