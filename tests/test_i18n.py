@@ -1,0 +1,182 @@
+"""Languages: the Chinese catalog is whole and keeps what must not be translated; who chooses, and what is shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slipway.i18n import catalog, language, set_language, t
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "src" / "slipway" / "locale" / "zh.json"
+VARIABLES = ("SLIPWAY_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+EXAMPLE = "'{file}' has nothing that anyone ever says"  # a text of no catalog
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """No variable names a language, and nothing is chosen; afterwards nothing is chosen either."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    set_language(None)
+    yield monkeypatch
+    set_language(None)
+
+
+def slipway(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with only these of the language variables set."""
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return subprocess.run(
+        [sys.executable, "-m", "slipway", *arguments],
+        env={**kept, **variables}, capture_output=True, encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+
+
+# -- the catalog ------------------------------------------------------------------------------------------------
+
+
+def test_every_text_is_translated_with_its_fields() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "catalog.py", "--check"],
+        capture_output=True, encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kept", [r"{[^{}]*}", r"`[^`]*`", r"^\s*", r"\s*$"], ids=["fields", "code", "start", "end"])
+def test_what_must_not_be_translated_is_kept(kept: str) -> None:
+    """Fields with their formats, code in backticks, and space at either end."""
+    wrong = [
+        english
+        for english, chinese in catalog("zh").items()
+        if Counter(re.findall(kept, english)) != Counter(re.findall(kept, chinese))
+    ]
+    assert not wrong
+
+
+def test_every_translation_is_chinese() -> None:
+    """One without a Chinese character is only right where there is no word to translate."""
+    same = {english for english, chinese in catalog("zh").items() if not CHINESE.search(chinese)}
+    assert not {text for text in same if re.search(r"[A-Za-z]{2}", re.sub(r"{[^{}]*}|models\.", "", text))}
+
+
+def test_chinese_has_chinese_punctuation() -> None:
+    """No ASCII comma, semicolon, question mark or exclamation mark beside a Chinese character."""
+    wrong = re.compile(r"[\u4e00-\u9fff][,;?!]|[,;?!][\u4e00-\u9fff]")
+    assert not [chinese for chinese in catalog("zh").values() if wrong.search(chinese)]
+
+
+def test_the_file_is_sorted_so_that_changes_read_well() -> None:
+    text = FILE.read_text("utf-8")
+    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+# -- the choice -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "ZH_TW"}, "zh"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"LC_ALL": "zh_CN.UTF-8", "LANG": "en_US.UTF-8"}, "zh"),
+        ({"LC_MESSAGES": "zh_CN.UTF-8", "LANG": "en_US.UTF-8"}, "zh"),
+        ({"LC_ALL": "en_US.UTF-8", "LC_MESSAGES": "zh_CN.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"SLIPWAY_LANG": "zh", "LC_ALL": "en_US.UTF-8", "LANG": "en_US.UTF-8"}, "zh"),
+        ({"SLIPWAY_LANG": "en", "LC_ALL": "zh_CN.UTF-8", "LANG": "zh_CN.UTF-8"}, "en"),
+    ],
+)
+def test_the_environment_chooses_in_order(bare: pytest.MonkeyPatch, variables: dict[str, str], expected: str) -> None:
+    for name, value in variables.items():
+        bare.setenv(name, value)
+    assert language() == expected
+
+
+def test_a_choice_beats_the_environment_until_it_is_taken_back(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("SLIPWAY_LANG", "en")
+    set_language("zh")
+    assert (language(), t("dataset")) == ("zh", "数据集")
+    set_language("en")
+    bare.setenv("SLIPWAY_LANG", "zh")
+    assert (language(), t("dataset")) == ("en", "dataset")
+    set_language(None)
+    assert language() == "zh"
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_language_that_is_not_spoken_is_no_choice() -> None:
+    set_language("fr")
+    assert language() == "en"
+
+
+@pytest.mark.usefixtures("bare")
+def test_fields_are_filled_in_either_language() -> None:
+    assert t("about {n:.0f} s left", n=2.6) == "about 3 s left"
+    set_language("zh")
+    assert t("about {n:.0f} s left", n=2.6) == "约剩 3 秒"
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_missing_translation_is_said_in_english() -> None:
+    set_language("zh")
+    assert EXAMPLE not in catalog("zh")
+    assert t(EXAMPLE, file="a.md") == "'a.md' has nothing that anyone ever says"
+
+
+# -- the command ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [("--lang", "zh", "--help"), ("--lang=zh", "--help"), ("--help", "--lang", "zh")])
+def test_help_is_chinese_wherever_lang_stands(arguments: tuple[str, ...]) -> None:
+    shown = slipway(*arguments, LANG="en_US.UTF-8")
+    assert shown.returncode == 0, shown.stderr
+    assert "让一切更新到最新" in shown.stdout
+    assert "Bring everything up to date" not in shown.stdout
+
+
+def test_help_is_english_when_nothing_is_chosen() -> None:
+    shown = slipway("--help")
+    assert shown.returncode == 0, shown.stderr
+    assert "Bring everything up to date" in shown.stdout
+    assert not CHINESE.search(shown.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [(("--lang", "zh"), {}), ((), {"LANG": "zh_CN.UTF-8"}), ((), {"SLIPWAY_LANG": "zh", "LANG": "en_US.UTF-8"})],
+    ids=["--lang", "LANG", "SLIPWAY_LANG"],
+)
+def test_an_error_and_its_hint_are_chinese(
+    tmp_path: Path, arguments: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    shown = slipway(*arguments, "check", "--project", str(tmp_path), **variables)
+    assert shown.returncode == 2
+    message, hint = shown.stderr.splitlines()
+    assert "任何上级目录里都没有 slipway.yaml" in message
+    assert "用 `slipway init DIR` 新建一个项目" in hint
+
+
+def test_lang_beats_the_environment(tmp_path: Path) -> None:
+    shown = slipway("--lang", "en", "check", "--project", str(tmp_path), LANG="zh_CN.UTF-8")
+    assert shown.returncode == 2
+    assert "no slipway.yaml here or in any folder above" in shown.stderr
+    assert not CHINESE.search(shown.stderr.replace(str(tmp_path), ""))
+
+
+def test_an_unknown_lang_is_refused() -> None:
+    shown = slipway("--lang", "fr", "--help")
+    assert shown.returncode == 2
+    assert "--lang fr: en, zh" in shown.stderr
