@@ -96,7 +96,8 @@ def outcome(found: Any, *, json: bool) -> None:
         if split == "dev" and found.chosen:
             text(t("chosen: {name}", name=found.chosen))
     if found.verdict:
-        verdict(found.verdict, json=False)
+        currency = next((r.currency for r in found.reports.get("gate", {}).values()), "")
+        verdict(found.verdict, json=False, currency=currency)
     if found.release:
         text(t("release {ref}", ref=found.release.ref.short) + (f" · {t('promoted')}" if found.promoted else ""))
     if found.refused:
@@ -123,14 +124,14 @@ def _reports(title: str, found: Sequence[Any]) -> None:
     table(title, [whole.columns[0], t("language"), *whole.columns[1:]], rows)
 
 
-def verdict(found: Any, *, json: bool) -> None:
+def verdict(found: Any, *, json: bool, currency: str = "") -> None:
     """The gate, rule by rule, in words."""
     if json:
         as_json(found)
         return
     from slipway.evaluate.render import verdict_table
 
-    rendered(verdict_table(found))
+    rendered(verdict_table(found, currency))
 
 
 def rendered(made: Any) -> None:

@@ -63,6 +63,7 @@ def score(example: Example, answer: Answer, scorers: Mapping[str, Scorer]) -> Sc
         language=example.language,
         answer=answer,
         metrics=metrics,
+        expected=example.expected,
     )
 
 
@@ -70,7 +71,8 @@ def make_scorers(metrics: Sequence[str]) -> dict[str, Scorer]:
     """The scorers behind the metrics; metrics that are no scorers (latency, cost, ...) are aggregates and left out."""
     known = plugins.known("scorers")
     scorers: dict[str, Scorer] = {}
-    for name in metrics:
+    wanted = [*metrics, "accuracy"] if "macro_f1" in metrics else metrics  # macro F1 is counted from right and wrong
+    for name in wanted:
         if name in known or name.startswith("./"):
             cls: Any = plugins.load("scorers", name)
             scorers[name] = cls(cls.Config())

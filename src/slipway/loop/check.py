@@ -14,7 +14,6 @@ import msgspec
 
 from slipway import plugins
 from slipway.adapt.candidates import effective, read_text
-from slipway.core.metrics import metric_info
 from slipway.errors import SlipwayError
 from slipway.i18n import t
 from slipway.loop.models import absolute
@@ -118,10 +117,7 @@ def _matches(root: Path, pattern: str) -> Iterator[str]:
 def _metrics(project: Project) -> Iterator[Finding]:
     for name in dict.fromkeys([*project.evaluate.metrics, *project.gate]):
         try:
-            if name.startswith("./") or name in plugins.known("scorers"):
-                plugins.load("scorers", name)
-            else:
-                metric_info(name, plugins.known("scorers"))
+            plugins.metric_info(name)
         except SlipwayError as error:
             yield _error(error)
 

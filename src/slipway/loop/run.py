@@ -39,8 +39,8 @@ STAGES: tuple[Stage, ...] = ("data", "adapt", "evaluate", "release")
 
 DATA = ("data", "core/material.py", "core/text.py")
 ANSWER = ("runtime", "builtin/engines", "builtin/indexes", "core/fusion.py", "core/text.py")
-SCORE = (*ANSWER, "evaluate", "builtin/scorers", "core/metrics.py", "core/stats.py")
-JUDGE = ("release/gate.py", "core/metrics.py", "core/stats.py")
+SCORE = (*ANSWER, "evaluate", "builtin/scorers", "core/metrics.py", "core/measure.py", "core/stats.py")
+JUDGE = ("release/gate.py", "release/rules.py", "core/metrics.py", "core/measure.py", "core/stats.py")
 
 
 class Outcome(msgspec.Struct, kw_only=True):
