@@ -8,6 +8,7 @@ from slipway.store.models.acquire import pull
 from slipway.store.models.cache import find, list_models, remove, show, verify
 from slipway.store.models.quantize import QUANTIZATIONS, quantize_gguf
 from slipway.store.models.shelf import Model, cache_folder
+from slipway.store.models.sources import parse
 
 __all__ = [
     "QUANTIZATIONS",
@@ -15,6 +16,7 @@ __all__ = [
     "cache_folder",
     "find",
     "list_models",
+    "parse",
     "pull",
     "quantize_gguf",
     "remove",

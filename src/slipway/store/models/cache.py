@@ -86,6 +86,8 @@ def remove(source_or_name: str, quantize: str | None = None, cache: Path | None 
         )
     if quantize is not None:
         found = [model for model in found if model.quantize == quantize]
+        if not found:
+            raise NotFound(t("{source} is not in the cache as {kind}", source=sources[0], kind=quantize))
     for model in found:
         with locked(root, model.folder.name):
             discard(root, model.folder)

@@ -20,7 +20,7 @@ from email.message import Message
 from pathlib import Path
 from typing import IO, Any
 
-from slipway.errors import ConfigError, IntegrityError, MissingPrerequisite, NotFound, SlipwayError
+from slipway.errors import IntegrityError, MissingPrerequisite, NotFound, SlipwayError
 from slipway.i18n import t
 from slipway.store.models.sources import check_url, no_space, require_space
 
@@ -63,33 +63,39 @@ def download(url: str, target: Path, name: str, progress: Progress | None = None
     """
     part = target.with_name(target.name + ".part")
     target.parent.mkdir(parents=True, exist_ok=True)
-    failures = 0
-    while True:
-        before = part.stat().st_size if part.exists() else 0
-        try:
-            _attempt(url, part, name, progress, token)
-            break
-        except urllib.error.HTTPError as error:
-            if error.code not in (408, 425, 429, 500, 502, 503, 504):
-                raise http_error(url, error) from error
-            last: Exception = error
-        except ConnectionRefusedError as error:
-            raise unreachable(url, error) from error
-        except (OSError, http.client.HTTPException) as error:
-            _refuse_hopeless(url, error, part)
-            last = error
-        failures = 0 if part.exists() and part.stat().st_size > before else failures + 1
-        if failures >= _TRIES:
-            raise unreachable(url, last) from last
-        time.sleep(min(8.0, 0.25 * 2**failures))
+
+    def size() -> int:
+        return part.stat().st_size if part.exists() else 0
+
+    _persist(url, lambda: _attempt(url, part, name, progress, token), size, part.parent)
     os.replace(part, target)
     _validator_file(part).unlink(missing_ok=True)
 
 
-def _refuse_hopeless(url: str, error: Exception, part: Path) -> None:
+def _persist(url: str, attempt: Callable[[], None], received: Callable[[], int], folder: Path | None) -> None:
+    """Call `attempt` until it succeeds, with growing pauses; they start over whenever `received` has grown."""
+    failures = 0
+    while True:
+        before = received()
+        try:
+            return attempt()
+        except urllib.error.HTTPError as error:
+            if error.code not in (408, 425, 429, 500, 502, 503, 504):
+                raise http_error(url, error) from error
+            last: Exception = error
+        except (OSError, http.client.HTTPException) as error:
+            _refuse_hopeless(url, error, folder)
+            last = error
+        failures = 0 if received() > before else failures + 1
+        if failures >= _TRIES:
+            raise unreachable(url, last) from last
+        time.sleep(min(8.0, 0.25 * 2**failures))
+
+
+def _refuse_hopeless(url: str, error: Exception, folder: Path | None) -> None:
     """Raise at once for what another try cannot mend."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        raise no_space(part.parent) from error
+    if folder is not None and isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise no_space(folder) from error
     reason = getattr(error, "reason", error)
     if isinstance(reason, ConnectionRefusedError | ssl.SSLCertVerificationError):
         raise unreachable(url, error) from error
@@ -183,16 +189,21 @@ def unreachable(url: str, error: Exception) -> MissingPrerequisite:
 
 def get_json(url: str, token: str = "", limit: int = 32 << 20) -> dict[str, Any]:
     """A JSON object from a URL, of at most `limit` bytes. Errors as `download`."""
-    try:
+    raw = bytearray()
+
+    def attempt() -> None:
+        raw.clear()
         with open_url(url, {"Accept": "application/json"}, token) as answer:
-            raw = answer.read(limit + 1)
-        value = json.loads(raw)
-    except urllib.error.HTTPError as error:
-        raise http_error(url, error) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise unreachable(url, error) from error
-    except ValueError as error:
-        raise SlipwayError(t("{url} did not answer with JSON", url=url), t("check HF_ENDPOINT")) from error
-    if not isinstance(value, dict) or len(raw) > limit:
-        raise ConfigError(t("{url} did not answer with JSON", url=url), t("check HF_ENDPOINT"))
+            raw.extend(answer.read(limit))
+            total = _announced(answer.headers.get("Content-Length"), 0)
+        if total is not None and len(raw) < min(total, limit):
+            raise ConnectionResetError(t("{n} of {total} bytes arrived", n=len(raw), total=total))
+
+    _persist(url, attempt, lambda: 0, None)
+    try:
+        value = json.loads(bytes(raw))
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise SlipwayError(t("{url} did not answer with JSON", url=url), t("check HF_ENDPOINT"))
     return value  # pyright: ignore[reportUnknownVariableType]
