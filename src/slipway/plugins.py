@@ -14,6 +14,8 @@ from slipway.core.metrics import metric_info as _table_line
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound, nearest
 from slipway.i18n import t
 
+_project = Path()  # where `./file.py:Class` is looked for
+
 Kind = Literal["engines", "indexes", "scorers"]
 
 # name -> ("module:Class", extra that brings its packages)
@@ -41,6 +43,19 @@ BUILTIN: dict[Kind, dict[str, tuple[str, str]]] = {
         "citation_precision": ("slipway.builtin.scorers.retrieval:CitationPrecision", ""),
     },
 }
+
+
+def set_project(folder: Path) -> None:
+    """Look for `./file.py:Class` in this project's folder from now on."""
+    global _project
+    _project = folder
+    load.cache_clear()
+
+
+def project_file(name: str) -> Path | None:
+    """The file behind `./file.py:Class`; None for the name of anything else."""
+    path, found, _ = name.rpartition(":")
+    return _project / path if found and name.startswith(("./", "/")) else None
 
 
 def known(kind: Kind) -> dict[str, str]:
@@ -94,16 +109,21 @@ def metric_info(name: str) -> MetricInfo:
 
 
 def _from_file(name: str) -> type[Any]:
-    path, _, attribute = name.rpartition(":")
-    if not path or not Path(path).is_file():
+    path, attribute = project_file(name), name.rpartition(":")[2]
+    if path is None or not path.is_file():
         raise ConfigError(
             t("'{name}' names no Python file", name=name), t("write it as ./file.py:ClassName, relative to the project")
         )
-    spec = importlib.util.spec_from_file_location(f"slipway_project_{Path(path).stem}", path)
+    spec = importlib.util.spec_from_file_location(f"slipway_project_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ConfigError(t("'{name}' cannot be imported as Python", name=path))
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001  # the project's own code may fail in any way
+        raise ConfigError(
+            t("{path} cannot be imported: {kind}: {why}", path=path, kind=type(error).__name__, why=error)
+        ) from error
     if not hasattr(module, attribute):
         raise ConfigError(t("{path} defines no '{name}'", path=path, name=attribute))
     return getattr(module, attribute)

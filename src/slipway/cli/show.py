@@ -92,7 +92,7 @@ def outcome(found: Any, *, json: bool) -> None:
         table(t("Data"), [t("dataset"), t("items"), t("counts"), t("digest")], rows)
     for split, measured in found.reports.items():
         titles = {"dev": t("On the dev split (choose)"), "gate": t("On the gate split (confirm)")}
-        _reports(titles[split], list(measured.values()))
+        _reports(titles[split], list(measured.values()), found.metrics)
         if split == "dev" and found.chosen:
             text(t("chosen: {name}", name=found.chosen))
     if found.verdict:
@@ -110,18 +110,27 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{k} {v}" for k, v in counts.items())
 
 
-def _reports(title: str, found: Sequence[Any]) -> None:
-    """Candidates side by side, then each language by itself."""
+def _reports(title: str, found: Sequence[Any], metrics: Sequence[str]) -> None:
+    """Metrics down, candidates across; each language by itself below the whole. `metrics`: what was asked for."""
     from slipway.evaluate.render import ranking_table
 
-    whole = ranking_table({r.candidate.name: r for r in found})
-    rows = [[name, t("all"), *cells] for name, *cells in whole.rows]
+    made = ranking_table({r.candidate.name: r for r in found})
+    shown = [m for m in made.columns[1:] if m in metrics] or made.columns[1:]
     languages = sorted({language for r in found for language in r.by_language})
-    for language in languages if len(languages) > 1 else ():
-        part = {r.candidate.name: msgspec.structs.replace(r, metrics=r.by_language[language])
-                for r in found if language in r.by_language}  # fmt: skip
-        rows += [[name, language, *cells] for name, *cells in ranking_table(part).rows]
-    table(title, [whole.columns[0], t("language"), *whole.columns[1:]], rows)
+    rows: list[list[str]] = []
+    for metric in shown:
+        place = made.columns.index(metric)
+        rows.append([metric, *(row[place] for row in made.rows)])
+        for language in languages if len(languages) > 1 else ():
+            part = {
+                r.candidate.name: msgspec.structs.replace(r, metrics=r.by_language.get(language, {})) for r in found
+            }
+            table_of = ranking_table(part)
+            if metric in table_of.columns:
+                at = table_of.columns.index(metric)
+                rows.append([f"  {language}", *(row[at] for row in table_of.rows)])
+    n = max((a.n for r in found for a in r.metrics.values()), default=0)
+    table(f"{title}, {t('{n} examples', n=n)}", [t("metric"), *(r.candidate.name for r in found)], rows)
 
 
 def verdict(found: Any, *, json: bool, currency: str = "") -> None:

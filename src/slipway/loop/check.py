@@ -37,6 +37,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 def check(project: Project, root: Path) -> list[Finding]:
     """Every finding about a valid project file on this machine, errors first."""
+    plugins.set_project(root)
     found = [*_extras(project), *_models(project, root), *_prompts(project, root), *_data(project, root)]
     found += [*_metrics(project), *_prices(project), *_machine(root), *_port(project)]
     order = {"error": 0, "warning": 1, "ok": 2}
@@ -64,6 +65,7 @@ def _models(project: Project, root: Path) -> Iterator[Finding]:
             engine_config(name, model.engine, model.options)
             if not model.source:
                 continue
+            models.parse(absolute(model.source, root))
             here = models.find(absolute(model.source, root), model.quantize)
         except SlipwayError as error:
             yield _error(error)

@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from slipway import plugins
 from slipway.core.candidate import ModelPin
 from slipway.loop.models import Lock, locate
 from slipway.project.schema import Project
@@ -56,6 +57,7 @@ class Context:
     def __init__(self, project: Project, file: Path, listener: Listener | None = None) -> None:
         self.project = project
         self.root = file.parent
+        plugins.set_project(self.root)
         self.listener: Listener = listener or Silent()
         self.store = Store(self.root / ".slipway")
         self.lock_file = Lock(self.root / "slipway.lock")

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from slipway import plugins
 from slipway.adapt.candidates import effective, make_candidate
 from slipway.core.candidate import Candidate
 from slipway.core.material import Dataset, Example
@@ -49,6 +50,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     ran: list[str] = []
     cached: list[str] = []
     datasets: dict[str, Dataset] = {}
+    metrics: list[str] = []  # the ones the project asks for and gates on
     reports: dict[str, dict[str, Report]] = {}  # split -> candidate -> report
     chosen: str = ""
     verdict: Verdict | None = None
@@ -66,7 +68,8 @@ class Loop:
         self.project = context.project
         self.store = context.store
         self.steps = Steps(context)
-        self.outcome = Outcome(ran=self.steps.ran, cached=self.steps.cached)
+        asked = dict.fromkeys([*self.project.evaluate.metrics, *self.project.gate])
+        self.outcome = Outcome(ran=self.steps.ran, cached=self.steps.cached, metrics=list(asked))
 
     def run(self, until: Stage = "release") -> Outcome:
         """Bring every stage up to `until` up to date; `outcome.refused` says why nothing was released."""
@@ -190,6 +193,8 @@ class Loop:
     def _report(self, candidate: Candidate, examples: Dataset, split: Literal["dev", "gate"]) -> Report:
         context, store, config = self.context, self.store, self.project.evaluate
         name = f"evaluate:{candidate.name}:{split}"
+        own = [file for m in (*config.metrics, candidate.model.engine) if (file := plugins.project_file(m))]
+        code = fingerprint([(str(file), file) for file in own], store)
         prices = [self.project.machine.model_dump(mode="json")]
         prices += [model.model_dump(mode="json")["price"] for model in self.project.models.values()]
 
@@ -208,7 +213,7 @@ class Loop:
             return store.catalog.put("report", f"{candidate.name}/{split}", report)
 
         ref = self.steps.step(
-            name, [candidate.ref, examples.ref], [config.model_dump(mode="json"), prices], SCORE, work
+            name, [candidate.ref, examples.ref], [config.model_dump(mode="json"), prices, code], SCORE, work
         )  # fmt: skip
         return store.catalog.get("report", ref.digest, Report)
 
