@@ -5,6 +5,7 @@ Exit codes: 0 ok, 1 the gate said no, 2 usage or config, 3 a missing prerequisit
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code. Unexpected errors are written to a file, with how to report them."""
-    import click
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 still gets every word
+    import typer
 
     from slipway.cli.app import app
 
@@ -32,10 +36,7 @@ def run(arguments: list[str]) -> int:
     except SlipwayError as error:
         _say(error.message, error.hint)
         return error.exit_code
-    except click.ClickException as error:
-        _usage(error)
-        return 2
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _say(t("stopped; run the same command again to go on where it was"))
         return 130
     except BrokenPipeError:
@@ -45,6 +46,9 @@ def run(arguments: list[str]) -> int:
         _say(t("the system said: {why}", why=error), t("check disk space and permissions"))
         return 4
     except Exception as error:  # noqa: BLE001  # the last resort: a person never sees a traceback
+        if hasattr(error, "format_message"):  # a usage error; typer carries its own click, so its class has no public name
+            _usage(error)
+            return 2
         if os.environ.get("SLIPWAY_TRACEBACK"):
             raise
         _say(

@@ -79,7 +79,7 @@ class Catalog:
         if len(rows) != 1 or len(digest) < 8:
             raise NotFound(
                 t("no single {kind} has the digest {digest}", kind=kind, digest=digest),
-                t("`slipway {kind} list` shows what there is", kind=kind),
+                t("`slipway data list`, `slipway eval list` and `slipway release list` show what there is"),
             )
         noun = msgspec.json.decode(rows[0].body, type=type_)
         if noun.digest != rows[0].digest:
