@@ -199,3 +199,15 @@ def test_drain_ends_when_its_time_is_over(tmp_path: Path) -> None:
         thread.join(10)
         assert outcome == [503]
         assert [trace.status for _, trace in Store(tmp_path).catalog.traces()] == [503]
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    with child(tmp_path, config={"drain": 300.0}, engine={"delay": 60.0}) as (process, server):
+        server.until()
+        connection = open_request(server, stream=False)
+        wait_for(lambda: "slipway_num_requests_running 1.0" in server.get("/metrics").body.decode())
+        process.send_signal(signal.SIGINT)
+        server.until("/readyz", 503)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        connection.close()

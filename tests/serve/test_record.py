@@ -150,10 +150,10 @@ class Load:
 
 @pytest.mark.slow
 def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """One store, killed and served again: 30 random instants."""
+    """One store, killed and served again: 50 random instants."""
     random.seed(5)
     traces, feedback = set[str](), set[str]()
-    for _ in range(30):
+    for _ in range(50):
         with child(tmp_path, engine={"delay": 0.002}) as (process, server):
             server.until()
             load = Load(server)

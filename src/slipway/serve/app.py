@@ -70,10 +70,11 @@ class Application:
         self._tasks = [loop.create_task(self.router.follow()), loop.create_task(self._follow_keys())]
 
     async def stop(self) -> None:
-        """Write what is pending, stop the engines."""
-        for task in self._tasks:
+        """Write what is pending, stop the engines. Idempotent."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.recorder.close()
         await self.context.session.close()
 

@@ -50,6 +50,7 @@ async def serve(context: ServeContext, on_ready: Callable[[str], None] | None = 
         for task in (drain, begun):
             task.cancel()
         await asyncio.gather(drain, begun, return_exceptions=True)
+        await application.stop()  # again, for a server that was told twice to end and did not get there
         listener.close()
 
 
