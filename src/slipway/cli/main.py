@@ -14,6 +14,9 @@ from slipway.errors import SlipwayError
 from slipway.i18n import LANGUAGES, set_language, t
 
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -26,19 +29,25 @@ def run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 still gets every word
+    from slipway.cli import words
+
+    words.adopt()
     import typer
 
     from slipway.cli.app import app
 
     try:
         result = app(arguments, prog_name="slipway", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        code = result if isinstance(result, int) else 0
+        if code == INTERRUPTED:  # typer may turn Ctrl-C into this code by itself
+            raise KeyboardInterrupt
+        return code
     except SlipwayError as error:
         _say(error.message, error.hint)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _say(t("stopped; run the same command again to go on where it was"))
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -46,7 +55,9 @@ def run(arguments: list[str]) -> int:
         _say(t("the system said: {why}", why=error), t("check disk space and permissions"))
         return 4
     except Exception as error:  # noqa: BLE001  # the last resort: a person never sees a traceback
-        if hasattr(error, "format_message"):  # a usage error; typer carries its own click, so its class has no public name
+        if hasattr(
+            error, "format_message"
+        ):  # a usage error; typer carries its own click, so its class has no public name
             _usage(error)
             return 2
         if os.environ.get("SLIPWAY_TRACEBACK"):

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slipway.testing.projects import write_project
+
+HEAVY = (
+    "pydantic", "sqlalchemy", "numpy", "scipy", "fastapi", "uvicorn", "aiohttp", "daft", "pyarrow", "faiss", "tantivy",
+    "onnx", "onnxruntime", "xllamacpp", "gguf", "torch", "jinja2", "yaml", "prometheus_client", "msgspec",
+)  # fmt: skip
+
+
+def slipway(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "SLIPWAY_"))} | environment
+    return subprocess.run([sys.executable, "-m", "slipway", *arguments], capture_output=True, text=True, env=env,
+                          timeout=120, check=False)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_project(tmp_path_factory.mktemp("demo")).parent
+    done = slipway("run", "-C", str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_help_loads_nothing_heavy_and_is_quick() -> None:
+    script = (
+        "import sys; from slipway.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "Usage" in done.stdout
+    assert done.stderr.strip() == "[]"
+    # CPU seconds, not wall time; the aim is 0.4 and this leaves room for a busy machine.
+    assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 0.8
+
+
+REPORTING = [
+    ("data", "list"), ("data", "show", "documents"), ("data", "show", "chunks"), ("data", "show", "examples"),
+    ("data", "show", "documents", "--changes"), ("eval", "list"), ("eval", "show", "grounded"),
+    ("eval", "--compare", "plain", "grounded"), ("release", "list"), ("release", "show", "production"),
+    ("release", "verdict"), ("release", "verify", "production"), ("traces", "list"), ("feedback", "list"),
+    ("keys", "list"), ("runs",), ("check",), ("run",), ("ask", "How much does the keel weigh?"), ("models", "pull"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", REPORTING, ids=" ".join)
+def test_every_report_is_a_table_for_people_and_json_for_programs(ran: Path, command: tuple[str, ...]) -> None:
+    shown = slipway(*command, "-C", str(ran))
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.strip()
+    plain = slipway(*command, "-C", str(ran), "--json")
+    assert plain.returncode == 0, plain.stderr
+    json.loads(plain.stdout)
+
+
+BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "no command": (("nonsense",), 2, "No such command 'nonsense'"),
+    "no option": (("run", "--bogus"), 2, "No such option: --bogus"),
+    "no stage": (("run", "dta"), 2, "did you mean 'data'"),
+    "bad set": (("run", "--set", "nonsense"), 2, "not key=value"),
+    "bad set key": (("run", "--set", "gate.token_f1.mim=1"), 2, "did you mean 'min'"),
+    "bad limit": (("runs", "-n", "0"), 2, "greater than or equal to 1"),
+    "no project": (("run", "-C", "/"), 2, "slipway init"),
+    "project is no folder": (("run", "-C", "/nonexistent/place"), 2, "slipway init"),
+    "no template": (("init", "/nonexistent/x", "--template", "nope"), 2, "known: docs-assistant"),
+    "init cannot write": (("init", "/proc/nope"), 2, "cannot be written"),
+    "no dataset": (("data", "show", "documnets"), 2, "known: chunks, documents, examples"),
+    "no such version": (("data", "show", "documents~7"), 2, "has only 1 versions"),
+    "datasets of two kinds": (("data", "diff", "documents", "chunks"), 2, "same kind"),
+    "no model": (("models", "show", "nope"), 2, "nope"),
+    "no model to remove": (("models", "rm", "nope"), 2, "nope"),
+    "no report": (("eval", "show", "nope"), 2, "no report of 'nope'"),
+    "no candidate": (("eval", "--compare", "plian", "grounded"), 2, "did you mean 'plain'"),
+    "no split": (("eval", "--compare", "plain", "grounded", "--split", "train"), 2, "not dev or gate"),
+    "no metric": (("eval", "--compare", "plain", "grounded", "--metric", "tokenf1"), 2, "did you mean 'token_f1'"),
+    "no release": (("release", "show", "prodction"), 2, "did you mean 'production'"),
+    "no digest": (("release", "verify", "0123456789abcdef"), 2, "no single release"),
+    "nothing to roll back": (("release", "rollback"), 2, "no release before"),
+    "no channel to roll back": (("release", "rollback", "--channel", "staging"), 2, "no channel is called 'staging'"),
+    "no trace": (("traces", "show", "nope"), 2, "x-slipway-trace"),
+    "export over a file": (("traces", "export", "/dev/null"), 2, "cannot be written"),
+    "no key": (("keys", "revoke", "nope"), 2, "no valid key"),
+    "empty question": (("ask", " "), 2, "no question"),
+    "no candidate to ask": (("ask", "hi", "--candidate", "nope"), 2, "has not been made"),
+    "gate says no": (("run", "--set", "gate.token_f1.min=0.99"), 1, ""),
+    "bad language": (("--lang", "xx", "--help"), 2, "en, zh"),
+}
+
+
+@pytest.mark.parametrize(("command", "code", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input_gets_words_and_an_exit_code(ran: Path, command: tuple[str, ...], code: int, message: str) -> None:
+    here = () if {"-C", "init", "--help"} & set(command) or command[0] in ("models", "nonsense") else ("-C", str(ran))
+    done = slipway(*command, *here)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "a defect in Slipway" not in done.stderr
+
+
+def test_an_api_key_is_shown_once_and_can_be_revoked(ran: Path) -> None:
+    made = slipway("keys", "create", "ada", "-C", str(ran))
+    secret = made.stdout.strip()
+    assert secret.startswith("sk-slipway-")
+    listed = slipway("keys", "list", "--json", "-C", str(ran))
+    assert secret not in listed.stdout
+    assert secret.encode() not in (ran / ".slipway" / "catalog.db").read_bytes()
+    key = next(k for k in json.loads(listed.stdout) if k["name"] == "ada")
+    assert slipway("keys", "revoke", key["id"], "-C", str(ran)).returncode == 0
+    assert slipway("keys", "revoke", key["id"], "-C", str(ran)).returncode == 2
+
+
+def test_from_init_to_an_answer_over_http(tmp_path: Path) -> None:
+    """`slipway up --once` on the echo project: run, serve, ask, stop."""
+    folder = write_project(tmp_path / "demo").parent
+    done = slipway("up", str(folder), "--once")
+    assert done.returncode == 0, done.stderr
+    assert "trace:" in done.stdout
+    assert "docs/" in done.stdout
+    traces = json.loads(slipway("traces", "list", "--json", "-C", str(folder)).stdout)
+    assert [trace["status"] for trace in traces] == [200]
+    exported = tmp_path / "traces.jsonl"
+    assert slipway("traces", "export", str(exported), "-C", str(folder)).returncode == 0
+    assert json.loads(exported.read_text())["trace"]["id"] == traces[0]["id"]
+    shown = slipway("traces", "show", traces[0]["id"], "-C", str(folder))
+    assert traces[0]["id"] in shown.stdout
+
+
+def test_ctrl_c_is_safe(tmp_path: Path) -> None:
+    import signal
+    import time
+
+    folder = write_project(tmp_path / "demo").parent
+    command = [sys.executable, "-m", "slipway", "run", "-C", str(folder), "--set", "models.writer.token_delay=0.05"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if "index" in line:
+                break
+        time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+        assert child.returncode == 130, err
+        assert "run the same command again" in err
+    assert slipway("run", "-C", str(folder)).returncode == 0
