@@ -163,6 +163,14 @@ async def test_counts_tokens_without_special_ones(minilm):
     await engine.close()
 
 
+async def test_says_what_it_cannot_read(minilm):
+    engine = OnnxEngine(OnnxConfig(), files=minilm.files)
+    assert await engine.unread("How do I reset my password? naïve café") == 0
+    assert await engine.unread("如何重置我的密码？") > 0.3
+    assert await engine.unread("") == 0
+    await engine.close()
+
+
 async def test_cancelling_stops_between_runs(minilm):
     engine = OnnxEngine(OnnxConfig(threads=1), files=minilm.files)
     await engine.start()

@@ -71,7 +71,7 @@ class TantivyIndex:
         self.delete(list(last))
         writer = self._writing()
         for name, chunk in last.items():
-            words = " ".join(cjk_bigrams(" ".join((*chunk.path, chunk.text))))
+            words = " ".join(cjk_bigrams(chunk.passage))
             writer.add_document(_document(name, words, facets_of(chunk)))
             self._ids.add(name)
 
