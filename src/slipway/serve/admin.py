@@ -5,8 +5,10 @@ FastAPI: none of this is hot, and a console will want its routing. Knows nothing
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,17 +18,28 @@ from slipway import __version__
 from slipway.errors import SlipwayError
 from slipway.i18n import t
 from slipway.serve.describe import describe
-from slipway.serve.metrics import CONTENT_TYPE
+from slipway.serve.limits import Slots
+from slipway.serve.metrics import CONTENT_TYPE, Metrics
 from slipway.serve.refuse import Refused, refusal
-
-if TYPE_CHECKING:
-    from slipway.serve.app import Application
+from slipway.serve.route import Router
+from slipway.store.store import Store
 
 MAX_LISTED = 1000
 POSTED = frozenset(("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/generate"))
 
 
-def make_admin(server: Application) -> FastAPI:
+@dataclass(frozen=True)
+class Inside:
+    """What may be asked about: the parts of a server. `trouble` says why it is not ready, or nothing."""
+
+    store: Store
+    router: Router
+    slots: Slots
+    metrics: Metrics
+    trouble: Callable[[], str]
+
+
+def make_admin(server: Inside) -> FastAPI:
     """The application behind the gateway."""
     admin = FastAPI(title="Slipway", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     admin.add_exception_handler(SlipwayError, _ours)
@@ -37,7 +50,7 @@ def make_admin(server: Application) -> FastAPI:
     return admin
 
 
-def _add_health(admin: FastAPI, server: Application) -> None:
+def _add_health(admin: FastAPI, server: Inside) -> None:
     @admin.get("/healthz", summary="Whether the process is alive")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -62,7 +75,7 @@ def _add_health(admin: FastAPI, server: Application) -> None:
     _ = healthz, readyz, metrics
 
 
-def _add_lists(admin: FastAPI, server: Application) -> None:
+def _add_lists(admin: FastAPI, server: Inside) -> None:
     @admin.get("/v1/models", summary="Every name that can be asked")
     async def models() -> dict[str, Any]:
         return {"object": "list", "data": [_model(name) for name in server.router.names()]}
@@ -74,7 +87,7 @@ def _add_lists(admin: FastAPI, server: Application) -> None:
 
     @admin.get("/v1/feedback", summary="Feedback given, newest first")
     def feedback(trace: str | None = None, limit: int = 100) -> dict[str, Any]:
-        found = server.context.store.catalog.feedback(trace, max(1, min(limit, MAX_LISTED)))
+        found = server.store.catalog.feedback(trace, max(1, min(limit, MAX_LISTED)))
         shown = ("id", "trace", "at", "thumb", "score", "correction", "comment", "by")
         return {"object": "list", "data": [{key: getattr(f, key) for key in shown} for f in found]}
 

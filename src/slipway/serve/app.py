@@ -14,7 +14,7 @@ from typing import Any
 
 from slipway.errors import NotFound
 from slipway.i18n import t
-from slipway.serve.admin import make_admin
+from slipway.serve.admin import Inside, make_admin
 from slipway.serve.auth import Keys, Origins
 from slipway.serve.context import ServeContext
 from slipway.serve.gateway import Gateway
@@ -57,7 +57,7 @@ class Application:
             "/generate": gateway.generate,
             "/v1/feedback": gateway.feedback,
         }
-        self._admin = make_admin(self)
+        self._admin = make_admin(Inside(context.store, self.router, self.slots, self.metrics, self.trouble))
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life ---------------------------------------------------------------------------------------------------------

@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from slipway.builtin.engines.checks import check_request, check_text, missing
+from slipway.builtin.engines.openai_config import OpenAIConfig
 from slipway.builtin.engines.openai_http import Server, error_message
 from slipway.builtin.engines.openai_wire import (
-    ChoicesBy,
     Embeddings,
     Events,
     Spoken,
@@ -35,60 +33,6 @@ from slipway.i18n import t
 
 if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
-
-_FORBIDDEN_HEADERS = ("authorization", "host", "content-length", "content-type", "transfer-encoding", "cookie")
-
-
-class OpenAIConfig(BaseModel):
-    """Where the server is and how it is treated. Times in seconds. The key itself never stands here.
-
-    `stream: asked` streams from the server only when the caller streams; `always` is for servers that do not notice
-    when a client leaves a request that is not streamed. `choices_by` is how the server is told "one of these".
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    base_url: str
-    model: str = Field(min_length=1)
-    api_key_env: str = ""
-    api_key_file: str = ""
-    headers: dict[str, str] = {}
-    connect_timeout: float = Field(default=5.0, gt=0, le=600)
-    first_token_timeout: float = Field(default=120.0, gt=0, le=3600)  # of a stream; and the longest pause within it
-    timeout: float = Field(default=600.0, gt=0, le=86400)
-    retries: int = Field(default=2, ge=0, le=10)
-    backoff: float = Field(default=0.5, ge=0, le=60)
-    max_backoff: float = Field(default=30.0, ge=0, le=600)
-    connections: int = Field(default=256, ge=1, le=65536)
-    ca_file: str = ""
-    stream: Literal["asked", "always"] = "asked"
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    choices_by: ChoicesBy = "json_schema"
-    tokenize: Literal["", "vllm", "llama.cpp"] = ""  # whose /tokenize the server has
-    can: frozenset[Literal["generate", "embed", "logprobs", "json_schema", "choices"]] = frozenset(
-        ("generate", "embed", "logprobs", "json_schema", "choices")
-    )
-    embed_batch: int = Field(default=64, ge=1, le=2048)  # texts in one request
-
-    @field_validator("base_url")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http or https address such as http://127.0.0.1:8000/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must not hold a user, a password, a query or a fragment; name the key by api_key_env")
-        return value
-
-    @field_validator("headers")
-    @classmethod
-    def _no_secrets(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, content in value.items():
-            if name.lower() in _FORBIDDEN_HEADERS:
-                raise ValueError(f"the header {name} cannot be set here; name the key by api_key_env")
-            if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or not content.isprintable():
-                raise ValueError(f"{name!r} is not a header")
-        return value
 
 
 class OpenAIEngine:

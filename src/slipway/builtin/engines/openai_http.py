@@ -15,17 +15,15 @@ from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
+from slipway.builtin.engines.openai_config import OpenAIConfig
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite
 from slipway.i18n import t
-
-if TYPE_CHECKING:
-    from slipway.builtin.engines.openai import OpenAIConfig
 
 RETRIED = frozenset((429, 500, 502, 503, 504))
 _SHOWN = 300  # characters of a server's message that are passed on
