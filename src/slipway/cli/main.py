@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from slipway.errors import SlipwayError
 from slipway.i18n import LANGUAGES, set_language, t
 
-
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 still gets every word
     arguments = list(sys.argv[1:] if argv is None else argv)
     set_language(_language(arguments))
     sys.exit(run(arguments))
@@ -26,9 +28,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code. Unexpected errors are written to a file, with how to report them."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 still gets every word
     from slipway.cli import words
 
     words.adopt()
