@@ -8,6 +8,7 @@ engine, same precision, same two threads) and build an index. Slipway: `make_doc
 project's retriever (dense and lexical), as `slipway run` does. LlamaIndex: `SimpleDirectoryReader`, its default
 `SentenceSplitter` and `VectorStoreIndex.from_documents`; once as it comes (chunks of 1,024 tokens, of which the
 encoder sees the first 256) and once with chunks that fit the encoder (`chunk_size=256`, `chunk_overlap=20`).
+`slipway:900` means `chunk.max_chars: 900` (about 256 tokens); `llama-index:1024:fp32` another precision than the rest.
 Each contender runs in a process of its own; what counts is the processor time of that process and its children from
 the first file to the finished index (imports and the loading of the encoder are left out for both).
 
@@ -239,7 +240,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=200)
     parser.add_argument("--html", type=Path)
     parser.add_argument("--precision", choices=["int8", "fp32"], default="int8")
-    parser.add_argument("--slipway", nargs="+", default=["slipway:1200"], help="slipway:MAX_CHARS")
+    parser.add_argument("--slipway", nargs="+", default=["slipway:900", "slipway:1200"], help="slipway:MAX_CHARS")
     parser.add_argument(
         "--other", nargs="+", default=["llama-index:1024", "llama-index:256"], help="llama-index:TOKENS"
     )
