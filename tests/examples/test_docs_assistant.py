@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -141,5 +142,6 @@ def test_a_prompt_renders_with_what_is_constant_first(prompt: Path) -> None:
         for question in ("How many verdicts are there?", "Which verdicts are there?")
     )
     assert first != second
-    assert first.startswith(template.render(question="", passages=[], examples=[])[:20])
-    assert "How many verdicts are there?" in first.splitlines()[-2]
+    shared = os.path.commonprefix([first, second])
+    assert all(text in shared for text in ("How many rules?", "three verdicts.") if text in first)
+    assert first.endswith("How many verdicts are there?" + second.partition("Which verdicts are there?")[2])
