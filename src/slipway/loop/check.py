@@ -24,7 +24,7 @@ from slipway.runtime.session import engine_config
 from slipway.store import models
 
 # extra -> (a module it brings, why it is needed)
-EXTRAS = {"llama": "xllamacpp", "onnx": "onnxruntime", "data": "daft", "retrieve": "faiss"}
+EXTRAS = {"llama": "xllamacpp", "onnx": "onnxruntime", "data": "selectolax", "retrieve": "faiss"}
 
 
 class Finding(msgspec.Struct, frozen=True):

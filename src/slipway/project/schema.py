@@ -133,7 +133,7 @@ class ParseLimits(Strict):
 class ChunkConfig(Strict):
     """Heading-aware passages: sizes in characters (a CJK character counts as 2.5: it carries that much)."""
 
-    max_chars: int = Field(default=1200, ge=100, le=20000)
+    max_chars: int = Field(default=900, ge=100, le=20000)
     min_chars: int = Field(default=200, ge=0)
     overlap: int = Field(default=0, ge=0)
 

@@ -104,11 +104,11 @@ class Retriever:
             rankings.append(self._dense.search(question, vector, depth, filters))
         if retrieval.mode != "dense":
             rankings.append(self._lexical.search(question, None, depth, filters))
-        ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion([[id for id, _ in ranking] for ranking in rankings])
+        ids = [[id for id, _ in ranking] for ranking in rankings]
+        ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(ids)
         return _within(
             [_citation(self._chunks[id], score) for id, score in ranked[: retrieval.top_k]], retrieval.max_chars
         )
-
 
     async def _unread(self, question: str) -> bool:
         """Whether the embedder cannot read the question (its script is not in its vocabulary): words alone then rank.

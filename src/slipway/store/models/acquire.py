@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -183,17 +182,3 @@ def _quantized(model: Model, kind: Quantization, root: Path, progress: Progress 
             shelf.commit(root, key, arrival)
             made = _present(root, key)
     return replace(made, source=model.source)
-
-
-def clear_partial(cache: Path | None = None) -> int:
-    """Remove what broken fetches left behind; returns the bytes freed. Fetches that are running are left alone."""
-    freed = 0
-    parts = shelf.cache_folder(cache) / ".partial"
-    for folder in list(parts.iterdir()) if parts.is_dir() else []:
-        key = folder.name.removesuffix(".whole")
-        with shelf.locked(shelf.cache_folder(cache), key):
-            for path in sorted(folder.rglob("*"), reverse=True):
-                freed += path.stat().st_size if path.is_file() else 0
-                path.unlink() if path.is_file() else path.rmdir()
-            os.rmdir(folder)
-    return freed
