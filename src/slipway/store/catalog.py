@@ -81,11 +81,14 @@ class Catalog:
                 t("no single {kind} has the digest {digest}", kind=kind, digest=digest),
                 t("`slipway data list`, `slipway eval list` and `slipway release list` show what there is"),
             )
-        noun = msgspec.json.decode(rows[0].body, type=type_)
-        if noun.digest != rows[0].digest:
+        try:
+            noun = msgspec.json.decode(rows[0].body, type=type_)
+        except msgspec.MsgspecError:
+            noun = None  # changed, or written by a version whose nouns differ
+        if noun is None or noun.digest != rows[0].digest:
             raise IntegrityError(
                 t("{kind} {digest} does not match its digest", kind=kind, digest=rows[0].digest[:12]),
-                t("the catalog was changed outside Slipway; restore it from a backup"),
+                t("it was changed outside this version of Slipway; `slipway run` makes it anew, or restore a backup"),
             )
         return noun
 
