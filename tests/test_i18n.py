@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import re
@@ -9,11 +11,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from slipway.i18n import catalog, language, set_language, t
+from slipway.i18n import Said, catalog, language, say, set_language, speaking, t
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "src" / "slipway" / "locale" / "zh.json"
@@ -134,6 +138,35 @@ def test_a_missing_translation_is_said_in_english() -> None:
     set_language("zh")
     assert EXAMPLE not in catalog("zh")
     assert t(EXAMPLE, file="a.md") == "'a.md' has nothing that anyone ever says"
+
+
+@pytest.mark.usefixtures("bare")
+def test_speaking_is_for_what_is_done_inside() -> None:
+    set_language("zh")
+    with speaking("en"):
+        assert t("dataset") == "dataset"
+        with speaking("zh"):
+            assert t("dataset") == "数据集"
+        assert asyncio.run(asyncio.to_thread(language)) == "en"
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(language).result() == "zh", "a thread that does other people's work too keeps its own"
+    assert t("dataset") == "数据集"
+    with contextlib.suppress(KeyError), speaking("en"):
+        raise KeyError
+    assert language() == "zh"
+
+
+@pytest.mark.usefixtures("bare")
+def test_what_is_said_is_stored_without_a_language_and_told_in_the_readers() -> None:
+    said = say(EXAMPLE + ": {n:.1f}, {why}", file="{a}", n=2.25, why=say("{n} tokens", n="3"))
+    with speaking("zh"):
+        assert msgspec.json.encode(said) == msgspec.json.encode(say(said.text, **said.values))
+        stored = msgspec.json.decode(msgspec.json.encode(said), type=Said)
+        assert str(stored) == "'{a}' has nothing that anyone ever says: 2.2, 3 词元"
+    assert stored == said
+    assert str(stored) == "'{a}' has nothing that anyone ever says: 2.2, 3 tokens"
+    assert msgspec.json.encode(say("a {brace} is no field")) == b'{"text":"a {brace} is no field"}'
+    assert str(say("a {brace} is no field")) == "a {brace} is no field"
 
 
 # -- the command ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Check and list the translations: every `t("...")` in the package must be in locale/zh.json, and nothing else may be.
+"""Check and list the translations: what `t("...")` and `say("...")` say must be in locale/zh.json, and nothing else.
 
 python tools/catalog.py            print what is missing as JSON, ready to be filled in
 python tools/catalog.py --check    exit 1 when something is missing, left over, or has other {fields}
@@ -14,18 +14,19 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "src" / "slipway"
 CATALOG = PACKAGE / "locale" / "zh.json"
+SPEAK = ("t", "say")  # the functions of slipway.i18n that take a text
 FIELD = re.compile(r"{([a-z_0-9]*)[^{}]*}")
 
 
 def texts() -> dict[str, str]:
-    """English text -> where it stands; raises SystemExit for a `t(...)` whose text is not a literal."""
+    """English text -> where it stands; raises SystemExit for a call whose text is not a literal."""
     found: dict[str, str] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "t":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SPEAK:
                 where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
                 if not node.args or not isinstance(node.args[0], ast.Constant):
-                    sys.exit(f"{where}: t() needs a literal text, so that it can be translated")
+                    sys.exit(f"{where}: {node.func.id}() needs a literal text, so that it can be translated")
                 found.setdefault(str(node.args[0].value), where)
     return found
 

@@ -2,17 +2,26 @@
 
 A message is written in English in the code, `t("{n} documents dropped", n=3)`; `locale/zh.json` maps the English
 text to Chinese. A missing entry falls back to English, and `tests/test_i18n.py` fails the build when one is missing.
+
+What is stored must not depend on who ran the command: `say(...)` keeps a text untold until somebody reads it, and
+what comes out of `with speaking("en"):` is English for everybody.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
 
+import msgspec
+
 LANGUAGES = ("en", "zh")
 _chosen: str | None = None
+_spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
 
 
 def set_language(lang: str | None) -> None:
@@ -22,7 +31,9 @@ def set_language(lang: str | None) -> None:
 
 
 def language() -> str:
-    """The language in force: the chosen one, else SLIPWAY_LANG, LC_ALL, LC_MESSAGES, LANG, else English."""
+    """The language in force: that of `speaking`, the chosen one, SLIPWAY_LANG, LC_ALL, LC_MESSAGES, LANG, English."""
+    if spoken := _spoken.get():
+        return spoken
     if _chosen:
         return _chosen
     for name in ("SLIPWAY_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
@@ -30,6 +41,16 @@ def language() -> str:
         if value:
             return "zh" if value.startswith("zh") else "en"
     return "en"
+
+
+@contextmanager
+def speaking(lang: str) -> Generator[None]:
+    """Use `lang` for what is done inside, by this task and those that it starts; others keep their language."""
+    before = _spoken.set(lang)
+    try:
+        yield
+    finally:
+        _spoken.reset(before)
 
 
 @cache
@@ -42,5 +63,24 @@ def catalog(lang: str) -> dict[str, str]:
 
 def t(text: str, /, **values: object) -> str:
     """`text` in the language in force, with `{name}` fields filled in. Never fails on a missing translation."""
+    return _tell(text, values)
+
+
+def _tell(text: str, values: Mapping[str, object]) -> str:
     shown = catalog(language()).get(text, text)
     return shown.format(**values) if values else shown
+
+
+class Said(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A text as it is stored: in no language but the code's, and told in the reader's by `str`."""
+
+    text: str  # English, with {fields}
+    values: dict[str, str | int | float | Said] = {}
+
+    def __str__(self) -> str:
+        return _tell(self.text, self.values)
+
+
+def say(text: str, /, **values: str | float | Said) -> Said:
+    """Like `t`, for a text that is stored before it is shown."""
+    return Said(text, values)

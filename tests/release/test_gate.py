@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError, NotFound
 from slipway.evaluate.metrics import build_report
 from slipway.evaluate.render import verdict_lines, verdict_table
+from slipway.i18n import Said, speaking
 from slipway.release.gate import Rule, choose, judge, judge_all
 
 RELEASE = Ref("release", "assistant", "a" * 64)
@@ -46,6 +48,10 @@ def verdict_of(rules, values, champion=None, **options):
     return judge(rules, report_of(scores), scores, rival, **options)
 
 
+def why(result):
+    return "; ".join(str(said) for said in result.reason)
+
+
 def spread(mean, n, width=0.3):
     """Values around a mean, in [0, 1], the same for every call."""
     return np.clip(mean + width * np.linspace(-1, 1, n), 0, 1)
@@ -66,14 +72,14 @@ def test_the_examples_needed_do_decide():
     few = verdict_of(rules, spread(0.3, 20)).rules[0]
     assert few.outcome == "insufficient"
     assert few.needed > 20
-    assert f"about {few.needed - 20} more examples" in few.reason
+    assert f"about {few.needed - 20} more examples" in why(few)
     assert verdict_of(rules, spread(0.3, few.needed)).outcome == "pass"
 
 
 def test_point_confidence_is_explicit_and_shown():
     found = verdict_of({"token_f1": Rule(min=0.25, confidence="point")}, spread(0.27, 25))
     assert found.outcome == "pass"
-    assert "confidence: point" in found.rules[0].reason
+    assert "confidence: point" in why(found.rules[0])
     assert verdict_of({"token_f1": Rule(min=0.25, confidence="point")}, spread(0.24, 25)).outcome == "fail"
 
 
@@ -103,7 +109,7 @@ def test_a_missing_metric_fails():
     found = verdict_of({"rouge_l": Rule(min=0.0, against="production", margin=1.0)}, spread(0.9, 60))
     assert [one.outcome for one in found.rules] == ["fail", "fail"]
     assert found.rules[0].value is None
-    assert "not measured" in found.rules[0].reason
+    assert "not measured" in why(found.rules[0])
 
 
 def test_nan_fails_even_where_every_bound_would_hold():
@@ -114,7 +120,7 @@ def test_nan_fails_even_where_every_bound_would_hold():
     )
     found = judge({"token_f1": Rule(min=0.0)}, nan, scores)
     assert found.outcome == "fail"
-    assert "not a number" in found.rules[0].reason
+    assert "not a number" in why(found.rules[0])
 
 
 def test_a_report_that_its_scores_do_not_bear_out_fails():
@@ -123,7 +129,7 @@ def test_a_report_that_its_scores_do_not_bear_out_fails():
     better = msgspec.structs.replace(made, metrics=report_of(scores_of(spread(0.9, 60))).metrics)
     found = judge({"token_f1": Rule(min=0.5)}, better, scores)
     assert found.outcome == "fail"
-    assert "differs" in found.rules[0].reason
+    assert "differs" in why(found.rules[0])
 
 
 # against a champion ------------------------------------------------------------------------------------------------
@@ -132,10 +138,10 @@ def test_the_first_release_has_nothing_to_beat():
     found = verdict_of({"token_f1": rule}, spread(0.5, 60))
     assert found.outcome == "pass"
     assert found.champion is None
-    assert "nothing serves on 'production' yet" in found.rules[1].reason
+    assert "nothing serves on 'production' yet" in why(found.rules[1])
     alone = verdict_of({"token_f1": Rule(against="production", margin=0.02)}, spread(0.5, 60))
     assert alone.outcome == "fail"
-    assert "absolute bound" in alone.rules[0].reason
+    assert "absolute bound" in why(alone.rules[0])
 
 
 @pytest.mark.parametrize(("loss", "outcome"), [(-0.1, "pass"), (0.0, "pass"), (0.04, "insufficient"), (0.3, "fail")])
@@ -204,7 +210,7 @@ def test_champion_on_other_examples_fails_closed():
     rules = {"token_f1": Rule(min=0.1, against="production", margin=0.5)}
     found = judge(rules, report_of(challenger), challenger, (RELEASE, report_of(champion), champion))
     assert [one.outcome for one in found.rules] == ["pass", "fail"]
-    assert "cannot be compared" in found.rules[1].reason
+    assert "cannot be compared" in why(found.rules[1])
 
 
 def test_holm_makes_a_lucky_one_of_many_harder():
@@ -288,3 +294,42 @@ def test_the_verdict_is_told_in_words_and_survives_storage():
     table = verdict_table(found, "CNY")
     assert all(len(row) == len(table.columns) for row in table.rows)
     assert any("number 7" in note for note in table.notes)
+
+
+EVERY_KIND = {
+    "token_f1": Rule(min=0.25, max=0.9, against="production", margin=0.05, better=True),
+    "latency_p95": Rule(max=8.0),
+    "prompt_tokens": Rule(max=100.0),
+    "rouge_l": Rule(min=0.1),
+}
+
+
+@pytest.mark.parametrize("champion", [None, spread(0.5, 40)], ids=["first", "against a champion"])
+@pytest.mark.parametrize("mean", [0.1, 0.26, 0.5])
+def test_a_verdict_is_the_same_whoever_asked_and_each_reads_it_in_their_language(mean, champion):
+    with speaking("zh"):
+        theirs = verdict_of(EVERY_KIND, spread(mean, 40), champion)
+    with speaking("en"):
+        ours = verdict_of(EVERY_KIND, spread(mean, 40), champion)
+        english = verdict_lines(ours, "CNY")
+    assert theirs.digest == ours.digest
+    stored = msgspec.json.decode(msgspec.json.encode(ours), type=Verdict)
+    assert stored.digest == ours.digest
+    with speaking("zh"):
+        chinese = verdict_lines(stored, "CNY")
+        reasons = [str(said) for one in stored.rules for said in one.reason]
+    assert len(chinese) == len(english)
+    assert reasons
+    with speaking("en"):
+        assert not set(reasons) & {str(said) for one in stored.rules for said in one.reason}
+    assert all(re.search("[\u4e00-\u9fff]", told) for told in reasons)
+    assert all(isinstance(said, Said) for one in stored.rules for said in one.reason)
+
+
+def test_numbers_of_tokens_are_told_in_the_readers_language():
+    found = verdict_of({"prompt_tokens": Rule(max=100.0)}, spread(0.5, 60)).rules[0]
+    with speaking("en"):
+        assert "tokens" in why(found)
+    with speaking("zh"):
+        assert "词元" in why(found)
+        assert "tokens" not in why(found)

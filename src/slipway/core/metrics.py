@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from slipway.errors import NotFound, nearest
-from slipway.i18n import t
+from slipway.i18n import Said, say, t
 
 Unit = Literal["", "seconds", "tokens", "currency"]
 
@@ -86,11 +86,16 @@ def scorer_metric(name: str, scorer: type[Any]) -> MetricInfo:
 
 def format_value(info: MetricInfo, value: float, currency: str = "", *, signed: bool = False) -> str:
     """A value as people read it, with its unit: `0.412`, `1.31 s`, `412 tokens`, `0.0041 CNY`."""
+    return str(said_value(info, value, currency, signed=signed))
+
+
+def said_value(info: MetricInfo, value: float, currency: str = "", *, signed: bool = False) -> str | Said:
+    """`format_value` for a text that is stored."""
     sign = "+" if signed else ""
     if info.unit == "seconds":
         return f"{value:{sign}.3g} s"
     if info.unit == "tokens":
-        return f"{value:{sign}.0f} " + t("tokens")
+        return say("{n} tokens", n=f"{value:{sign}.0f}")
     if info.unit == "currency":
         return f"{value:{sign}.3g} {currency}".strip()
     return f"{value:{sign}.3f}"

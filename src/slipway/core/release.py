@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from slipway.core.ref import Noun, Ref
+from slipway.i18n import Said
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,7 +44,7 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     high: float | None = None
     comparison: Comparison | None = None
     needed: int | None = None  # examples in all that would decide an insufficient rule
-    reason: str = ""
+    reason: tuple[Said, ...] = ()  # why; language-free, so that a verdict is the same whoever asked for it
 
 
 class Verdict(Noun, frozen=True, kw_only=True):

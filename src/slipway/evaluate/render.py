@@ -117,7 +117,7 @@ def verdict_table(verdict: Verdict, currency: str = "") -> Table:
             _claim(one, currency),
             "-" if one.value is None else format_value(_info(one.metric), one.value, currency),
             outcome_word(one.outcome),
-            one.reason,
+            _why(one),
         ]
         for one in verdict.rules
     ]
@@ -146,7 +146,7 @@ def verdict_lines(verdict: Verdict, currency: str = "") -> list[str]:
             claim=_claim(one, currency),
             outcome=outcome_word(one.outcome),
         )
-        lines.append(f"{line} ({one.reason})" if one.reason else line)
+        lines.append(f"{line} ({_why(one)})" if one.reason else line)
     return lines
 
 
@@ -164,6 +164,10 @@ def _claim(one: RuleResult, currency: str) -> str:
     if one.rule == "non-inferiority":
         return t("at most {margin} worse than what serves", margin=bound)
     return t("better than what serves")
+
+
+def _why(one: RuleResult) -> str:
+    return "; ".join(str(said) for said in one.reason)
 
 
 def _meaning(info: MetricInfo, one: Comparison, challenger: str) -> str:

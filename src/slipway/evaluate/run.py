@@ -21,7 +21,7 @@ from slipway.core.protocols import Scorer
 from slipway.core.ref import digest_of
 from slipway.core.report import Score
 from slipway.errors import ConfigError, EngineError
-from slipway.i18n import t
+from slipway.i18n import speaking, t
 from slipway.project.schema import EvaluateConfig
 from slipway.runtime.respond import answer
 from slipway.runtime.session import Session
@@ -102,7 +102,8 @@ async def _answers(
     async def one(key: str, example: Example) -> None:
         nonlocal done
         async with slots:
-            got = await _attempt(candidate, example, session, config.timeout)
+            with speaking("en"):  # an error is stored with the scores, whose digest must not depend on who asked
+                got = await _attempt(candidate, example, session, config.timeout)
         known[key] = got
         if not got.error:  # an error is tried again by the next run
             await asyncio.to_thread(catalog.remember, "answer", {key: msgspec.json.encode(got)})

@@ -33,12 +33,12 @@ from slipway.core.measure import (
     sample,
     shifted_p_value,
 )
-from slipway.core.metrics import MetricInfo, format_value
+from slipway.core.metrics import MetricInfo, said_value
 from slipway.core.ref import Ref
 from slipway.core.release import Comparison, RuleResult, Verdict
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError
-from slipway.i18n import t
+from slipway.i18n import Said, say
 from slipway.plugins import metric_info
 from slipway.release.rules import Rule, asked, check_rules, choose
 
@@ -61,8 +61,8 @@ class _Case:
     alpha: float
     currency: str
 
-    def show(self, value: float, *, signed: bool = False) -> str:
-        return format_value(self.info, value, self.currency, signed=signed)
+    def show(self, value: float, *, signed: bool = False) -> str | Said:
+        return said_value(self.info, value, self.currency, signed=signed)
 
     @property
     def groups(self) -> int:
@@ -176,21 +176,21 @@ def _verdict(
     )
 
 
-def _broken(info: MetricInfo, report: Report, found: Sample) -> str:
+def _broken(info: MetricInfo, report: Report, found: Sample) -> Said | None:
     """Why the metric cannot be judged, or nothing."""
     shown = report.metrics.get(info.name)
     if shown is None or not len(found):
-        return t("was not measured")
+        return say("was not measured")
     if not math.isfinite(shown.value):
-        return t("is not a number")
+        return say("is not a number")
     if not math.isclose(shown.value, point(info, found), rel_tol=1e-6, abs_tol=1e-9):
-        return t("differs between the report and its scores: evaluate again")
-    return ""
+        return say("differs between the report and its scores: evaluate again")
+    return None
 
 
-def _all_fail(name: str, rule: Rule, reason: str) -> list[RuleResult]:
+def _all_fail(name: str, rule: Rule, reason: Said) -> list[RuleResult]:
     return [
-        RuleResult(metric=name, rule=kind, outcome="fail", bound=bound, value=None, reason=reason)
+        RuleResult(metric=name, rule=kind, outcome="fail", bound=bound, value=None, reason=(reason,))
         for kind, bound in asked(rule)
     ]
 
@@ -205,8 +205,8 @@ def _judge_rule(case: _Case, has_champion: bool, absolute: bool) -> list[RuleRes
         if not has_champion:
             results.append(_first(base, case, absolute))
         elif case.both is None or case.comparison is None:
-            reason = t("cannot be compared with the champion: no examples in common that have it, or a single group")
-            results.append(msgspec.structs.replace(base, outcome="fail", reason=reason))
+            reason = say("cannot be compared with the champion: no examples in common that have it, or a single group")
+            results.append(msgspec.structs.replace(base, outcome="fail", reason=(reason,)))
         else:
             base = msgspec.structs.replace(base, comparison=case.comparison)
             judged = _not_inferior if kind == "non-inferiority" else _superior
@@ -215,14 +215,14 @@ def _judge_rule(case: _Case, has_champion: bool, absolute: bool) -> list[RuleRes
 
 
 def _first(base: RuleResult, case: _Case, absolute: bool) -> RuleResult:
-    channel = case.rule.against
+    channel = case.rule.against or ""
     if absolute:
-        reason = t("nothing serves on '{channel}' yet: there is nothing to compare with", channel=channel)
-        return msgspec.structs.replace(base, reason=reason)
-    reason = t(
+        reason = say("nothing serves on '{channel}' yet: there is nothing to compare with", channel=channel)
+        return msgspec.structs.replace(base, reason=(reason,))
+    reason = say(
         "nothing serves on '{channel}' yet, and no rule sets an absolute bound: add one (min or max)", channel=channel
     )
-    return msgspec.structs.replace(base, outcome="fail", reason=reason)
+    return msgspec.structs.replace(base, outcome="fail", reason=(reason,))
 
 
 def _absolute(case: _Case, kind: Literal["min", "max"], bound: float) -> RuleResult:
@@ -233,17 +233,16 @@ def _absolute(case: _Case, kind: Literal["min", "max"], bound: float) -> RuleRes
     needed: int | None = None
     if case.rule.confidence == "point":
         outcome: Outcome = "pass" if distance >= 0 else "fail"
-        reason = t("judged by the measured value alone (confidence: point)")
+        reason = (say("judged by the measured value alone (confidence: point)"),)
     elif near is not None and sign * (near - bound) >= 0:
-        outcome, reason = "pass", _surely(case, kind, near)
+        outcome, reason = "pass", (_surely(case, kind, near),)
     elif far is not None and sign * (far - bound) < 0:
-        outcome, reason = "fail", _surely(case, "max" if kind == "min" else "min", far)
+        outcome, reason = "fail", (_surely(case, "max" if kind == "min" else "min", far),)
     else:
         outcome = "insufficient"
         needed = _needed_for_bound(case, kind, bound, (low, high))
-        reason = _more(needed, len(case.found))
-        if near is not None:
-            reason = f"{_surely(case, kind, near)}; {reason}"
+        surely = () if near is None else (_surely(case, kind, near),)
+        reason = (*surely, _more(needed, len(case.found)))
     return RuleResult(
         metric=case.info.name, rule=kind, outcome=outcome, bound=bound, value=case.value,
         low=low, high=high, needed=needed, reason=reason,
@@ -257,28 +256,29 @@ def _not_inferior(base: RuleResult, case: _Case, both: Pair, comparison: Compari
     worst, best = (low, high) if info.higher_is_better else (-high, -low)
     base = msgspec.structs.replace(base, low=low, high=high)
     if case.rule.confidence == "point":
-        reason = t("judged by the measured value alone (confidence: point)")
-        return msgspec.structs.replace(base, outcome="pass" if good >= -margin else "fail", reason=reason)
+        reason = say("judged by the measured value alone (confidence: point)")
+        return msgspec.structs.replace(base, outcome="pass" if good >= -margin else "fail", reason=(reason,))
     shown = worst >= -margin
     if shown and info.form == "quantile":
         shown = shifted_p_value(info, both, margin) < alpha
-    reason = t(
+    reason = say(
         "at worst {worst} against the champion, with {confidence} confidence",
         worst=case.show(low if info.higher_is_better else high, signed=True),
         confidence=case.confidence,
     )
     if shown:
-        return msgspec.structs.replace(base, outcome="pass", reason=reason)
+        return msgspec.structs.replace(base, outcome="pass", reason=(reason,))
     if best < -margin:
-        return msgspec.structs.replace(base, outcome="fail", reason=reason)
+        return msgspec.structs.replace(base, outcome="fail", reason=(reason,))
     error = (high - low) / (2 * stats.normal_quantile(1 - alpha))
     pull = (1.0 + abs(comparison.effect)) if info.high is not None and info.form == "mean" else 0.0
     if info.form == "mean":
         error = stats.standard_error(both.differences, both.codes)
     groups = stats.groups_needed(error, comparison.groups, abs(good + margin), alpha, pull)
     needed = None if groups is None else math.ceil(groups * comparison.n / comparison.groups)
-    reason = f"{reason}; {_more(needed, comparison.n)}"
-    return msgspec.structs.replace(base, outcome="insufficient", needed=needed, reason=reason)
+    return msgspec.structs.replace(
+        base, outcome="insufficient", needed=needed, reason=(reason, _more(needed, comparison.n))
+    )
 
 
 def _superior(base: RuleResult, case: _Case, both: Pair, comparison: Comparison) -> RuleResult:
@@ -287,9 +287,9 @@ def _superior(base: RuleResult, case: _Case, both: Pair, comparison: Comparison)
     worst = comparison.low if up else -comparison.high
     base = msgspec.structs.replace(base, low=comparison.low, high=comparison.high)
     if case.rule.confidence == "point":
-        reason = t("judged by the measured value alone (confidence: point)")
-        return msgspec.structs.replace(base, outcome="pass" if good > 0 else "fail", reason=reason)
-    reason = t(
+        reason = say("judged by the measured value alone (confidence: point)")
+        return msgspec.structs.replace(base, outcome="pass" if good > 0 else "fail", reason=(reason,))
+    reason = say(
         "{effect} against the champion, between {low} and {high}, p = {p}",
         effect=case.show(comparison.effect, signed=True),
         low=case.show(comparison.low, signed=True),
@@ -297,14 +297,15 @@ def _superior(base: RuleResult, case: _Case, both: Pair, comparison: Comparison)
         p=f"{case.p_value:.2g}",
     )
     if good > 0 and worst > 0 and case.p_value < case.alpha:
-        return msgspec.structs.replace(base, outcome="pass", reason=reason)
+        return msgspec.structs.replace(base, outcome="pass", reason=(reason,))
     if good <= 0:
-        return msgspec.structs.replace(base, outcome="fail", reason=f"{reason}; {t('not better as measured')}")
+        return msgspec.structs.replace(base, outcome="fail", reason=(reason, say("not better as measured")))
     error = stats.standard_error(both.differences, both.codes)
     groups = stats.groups_needed(error, comparison.groups, good, case.alpha / 2)
     needed = comparison.needed or (None if groups is None else math.ceil(groups * comparison.n / comparison.groups))
-    reason = f"{reason}; {_more(needed, comparison.n)}"
-    return msgspec.structs.replace(base, outcome="insufficient", needed=needed, reason=reason)
+    return msgspec.structs.replace(
+        base, outcome="insufficient", needed=needed, reason=(reason, _more(needed, comparison.n))
+    )
 
 
 def _needed_for_bound(case: _Case, kind: str, bound: float, found: tuple[float | None, float | None]) -> int | None:
@@ -322,18 +323,18 @@ def _needed_for_bound(case: _Case, kind: str, bound: float, found: tuple[float |
     return None if groups is None else max(n + 1, math.ceil(groups * n / case.groups))
 
 
-def _surely(case: _Case, kind: Literal["min", "max"], bound: float) -> str:
+def _surely(case: _Case, kind: Literal["min", "max"], bound: float) -> Said:
     text = (
-        t("at least {bound} with {confidence} confidence", bound=case.show(bound), confidence=case.confidence)
+        say("at least {bound} with {confidence} confidence", bound=case.show(bound), confidence=case.confidence)
         if kind == "min"
-        else t("at most {bound} with {confidence} confidence", bound=case.show(bound), confidence=case.confidence)
+        else say("at most {bound} with {confidence} confidence", bound=case.show(bound), confidence=case.confidence)
     )
     return text
 
 
-def _more(needed: int | None, have: int) -> str:
+def _more(needed: int | None, have: int) -> Said:
     if needed is None:
-        return t("no number of examples would decide: the value lies on the bound")
+        return say("no number of examples would decide: the value lies on the bound")
     if needed > 1_000_000:
-        return t("more than a million examples would be needed to decide")
-    return t("about {n} more examples would decide", n=needed - have)
+        return say("more than a million examples would be needed to decide")
+    return say("about {n} more examples would decide", n=needed - have)
