@@ -1,7 +1,7 @@
 """Write docs/reference from the code: commands, project file, Python verbs, metrics, plug-ins, errors, HTTP.
 
-    python tools/reference.py            write the pages
-    python tools/reference.py --check    exit 1 when a page is not what the code says
+python tools/reference.py            write the pages
+python tools/reference.py --check    exit 1 when a page is not what the code says
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def plug_ins() -> Iterator[str]:
             if fields:
                 yield "| option | type | default |\n|---|---|---|"
                 for key, field in fields.items():
-                    default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+                    default = (
+                        "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+                    )
                     yield f"| `{key}` | `{typename(field.annotation)}` | {default} |"
                 yield ""
 
@@ -151,7 +153,10 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     stale = [n for n, text in texts.items() if not (FOLDER / n).exists() or (FOLDER / n).read_text("utf-8") != text]
     if "--check" in sys.argv:
-        print("\n".join(f"docs/reference/{n} is not what the code says: make docs" for n in stale) or "reference: up to date")
+        print(
+            "\n".join(f"docs/reference/{n} is not what the code says: make docs" for n in stale)
+            or "reference: up to date"
+        )
         return 1 if stale else 0
     for name in stale:
         (FOLDER / name).write_text(texts[name], "utf-8")

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,7 +37,6 @@ from slipway.loop import run as _run
 from slipway.loop.context import Context, Listener, whoami
 from slipway.loop.models import pin_models
 from slipway.project import load as _load
-from slipway.project.scaffold import TEMPLATES
 from slipway.project.scaffold import init as _init
 from slipway.release import bundle as _bundle
 from slipway.release import promote as _promote
@@ -45,18 +44,18 @@ from slipway.runtime.respond import answer as _answer
 from slipway.store import models as _models
 
 __all__ = [
-    "TEMPLATES",
     "ask",
     "changes",
     "check",
     "compare",
     "create_key",
     "datasets",
-    "diff_datasets",
-    "diff_releases",
+    "diff",
     "export_traces",
     "feedback",
+    "find",
     "init",
+    "items",
     "json_schema",
     "keys",
     "models",
@@ -70,9 +69,7 @@ __all__ = [
     "rollback",
     "run",
     "runs",
-    "scores",
     "serve",
-    "show_model",
     "trace",
     "traces",
     "verdict",
@@ -117,7 +114,7 @@ def runs(project: Context, limit: int = 50) -> list[Run]:
 def ask(project: Context, question: str, candidate: str | None = None) -> Answer:
     """One answer from a candidate by name, or from what the project's channel serves."""
     if candidate is None:
-        chosen = _candidate_of(project, find_release(project, project.project.serve.channel))
+        chosen = _candidate_of(project, _release(project, project.project.serve.channel))
     else:
         chosen = _newest_candidate(project, candidate)
     return project.wait(_answer(chosen, {"question": question}, project.session))
@@ -140,15 +137,32 @@ def datasets(project: Context) -> list[tuple[str, Dataset]]:
 
 def changes(project: Context, dataset: str, reason: str | None = None) -> list[Change]:
     """What was dropped, changed or flagged on the way into a dataset (its name or digest), with the reasons."""
-    return list(_show.changes(find_dataset(project, dataset), project.store, reason))
+    return list(_show.changes(_dataset(project, dataset), project.store, reason))
 
 
-def diff_datasets(project: Context, before: str, after: str) -> dict[str, Any]:
-    """`added`, `removed`, `changed` (item, fields) and how many are the `same`, between two datasets of one kind."""
-    return _show.diff(find_dataset(project, before), find_dataset(project, after), project.store)
+def find(project: Context, kind: Literal["dataset", "report", "release"], name: str, split: str = "dev") -> Any:
+    """A dataset by name (`name~1` is the one before) or digest; a report by candidate and split, or digest; a release
+    by channel, digest or `name@digest`. Raises NotFound with the nearest name.
+    """
+    if kind == "report":
+        return _report(project, name, split)
+    return _dataset(project, name) if kind == "dataset" else _release(project, name)
 
 
-def find_dataset(project: Context, name: str) -> Dataset:
+def diff(project: Context, kind: Literal["dataset", "release"], before: str, after: str) -> dict[str, Any]:
+    """What differs between two of a kind.
+
+    Datasets: `added`, `removed`, `changed` (item, fields), and how many are the `same`. Releases: field -> (before,
+    after).
+    """
+    if kind == "dataset":
+        return _show.diff(_dataset(project, before), _dataset(project, after), project.store)
+    sides = [_flat(project, _release(project, name)) for name in (before, after)]
+    keys = sorted({*sides[0], *sides[1]})
+    return {k: (sides[0].get(k), sides[1].get(k)) for k in keys if sides[0].get(k) != sides[1].get(k)}
+
+
+def _dataset(project: Context, name: str) -> Dataset:
     """The newest dataset of a name (`name~1` is the one before), or the one with a digest."""
     base, _, back = name.partition("~")
     found = project.store.catalog.list("dataset", Dataset, base)
@@ -168,10 +182,14 @@ def find_dataset(project: Context, name: str) -> Dataset:
     return found[index][1]
 
 
-def items(project: Context, dataset: Dataset, limit: int = 20) -> list[Document | Chunk | Example]:
-    """The first items of a dataset."""
-    kinds: dict[str, Any] = {"documents": Document, "chunks": Chunk, "examples": Example}
-    return list(islice(project.store.blobs.get_lines(dataset.items, kinds[dataset.kind]), limit))
+def items(project: Context, noun: Dataset | Report, limit: int | None = None) -> list[Any]:
+    """The first items of a dataset (Document, Chunk or Example), or of a report: (Example, Score) pairs."""
+    if isinstance(noun, Dataset):
+        kinds: dict[str, Any] = {"documents": Document, "chunks": Chunk, "examples": Example}
+        return list(islice(project.store.blobs.get_lines(noun.items, kinds[noun.kind]), limit))
+    dataset = project.store.catalog.get("dataset", noun.dataset.digest, Dataset)
+    examples = {e.id: e for e in project.store.blobs.get_lines(dataset.items, Example)}
+    return [(examples[s.example], s) for s in islice(project.store.blobs.get_lines(noun.scores, Score), limit)]
 
 
 # models --------------------------------------------------------------------------------------------------------
@@ -181,13 +199,13 @@ def pull_models(project: Context) -> dict[str, ModelPin]:
         return pin_models(project.project, project.root, project.lock_file, project.listener.progress)
 
 
-def models() -> list[_models.Model]:
-    """Every model in this user's cache folder."""
-    return _models.list_models()
+def models(name: str | None = None) -> list[_models.Model]:
+    """Every model in this user's cache folder; or those of a source or name, re-hashed.
 
-
-def show_model(name: str) -> list[_models.Model]:
-    """A model of the cache by source or name, re-hashed. Raises IntegrityError when its bytes changed."""
+    Raises NotFound, or IntegrityError when bytes changed.
+    """
+    if name is None:
+        return _models.list_models()
     found = _models.show(name)
     for model in found:
         _models.verify(model)
@@ -206,13 +224,6 @@ def reports(project: Context, split: str | None = None) -> list[tuple[str, Repor
     return [(at, r) for at, r in found if split is None or r.split == split]
 
 
-def scores(project: Context, report: Report) -> list[tuple[Example, Score]]:
-    """Each example of a report with its score."""
-    dataset = project.store.catalog.get("dataset", report.dataset.digest, Dataset)
-    examples = {e.id: e for e in project.store.blobs.get_lines(dataset.items, Example)}
-    return [(examples[s.example], s) for s in project.store.blobs.get_lines(report.scores, Score)]
-
-
 def compare(
     project: Context, champion: str, challenger: str, metric: str | None = None, split: str = "dev"
 ) -> tuple[Comparison, list[Any], dict[str, Example]]:
@@ -224,14 +235,14 @@ def compare(
     pair: list[list[Score]] = []
     examples: dict[str, Example] = {}
     for name in (champion, challenger):
-        found = scores(project, _run.report_for(project, name, split))
+        found = items(project, _run.report_for(project, name, split))
         examples |= {example.id: example for example, _ in found}
         pair.append([score for _, score in found])
     comparison = _compare.compare(pair[0], pair[1], metric)
     return comparison, list(_compare.most_changed(pair[0], pair[1], metric)), examples
 
 
-def find_report(project: Context, name: str, split: str = "dev") -> Report:
+def _report(project: Context, name: str, split: str = "dev") -> Report:
     """The newest report of a candidate on a split, or the report with a digest."""
     for _, report in reports(project, split):
         if report.candidate.name == name:
@@ -256,30 +267,17 @@ def releases(project: Context) -> list[tuple[str, Release, list[str]]]:
 def verdict(project: Context, release: str | None = None) -> Verdict:
     """The verdict of a release, or the newest verdict of all."""
     if release is not None:
-        return project.store.catalog.get("verdict", find_release(project, release).verdict.digest, Verdict)
+        return project.store.catalog.get("verdict", _release(project, release).verdict.digest, Verdict)
     found = project.store.catalog.list("verdict", Verdict)
     if not found:
         raise NotFound(t("the gate has not judged anything yet"), "slipway run")
     return found[0][1]
 
 
-def diff_releases(project: Context, before: str, after: str) -> dict[str, tuple[Any, Any]]:
-    """What differs between two releases (digest or channel): field -> (before, after)."""
-    sides: list[dict[str, Any]] = []
-    for name in (before, after):
-        release = find_release(project, name)
-        flat: dict[str, Any] = {}
-        _flatten("candidate", msgspec.to_builtins(_candidate_of(project, release)), flat)
-        _flatten("pins", release.pins, flat)
-        sides.append(flat)
-    keys = sorted({*sides[0], *sides[1]})
-    return {k: (sides[0].get(k), sides[1].get(k)) for k in keys if sides[0].get(k) != sides[1].get(k)}
-
-
 def promote(project: Context, release: str, channel: str | None = None, why: str = "") -> bool:
     """Verify a release and point a channel at it; False when it already pointed there."""
     channel = channel or project.project.serve.channel
-    found = find_release(project, release)
+    found = _release(project, release)
     return _promote.promote(project.store, channel, found, by=whoami(), why=why, verify=_verifier(project))
 
 
@@ -291,7 +289,7 @@ def rollback(project: Context, channel: str | None = None, why: str = "") -> Rel
 
 def verify(project: Context, release: str) -> list[str]:
     """Re-hash all that a release pins; returns what was checked. Raises IntegrityError at a single flipped bit."""
-    return _bundle.verify(find_release(project, release), project.store, project.locate)
+    return _bundle.verify(_release(project, release), project.store, project.locate)
 
 
 # traces and feedback -------------------------------------------------------------------------------------------
@@ -348,7 +346,7 @@ def revoke_key(project: Context, id: str) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------
-def find_release(project: Context, name: str) -> Release:
+def _release(project: Context, name: str) -> Release:
     """A release by channel, digest, or `name@digest`."""
     catalog = project.store.catalog
     channels = catalog.channels()
@@ -379,6 +377,13 @@ def _newest_candidate(project: Context, name: str) -> Candidate:
     if not found:
         raise ConfigError(t("the candidate '{name}' has not been made yet", name=name), "slipway run adapt")
     return found[0][1]
+
+
+def _flat(project: Context, release: Release) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    _flatten("candidate", msgspec.to_builtins(_candidate_of(project, release)), flat)
+    _flatten("pins", release.pins, flat)
+    return flat
 
 
 def _flatten(prefix: str, value: Any, into: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.builtin.engines.gguf_header import read_header
 from slipway.builtin.engines.llama import LlamaEngine
+from slipway.builtin.engines.llama_files import read_header
 from slipway.core.message import GenerateRequest, Sampling
 from slipway.errors import ConfigError, EngineError
 from slipway.testing.engines import complete

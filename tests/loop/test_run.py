@@ -79,7 +79,7 @@ def test_one_changed_document_is_the_only_one_parsed(folder: Path) -> None:
     assert "evaluate:plain:dev" not in found.ran  # it does not read documents
     with api.open_project(folder) as project:
         assert len(_memo(project, "parsed") - before) == 1
-        changed = api.diff_datasets(project, "documents~1", "documents")
+        changed = api.diff(project, "dataset", "documents~1", "documents")
         assert (changed["added"], changed["removed"], len(changed["changed"])) == ([], [], 1)
 
 
@@ -93,7 +93,7 @@ def _memo(project: object, kind: str) -> set[str]:
 def test_a_deleted_blob_is_made_again(folder: Path) -> None:
     run(folder)
     with api.open_project(folder) as project:
-        blob = api.find_dataset(project, "chunks").items
+        blob = api.find(project, "dataset", "chunks").items
         project.store.blobs.remove(blob)
     found = run(folder)
     assert "chunks" in found.ran

@@ -107,7 +107,7 @@ def test_the_second_time_needs_nothing(wheels, cache):
         ({"/etc/evil.safetensors": TENSORS}, IntegrityError, "leads out"),
         ({"m\\..\\evil.safetensors": TENSORS}, IntegrityError, "leads out"),
         ({"m/model.safetensors": b"\x80\x04\x95pickle in disguise"}, IntegrityError, "header"),
-        ({"m/model.gguf": b"PK\x03\x04" + bytes(40)}, IntegrityError, "signature"),
+        ({"m/model.gguf": b"PK\x03\x04" + bytes(40)}, IntegrityError, "not a GGUF file"),
         ({"m/model.safetensors": TENSORS, "m/config.json": b"{broken"}, IntegrityError, "not JSON"),
     ],
     ids=["bin", "pt", "nothing", "dots", "absolute", "backslash", "disguised", "zip-as-gguf", "bad-json"],

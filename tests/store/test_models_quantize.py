@@ -16,10 +16,10 @@ import pytest
 from gguf.quants import dequantize
 from safetensors.numpy import save as save_tensors
 
+from slipway.core.gguf import TENSOR_TYPES
 from slipway.errors import ConfigError, IntegrityError, NotFound
 from slipway.store import models
-from slipway.store.models.check import check_file
-from slipway.store.models.gguf_header import TENSOR_TYPES, read_header
+from slipway.store.models.check import check_file, read_gguf
 
 
 def write_gguf(path, tensors, **extra):
@@ -227,7 +227,7 @@ def test_safetensors_are_not_quantised(tmp_path):
 
 
 def test_a_gguf_header_is_read_as_the_reference_does(toy):
-    header, reader = read_header(toy), gguf.GGUFReader(toy)
+    header, reader = read_gguf(toy), gguf.GGUFReader(toy)
     assert [(one.name, list(one.shape), one.kind, one.start, one.size) for one in header.tensors] == [
         (one.name, [int(n) for n in one.shape], int(one.tensor_type), int(one.data_offset), int(one.n_bytes))
         for one in reader.tensors
@@ -238,7 +238,7 @@ def test_a_gguf_header_is_read_as_the_reference_does(toy):
 
 def test_cut_or_scrambled_gguf_never_gets_through_as_a_crash(toy, tmp_path):
     raw = toy.read_bytes()
-    header = read_header(toy)
+    header = read_gguf(toy)
     bad = tmp_path / "bad.gguf"
     rng = random.Random(5)
     for length in [0, 3, 4, 23, 24, 40, header.data_start - 1, len(raw) - 1, *rng.sample(range(header.data_start), 40)]:

@@ -228,7 +228,7 @@ def data_show(
         if changes or reason:
             show.changes(api.changes(opened, name, reason), limit, json=json)
         else:
-            dataset = api.find_dataset(opened, name)
+            dataset = api.find(opened, "dataset", name)
             show.dataset(dataset, api.items(opened, dataset, limit), api.changes(opened, name), json=json)
 
 
@@ -245,7 +245,7 @@ def data_diff(
     from slipway.cli import show
 
     with _open(project, []) as opened:
-        show.difference(api.diff_datasets(opened, before, after), limit, json=json)
+        show.difference(api.diff(opened, "dataset", before, after), limit, json=json)
 
 
 # models --------------------------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ def models_show(name: Annotated[str, typer.Argument(help=t("Source or name."))],
     from slipway import api
     from slipway.cli import show
 
-    show.model(api.show_model(name), json=json)
+    show.model(api.models(name), json=json)
 
 
 @models_app.command("rm", help=t("Delete a model from the cache folder."))
@@ -341,8 +341,8 @@ def eval_show(
     from slipway.cli import show
 
     with _open(project, []) as opened:
-        report = api.find_report(opened, candidate, split)
-        show.report(report, api.scores(opened, report), limit, json=json)
+        report = api.find(opened, "report", candidate, split)
+        show.report(report, api.items(opened, report), limit, json=json)
 
 
 # releases ------------------------------------------------------------------------------------------------------
@@ -366,7 +366,7 @@ def release_show(release: Which, project: Project = HERE, json: Json = False) ->
     from slipway.cli import show
 
     with _open(project, []) as opened:
-        show.release(api.find_release(opened, release), api.verdict(opened, release), json=json)
+        show.release(api.find(opened, "release", release), api.verdict(opened, release), json=json)
 
 
 @release_app.command("verdict", help=t("The gate's newest verdict, or a release's, rule by rule."))
@@ -390,7 +390,7 @@ def release_diff(before: Which, after: Which, project: Project = HERE, json: Jso
     from slipway.cli import show
 
     with _open(project, []) as opened:
-        show.release_difference(api.diff_releases(opened, before, after), json=json)
+        show.release_difference(api.diff(opened, "release", before, after), json=json)
 
 
 @release_app.command("promote", help=t("Verify a release and point a channel at it."))
