@@ -60,10 +60,7 @@ def project_file() -> Iterator[str]:
                 continue
             yield f"## {name}\n\n{inspect.getdoc(cls) or ''}\n\n| key | type | default |\n|---|---|---|"
             for key, field in cls.model_fields.items():
-                default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
-                if isinstance(field.default, BaseModel):
-                    default = f"see {type(field.default).__name__}"
-                yield f"| `{key}` | `{typename(field.annotation)}` | {default} |"
+                yield f"| `{key}` | `{typename(field.annotation)}` | {default_of(field)} |"
             yield ""
 
 
@@ -71,6 +68,14 @@ def typename(annotation: Any) -> str:
     """A type as it is written."""
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     return text.replace("typing.", "").replace("slipway.project.schema.", "").replace("|", "or").split(", FieldInfo")[0]
+
+
+def default_of(field: Any) -> str:
+    """A field's default as it is written; a part of the file is described in its own section."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    return f"see {type(value).__name__}" if hasattr(type(value), "model_fields") else f"`{value!r}`"
 
 
 def verbs() -> Iterator[str]:
