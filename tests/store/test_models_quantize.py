@@ -343,7 +343,7 @@ def test_the_small_model_is_quantised_in_little_memory(smollm2_gguf, tmp_path):
         timeout=120,
     )
     assert int(done.stdout) < 200_000, "kilobytes; the model has 98,000"
-    before, after = read_header(smollm2_gguf), read_header(out)
+    before, after = read_gguf(smollm2_gguf), read_gguf(out)
     assert {TENSOR_TYPES[one.kind][0] for one in after.tensors} == {"Q8_0", "F32"}
     assert [one.name for one in before.tensors] == [one.name for one in after.tensors]
     for one, two in zip(before.tensors, after.tensors, strict=True):

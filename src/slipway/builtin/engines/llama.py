@@ -1,7 +1,7 @@
 """The default engine: llama.cpp, through xllamacpp, in a supervised child process.
 
 Owns the capabilities and the guards in front of llama.cpp. Spawning and restarts are `llama_process`'s, the wire
-format `llama_wire`'s, the file format `gguf_header`'s.
+format `llama_wire`'s, what its files say `llama_files`'s.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.builtin.engines import llama_wire as wire
 from slipway.builtin.engines import thread_choice
 from slipway.builtin.engines.checks import check_request, check_text, missing, refuse, too_long
-from slipway.builtin.engines.gguf_header import GgufHeader
-from slipway.builtin.engines.llama_files import check_files, sorted_files
+from slipway.builtin.engines.llama_files import LlamaHeader, check_files, sorted_files
 from slipway.builtin.engines.llama_logprobs import Gaps
 from slipway.builtin.engines.llama_process import ChildSettings, LlamaProcess, OnEvent, closed
 from slipway.builtin.engines.thread_choice import Choice
@@ -83,7 +82,7 @@ class LlamaEngine:
         self._process: LlamaProcess | None = None
         self._lock = asyncio.Lock()
         self._slots = asyncio.Semaphore(config.parallel)
-        self._header: GgufHeader | None = None
+        self._header: LlamaHeader | None = None
         self._control: re.Pattern[str] | None = None
         self._probe: int = 0  # id of the token that spells OUTSIDE_JSON
         self._schemas: dict[str, None] = {}  # digests of those known to work
@@ -243,10 +242,9 @@ class LlamaEngine:
         raise EngineError(t("llama.cpp reports no probability for token {token}", token=token))
 
     def _beginning(self) -> int:
-        meta = self._header.meta if self._header else {}
-        for key in ("bos", "eos"):
-            if f"tokenizer.ggml.{key}_token_id" in meta:
-                return int(meta[f"tokenizer.ggml.{key}_token_id"])
+        token = self._header.beginning if self._header else None
+        if token is not None:
+            return token
         raise refuse(t("the model '{name}' cannot score without a prompt", name=self.name))
 
     async def _tokenize(self, text: str, *, whole: bool = False) -> list[int]:

@@ -1,20 +1,88 @@
-"""Which files make a llama model, and whether llama.cpp can load them here. Loads nothing itself.
+"""Which files make a llama model, what they say of themselves, and whether llama.cpp can load them here.
 
-What llama.cpp would refuse in one opaque sentence, or die of, is refused here in words that say what to do.
+Loads nothing itself. What llama.cpp would refuse in one opaque sentence, or die of, is refused here in words that say
+what to do; the file format is `core.gguf`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.builtin.engines.gguf_header import GgufHeader, read_header
 from slipway.builtin.engines.llama_process import free_bytes
+from slipway.core import gguf
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 
 ADAPTER = ".lora.gguf"
 OVERHEAD_BYTES = 200 << 20  # of the process, its code and its compute buffers
+
+_CONTROL = 3  # tokenizer.ggml.token_type
+_TOKENS, _KINDS = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
+
+
+@dataclass(frozen=True)
+class LlamaHeader:
+    """What a GGUF file says of its model. `control`: texts of the control tokens; `size`: of the file, in bytes."""
+
+    header: gguf.Header
+    control: tuple[str, ...]
+    size: int
+
+    @property
+    def architecture(self) -> str:
+        """`llama`, `qwen2`, ...: the prefix of the model's own keys."""
+        return str(self.header.scalars.get("general.architecture", ""))
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it is a LoRA adapter and no model."""
+        return self.header.scalars.get("general.type") == "adapter"
+
+    @property
+    def context(self) -> int:
+        """Tokens the model was trained for; 0 when the file does not say."""
+        return self._number("context_length")
+
+    @property
+    def beginning(self) -> int | None:
+        """Id of the token that may stand before any text, None when there is none."""
+        for key in ("bos", "eos"):
+            token = self.header.scalars.get(f"tokenizer.ggml.{key}_token_id")
+            if isinstance(token, int):
+                return token
+        return None
+
+    def cache_bytes(self, tokens: int) -> int:
+        """Memory that keys and values of `tokens` take as 16-bit floats (an upper bound with sliding windows)."""
+        heads = self._number("attention.head_count")
+        width = self._number("embedding_length") // max(heads, 1)
+        key = self._number("attention.key_length") or width
+        value = self._number("attention.value_length") or width
+        shared = self._number("attention.head_count_kv") or heads
+        return tokens * self._number("block_count") * shared * (key + value) * 2
+
+    def _number(self, key: str) -> int:
+        """A number of the architecture's, the largest where there is one for each layer; 0 for anything else."""
+        key = f"{self.architecture}.{key}"
+        found = self.header.arrays.get(key, [self.header.scalars.get(key)])
+        return max((number for number in found if isinstance(number, int) and number > 0), default=0)
+
+
+def read_header(path: Path) -> LlamaHeader:
+    """Read it, and check that the file holds every tensor it lists. Raises EngineError that says what is wrong."""
+    hint = t("fetch it again with `slipway models pull`")
+    if not path.is_file():
+        raise _unusable(t("the model file {path} does not exist", path=path), hint)
+    with path.open("rb") as file:
+        try:
+            header = gguf.read_header(file, (_TOKENS, _KINDS))
+        except gguf.Unsound as error:
+            raise _unusable(t("{file} is damaged: {why}", file=path, why=error), hint) from error
+    tokens, kinds = header.arrays.pop(_TOKENS, []), header.arrays.pop(_KINDS, [])
+    control = tuple(str(token) for token, kind in zip(tokens, kinds, strict=False) if kind == _CONTROL and token)
+    return LlamaHeader(header, control, path.stat().st_size)
 
 
 def sorted_files(name: str, files: Mapping[str, str | Path]) -> tuple[Path, dict[str, Path]]:
@@ -29,7 +97,7 @@ def sorted_files(name: str, files: Mapping[str, str | Path]) -> tuple[Path, dict
     return models[0], adapters
 
 
-def check_files(name: str, model: Path, adapters: Sequence[Path], context: int, parallel: int) -> GgufHeader:
+def check_files(name: str, model: Path, adapters: Sequence[Path], context: int, parallel: int) -> LlamaHeader:
     """The model's header. Raises EngineError for files that are damaged or of the wrong kind, for a context (in
     tokens, for each of `parallel` slots) that the model was not trained for, and for want of memory.
     """
@@ -55,7 +123,7 @@ def check_files(name: str, model: Path, adapters: Sequence[Path], context: int, 
     return header
 
 
-def _check_memory(name: str, header: GgufHeader, tokens: int) -> None:
+def _check_memory(name: str, header: LlamaHeader, tokens: int) -> None:
     needed, free = header.size + header.cache_bytes(tokens) + OVERHEAD_BYTES, free_bytes()
     if needed > free:
         sizes = {"needed": needed >> 20, "free": free >> 20}

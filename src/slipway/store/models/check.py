@@ -11,9 +11,9 @@ import math
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from slipway.core import gguf
 from slipway.errors import ConfigError, IntegrityError
 from slipway.i18n import t
-from slipway.store.models.gguf_header import read_header
 
 WEIGHTS = (".gguf", ".safetensors")
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
@@ -92,11 +92,20 @@ def check_file(path: Path) -> None:
     """Header sanity of one file by its suffix: GGUF, safetensors, JSON. Raises IntegrityError with the reason."""
     name = path.name.lower()
     if name.endswith(".gguf"):
-        read_header(path)
+        read_gguf(path)
     elif name.endswith(".safetensors"):
         check_safetensors(path)
     elif name.endswith(".json"):
         _read_json(path)
+
+
+def read_gguf(path: Path) -> gguf.Header:
+    """The header of a GGUF file; raises IntegrityError with the reason when the file is not sound and whole."""
+    with path.open("rb") as file:
+        try:
+            return gguf.read_header(file)
+        except gguf.Unsound as error:
+            raise _broken(path, str(error)) from error
 
 
 def check_safetensors(path: Path) -> None:
@@ -158,4 +167,4 @@ def license_of(path: Path) -> str:
     """The licence a GGUF file states (`general.license`), or an empty string."""
     if not path.name.lower().endswith(".gguf"):
         return ""
-    return str(read_header(path).scalars.get("general.license", ""))
+    return str(read_gguf(path).scalars.get("general.license", ""))

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from slipway.core.gguf import MAGIC, TENSOR_TYPES, Header, Tensor
 from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
 from slipway.i18n import t
-from slipway.store.models.gguf_header import MAGIC, TENSOR_TYPES, Header, Tensor, read_header
+from slipway.store.models.check import read_gguf
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ def quantize_gguf(src: Path, dst: Path, kind: Quantization, progress: Progress |
             t("known: {names}", names=", ".join(QUANTIZATIONS)),
         )
     _require_gguf()
-    header = read_header(src)
+    header = read_gguf(src)
     if header.scalars.get("split.count", 1) not in (0, 1):
         raise ConfigError(t("{file} is one part of several", file=src.name), t("merge the parts first"))
     kinds = [_new_type(tensor, kind) for tensor in header.tensors]
