@@ -1,11 +1,15 @@
 """The public verbs. Everything the command line does, a Python program can do with these; they return plain values.
 
 ```python
-from slipway import api
+from pathlib import Path
 
-with api.open_project("examples/docs-assistant") as project:
+from slipway import api
+from slipway.testing.projects import write_project
+
+folder = write_project(Path("demo")).parent  # or a folder of your own with a slipway.yaml
+with api.open_project(folder) as project:
     outcome = api.run(project)
-    print(outcome.verdict.outcome, api.ask(project, "What does the gate compare?").text)
+    print(outcome.verdict.outcome, api.ask(project, "How much does the keel weigh?").text)
 ```
 
 `project` is an open project (`open_project`); every verb may raise the errors of `slipway.errors`.

@@ -13,7 +13,7 @@ from slipway.testing.projects import write_project
 
 HEAVY = (
     "pydantic", "sqlalchemy", "numpy", "scipy", "fastapi", "uvicorn", "aiohttp", "daft", "pyarrow", "faiss", "tantivy",
-    "onnx", "onnxruntime", "xllamacpp", "gguf", "torch", "jinja2", "yaml", "prometheus_client", "msgspec",
+    "onnx", "onnxruntime", "xllamacpp", "gguf", "torch", "jinja2", "yaml", "prometheus_client",
 )  # fmt: skip
 
 

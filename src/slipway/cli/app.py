@@ -7,45 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from slipway.cli.groups import GROUPS
+from slipway.cli.options import HERE, NONE, Host, Json, Limit, Port, Project, Set, open_project
 from slipway.i18n import t
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help=t("From documents and questions to a measured, gated release that answers over the OpenAI API."),
 )  # fmt: skip
-
-
-def _group(name: str, help: str) -> typer.Typer:
-    group = typer.Typer(no_args_is_help=True, help=help, rich_markup_mode=None)
-    app.add_typer(group, name=name)
-    return group
-
-
-data_app = _group("data", t("Datasets: list, look into, compare."))
-models_app = _group("models", t("Models on this machine: pull, list, show, remove."))
-eval_app = _group("eval", t("Reports: list, show, compare candidates."))
-release_app = _group("release", t("Releases: list, show, compare, promote, roll back, verify."))
-traces_app = _group("traces", t("Served requests: list, show, export."))
-feedback_app = _group("feedback", t("What users said of answers."))
-keys_app = _group("keys", t("API keys: create, list, revoke."))
-
-Project = Annotated[Path, typer.Option("--project", "-C", help=t("The project's folder, or one below it."))]
-Set = Annotated[list[str], typer.Option("--set", help=t("Override a key of the project file: key.path=value."))]
-Json = Annotated[bool, typer.Option("--json", help=t("Print JSON instead of tables."))]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help=t("How many, newest first."))]
-Channel = Annotated[str | None, typer.Option(help=t("The channel; default the project's serve.channel."))]
-Why = Annotated[str, typer.Option("--why", help=t("The reason, kept in the record."))]
-Host = Annotated[str | None, typer.Option(help=t("Address to listen on."))]
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help=t("Port to listen on; 0 takes a free one."))]
-
-HERE = Path()
-NONE: list[str] = []
-
-
-def _open(project: Path, overrides: list[str], listener: Any = None) -> Any:
-    from slipway import api
-
-    return api.open_project(project, overrides, listener)
 
 
 @app.callback(invoke_without_command=True)
@@ -105,7 +74,7 @@ def _run(project: Path, overrides: list[str], stages: list[str], *, json: bool) 
     from slipway.cli.progress import listener
 
     until = _stage(stages)
-    with listener() as listening, _open(project, overrides, listening) as opened:
+    with listener() as listening, open_project(project, overrides, listening) as opened:
         outcome = api.run(opened, until)
     show.outcome(outcome, json=json)
     return 1 if outcome.refused else 0
@@ -131,7 +100,7 @@ def serve(project: Project = HERE, set_: Set = NONE, host: Host = None, port: Po
     from slipway import api
     from slipway.cli.progress import Plain
 
-    with _open(project, set_, Plain()) as opened:
+    with open_project(project, set_, Plain()) as opened:
         api.serve(opened, host, port, lambda url: _tell(opened, url))
 
 
@@ -149,7 +118,7 @@ def up(
     from slipway.cli.sample import ask_and_stop
 
     code = _run(folder, set_, [], json=False)
-    with _open(folder, set_, Plain()) as opened:
+    with open_project(folder, set_, Plain()) as opened:
         if code and opened.project.serve.channel not in opened.store.catalog.channels():
             return code
         ready = (lambda url: ask_and_stop(opened, url)) if once else (lambda url: _tell(opened, url))
@@ -176,7 +145,7 @@ def ask(
     from slipway import api
     from slipway.cli import show
 
-    with _open(project, set_) as opened:
+    with open_project(project, set_) as opened:
         show.answer(api.ask(opened, question, candidate), json=json)
 
 
@@ -196,313 +165,9 @@ def runs(project: Project = HERE, limit: Limit = 20, json: Json = False) -> None
     from slipway import api
     from slipway.cli import show
 
-    with _open(project, []) as opened:
+    with open_project(project, []) as opened:
         show.runs(api.runs(opened, limit), json=json)
 
 
-# data ----------------------------------------------------------------------------------------------------------
-@data_app.command("list", help=t("Datasets, newest first."))
-def data_list(project: Project = HERE, json: Json = False) -> None:
-    """Name, size and counts."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.datasets(api.datasets(opened), json=json)
-
-
-@data_app.command("show", help=t("What is in a dataset, and what was dropped or changed on the way, with reasons."))
-def data_show(
-    name: Annotated[str, typer.Argument(help=t("documents, chunks, examples, or a digest; name~1 is the one before."))],
-    changes: Annotated[bool, typer.Option("--changes", help=t("List each dropped or changed item."))] = False,
-    reason: Annotated[str | None, typer.Option(help=t("Only changes with this reason."))] = None,
-    limit: Limit = 20,
-    project: Project = HERE,
-    json: Json = False,
-) -> None:
-    """Items, or changes."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        if changes or reason:
-            show.changes(api.changes(opened, name, reason), limit, json=json)
-        else:
-            dataset = api.find(opened, "dataset", name)
-            show.dataset(dataset, api.items(opened, dataset, limit), api.changes(opened, name), json=json)
-
-
-@data_app.command("diff", help=t("What differs between two datasets, e.g. documents~1 documents."))
-def data_diff(
-    before: Annotated[str, typer.Argument(help=t("A dataset's name or digest."))],
-    after: Annotated[str, typer.Argument(help=t("Another of the same kind."))],
-    limit: Limit = 50,
-    project: Project = HERE,
-    json: Json = False,
-) -> None:
-    """Added, removed, changed."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.difference(api.diff(opened, "dataset", before, after), limit, json=json)
-
-
-# models --------------------------------------------------------------------------------------------------------
-@models_app.command("pull", help=t("Fetch, check, quantise and pin every model of the project."))
-def models_pull(project: Project = HERE, set_: Set = NONE, json: Json = False) -> None:
-    """Does nothing for models that are here."""
-    from slipway import api
-    from slipway.cli import show
-    from slipway.cli.progress import listener
-
-    with listener() as listening, _open(project, set_, listening) as opened:
-        pins = api.pull_models(opened)
-    show.pins(pins, json=json)
-
-
-@models_app.command("list", help=t("Models in this user's cache folder."))
-def models_list(json: Json = False) -> None:
-    """Source, size, licence."""
-    from slipway import api
-    from slipway.cli import show
-
-    show.models(api.models(), json=json)
-
-
-@models_app.command("show", help=t("One model: its files, re-hashed."))
-def models_show(name: Annotated[str, typer.Argument(help=t("Source or name."))], json: Json = False) -> None:
-    """Exit code 4 when its bytes changed."""
-    from slipway import api
-    from slipway.cli import show
-
-    show.model(api.models(name), json=json)
-
-
-@models_app.command("rm", help=t("Delete a model from the cache folder."))
-def models_rm(name: Annotated[str, typer.Argument(help=t("Source or name."))], json: Json = False) -> None:
-    """What was derived from it goes too."""
-    from slipway import api
-    from slipway.cli import show
-
-    show.models(api.remove_model(name), json=json)
-
-
-# evaluation ----------------------------------------------------------------------------------------------------
-@eval_app.callback(invoke_without_command=True)
-def eval_root(
-    context: typer.Context,
-    compare: Annotated[tuple[str, str] | None, typer.Option(help=t("Two candidates: champion and challenger."))] = None,
-    metric: Annotated[str | None, typer.Option(help=t("Default: the first of evaluate.metrics."))] = None,
-    split: Annotated[str, typer.Option(help=t("dev, or gate: every look at gate is counted."))] = "dev",
-    project: Project = HERE,
-    set_: Set = NONE,
-    json: Json = False,
-) -> None:
-    """`slipway eval --compare A B`: the paired effect with its interval, and the examples that changed most."""
-    if context.invoked_subcommand is not None:
-        return
-    if compare is None:
-        typer.echo(context.get_help())
-        return
-    from slipway import api
-    from slipway.cli import show
-    from slipway.cli.progress import listener
-
-    with listener() as listening, _open(project, set_, listening) as opened:
-        found = api.compare(opened, compare[0], compare[1], metric, split)
-    show.comparison(compare, *found, json=json)
-
-
-@eval_app.command("list", help=t("Reports, newest first."))
-def eval_list(
-    split: Annotated[str | None, typer.Option(help=t("Only dev, or only gate."))] = None,
-    project: Project = HERE,
-    json: Json = False,
-) -> None:
-    """Metrics with their 95% intervals."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.reports(api.reports(opened, split), json=json)
-
-
-@eval_app.command("show", help=t("One report, with every example's question, answer and scores."))
-def eval_show(
-    candidate: Annotated[str, typer.Argument(help=t("A candidate's name, or a report's digest."))],
-    split: Annotated[str, typer.Option(help=t("dev or gate."))] = "dev",
-    limit: Limit = 10,
-    project: Project = HERE,
-    json: Json = False,
-) -> None:
-    """Per language too."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        report = api.find(opened, "report", candidate, split)
-        show.report(report, api.items(opened, report), limit, json=json)
-
-
-# releases ------------------------------------------------------------------------------------------------------
-@release_app.command("list", help=t("Releases, newest first, with the channels that point at them."))
-def release_list(project: Project = HERE, json: Json = False) -> None:
-    """Digest, candidate, who, when."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.releases(api.releases(opened), opened.store.catalog.history(), json=json)
-
-
-Which = Annotated[str, typer.Argument(help=t("A channel, a digest, or name@digest."))]
-
-
-@release_app.command("show", help=t("One release: what it pins and the verdict it stands on."))
-def release_show(release: Which, project: Project = HERE, json: Json = False) -> None:
-    """The manifest."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.release(api.find(opened, "release", release), api.verdict(opened, release), json=json)
-
-
-@release_app.command("verdict", help=t("The gate's newest verdict, or a release's, rule by rule."))
-def release_verdict(
-    release: Annotated[str | None, typer.Argument(help=t("A channel, a digest, or name@digest."))] = None,
-    project: Project = HERE,
-    json: Json = False,
-) -> None:
-    """Why it passed, failed, or could not tell."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.verdict(api.verdict(opened, release), json=json)
-
-
-@release_app.command("diff", help=t("What differs between two releases."))
-def release_diff(before: Which, after: Which, project: Project = HERE, json: Json = False) -> None:
-    """Prompt, model, retrieval, digests."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.release_difference(api.diff(opened, "release", before, after), json=json)
-
-
-@release_app.command("promote", help=t("Verify a release and point a channel at it."))
-def release_promote(release: Which, channel: Channel = None, why: Why = "", project: Project = HERE) -> None:
-    """Atomic, and recorded with who, when and why."""
-    from slipway import api
-
-    with _open(project, []) as opened:
-        changed = api.promote(opened, release, channel, why)
-        channel = channel or opened.project.serve.channel
-    typer.echo(t("{channel} now points at {release}", channel=channel, release=release) if changed
-               else t("{channel} already points there", channel=channel))  # fmt: skip
-
-
-@release_app.command("rollback", help=t("Point a channel at the release before."))
-def release_rollback(channel: Channel = None, why: Why = "", project: Project = HERE) -> None:
-    """Recorded like a promotion."""
-    from slipway import api
-
-    with _open(project, []) as opened:
-        release = api.rollback(opened, channel, why)
-        channel = channel or opened.project.serve.channel
-    typer.echo(t("{channel} now points at {release}", channel=channel, release=release.ref.short))
-
-
-@release_app.command("verify", help=t("Re-hash all that a release pins."))
-def release_verify(release: Which, project: Project = HERE, json: Json = False) -> None:
-    """Exit code 4 at a single flipped bit."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.lines(api.verify(opened, release), t("every byte is what the release pins"), json=json)
-
-
-# traces, feedback, keys ----------------------------------------------------------------------------------------
-@traces_app.command("list", help=t("Served requests, newest first."))
-def traces_list(limit: Limit = 20, channel: Channel = None, project: Project = HERE, json: Json = False) -> None:
-    """When, what answered, status, seconds."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.traces(api.traces(opened, limit, channel), json=json)
-
-
-@traces_app.command("show", help=t("One served request, what answered it, and its feedback."))
-def traces_show(
-    id: Annotated[str, typer.Argument(help=t("From the header x-slipway-trace."))],
-    project: Project = HERE,
-    json: Json = False,
-) -> None:
-    """Request, answer, citations, cost."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.trace(*api.trace(opened, id), json=json)
-
-
-@traces_app.command("export", help=t("Write traces with their feedback as JSON lines."))
-def traces_export(
-    file: Annotated[Path, typer.Argument(help=t("The file to write; must not exist."))],
-    limit: Limit = 100_000,
-    project: Project = HERE,
-) -> None:
-    """Oldest first."""
-    from slipway import api
-
-    with _open(project, []) as opened:
-        n = api.export_traces(opened, file, limit)
-    typer.echo(t("{n} traces written to {file}", n=n, file=file))
-
-
-@feedback_app.command("list", help=t("What users said, newest first."))
-def feedback_list(limit: Limit = 20, project: Project = HERE, json: Json = False) -> None:
-    """Thumbs, scores, corrections, comments."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.feedback(api.feedback(opened, limit), json=json)
-
-
-@keys_app.command("create", help=t("Make an API key; it is shown once and kept only as a hash."))
-def keys_create(name: Annotated[str, typer.Argument(help=t("Who will use it."))], project: Project = HERE) -> None:
-    """The secret goes to standard output."""
-    from slipway import api
-
-    with _open(project, []) as opened:
-        id, secret = api.create_key(opened, name)
-    typer.echo(t("key {id}; it will not be shown again:", id=id), err=True)
-    typer.echo(secret)
-
-
-@keys_app.command("list", help=t("Keys: who, when, revoked or not."))
-def keys_list(project: Project = HERE, json: Json = False) -> None:
-    """Never the secrets: they are not kept."""
-    from slipway import api
-    from slipway.cli import show
-
-    with _open(project, []) as opened:
-        show.keys(api.keys(opened), json=json)
-
-
-@keys_app.command("revoke", help=t("Make a key useless, at once."))
-def keys_revoke(
-    id: Annotated[str, typer.Argument(help=t("From `slipway keys list`."))], project: Project = HERE
-) -> None:
-    """Raises NotFound when there is no such key."""
-    from slipway import api
-
-    with _open(project, []) as opened:
-        api.revoke_key(opened, id)
-    typer.echo(t("key {id} is revoked", id=id))
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
