@@ -1,4 +1,4 @@
-# Needs python3.11 or newer, pip, make and a C compiler; everything else is installed into .venv.
+# Needs python3.11 or newer, pip and make; everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=

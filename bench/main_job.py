@@ -3,9 +3,9 @@
     python bench/main_job.py [--project examples/docs-assistant] [--skip-compare]
 
 Works on a copy (the corpus is linked beside it), so the example's own state is not touched; the models are pulled
-first, since a download is no part of the loop. Reports wall and CPU seconds of `slipway up --once`, the peak of the summed
-memory of all its processes (PSS: shared pages counted once), the second `slipway run`, `slipway --help`, and grounded
-against closed-book on the gate split (paired, with interval).
+first, since a download is no part of the loop. Reports wall and CPU seconds of `slipway up --once`, the peak of the
+summed memory of all its processes (PSS: shared pages counted once), the second `slipway run`, `slipway --help`, and
+grounded against closed-book on the gate split (paired, with interval).
 """
 
 from __future__ import annotations

@@ -170,11 +170,41 @@ def _explain(path: Path, root: yaml.Node, error: dict[str, Any]) -> str:
     if kind == "extra_forbidden":
         near = nearest(str(loc[-1]), _keys_at(Project, loc[:-1]))
         what = t("unknown key") + (t("; did you mean '{near}'?", near=near) if near else "")
-    elif kind == "missing":
-        what = t("is missing")
     elif kind == "string_pattern_mismatch":
         what = t("'{value}' is not a name: use lower-case letters, digits, '-', '_' and '.'", value=error["input"])
+    else:
+        what = _expected(kind, error.get("ctx", {})) or what
     return _line(path, _mark(root, loc), f"{dotted}: {what}")
+
+
+def _expected(kind: str, context: dict[str, Any]) -> str:
+    """What a kind of pydantic error asks for, in the language in force; empty for one that says it itself."""
+    by_kind = {
+        "missing": t("is missing"),
+        "float_type": t("must be a number"),
+        "float_parsing": t("must be a number"),
+        "finite_number": t("must be a finite number"),
+        "int_type": t("must be a whole number"),
+        "int_parsing": t("must be a whole number"),
+        "int_from_float": t("must be a whole number"),
+        "bool_type": t("must be true or false"),
+        "bool_parsing": t("must be true or false"),
+        "string_type": t("must be text"),
+        "list_type": t("must be a list"),
+        "dict_type": t("must be a mapping of keys"),
+        "model_type": t("must be a mapping of keys"),
+        "model_attributes_type": t("must be a mapping of keys"),
+    }
+    if kind in by_kind:
+        return by_kind[kind]
+    if kind == "literal_error":
+        return t("must be one of {names}", names=context.get("expected", ""))
+    limits = {"greater_than_equal": ("ge", ">="), "less_than_equal": ("le", "<="), "greater_than": ("gt", ">"),
+              "less_than": ("lt", "<")}  # fmt: skip
+    if kind in limits:
+        name, sign = limits[kind]
+        return t("must be {sign} {bound}", sign=sign, bound=context.get(name, ""))
+    return ""
 
 
 def _dangling(project: Project) -> Iterator[tuple[Path_, str]]:

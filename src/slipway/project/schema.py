@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from slipway.i18n import t
+
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _QUANTITY = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([A-Za-z%]*)\s*")
@@ -22,7 +24,9 @@ def quantity(value: Any, units: dict[str, float]) -> Any:
         return value
     found = _QUANTITY.fullmatch(value)
     if not found or (found[2] and found[2] not in units):
-        raise ValueError(f"'{value}' is not a number with one of the units {', '.join(units)}")
+        raise ValueError(
+            t("'{value}' is not a number with one of the units {units}", value=value, units=", ".join(units))
+        )
     return float(found[1]) * (units[found[2]] if found[2] else 1.0)
 
 
@@ -61,7 +65,7 @@ class Money(BaseModel):
             return value
         found = _QUANTITY.fullmatch(value)
         if not found or not re.fullmatch(r"[A-Z]{3}", found[2]):
-            raise ValueError(f"'{value}' is not an amount with a currency, such as '0.10 CNY'")
+            raise ValueError(t("'{value}' is not an amount with a currency, such as '0.10 CNY'", value=value))
         return {"amount": float(found[1]), "currency": found[2]}
 
 
@@ -150,7 +154,7 @@ class SplitConfig(Strict):
     @model_validator(mode="after")
     def _sum(self) -> SplitConfig:
         if abs(self.train + self.dev + self.gate - 1) > 1e-6:
-            raise ValueError(f"train + dev + gate must be 1, not {self.train + self.dev + self.gate:g}")
+            raise ValueError(t("train + dev + gate must be 1, not {sum:g}", sum=self.train + self.dev + self.gate))
         return self
 
 
@@ -241,9 +245,9 @@ class GateRule(Strict):
     @model_validator(mode="after")
     def _something(self) -> GateRule:
         if self.min is None and self.max is None and self.against is None:
-            raise ValueError("a rule needs at least one of min, max, against")
+            raise ValueError(t("a rule needs at least one of min, max, against"))
         if self.against is None and (self.margin is not None or self.better):
-            raise ValueError("margin and better need against: the channel to compare with")
+            raise ValueError(t("margin and better need against: the channel to compare with"))
         return self
 
 
