@@ -75,6 +75,8 @@ def default_of(field: Any) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, frozenset | set):
+        return f"`{sorted(value)!r}`"
     return f"see {type(value).__name__}" if hasattr(type(value), "model_fields") else f"`{value!r}`"
 
 
