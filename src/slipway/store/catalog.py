@@ -81,15 +81,9 @@ class Catalog:
                 t("no single {kind} has the digest {digest}", kind=kind, digest=digest),
                 t("`slipway data list`, `slipway eval list` and `slipway release list` show what there is"),
             )
-        try:
-            noun = msgspec.json.decode(rows[0].body, type=type_)
-        except msgspec.MsgspecError:
-            noun = None  # changed, or written by a version whose nouns differ
-        if noun is None or noun.digest != rows[0].digest:
-            raise IntegrityError(
-                t("{kind} {digest} does not match its digest", kind=kind, digest=rows[0].digest[:12]),
-                t("it was changed outside this version of Slipway; `slipway run` makes it anew, or restore a backup"),
-            )
+        noun = _read(kind, rows[0].digest, rows[0].body, type_)
+        if noun.digest != rows[0].digest:
+            raise _altered(kind, rows[0].digest)
         return noun
 
     def has(self, kind: str, digest: str) -> bool:
@@ -100,12 +94,13 @@ class Catalog:
 
     def list(self, kind: str, type_: type[N], name: str | None = None) -> list[tuple[str, N]]:
         """(when, noun) of a kind, newest first."""
-        query = select(tables.nouns.c.at, tables.nouns.c.body).where(tables.nouns.c.kind == kind)
+        columns = (tables.nouns.c.at, tables.nouns.c.digest, tables.nouns.c.body)
+        query = select(*columns).where(tables.nouns.c.kind == kind)
         if name is not None:
             query = query.where(tables.nouns.c.name == name)
         with self._reader.connect() as connection:
             rows = connection.execute(query.order_by(tables.nouns.c.at.desc())).all()
-        return [(row.at, msgspec.json.decode(row.body, type=type_)) for row in rows]
+        return [(row.at, _read(kind, row.digest, row.body, type_)) for row in rows]
 
     # runs ------------------------------------------------------------------------------------------------------
     def record(self, run: Run) -> None:
@@ -246,6 +241,20 @@ _ADD_TRACE = "INSERT INTO traces (id, at, channel, release, status, seconds, bod
 def _trace_row(trace: Trace) -> tuple[Any, ...]:
     body = msgspec.json.encode(trace)
     return trace.id, trace.at, trace.channel, trace.release, trace.status, trace.seconds, body
+
+
+def _read(kind: str, digest: str, body: bytes, type_: type[N]) -> N:
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.MsgspecError as error:
+        raise _altered(kind, digest) from error
+
+
+def _altered(kind: str, digest: str) -> IntegrityError:
+    return IntegrityError(
+        t("{kind} {digest} does not match its digest", kind=kind, digest=digest[:12]),
+        t("it was changed outside this version of Slipway; restore the catalog from a backup, or move .slipway away"),
+    )
 
 
 def _plain(row: Row[Any]) -> dict[str, Any]:
