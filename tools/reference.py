@@ -125,10 +125,7 @@ def plug_ins() -> Iterator[str]:
             if fields:
                 yield "| option | type | default |\n|---|---|---|"
                 for key, field in fields.items():
-                    default = (
-                        "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
-                    )
-                    yield f"| `{key}` | `{typename(field.annotation)}` | {default} |"
+                    yield f"| `{key}` | `{typename(field.annotation)}` | {default_of(field)} |"
                 yield ""
 
 
