@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import math
 import os
 import platform
 import tempfile
@@ -26,7 +27,8 @@ logger = logging.getLogger(__name__)
 MOST_THREADS = 32
 IDLE_ENOUGH = 0.6  # share of the processors
 LONGEST_SECONDS = 10.0  # a candidate slower than this is none
-CLEARLY = 0.93  # of the best time so far
+ROUNDS = 2  # each candidate's better time counts: a neighbour's load slows one measurement, seldom both
+CLEARLY = 0.75  # of the shorter spin's time: long spinning gains little on an idle host and loses much on a busy one
 
 Measure = Callable[["Choice"], Awaitable[float]]
 
@@ -118,20 +120,22 @@ async def choose(model: Path, measure: Measure) -> Choice:
     if await idle_share() < IDLE_ENOUGH:
         logger.info("the machine is busy: threads are not measured now, the default is used")
         return default_choice()
-    best: tuple[float, Choice] | None = None
-    for choice in candidates(usable_cores(), siblings()):
+    times: dict[Choice, float] = {}
+    offered = candidates(usable_cores(), siblings())
+    for choice in offered * ROUNDS:
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
-                seconds = await measure(choice)
+                times[choice] = min(await measure(choice), times.get(choice, math.inf))
         except (EngineError, TimeoutError) as error:
             logger.warning("measuring %s failed: %s", choice, error or "it took too long")
-            continue
-        if best is None or seconds < best[0] * CLEARLY:
-            best = (seconds, choice)
+    best: Choice | None = None
+    for choice in (c for c in offered if c in times):
+        if best is None or times[choice] < times[best] * CLEARLY:
+            best = choice
     if best is None:
         return default_choice()
-    _remember(key, best[1])
-    return best[1]
+    _remember(key, best)
+    return best
 
 
 def _read() -> dict[str, Choice]:
