@@ -22,6 +22,7 @@ Kind = Literal["engines", "indexes", "scorers"]
 BUILTIN: dict[Kind, dict[str, tuple[str, str]]] = {
     "engines": {
         "llama": ("slipway.builtin.engines.llama:LlamaEngine", "llama"),
+        "openvino": ("slipway.builtin.engines.openvino:OpenvinoEngine", "openvino"),
         "onnx": ("slipway.builtin.engines.onnx:OnnxEngine", "onnx"),
         "openai": ("slipway.builtin.engines.openai:OpenAIEngine", ""),
         "echo": ("slipway.builtin.engines.echo:EchoEngine", ""),

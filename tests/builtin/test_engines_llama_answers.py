@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from slipway.builtin.engines import llama_wire
+from slipway.builtin.engines import grammar
 from slipway.builtin.engines.llama import LlamaEngine
 from slipway.core.message import GenerateRequest, Message, Sampling
 from slipway.errors import EngineError
@@ -163,7 +163,7 @@ async def test_a_nested_schema_is_kept_to(engine):
 
 
 async def test_grammar_literals_are_escaped():
-    assert llama_wire.one_of(["a", 'b"\\', "c\n\x01你"]) == 'root ::= "a" | "b\\"\\\\" | "c\\n\\x01你"'
+    assert grammar.one_of(["a", 'b"\\', "c\n\x01你"]) == 'root ::= "a" | "b\\"\\\\" | "c\\n\\x01你"'
 
 
 async def test_control_tokens_in_content_stay_text(engine):

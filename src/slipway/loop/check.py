@@ -24,7 +24,13 @@ from slipway.runtime.session import engine_config
 from slipway.store import models
 
 # extra -> (a module it brings, why it is needed)
-EXTRAS = {"llama": "xllamacpp", "onnx": "onnxruntime", "data": "selectolax", "retrieve": "faiss"}
+EXTRAS = {
+    "openvino": "openvino_genai",
+    "llama": "xllamacpp",
+    "onnx": "onnxruntime",
+    "data": "selectolax",
+    "retrieve": "faiss",
+}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -50,7 +56,8 @@ def _error(error: SlipwayError) -> Finding:
 
 def _extras(project: Project) -> Iterator[Finding]:
     engines = {model.engine for model in project.models.values()}
-    needed = {"llama": "llama" in engines, "onnx": "onnx" in engines, "data": bool(project.data.documents)}
+    needed = {engine: engine in engines for engine in ("openvino", "llama", "onnx")}
+    needed["data"] = bool(project.data.documents)
     needed["retrieve"] = any(effective(project, name).retrieve for name in project.candidates)
     for extra, module in EXTRAS.items():
         if needed[extra] and importlib.util.find_spec(module) is None:

@@ -1,1 +1,1 @@
-"""The engines that ship: `llama` (llama.cpp), `onnx` (encoders), `openai` (remote), `echo`, `replay` (tests)."""
+"""The engines that ship: `openvino`, `llama` (they generate), `onnx` (embeds), `openai` (remote), `echo`, `replay`."""

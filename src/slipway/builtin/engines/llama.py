@@ -1,7 +1,7 @@
-"""The default engine: llama.cpp, through xllamacpp, in a supervised child process.
+"""llama.cpp, through xllamacpp, in a supervised child process: every GGUF model, adapters, log-probabilities.
 
-Owns the capabilities and the guards in front of llama.cpp. Spawning and restarts are `llama_process`'s, the wire
-format `llama_wire`'s, what its files say `llama_files`'s.
+Owns the capabilities and the guards in front of llama.cpp. Spawning and restarts are `child_process`'s, the wire
+format `llama_wire`'s, what its files say `gguf_model`'s.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,9 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.builtin.engines import llama_wire as wire
 from slipway.builtin.engines import thread_choice
 from slipway.builtin.engines.checks import check_request, check_text, missing, refuse, too_long
-from slipway.builtin.engines.llama_files import LlamaHeader, check_files, sorted_files
+from slipway.builtin.engines.child_http import ChildHttp
+from slipway.builtin.engines.child_process import ChildSettings, EngineProcess, OnEvent, closed
+from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.llama_logprobs import Gaps
-from slipway.builtin.engines.llama_process import ChildSettings, LlamaProcess, OnEvent, closed
 from slipway.builtin.engines.thread_choice import Choice
 from slipway.core.message import Delta, GenerateRequest, TokenLogprob
 from slipway.core.protocols import Capability
@@ -31,13 +31,10 @@ from slipway.errors import EngineError
 from slipway.i18n import t
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from slipway.core.protocols import Vectors
 
 MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
 LONGEST_TOKEN = 128  # characters; a prompt of more than this times the context cannot fit
-RECONNECTS = 10
 KNOWN_SCHEMAS = 1000
 _WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
 OUTSIDE_JSON = "y"  # no JSON value has it outside a string
@@ -79,11 +76,10 @@ class LlamaEngine:
         if self._adapters:
             self.capabilities = self.capabilities | _WITH_ADAPTERS
         self._on_event = on_event
-        self._process: LlamaProcess | None = None
+        self._child: ChildHttp | None = None
         self._lock = asyncio.Lock()
         self._slots = asyncio.Semaphore(config.parallel)
-        self._header: LlamaHeader | None = None
-        self._control: re.Pattern[str] | None = None
+        self._header: ModelHeader | None = None
         self._probe: int = 0  # id of the token that spells OUTSIDE_JSON
         self._schemas: dict[str, None] = {}  # digests of those known to work
 
@@ -92,30 +88,28 @@ class LlamaEngine:
     async def start(self) -> None:
         """Check the files, settle the threads, load the model. Raises EngineError that says what is wrong."""
         async with self._lock:
-            if self._process is not None:
+            if self._child is not None:
                 return
             config = self.config
             self._header = await asyncio.to_thread(
                 check_files, self.name, self.model, tuple(self._adapters.values()), config.context, config.parallel
             )
-            control = [re.escape(token) for token in self._header.control if len(token) > 1]
-            self._control = re.compile("|".join(control)) if control else None
-            process = LlamaProcess(self._settings(await self._choice()), self._on_event)
+            process = EngineProcess(self._settings(await self._choice()), self._on_event)
             await process.start()
-            self._process = process
+            self._child = ChildHttp(process, config.stall_seconds)
             self._probe = (await self._tokenize(OUTSIDE_JSON))[-1]
 
     async def close(self) -> None:
         """End the child process; nothing of it is left when this returns."""
         async with self._lock:
-            process, self._process = self._process, None
-            if process is not None:
-                await process.stop()
+            child, self._child = self._child, None
+            if child is not None:
+                await child.process.stop()
 
     @property
     def pid(self) -> int | None:
         """Process id of the running child, None when there is none."""
-        return self._process.pid if self._process else None
+        return self._child.process.pid if self._child else None
 
     # -- what it does -------------------------------------------------------------------------------------------------
 
@@ -184,7 +178,8 @@ class LlamaEngine:
             raise too_long(self.name, characters // LONGEST_TOKEN, self.config.context)
         if request.prompt is not None:
             return request.prompt
-        answer = await self._post("/apply-template", {"messages": wire.disarm(request.messages, self._control)})
+        messages = self._header.disarm(request.messages) if self._header else []
+        answer = await self._post("/apply-template", {"messages": messages})
         return answer["prompt"]
 
     def _scales(self, wanted: Mapping[str, float]) -> list[float]:
@@ -208,7 +203,7 @@ class LlamaEngine:
         body = wire.forced([self._probe], self._probe, 0, self._scales({}))
         answer = await self._post("/completion", {**body, "json_schema": wire.compact(schema)})
         if answer["content"].strip().startswith(OUTSIDE_JSON):
-            said = re.findall(r"failed to compile JSON schema: (.*)", self._process.complaints if self._process else "")
+            said = re.findall(r"failed to compile JSON schema: (.*)", self._running().process.complaints)
             raise refuse(
                 t("the JSON schema cannot be enforced: {why}", why=said[-1] if said else t("llama.cpp ignores it")),
                 t("use the usual keywords: type, properties, required, items, enum, const, anyOf, $ref into $defs"),
@@ -255,8 +250,8 @@ class LlamaEngine:
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await self._post_to(self._running(), path, body)
 
-    async def _post_to(self, process: LlamaProcess, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        async with self._respond(process, path, body) as response:
+    async def _post_to(self, child: ChildHttp, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        async with child.respond(path, body) as response:
             answer = msgspec.json.decode(await response.read())
         if "error" in answer:
             raise wire.failure(self.name, answer["error"])
@@ -264,8 +259,8 @@ class LlamaEngine:
 
     async def _stream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Chunks of a completion; raises EngineError when the child dies or stalls before the last one."""
-        events = wire.Events()
-        async with self._respond(self._running(), "/completion", body) as response:
+        child, events = self._running(), wire.Events()
+        async with child.respond("/completion", body) as response:
             if response.status != 200:
                 raise wire.failure(self.name, msgspec.json.decode(await response.read())["error"])
             async for data in response.content.iter_any():
@@ -275,57 +270,25 @@ class LlamaEngine:
                     yield chunk
                     if chunk["stop"]:
                         return
-        raise _died(self.name)
+        raise child.died()
 
-    @asynccontextmanager
-    async def _respond(
-        self, process: LlamaProcess, path: str, body: Mapping[str, Any]
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """Send, and have the response; leaving closes the connection, which stops llama.cpp's work on it."""
-        import aiohttp
-
-        pid = process.pid
-        try:
-            async with await self._send(process, path, msgspec.json.encode(body)) as response:
-                yield response
-        except TimeoutError as error:
-            process.kill()
-            raise EngineError(
-                t("llama.cpp made no token of '{name}' for {s} s", name=self.name, s=self.config.stall_seconds),
-                t("it is started again; if this comes back, the machine is too busy or the model too large for it"),
-                retryable=True,
-                status=504,
-            ) from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            await process.left(pid)  # whoever gets this slot next must not meet the dying child
-            raise _died(self.name) from error
-
-    async def _send(self, process: LlamaProcess, path: str, data: bytes) -> aiohttp.ClientResponse:
-        """Post; a request that never reached a child that had just died goes to the next one."""
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=self.config.stall_seconds)
-        headers = {"content-type": "application/json"}
-        for _ in range(RECONNECTS):
-            session, pid = await process.session(), process.pid
-            try:
-                return await session.post(path, data=data, headers=headers, timeout=timeout)
-            except aiohttp.ClientConnectorError:
-                await process.left(pid)
-        raise _died(self.name)
-
-    def _running(self) -> LlamaProcess:
-        if self._process is None:
+    def _running(self) -> ChildHttp:
+        if self._child is None:
             raise closed(self.name)
-        return self._process
+        return self._child
 
     # -- before the start ---------------------------------------------------------------------------------------------
 
-    def _settings(self, choice: Choice) -> ChildSettings:
+    def _settings(self, choice: Choice, **measured: Any) -> ChildSettings:
         config = self.config
+        line = {
+            "model": str(self.model), "adapters": [str(path) for path in self._adapters.values()],
+            "context": config.context, "parallel": config.parallel, "batch": config.batch, "cache_mb": config.cache_mb,
+            "threads": choice.threads,
+        }  # fmt: skip
         return ChildSettings(
-            name=self.name, model=self.model, adapters=tuple(self._adapters.values()), context=config.context,
-            parallel=config.parallel, batch=config.batch, cache_mb=config.cache_mb, choice=choice,
+            name=self.name, engine="llama", runtime="llama.cpp", module="slipway.builtin.engines.llama_child",
+            line={**line, **measured}, environment={"GOMP_SPINCOUNT": str(choice.spin)},
             load_seconds=config.load_seconds, max_crashes=config.max_crashes,
         )  # fmt: skip
 
@@ -340,24 +303,16 @@ class LlamaEngine:
 
     async def _measure(self, choice: Choice) -> float:
         """Seconds for a short prompt and answer under `choice`, the better of two tries, in a child of its own."""
-        settings = replace(self._settings(choice), adapters=(), parallel=1, context=MEASURED_PROMPT * 2, cache_mb=0)
-        process = LlamaProcess(settings)
+        settings = self._settings(choice, adapters=[], parallel=1, context=MEASURED_PROMPT * 2, cache_mb=0)
+        process = EngineProcess(settings)
         await process.start()
+        child = ChildHttp(process, self.config.stall_seconds)
         try:
             tries: list[float] = []
             for first in (10, 11):
                 body = wire.measured([first + at % 200 for at in range(MEASURED_PROMPT)], MEASURED_ANSWER)
-                answer = await self._post_to(process, "/completion", body)
+                answer = await self._post_to(child, "/completion", body)
                 tries.append((answer["timings/prompt_ms"] + answer["timings/predicted_ms"]) / 1000)
             return min(tries)
         finally:
             await process.stop()
-
-
-def _died(name: str) -> EngineError:
-    return EngineError(
-        t("llama.cpp died while answering for '{name}'", name=name),
-        t("it is being started again; try once more"),
-        retryable=True,
-        status=503,
-    )

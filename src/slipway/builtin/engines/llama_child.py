@@ -1,45 +1,17 @@
 """The process that llama.cpp lives in: `python -m slipway.builtin.engines.llama_child`. Knows nothing of Slipway.
 
-It reads one line of JSON (the settings) from standard input, loads the model, serves llama.cpp's HTTP API on a unix
-socket, and says `{"event": "ready"}` or `{"event": "failed", ...}` on standard output. It ends when standard input
-ends or when its parent does, however that came about. Native code that crashes or hangs at exit takes only this
-process with it; the exit is `os._exit`, so that no native destructor runs.
-
-GOMP_SPINCOUNT must be in the environment before the start: the OpenMP runtime reads it when it is loaded.
+It serves llama.cpp's HTTP API on a unix socket. GOMP_SPINCOUNT must be in the environment before the start: the
+OpenMP runtime reads it when it is loaded.
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib
-import json
-import os
 import signal
-import sys
-import threading
+from collections.abc import Callable
 from typing import Any
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when the parent dies; end now when it is dead already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)
-
-
-def end_with_input(path: str) -> None:
-    """Wait for the end of standard input, then take the socket away and end at once."""
-    while os.read(0, 65536):
-        pass
-    try:
-        os.unlink(path)
-        os.rmdir(os.path.dirname(path))
-    except OSError:
-        pass  # the parent was first
-    os._exit(0)
+from slipway.builtin.engines.child import live
 
 
 def parameters(settings: dict[str, Any]) -> Any:
@@ -65,29 +37,16 @@ def parameters(settings: dict[str, Any]) -> Any:
     return params
 
 
-def main() -> None:
-    """Serve until told to stop; the exit status is 0 whenever the end was wanted."""
-    report = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what native code prints must not look like a report
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's to handle
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 1)
-        if not byte:
-            os._exit(0)
-        line += byte
-    settings = json.loads(line)
-    die_with(settings["parent"])
-    threading.Thread(target=end_with_input, args=(settings["socket"],), daemon=True).start()
-    try:
-        server = importlib.import_module("xllamacpp").Server(parameters(settings))
-    except Exception as error:  # noqa: BLE001 -- whatever it was, the parent must hear of it
-        report.write(json.dumps({"event": "failed", "error": f"{type(error).__name__}: {error}"}) + "\n")
-        os._exit(1)
-    report.write(json.dumps({"event": "ready"}) + "\n")
-    while server is not None:
-        signal.pause()
+def load(settings: dict[str, Any]) -> Callable[[], None]:
+    """Start llama.cpp's server, which has threads of its own."""
+    server = importlib.import_module("xllamacpp").Server(parameters(settings))
+
+    def serve() -> None:
+        while server is not None:
+            signal.pause()
+
+    return serve
 
 
 if __name__ == "__main__":
-    main()
+    live(load)

@@ -7,14 +7,14 @@ no truncation but the one asked for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from slipway.builtin.engines.checks import too_long
-from slipway.core.message import Delta, FinishReason, GenerateRequest, Message, TokenLogprob, Usage
+from slipway.builtin.engines.grammar import one_of
+from slipway.core.message import Delta, FinishReason, GenerateRequest, TokenLogprob, Usage
 from slipway.errors import EngineError
 from slipway.i18n import t
 
@@ -100,35 +100,9 @@ def measured(prompt: Sequence[int], answer: int) -> dict[str, Any]:
     }
 
 
-def one_of(choices: Sequence[str]) -> str:
-    """A GBNF grammar whose only sentences are the choices, whatever characters they hold."""
-    return "root ::= " + " | ".join(f'"{_literal(choice)}"' for choice in choices)
-
-
 def compact(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with llguidance told to write JSON on one line."""
     return {**schema, "x-guidance": GUIDANCE}
-
-
-def _literal(text: str) -> str:
-    special = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return "".join(special.get(c) or (f"\\x{ord(c):02x}" if ord(c) < 32 or ord(c) == 127 else c) for c in text)
-
-
-def disarm(messages: Sequence[Message], control: re.Pattern[str] | None) -> list[dict[str, str]]:
-    """Messages as JSON, with the model's control tokens broken up wherever the content spells one out.
-
-    llama.cpp would take `<|im_end|>` in a retrieved passage for the end of the turn; a zero-width space inside keeps
-    it text.
-    """
-
-    def split(found: re.Match[str]) -> str:
-        return found[0][0] + "\u200b" + found[0][1:]
-
-    return [
-        {"role": message.role, "content": control.sub(split, message.content) if control else message.content}
-        for message in messages
-    ]
 
 
 class Events:

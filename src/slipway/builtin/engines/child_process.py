@@ -1,7 +1,7 @@
-"""The child process of a llama engine, kept alive. Owns spawning, the end of it, restarts, and the HTTP session to it.
+"""The child process of an engine, kept alive. Owns spawning, the end of it, restarts, and the HTTP session to it.
 
-Does not know what is asked of llama.cpp. The child listens on a unix socket in a folder that only this user may enter;
-nothing else can reach it.
+Does not know what is asked of the child (`child_http` asks). The child listens on a unix socket in a folder that only
+this user may enter; nothing else can reach it. The child's own side is `child`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.builtin.engines.thread_choice import Choice
 from slipway.errors import EngineError
 from slipway.i18n import t
 
@@ -33,23 +32,32 @@ OnEvent = Callable[[str, Mapping[str, Any]], None]
 GRACE_SECONDS = 1.0  # between the end of the child's input, SIGTERM, and SIGKILL
 NOTICE_SECONDS = 5.0
 CRASH_WINDOW_SECONDS = 60.0
-FOLDER = "slipway-llama-"
+FOLDER = "slipway-engine-"
+SOCKET = "engine.sock"  # llama.cpp listens on a unix socket only when the name ends so
 
 
 @dataclass(frozen=True)
 class ChildSettings:
-    """What the child is started with. `context`: tokens for each of `parallel` slots."""
+    """What the child is started with.
+
+    `name`: of the model; `engine` and `runtime`: what to call the engine and what runs in the child; `module`: run with
+    `python -m`; `line`: the settings that the module asks for, sent with the socket's path added; `environment`: what
+    must be there before native code is loaded.
+    """
 
     name: str
-    model: Path
-    adapters: tuple[Path, ...]
-    context: int
-    parallel: int
-    batch: int
-    cache_mb: int
-    choice: Choice
+    engine: str
+    runtime: str
+    module: str
+    line: Mapping[str, Any]
     load_seconds: float
     max_crashes: int
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What messages call the model and what runs it."""
+        return {"runtime": self.runtime, "name": self.name}
 
 
 class _Child:
@@ -84,7 +92,7 @@ class _Child:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class LlamaProcess:
+class EngineProcess:
     """A child that is running whenever `session` returns; one that died is started again, with backoff."""
 
     def __init__(self, settings: ChildSettings, on_event: OnEvent | None = None) -> None:
@@ -103,7 +111,7 @@ class LlamaProcess:
 
     @property
     def complaints(self) -> str:
-        """The last lines llama.cpp wrote about what went wrong."""
+        """The last lines the child wrote about what went wrong."""
         return "\n".join(self._child.stderr) if self._child else ""
 
     async def start(self) -> None:
@@ -166,8 +174,8 @@ class LlamaProcess:
                 counts = {"n": len(self._crashes), "seconds": int(CRASH_WINDOW_SECONDS)}
                 raise EngineError(
                     t(
-                        "llama.cpp died {n} times within {seconds} s while serving '{name}' (the last time: {how})",
-                        name=self.settings.name, how=_how(code), **counts,
+                        "{runtime} died {n} times within {seconds} s while serving '{name}' (the last time: {how})",
+                        how=_how(code), **counts, **self.settings.names,
                     ),
                     t("look for a request that it cannot take in the log, then restart; `slipway check` checks memory"),
                     status=503,
@@ -188,14 +196,14 @@ class LlamaProcess:
         folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=_short_folder()))
         settings = self.settings
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "slipway.builtin.engines.llama_child",
+            sys.executable, "-P", "-m", settings.module,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "GOMP_SPINCOUNT": str(settings.choice.spin)},
+            env={**os.environ, **settings.environment},
             start_new_session=True,
         )  # fmt: skip
         session = aiohttp.ClientSession(
-            "http://llama",
-            connector=aiohttp.UnixConnector(str(folder / "llama.sock"), limit=0, force_close=True),
+            "http://engine",
+            connector=aiohttp.UnixConnector(str(folder / SOCKET), limit=0, force_close=True),
             timeout=aiohttp.ClientTimeout(total=None),
             raise_for_status=False,
         )
@@ -212,18 +220,13 @@ class LlamaProcess:
         settings = self.settings
         assert child.process.stdin is not None
         assert child.process.stdout is not None
-        line = {
-            "parent": os.getpid(), "socket": str(child.folder / "llama.sock"), "model": str(settings.model),
-            "adapters": [str(path) for path in settings.adapters], "context": settings.context,
-            "parallel": settings.parallel, "batch": settings.batch, "cache_mb": settings.cache_mb,
-            "threads": settings.choice.threads,
-        }  # fmt: skip
+        line = {**settings.line, "parent": os.getpid(), "socket": str(child.folder / SOCKET)}
         try:
             child.process.stdin.write(json.dumps(line).encode() + b"\n")
             report = await asyncio.wait_for(child.process.stdout.readline(), settings.load_seconds)
         except TimeoutError:
             raise EngineError(
-                t("llama.cpp did not load '{name}' within {s} s", name=settings.name, s=settings.load_seconds),
+                t("{runtime} did not load '{name}' within {s} s", s=settings.load_seconds, **settings.names),
                 t("a smaller context or model loads faster; `load_seconds` in the model's options allows more"),
                 status=503,
             ) from None
@@ -239,14 +242,14 @@ class LlamaProcess:
         if report:
             said.append(json.loads(report).get("error", ""))
         return EngineError(
-            t("llama.cpp could not load '{name}' ({how})", name=self.settings.name, how=_how(code)),
+            t("{runtime} could not load '{name}' ({how})", how=_how(code), **self.settings.names),
             "\n".join(said) or t("its file is whole; free memory, or lower `context` and `parallel`"),
             status=503,
         )
 
     def _tell(self, event: str, **fields: Any) -> None:
         if self._on_event is not None:
-            self._on_event(event, {"engine": "llama", "model": self.settings.name, **fields})
+            self._on_event(event, {"engine": self.settings.engine, "model": self.settings.name, **fields})
 
 
 def free_bytes() -> int:

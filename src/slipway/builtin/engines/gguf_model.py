@@ -1,17 +1,20 @@
-"""Which files make a llama model, what they say of themselves, and whether llama.cpp can load them here.
+"""Which files make a GGUF model, what they say of themselves, and whether they can be loaded here.
 
-Loads nothing itself. What llama.cpp would refuse in one opaque sentence, or die of, is refused here in words that say
+Loads nothing itself. What an engine would refuse in one opaque sentence, or die of, is refused here in words that say
 what to do; the file format is `core.gguf`'s.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from slipway.builtin.engines.llama_process import free_bytes
+from slipway.builtin.engines.child_process import free_bytes
 from slipway.core import gguf
+from slipway.core.message import Message
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 
@@ -23,7 +26,7 @@ _TOKENS, _KINDS = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
 
 
 @dataclass(frozen=True)
-class LlamaHeader:
+class ModelHeader:
     """What a GGUF file says of its model. `control`: texts of the control tokens; `size`: of the file, in bytes."""
 
     header: gguf.Header
@@ -54,6 +57,34 @@ class LlamaHeader:
                 return token
         return None
 
+    @property
+    def ends(self) -> list[int]:
+        """Ids of the tokens that end an answer: of the text, of the turn, of the message."""
+        tokens = [self.header.scalars.get(f"tokenizer.ggml.{key}_token_id") for key in ("eos", "eot", "eom")]
+        return [token for token in tokens if isinstance(token, int)]
+
+    @cached_property
+    def spelled_control(self) -> re.Pattern[str] | None:
+        """Finds the control tokens that a text spells out; None when the model has none."""
+        control = [re.escape(token) for token in self.control if len(token) > 1]
+        return re.compile("|".join(control)) if control else None
+
+    def disarm(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        """Messages as JSON, with the control tokens broken up wherever the content spells one out.
+
+        An engine would take `<|im_end|>` in a retrieved passage for the end of the turn; a zero-width space inside
+        keeps it text.
+        """
+        control = self.spelled_control
+
+        def split(found: re.Match[str]) -> str:
+            return found[0][0] + "\u200b" + found[0][1:]
+
+        return [
+            {"role": message.role, "content": control.sub(split, message.content) if control else message.content}
+            for message in messages
+        ]
+
     def cache_bytes(self, tokens: int) -> int:
         """Memory that keys and values of `tokens` take as 16-bit floats (an upper bound with sliding windows)."""
         heads = self._number("attention.head_count")
@@ -70,7 +101,7 @@ class LlamaHeader:
         return max((number for number in found if isinstance(number, int) and number > 0), default=0)
 
 
-def read_header(path: Path) -> LlamaHeader:
+def read_header(path: Path) -> ModelHeader:
     """Read it, and check that the file holds every tensor it lists. Raises EngineError that says what is wrong."""
     hint = t("fetch it again with `slipway models pull`")
     if not path.is_file():
@@ -82,7 +113,7 @@ def read_header(path: Path) -> LlamaHeader:
             raise _unusable(t("{file} is damaged: {why}", file=path, why=error), hint) from error
     tokens, kinds = header.arrays.pop(_TOKENS, []), header.arrays.pop(_KINDS, [])
     control = tuple(str(token) for token, kind in zip(tokens, kinds, strict=False) if kind == _CONTROL and token)
-    return LlamaHeader(header, control, path.stat().st_size)
+    return ModelHeader(header, control, path.stat().st_size)
 
 
 def sorted_files(name: str, files: Mapping[str, str | Path]) -> tuple[Path, dict[str, Path]]:
@@ -97,9 +128,12 @@ def sorted_files(name: str, files: Mapping[str, str | Path]) -> tuple[Path, dict
     return models[0], adapters
 
 
-def check_files(name: str, model: Path, adapters: Sequence[Path], context: int, parallel: int) -> LlamaHeader:
+def check_files(
+    name: str, model: Path, adapters: Sequence[Path], context: int, parallel: int, *, held_twice: bool = False
+) -> ModelHeader:
     """The model's header. Raises EngineError for files that are damaged or of the wrong kind, for a context (in
-    tokens, for each of `parallel` slots) that the model was not trained for, and for want of memory.
+    tokens, for each of `parallel` slots) that the model was not trained for, and for want of memory. `held_twice`:
+    the weights are in memory twice for a while, because the engine lays them out anew.
     """
     header = read_header(model)
     if header.is_adapter:
@@ -119,12 +153,12 @@ def check_files(name: str, model: Path, adapters: Sequence[Path], context: int, 
                 t("{path} is not a LoRA adapter for this model", path=path),
                 t("tune one on this model, or leave it out"),
             )
-    _check_memory(name, header, context * parallel)
+    _check_memory(name, header.size * (2 if held_twice else 1) + header.cache_bytes(context * parallel))
     return header
 
 
-def _check_memory(name: str, header: LlamaHeader, tokens: int) -> None:
-    needed, free = header.size + header.cache_bytes(tokens) + OVERHEAD_BYTES, free_bytes()
+def _check_memory(name: str, size: int) -> None:
+    needed, free = size + OVERHEAD_BYTES, free_bytes()
     if needed > free:
         sizes = {"needed": needed >> 20, "free": free >> 20}
         raise _unusable(

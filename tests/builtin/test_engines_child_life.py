@@ -1,4 +1,4 @@
-"""The llama engine's child: it dies, hangs, is orphaned or cannot load, and nobody but its own requests notices."""
+"""An engine's child: it dies, hangs, is orphaned or cannot load, and nobody but its own requests notices."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from slipway.builtin.engines.gguf_model import read_header
 from slipway.builtin.engines.llama import LlamaEngine
-from slipway.builtin.engines.llama_files import read_header
+from slipway.builtin.engines.openvino import OpenvinoEngine
 from slipway.core.message import GenerateRequest, Sampling
 from slipway.errors import ConfigError, EngineError
 from slipway.testing.engines import complete
@@ -24,9 +25,22 @@ LONG = GenerateRequest(prompt="Once upon a time", sampling=Sampling(max_tokens=9
 SHORT = GenerateRequest(prompt="Once upon a time", sampling=Sampling(max_tokens=2))
 
 
-def make(model, on_event=None, **options):
-    config = LlamaEngine.Config(**{"context": 1024, "threads": 1, "spin": 1000, **options})
-    return LlamaEngine(config, name="smol", files={"model.gguf": model}, on_event=on_event)
+ENGINES = {
+    "llama": (LlamaEngine, {"context": 1024, "threads": 1, "spin": 1000}),
+    "openvino": (OpenvinoEngine, {"context": 1024, "threads": 1, "parallel": 2}),
+}
+
+
+@pytest.fixture(params=ENGINES)
+def make(request):
+    """Makes an engine of each kind, with two slots."""
+    kind, defaults = ENGINES[request.param]
+
+    def made(model, on_event=None, **options):
+        config = kind.Config(**{**defaults, **options})
+        return kind(config, name="smol", files={"model.gguf": model}, on_event=on_event)
+
+    return made
 
 
 def gone(pid):
@@ -59,7 +73,7 @@ async def answers_in_the_end(engine):
 # -- crashes ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_crash_fails_only_what_was_in_flight(smollm2_gguf):
+async def test_a_crash_fails_only_what_was_in_flight(make, smollm2_gguf):
     events = []
     engine = make(smollm2_gguf, lambda event, fields: events.append((event, fields)))
     await engine.start()
@@ -89,7 +103,7 @@ async def test_a_crash_fails_only_what_was_in_flight(smollm2_gguf):
         await complete(engine, SHORT)
 
 
-async def test_it_gives_up_after_too_many_crashes(smollm2_gguf):
+async def test_it_gives_up_after_too_many_crashes(make, smollm2_gguf):
     engine = make(smollm2_gguf, max_crashes=1)
     await engine.start()
     for _ in range(2):
@@ -107,7 +121,7 @@ async def test_it_gives_up_after_too_many_crashes(smollm2_gguf):
     await engine.close()
 
 
-async def test_a_child_that_hangs_is_started_again(smollm2_gguf):
+async def test_a_child_that_hangs_is_started_again(make, smollm2_gguf):
     engine = make(smollm2_gguf, stall_seconds=2.0)
     await engine.start()
     pid = engine.pid
@@ -120,7 +134,7 @@ async def test_a_child_that_hangs_is_started_again(smollm2_gguf):
     await engine.close()
 
 
-async def test_close_ends_a_child_that_does_not_listen(smollm2_gguf):
+async def test_close_ends_a_child_that_does_not_listen(make, smollm2_gguf):
     engine = make(smollm2_gguf)
     await engine.start()
     pid = engine.pid
@@ -130,22 +144,30 @@ async def test_close_ends_a_child_that_does_not_listen(smollm2_gguf):
 
 
 ORPHAN = """
-import asyncio, sys
-from slipway.builtin.engines.llama import LlamaEngine
+import asyncio, importlib, sys
+from slipway.core.message import GenerateRequest
+Engine = getattr(importlib.import_module("slipway.builtin.engines." + sys.argv[1]), sys.argv[1].title() + "Engine")
 async def main():
-    engine = LlamaEngine(LlamaEngine.Config(context=256, threads=1, spin=1), files={"m.gguf": sys.argv[1]})
+    engine = Engine(Engine.Config(context=256, threads=1), files={"m.gguf": sys.argv[2]})
     print("loading", flush=True)
     await engine.start()
     print(engine.pid, flush=True)
-    async for _ in engine.generate(__import__("slipway.core.message").core.message.GenerateRequest(prompt="Once")):
+    async for _ in engine.generate(GenerateRequest(prompt="Once")):
         print("token", flush=True)
     await asyncio.sleep(600)
 asyncio.run(main())
 """
 
 
-def test_no_orphan_when_the_parent_is_killed_while_answering(smollm2_gguf):
-    parent = subprocess.Popen([sys.executable, "-c", ORPHAN, str(smollm2_gguf)], stdout=subprocess.PIPE, text=True)
+@pytest.fixture(params=ENGINES)
+def orphanage(request, smollm2_gguf):
+    """A process that loads an engine, says so, and answers."""
+    command = [sys.executable, "-c", ORPHAN, request.param, str(smollm2_gguf)]
+    return lambda: subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_no_orphan_when_the_parent_is_killed_while_answering(orphanage):
+    parent = orphanage()
     assert parent.stdout.readline() == "loading\n"
     child = int(parent.stdout.readline())
     parent.stdout.readline()
@@ -155,7 +177,7 @@ def test_no_orphan_when_the_parent_is_killed_while_answering(smollm2_gguf):
     assert until(lambda: gone(child))
 
 
-def test_no_orphan_when_the_parent_is_killed_while_loading(smollm2_gguf):
+def test_no_orphan_when_the_parent_is_killed_while_loading(orphanage):
     def children(pid):
         found = set()
         for folder in Path("/proc").iterdir():
@@ -169,7 +191,7 @@ def test_no_orphan_when_the_parent_is_killed_while_loading(smollm2_gguf):
         return found
 
     for delay in (0.0, 0.15, 0.4):
-        parent = subprocess.Popen([sys.executable, "-c", ORPHAN, str(smollm2_gguf)], stdout=subprocess.PIPE, text=True)
+        parent = orphanage()
         parent.stdout.readline()
         assert until(lambda pid=parent.pid: children(pid))
         time.sleep(delay)
@@ -199,7 +221,7 @@ def tiny_gguf(path, architecture="llama", tensors=False, **keys):
     return path
 
 
-async def refusal(model, **options):
+async def refusal(make, model, **options):
     engine = make(model, **options)
     with pytest.raises(EngineError) as caught:
         await engine.start()
@@ -209,64 +231,63 @@ async def refusal(model, **options):
     return caught.value.message
 
 
-async def test_files_that_are_no_model(tmp_path):
+async def test_files_that_are_no_model(make, tmp_path):
     path = tmp_path / "model.gguf"
-    assert "does not exist" in await refusal(path)
+    assert "does not exist" in await refusal(make, path)
     path.write_bytes(b"")
-    assert "not a GGUF file" in await refusal(path)
+    assert "not a GGUF file" in await refusal(make, path)
     path.write_bytes(b"<html>404</html>")
-    assert "not a GGUF file (it begins with b'<htm')" in await refusal(path)
+    assert "not a GGUF file (it begins with b'<htm')" in await refusal(make, path)
     path.write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 64)
-    assert "damaged" in await refusal(path)
+    assert "damaged" in await refusal(make, path)
     path.write_bytes(b"GGUF\x63\0\0\0" + b"\0" * 64)
-    assert "damaged" in await refusal(path)
+    assert "damaged" in await refusal(make, path)
 
 
-async def test_a_truncated_model_says_how_much_is_missing(tmp_path, smollm2_gguf):
+async def test_a_truncated_model_says_how_much_is_missing(make, tmp_path, smollm2_gguf):
     whole = smollm2_gguf.read_bytes()
     path = tmp_path / "model.gguf"
     for size in (len(whole) - 1, len(whole) // 2):
         path.write_bytes(whole[:size])
-        assert f"truncated: it has {size} bytes of {len(whole)}" in await refusal(path)
+        assert f"truncated: it has {size} bytes of {len(whole)}" in await refusal(make, path)
     path.write_bytes(whole[:100_000])
-    assert "damaged" in await refusal(path)
+    assert "damaged" in await refusal(make, path)
 
 
-async def test_an_adapter_is_no_model(tmp_path):
+async def test_an_adapter_is_no_model(make, tmp_path):
     path = tiny_gguf(tmp_path / "model.gguf", general__type="adapter")
-    assert "is a LoRA adapter" in await refusal(path)
+    assert "is a LoRA adapter" in await refusal(make, path)
 
 
-async def test_a_model_that_does_not_fit_into_memory(tmp_path):
+async def test_a_model_that_does_not_fit_into_memory(make, tmp_path):
     sizes = {"llama__block_count": 10_000, "llama__embedding_length": 1 << 20, "llama__attention__head_count": 8}
-    assert "MB of memory" in await refusal(tiny_gguf(tmp_path / "model.gguf", **sizes))
+    assert "MB of memory" in await refusal(make, tiny_gguf(tmp_path / "model.gguf", **sizes))
 
 
-async def test_what_llama_cpp_itself_cannot_load(tmp_path):
-    path = tiny_gguf(tmp_path / "model.gguf", architecture="nonsense", tensors=True)
-    engine = make(path)
+async def test_what_the_engine_itself_cannot_load(make, tmp_path):
+    engine = make(tiny_gguf(tmp_path / "model.gguf", tensors=True, tokenizer__ggml__model="gpt2"))
     with pytest.raises(EngineError, match="could not load 'smol'") as caught:
         await engine.start()
-    assert "unknown model architecture" in caught.value.hint
+    assert caught.value.hint
     assert engine.pid is None
 
 
-async def test_a_context_the_model_was_not_trained_for(smollm2_gguf):
-    assert "trained for 8192 tokens" in await refusal(smollm2_gguf, context=100_000)
+async def test_a_context_the_model_was_not_trained_for(make, smollm2_gguf):
+    assert "trained for 8192 tokens" in await refusal(make, smollm2_gguf, context=100_000)
 
 
 @pytest.mark.parametrize(
     "option", [{"parallel": 0}, {"context": 0}, {"context": 1 << 40}, {"threads": 0}, {"wrong": 1}]
 )
-def test_absurd_options_are_refused(option):
+def test_absurd_options_are_refused(make, option):
     with pytest.raises(ValueError, match=next(iter(option))):
-        LlamaEngine.Config(**option)
+        make("model.gguf", **option)
 
 
 def test_exactly_one_model_file():
     for files in ({}, {"a.gguf": "a", "b.gguf": "b"}, {"a.lora.gguf": "a"}):
         with pytest.raises(ConfigError, match="exactly one GGUF"):
-            LlamaEngine(LlamaEngine.Config(), files=files)
+            OpenvinoEngine(OpenvinoEngine.Config(), files=files)
 
 
 def test_a_damaged_header_never_ends_in_anything_but_an_engine_error(tmp_path, smollm2_gguf):

@@ -1,0 +1,280 @@
+"""OpenVINO GenAI in a supervised child process: the fastest of the local engines on a CPU, and the default one.
+
+Owns the capabilities and the guards in front of OpenVINO. It reads the GGUF files of a few architectures, has neither
+adapters nor log-probabilities, and enforces fewer keywords of JSON schema: for these, `llama` is there. Spawning and
+restarts are `child_process`'s, what its files say `gguf_model`'s, what a grammar can enforce `grammar`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from slipway.builtin.engines.checks import check_request, check_text, missing, refuse, too_long
+from slipway.builtin.engines.child_http import ChildHttp
+from slipway.builtin.engines.child_process import ChildSettings, EngineProcess, OnEvent, closed
+from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
+from slipway.builtin.engines.grammar import check_enforceable, one_of
+from slipway.builtin.engines.thread_choice import usable_cores
+from slipway.core.message import Delta, FinishReason, GenerateRequest, Usage
+from slipway.core.protocols import Capability
+from slipway.core.ref import digest_of
+from slipway.errors import EngineError
+from slipway.i18n import t
+
+if TYPE_CHECKING:
+    from slipway.core.protocols import Vectors
+
+ARCHITECTURES = ("llama", "qwen2", "qwen3")
+TOKENIZER = "gpt2"  # GGUF's name for byte-level BPE
+BLOCK = 32  # tokens; how OpenVINO's CPU plug-in lays out keys and values
+LONGEST_TOKEN = 128  # characters; a prompt of more than this times the context cannot fit
+KNOWN_SCHEMAS = 1000
+
+
+class OpenvinoConfig(BaseModel):
+    """What the project file may set for a model of this engine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    context: int = Field(default=4096, ge=64, le=1_048_576)  # tokens of prompt and answer, for each request
+    parallel: int = Field(default=4, ge=1, le=256)  # requests answered at once; more wait
+    threads: int | None = Field(default=None, ge=1, le=512)  # None: every core this process may use
+    batch: int = Field(default=256, ge=16, le=65_536)  # tokens computed at a time; cancellation waits for them
+    cache_mb: int = Field(default=128, ge=0, le=1_048_576)  # memory for prefixes that no request holds any more
+    load_seconds: float = Field(default=300.0, gt=0, le=86_400)
+    stall_seconds: float = Field(default=300.0, gt=0, le=86_400)  # without a token: it hangs, and is started again
+    max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
+
+
+class OpenvinoEngine:
+    """A GGUF model of a supported architecture. `files`: one `*.gguf`."""
+
+    Config: ClassVar[type[OpenvinoConfig]] = OpenvinoConfig
+    capabilities: frozenset[Capability] = frozenset(("generate", "json_schema", "choices", "tokenize"))
+
+    def __init__(
+        self,
+        config: OpenvinoConfig,
+        name: str = "openvino",
+        files: Mapping[str, str | Path] | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        self.config = config
+        self.name = name
+        self.model, self._adapters = sorted_files(name, files or {})
+        self._on_event = on_event
+        self._child: ChildHttp | None = None
+        self._lock = asyncio.Lock()
+        self._slots = asyncio.Semaphore(config.parallel)
+        self._taking = asyncio.Lock()  # whoever takes several slots does it alone: two with half of them would wait
+        self._header: ModelHeader | None = None
+        self._bad_schemas: dict[str, str] = {}  # digest -> why it cannot be enforced
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Check the files and load the model. Raises EngineError that says what is wrong."""
+        async with self._lock:
+            if self._child is not None:
+                return
+            header = await asyncio.to_thread(self._checked)
+            process = EngineProcess(self._settings(header), self._on_event)
+            await process.start()
+            self._header = header
+            self._child = ChildHttp(process, self.config.stall_seconds)
+
+    async def close(self) -> None:
+        """End the child process; nothing of it is left when this returns."""
+        async with self._lock:
+            child, self._child = self._child, None
+            if child is not None:
+                await child.process.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running child, None when there is none."""
+        return self._child.process.pid if self._child else None
+
+    # -- what it does -------------------------------------------------------------------------------------------------
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+        """Stream an answer. Requests beyond `parallel` wait in the order they came; one with a seed runs alone."""
+        check_request(request, self.name, self.capabilities)
+        if request.sampling.max_tokens > self.config.context:
+            limit = self.config.context
+            raise refuse(t("max_tokens must be at most {limit}, the context of '{name}'", limit=limit, name=self.name))
+        if request.json_schema is not None:
+            check_enforceable(request.json_schema)
+            self._refuse_known(request.json_schema)
+        body = await self._body(request)
+        # GenAI draws for all requests from one generator, seeded anew by each that comes: a seed is kept to alone only.
+        alone = request.sampling.seed is not None and request.sampling.temperature > 0
+        async with self._room(self.config.parallel if alone else 1), aclosing(self._stream(body, request)) as lines:
+            async for line in lines:
+                if request.choices and line.get("finish") == "length":
+                    raise too_long(self.name, line["prompt_tokens"], self.config.context)
+                yield _delta(line)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Not what a generating model is for: EngineError with status 400."""
+        raise missing(self.name, "embed")
+
+    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """Not possible: OpenVINO tells no probability of a given token. EngineError with status 400."""
+        raise missing(self.name, "logprobs")
+
+    async def count_tokens(self, text: str) -> int:
+        """Tokens of raw text; a control token that it spells out counts as text."""
+        check_text(text)
+        control = self._header.spelled_control if self._header else None
+        cuts = [found.start() + 1 for found in control.finditer(text)] if control else []
+        texts = [text[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+        return sum((await self._post("/tokenize", {"texts": texts}))["counts"])
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _body(self, request: GenerateRequest) -> dict[str, Any]:
+        """What /generate takes, for a checked request."""
+        sampling = request.sampling
+        body: dict[str, Any] = {
+            "prompt": await self._prompt(request),
+            "special": request.prompt is not None,  # a chat template writes what begins a prompt itself
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "stop": sampling.stop,
+            "frequency_penalty": sampling.frequency_penalty,
+            "presence_penalty": sampling.presence_penalty,
+        }
+        if request.choices:
+            body["grammar"] = one_of(request.choices)
+            body["max_tokens"] = self.config.context  # half a label is no label; the grammar ends it
+        if request.json_schema is not None:
+            body["json_schema"] = request.json_schema
+        return body
+
+    async def _prompt(self, request: GenerateRequest) -> str:
+        texts = [request.prompt] if request.prompt is not None else [m.content for m in request.messages]
+        characters = sum(len(text) for text in texts)
+        if characters > LONGEST_TOKEN * self.config.context:
+            raise too_long(self.name, characters // LONGEST_TOKEN, self.config.context)
+        if request.prompt is not None:
+            return request.prompt
+        messages = self._header.disarm(request.messages) if self._header else []
+        return (await self._post("/template", {"messages": messages}))["prompt"]
+
+    @asynccontextmanager
+    async def _room(self, slots: int) -> AsyncGenerator[None]:
+        """Hold so many of the slots."""
+        held = 0
+        try:
+            async with self._taking:
+                while held < slots:
+                    await self._slots.acquire()
+                    held += 1
+            yield
+        finally:
+            for _ in range(held):
+                self._slots.release()
+
+    def _refuse_known(self, schema: dict[str, Any]) -> None:
+        why = self._bad_schemas.get(digest_of(schema))
+        if why is not None:
+            raise refuse(t("the JSON schema cannot be enforced: {why}", why=why))
+
+    def _remember_bad(self, request: GenerateRequest, why: str) -> None:
+        """The child did not survive this grammar: it must not meet it again."""
+        if request.json_schema is not None:
+            if len(self._bad_schemas) >= KNOWN_SCHEMAS:
+                self._bad_schemas.clear()
+            self._bad_schemas[digest_of(request.json_schema)] = _plain(why)
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        async with self._running().respond(path, body) as response:
+            answer = msgspec.json.decode(await response.read())
+        if "error" in answer:
+            raise self._failure(answer)
+        return answer
+
+    async def _stream(self, body: Mapping[str, Any], request: GenerateRequest) -> AsyncGenerator[dict[str, Any]]:
+        """Lines of an answer; raises EngineError when the child dies or stalls before the last one."""
+        child = self._running()
+        async with child.respond("/generate", body) as response:
+            if response.status != 200:
+                raise self._failure(msgspec.json.decode(await response.read()))
+            async for data in response.content:
+                line = msgspec.json.decode(data)
+                if "error" in line:
+                    self._remember_bad(request, line["error"])
+                    raise self._failure(line)
+                yield line
+                if "finish" in line:
+                    return
+        raise child.died()
+
+    def _failure(self, answer: Mapping[str, Any]) -> EngineError:
+        if answer.get("prompt_tokens", 0) >= self.config.context:
+            return too_long(self.name, answer["prompt_tokens"], self.config.context)
+        why = _plain(str(answer.get("error")))
+        return refuse(t("OpenVINO refused the request to '{name}': {message}", name=self.name, message=why))
+
+    def _running(self) -> ChildHttp:
+        if self._child is None:
+            raise closed(self.name)
+        return self._child
+
+    # -- before the start ---------------------------------------------------------------------------------------------
+
+    def _checked(self) -> ModelHeader:
+        """The model's header. Raises EngineError for files, architectures and sizes that OpenVINO cannot load."""
+        config = self.config
+        header = check_files(self.name, self.model, (), config.context, config.parallel, held_twice=True)
+        hint = t("set `engine: llama` for this model")
+        if self._adapters:
+            raise EngineError(
+                t("'{name}' has adapters, which OpenVINO does not take", name=self.name), hint, status=503
+            )
+        kind = header.header.scalars.get("tokenizer.ggml.model")
+        if header.architecture not in ARCHITECTURES or kind != TOKENIZER:
+            what = {"architecture": header.architecture or "?", "tokenizer": kind or "?"}
+            raise EngineError(
+                t("OpenVINO cannot read '{name}' ({architecture}, tokenizer {tokenizer})", name=self.name, **what),
+                hint,
+                status=503,
+            )
+        return header
+
+    def _settings(self, header: ModelHeader) -> ChildSettings:
+        config = self.config
+        each = -(-config.context // BLOCK) + 1
+        line = {
+            "model": str(self.model), "context": config.context, "parallel": config.parallel, "batch": config.batch,
+            "threads": config.threads or usable_cores(), "control": header.control, "ends": header.ends,
+            "blocks": each * config.parallel + (config.cache_mb << 20) // max(1, header.cache_bytes(BLOCK)),
+        }  # fmt: skip
+        return ChildSettings(
+            name=self.name, engine="openvino", runtime="OpenVINO", module="slipway.builtin.engines.openvino_child",
+            line=line, load_seconds=config.load_seconds, max_crashes=config.max_crashes,
+        )  # fmt: skip
+
+
+def _delta(line: Mapping[str, Any]) -> Delta:
+    finish: FinishReason | None = line.get("finish")
+    if finish is None:
+        return Delta(text=line["text"])
+    usage = Usage(prompt_tokens=line["prompt_tokens"], completion_tokens=line["completion_tokens"])
+    return Delta(text=line["text"], finish=finish, usage=usage)
+
+
+def _plain(why: str) -> str:
+    """OpenVINO's error without the places in its source where it was raised."""
+    return re.sub(r"^(Exception from |\[[\d:]+\] )\S+:\s*", "", why.strip(), flags=re.MULTILINE).strip()[:500]
