@@ -1,4 +1,4 @@
-"""Our llama engine against xllamacpp as it comes, and against bare transformers: tokens a second, side by side.
+"""Our local engines against xllamacpp as it comes, and against bare transformers: tokens a second, side by side.
 
     python bench/engine.py MODEL_Q4_1.gguf [--model-q8 Q8_0.gguf] [--transformers PYTHON] [--rounds 3]
 
@@ -69,18 +69,18 @@ for line in sys.stdin:
 """
 
 
-def words(model: Path) -> list[int]:
-    """Ids of tokens that are one plain word with a space in front; any sequence of them tokenizes to itself."""
+def words(model: Path) -> dict[int, str]:
+    """Tokens that are one plain word with a space in front; any sequence of them tokenizes to itself."""
     from gguf import GGUFReader
 
     field = GGUFReader(model).fields["tokenizer.ggml.tokens"]
     texts = [bytes(field.parts[at]).decode("utf-8", "replace") for at in field.data]
-    return [at for at, text in enumerate(texts) if re.fullmatch("\u0120[a-z]{4,9}", text)]
+    return {at: f" {text[1:]}" for at, text in enumerate(texts) if re.fullmatch("\u0120[a-z]{4,9}", text)}
 
 
-def prompts(known: list[int], count: int) -> list[list[int]]:
+def prompts(known: dict[int, str], count: int) -> list[list[int]]:
     """Words drawn at random: no two prompts share a beginning."""
-    return [_draw.choices(known, k=PROMPT) for _ in range(count)]
+    return [_draw.choices(list(known), k=PROMPT) for _ in range(count)]
 
 
 def cpu_seconds(pid: int) -> float:
@@ -116,12 +116,15 @@ class Program:
 
 
 class Ours:
-    """The llama engine as the project file's defaults make it; asked through `generate`, streamed like any request."""
+    """An engine of ours as the project file's defaults make it; asked through `generate`, streamed like any request."""
 
-    def __init__(self, model: Path, slots: int) -> None:
-        from slipway.builtin.engines.llama import LlamaEngine
+    def __init__(self, kind: str, model: Path, slots: int, known: dict[int, str]) -> None:
+        from slipway import plugins
 
-        self.engine = LlamaEngine(LlamaEngine.Config(context=1024, parallel=slots), files={"model.gguf": model})
+        self.known = known
+        self.answers: list[int] = []  # tokens of each: the model may end one before it has 48
+        engine = plugins.load("engines", kind)
+        self.engine = engine(engine.Config(context=1024, parallel=slots), files={"model.gguf": model})
 
     @property
     def pid(self) -> int:
@@ -131,32 +134,35 @@ class Ours:
     async def ask(self, batch: list[list[int]]) -> int:
         return sum(await asyncio.gather(*map(self.one, batch)))
 
-    async def one(self, prompt: list[int]) -> int:
+    async def one(self, ids: list[int]) -> int:
         from slipway.core.message import GenerateRequest, Sampling
 
-        request = GenerateRequest(prompt=await self.text(prompt), sampling=Sampling(max_tokens=ANSWER))
+        prompt = "".join(self.known[token] for token in ids)
+        request = GenerateRequest(prompt=prompt, sampling=Sampling(max_tokens=ANSWER))
         async for delta in self.engine.generate(request):
             if delta.usage:
+                assert delta.usage.prompt_tokens == len(ids)
+                self.answers.append(delta.usage.completion_tokens)
                 return delta.usage.prompt_tokens + delta.usage.completion_tokens
         raise AssertionError
-
-    async def text(self, prompt: list[int]) -> str:
-        """Our engine takes text; these words tokenize to the same ids again."""
-        return (await self.engine._post("/detokenize", {"tokens": prompt}))["content"]
 
     async def close(self) -> None:
         await self.engine.close()
 
 
-async def contenders(options: argparse.Namespace) -> dict[str, tuple[Any, int]]:
+async def contenders(options: argparse.Namespace, known: dict[int, str]) -> dict[str, tuple[Any, int]]:
     """name -> (who, how many at once)."""
     found: dict[str, tuple[Any, int]] = {}
-    for kind, model in (("q8_0", options.model_q8), ("q4_1", options.model)):
+    for kind, weights, model in (
+        ("openvino", "q8_0", options.model_q8),
+        ("llama", "q8_0", options.model_q8),
+        ("llama", "q4_1", options.model),
+    ):
         if model is not None:
             for slots in (1, AT_ONCE):
-                ours = Ours(model, slots)
+                ours = Ours(kind, model, slots, known)
                 await ours.engine.start()
-                found[f"slipway {kind} x{slots}"] = (ours, slots)
+                found[f"{kind} {weights} x{slots}"] = (ours, slots)
     for slots in (1, AT_ONCE):
         found[f"xllamacpp q4_1 x{slots}"] = (Program(sys.executable, DEFAULTS, options.model, slots), slots)
     if options.transformers:
@@ -166,8 +172,8 @@ async def contenders(options: argparse.Namespace) -> dict[str, tuple[Any, int]]:
 
 async def compete(options: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
     """(tokens a second, tokens a CPU-second) of every round, by contender."""
-    running = await contenders(options)
     known = words(options.model)
+    running = await contenders(options, known)
     speeds: dict[str, list[tuple[float, float]]] = {name: [] for name in running}
     for who, _ in running.values():
         await who.ask([prompts(known, 1)[0][:32]])  # warms up
@@ -183,7 +189,9 @@ async def compete(options: argparse.Namespace) -> dict[str, list[tuple[float, fl
                 f"round {turn} {name:24} {tokens / seconds:7.1f} tok/s {tokens / used:7.1f} tok/CPU-s", file=sys.stderr
             )
             speeds[name].append((tokens / seconds, tokens / used))
-    for who, _ in running.values():
+    for name, (who, _) in running.items():
+        if isinstance(who, Ours):
+            print(f"{name}: {statistics.mean(who.answers[1:]):.1f} tokens an answer", file=sys.stderr)
         await who.close()
     return speeds
 
@@ -215,15 +223,16 @@ def main() -> None:
     }
     for name, (wall, cpu) in medians.items():
         print(f"{name:24} {wall:7.1f} tok/s {cpu:7.1f} tok/CPU-s")
-    for other, target in (("xllamacpp", 2.0), ("transformers", 3.0)):
-        for column, unit in enumerate(("second", "CPU-second")):
-            for which, end in (("best", ""), ("one at a time", "x1")):
-                us, them = (
-                    max((v[column] for n, v in medians.items() if n.startswith(who) and n.endswith(end)), default=0.0)
-                    for who in ("slipway", other)
-                )
-                if them:
-                    print(f"slipway / {other}, tokens a {unit}, {which}: {us / them:.2f} (target {target})")
+    for ours in ("openvino", "llama"):
+        for other, target in (("xllamacpp", 2.0), ("transformers", 3.0)):
+            for column, unit in enumerate(("second", "CPU-second")):
+                for which, end in (("best", ""), ("one at a time", "x1")):
+                    us, them = (
+                        max((v[column] for n, v in medians.items() if n.startswith(who) and n.endswith(end)), default=0)
+                        for who in (ours, other)
+                    )
+                    if them:
+                        print(f"{ours} / {other}, tokens a {unit}, {which}: {us / them:.2f} (target {target})")
 
 
 if __name__ == "__main__":
