@@ -1,7 +1,8 @@
 """Ingest of 200 HTML pages of a Debian documentation package, against LlamaIndex with the same encoder.
 
-    python bench/ingest.py [--llama-index PYTHON] [--pages 200] [--html FOLDER] [--precision int8|fp32]
-                           [--slipway slipway:1200 ...] [--other llama-index:1024 llama-index:256 ...] [--frames]
+    python bench/ingest.py [--llama-index PYTHON] [--transformers PYTHON] [--pages 200] [--html FOLDER]
+                           [--precision int8|fp32] [--slipway slipway:1200 ...]
+                           [--other llama-index:1024 llama-index:256 huggingface:1024 ...] [--frames]
 
 Both sides read the same files, cut them, embed every passage with the same engine object (all-MiniLM-L6-v2 by our onnx
 engine, same precision, same two threads) and build an index. Slipway: `make_documents`, `make_chunks` and the
@@ -9,6 +10,8 @@ project's retriever (dense and lexical), as `slipway run` does. LlamaIndex: `Sim
 `SentenceSplitter` and `VectorStoreIndex.from_documents`; once as it comes (chunks of 1,024 tokens, of which the
 encoder sees the first 256) and once with chunks that fit the encoder (`chunk_size=256`, `chunk_overlap=20`).
 `slipway:900` means `chunk.max_chars: 900` (about 256 tokens); `llama-index:1024:fp32` another precision than the rest.
+`huggingface:1024` is LlamaIndex as its users run it: the same reader and splitter, and the same weights in its own
+`HuggingFaceEmbedding` as it comes (sentence-transformers, torch, fp32) in place of our engine.
 Each contender runs in a process of its own; what counts is the processor time of that process and its children from
 the first file to the finished index (imports and the loading of the encoder are left out for both).
 
@@ -19,6 +22,8 @@ names.
 
 `--llama-index`: the Python of an environment with llama-index-core and llama-index-readers-file; without it one is
 made in a temporary folder with pip. It sees this environment's packages behind its own, for the encoder.
+`--transformers`: the Python of an environment with torch==2.13.0, llama-index-embeddings-huggingface and
+llama-index-readers-file (they are no dependencies of ours, and it sees nothing of ours); adds `huggingface:1024`.
 `--html`: a folder of DocBook HTML with a bookindex.html; without it the package postgresql-doc-15 is fetched by
 `apt-get download` and unpacked into a temporary folder. `--frames`: instead, our parsing pool against the same work
 as a Daft program (import, memory, seconds); see docs/design/004-data.md.
@@ -93,7 +98,7 @@ def by_page(passages: list[str]) -> list[str]:
 
 
 class Encoder:
-    """Our onnx engine, and how often and how much it was asked to embed."""
+    """Our onnx engine, called without an event loop of the caller's."""
 
     def __init__(self, precision: str) -> None:
         from slipway.builtin.engines.onnx import OnnxConfig, OnnxEngine
@@ -102,11 +107,9 @@ class Encoder:
         self.loop = asyncio.new_event_loop()
         config = OnnxConfig.model_validate({"precision": precision})
         self.engine = OnnxEngine(config, name="embedder", files=models.pull(SOURCE).files)
-        self.texts = 0
         self.loop.run_until_complete(self.engine.embed(["warm up"]))
 
     def embed(self, texts: list[str]) -> Any:
-        self.texts += len(texts)
         return self.loop.run_until_complete(self.engine.embed(texts))
 
 
@@ -148,12 +151,9 @@ def run_slipway(folder: Path, pages: list[Path], queries: list[str], precision: 
         }
 
 
-def run_llama_index(
-    folder: Path, pages: list[Path], queries: list[str], precision: str, chunk_size: int
-) -> dict[str, Any]:
-    from llama_index.core import Settings, SimpleDirectoryReader, VectorStoreIndex
+def our_embedding(precision: str) -> Any:
+    """Our engine as LlamaIndex calls an encoder."""
     from llama_index.core.embeddings import BaseEmbedding
-    from llama_index.core.node_parser import SentenceSplitter
 
     encoder = Encoder(precision)
 
@@ -170,34 +170,54 @@ def run_llama_index(
         async def _aget_query_embedding(self, query: str) -> list[float]:
             return self._get_text_embedding(query)
 
+    return Same()
+
+
+def torch_embedding(weights: Path) -> Any:
+    """The same weights as LlamaIndex's users load them; nothing but the folder is passed."""
+    from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+
+    embedding = HuggingFaceEmbedding(model_name=str(weights))
+    embedding.get_text_embedding("warm up")
+    return embedding
+
+
+def run_llama_index(
+    folder: Path, pages: list[Path], queries: list[str], embedding: Any, chunk_size: int
+) -> dict[str, Any]:
+    from llama_index.core import Settings, SimpleDirectoryReader, VectorStoreIndex
+    from llama_index.core.node_parser import SentenceSplitter
+
     Settings.llm = None
     # 1,024 is the default: then nothing is passed, as its users do.
     splitter = None if chunk_size == 1024 else [SentenceSplitter(chunk_size=chunk_size, chunk_overlap=20)]
     SentenceSplitter().split_text("The tokenizer is loaded here, as imports are.")
     before, wall = cpu(), time.monotonic()
     documents = SimpleDirectoryReader(input_files=[str(page) for page in pages]).load_data()
-    index = VectorStoreIndex.from_documents(documents, embed_model=Same(), transformations=splitter)
+    index = VectorStoreIndex.from_documents(documents, embed_model=embedding, transformations=splitter)
     seconds, wall = cpu() - before, time.monotonic() - wall
-    passages = encoder.texts
     retriever = index.as_retriever(similarity_top_k=DEPTH)
     rankings = [
         by_page([str(hit.node.metadata["file_name"]) for hit in retriever.retrieve(query)]) for query in queries
     ]
-    return {"cpu": seconds, "wall": wall, "passages": passages, "rankings": rankings}
+    return {"cpu": seconds, "wall": wall, "passages": len(index.index_struct.nodes_dict), "rankings": rankings}
 
 
-def contender(name: str, folder: Path, count: int, precision: str) -> dict[str, Any]:
+def contender(name: str, folder: Path, count: int, precision: str, weights: Path) -> dict[str, Any]:
     """Run one contender here; what it gives goes to stdout as JSON."""
     pages = choose_pages(folder, count)
     queries = [entry for entry, _ in index_entries(folder, {page.name for page in pages})]
     side, size, *own = name.split(":")
-    run = run_slipway if side == "slipway" else run_llama_index
-    return run(folder, pages, queries, own[0] if own else precision, int(size))
+    precision = own[0] if own else precision
+    if side == "slipway":
+        return run_slipway(folder, pages, queries, precision, int(size))
+    embedding = torch_embedding(weights) if side == "huggingface" else our_embedding(precision)
+    return run_llama_index(folder, pages, queries, embedding, int(size))
 
 
 def measure(python: str, name: str, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     command = [python, __file__, "--contender", name, "--html", str(folder), "--pages", str(args.pages)]
-    command += ["--precision", args.precision]
+    command += ["--precision", args.precision, *(["--weights", str(args.weights)] if args.weights else [])]
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -236,38 +256,63 @@ def fetch(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--llama-index")
+    parser.add_argument("--llama-index", metavar="PYTHON")
+    parser.add_argument("--transformers", metavar="PYTHON")
     parser.add_argument("--pages", type=int, default=200)
     parser.add_argument("--html", type=Path)
     parser.add_argument("--precision", choices=["int8", "fp32"], default="int8")
     parser.add_argument("--slipway", nargs="+", default=["slipway:900", "slipway:1200"], help="slipway:MAX_CHARS")
     parser.add_argument(
-        "--other", nargs="+", default=["llama-index:1024", "llama-index:256"], help="llama-index:TOKENS"
+        "--other",
+        nargs="+",
+        default=["llama-index:1024", "llama-index:256"],
+        help="llama-index:TOKENS or, with --transformers, huggingface:TOKENS",
     )
     parser.add_argument("--frames", action="store_true")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
+    parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.contender:
-        run = frames_contender if args.contender.startswith("frames-") else contender
-        print(json.dumps(run(args.contender, args.html, args.pages, args.precision)))
+        if args.contender.startswith("frames-"):
+            found = frames_contender(args.contender, args.html, args.pages)
+        else:
+            found = contender(args.contender, args.html, args.pages, args.precision, args.weights)
+        print(json.dumps(found))
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.html or fetch(Path(scratch))
         if args.frames:
             compare_frames(folder, args)
             return
-        python = args.llama_index or make_environment(Path(scratch) / "llama-index")
-        lend_encoder(python)
-        compare(folder, python, args)
+        if args.transformers and not any(name.startswith("huggingface:") for name in args.other):
+            args.other.append("huggingface:1024")
+        compare(folder, pythons(Path(scratch), args), args)
 
 
-def compare(folder: Path, python: str, args: argparse.Namespace) -> None:
+def pythons(scratch: Path, args: argparse.Namespace) -> dict[str, str]:
+    """Which Python runs each kind of contender; also finds the weights for the one that sees nothing of ours."""
+    sides = {name.partition(":")[0] for name in args.other}
+    found = {"slipway": sys.executable}
+    if "llama-index" in sides:
+        found["llama-index"] = args.llama_index or make_environment(scratch / "llama-index")
+        lend_encoder(found["llama-index"])
+    if "huggingface" in sides:
+        from slipway.store import models
+
+        if not args.transformers:
+            raise SystemExit("huggingface:TOKENS needs --transformers PYTHON")
+        found["huggingface"] = args.transformers
+        args.weights = models.pull(SOURCE).files["config.json"].parent
+    return found
+
+
+def compare(folder: Path, python: dict[str, str], args: argparse.Namespace) -> None:
     pages = choose_pages(folder, args.pages)
     queries = index_entries(folder, {page.name for page in pages})
     print(f"{len(pages)} pages, {len(queries)} index entries as queries, encoder {args.precision}")
     rates: dict[str, float] = {}
     for name in [*args.slipway, *args.other]:
-        found = measure(sys.executable if name.startswith("slipway") else python, name, folder, args)
+        found = measure(python[name.partition(":")[0]], name, folder, args)
         scores = [ndcg(ranked, relevant) for ranked, (_, relevant) in zip(found["rankings"], queries, strict=True)]
         rates[name] = len(pages) / found["cpu"]
         parse = f", of which parsing {found['parse_cpu']:.1f}" if "parse_cpu" in found else ""
@@ -282,7 +327,7 @@ def compare(folder: Path, python: str, args: argparse.Namespace) -> None:
 
 
 # Our parsing pool against a Daft program ------------------------------------------------------------------------------
-def frames_contender(name: str, folder: Path, count: int, precision: str) -> dict[str, Any]:
+def frames_contender(name: str, folder: Path, count: int) -> dict[str, Any]:
     from slipway.data.blocks import Outcome
     from slipway.data.media import HTML
     from slipway.data.parse import Settings, outcome_key

@@ -13,7 +13,7 @@ from slipway.testing.projects import write_project
 
 HEAVY = (
     "pydantic", "sqlalchemy", "numpy", "scipy", "fastapi", "uvicorn", "aiohttp", "daft", "pyarrow", "faiss", "tantivy",
-    "onnx", "onnxruntime", "xllamacpp", "gguf", "torch", "jinja2", "yaml", "prometheus_client",
+    "onnx", "onnxruntime", "xllamacpp", "openvino", "openvino_genai", "gguf", "torch", "jinja2", "yaml", "prometheus_client",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -79,6 +80,8 @@ class Pipeline:
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
+        # Importing OpenVINO reports to a server on the internet; without this package it has nothing to report with.
+        sys.modules["openvino_telemetry"] = None  # pyright: ignore[reportArgumentType]
         self._genai: Any = importlib.import_module("openvino_genai")
         self._openvino: Any = importlib.import_module("openvino")
         self._numpy: Any = importlib.import_module("numpy")
