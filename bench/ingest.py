@@ -11,7 +11,9 @@ project's retriever (dense and lexical), as `slipway run` does. LlamaIndex: `Sim
 encoder sees the first 256) and once with chunks that fit the encoder (`chunk_size=256`, `chunk_overlap=20`).
 `slipway:900` means `chunk.max_chars: 900` (about 256 tokens); `llama-index:1024:fp32` another precision than the rest.
 `huggingface:1024` is LlamaIndex as its users run it: the same reader and splitter, and the same weights in its own
-`HuggingFaceEmbedding` as it comes (sentence-transformers, torch, fp32) in place of our engine.
+`HuggingFaceEmbedding` as it comes (sentence-transformers, torch, fp32) in place of our engine. torch's threads wait
+busily: where others use the cores too, its CPU-seconds double and ours do not, so compare on an idle machine (each line
+says the load before it).
 Each contender runs in a process of its own; what counts is the processor time of that process and its children from
 the first file to the finished index (imports and the loading of the encoder are left out for both).
 
@@ -312,13 +314,14 @@ def compare(folder: Path, python: dict[str, str], args: argparse.Namespace) -> N
     print(f"{len(pages)} pages, {len(queries)} index entries as queries, encoder {args.precision}")
     rates: dict[str, float] = {}
     for name in [*args.slipway, *args.other]:
+        load = os.getloadavg()[0]
         found = measure(python[name.partition(":")[0]], name, folder, args)
         scores = [ndcg(ranked, relevant) for ranked, (_, relevant) in zip(found["rankings"], queries, strict=True)]
         rates[name] = len(pages) / found["cpu"]
         parse = f", of which parsing {found['parse_cpu']:.1f}" if "parse_cpu" in found else ""
         print(
             f"{name:17} {found['cpu']:6.1f} CPU-s{parse} ({found['wall']:.1f} s), {found['passages']} passages, "
-            f"{rates[name]:.2f} pages/CPU-s, nDCG@10 {sum(scores) / len(scores):.3f}",
+            f"{rates[name]:.2f} pages/CPU-s, nDCG@10 {sum(scores) / len(scores):.3f}, load before {load:.1f}",
             flush=True,
         )
     for ours in args.slipway:
