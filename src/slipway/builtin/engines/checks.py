@@ -36,7 +36,7 @@ def missing(name: str, capability: str) -> EngineError:
     """The error of asking an engine for what it cannot do."""
     return refuse(
         t("the model '{name}' cannot do this: its engine has no '{capability}'", name=name, capability=capability),
-        t("choose a model whose engine has it; `slipway models show` lists what each can do"),
+        t("an engine that has it is needed: `llama` for log-probabilities, scores and adapters, `onnx` for embeddings"),
     )
 
 

@@ -48,7 +48,6 @@ class OpenvinoConfig(BaseModel):
     parallel: int = Field(default=4, ge=1, le=256)  # requests answered at once; more wait
     threads: int | None = Field(default=None, ge=1, le=512)  # None: every core this process may use
     batch: int = Field(default=256, ge=16, le=65_536)  # tokens computed at a time; cancellation waits for them
-    cache_mb: int = Field(default=128, ge=0, le=1_048_576)  # memory for prefixes that no request holds any more
     load_seconds: float = Field(default=300.0, gt=0, le=86_400)
     stall_seconds: float = Field(default=300.0, gt=0, le=86_400)  # without a token: it hangs, and is started again
     max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
@@ -255,11 +254,10 @@ class OpenvinoEngine:
 
     def _settings(self, header: ModelHeader) -> ChildSettings:
         config = self.config
-        each = -(-config.context // BLOCK) + 1
         line = {
             "model": str(self.model), "context": config.context, "parallel": config.parallel, "batch": config.batch,
             "threads": config.threads or usable_cores(), "control": header.control, "ends": header.ends,
-            "blocks": each * config.parallel + (config.cache_mb << 20) // max(1, header.cache_bytes(BLOCK)),
+            "blocks": (-(-config.context // BLOCK) + 1) * config.parallel,  # what is not in use holds prefixes
         }  # fmt: skip
         return ChildSettings(
             name=self.name, engine="openvino", runtime="OpenVINO", module="slipway.builtin.engines.openvino_child",

@@ -73,7 +73,7 @@ def _require_gguf() -> None:
     except ModuleNotFoundError as error:
         raise MissingPrerequisite(
             t("quantising needs the package '{package}', which is not installed", package="gguf"),
-            "pip install 'slipway-ai[llama]'",
+            "pip install 'slipway-ai[openvino]'",
         ) from error
 
 
