@@ -201,13 +201,15 @@ def test_drain_ends_when_its_time_is_over(tmp_path: Path) -> None:
         assert [trace.status for _, trace in Store(tmp_path).catalog.traces()] == [503]
 
 
-def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
-    with child(tmp_path, config={"drain": 300.0}, engine={"delay": 60.0}) as (process, server):
+def test_a_second_signal_ends_what_runs_and_loses_no_trace(tmp_path: Path) -> None:
+    spec = {"config": {"drain": 300.0}, "engine": {"delay": 60.0}}
+    with child(tmp_path, **spec) as (process, server), ThreadPoolExecutor(1) as pool:
         server.until()
-        connection = open_request(server, stream=False)
+        running = pool.submit(server.chat, "never answered")
         wait_for(lambda: "slipway_num_requests_running 1.0" in server.get("/metrics").body.decode())
         process.send_signal(signal.SIGINT)
         server.until("/readyz", 503)
         process.send_signal(signal.SIGINT)
+        assert running.result().status == 503
         assert process.wait(20) == 0
-        connection.close()
+        assert [trace.status for _, trace in Store(tmp_path).catalog.traces()] == [503]

@@ -112,13 +112,17 @@ async def _tell(server: uvicorn.Server, listener: socket.socket, on_ready: Calla
 
 
 async def _drain_on_signal(application: Application, server: uvicorn.Server, seconds: float) -> None:
-    """On the first signal refuse new work and wait for what runs, `seconds` at most; the second ends at once."""
+    """On the first signal refuse new work and wait for what runs, `seconds` at most; the second ends what runs.
+
+    Either way traces are written and engines closed: leaving that out would leave nothing but a traceback.
+    """
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
 
     def on_signal() -> None:
         if asked.is_set():
-            server.force_exit = server.should_exit = True
+            server.should_exit = True
+            application.cut()
         asked.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
