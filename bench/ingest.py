@@ -103,7 +103,7 @@ class Encoder:
     """Our onnx engine, called without an event loop of the caller's."""
 
     def __init__(self, precision: str) -> None:
-        from slipway.builtin.engines.onnx import OnnxConfig, OnnxEngine
+        from slipway.builtin.engines.onnx.engine import OnnxConfig, OnnxEngine
         from slipway.store import models
 
         self.loop = asyncio.new_event_loop()

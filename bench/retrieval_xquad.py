@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.builtin.engines.onnx import OnnxConfig, OnnxEngine
+from slipway.builtin.engines.onnx.engine import OnnxConfig, OnnxEngine
 from slipway.builtin.indexes.dense import FaissIndex
 from slipway.builtin.indexes.lexical import TantivyConfig, TantivyIndex
 from slipway.core.fusion import reciprocal_rank_fusion

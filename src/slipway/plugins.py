@@ -21,10 +21,10 @@ Kind = Literal["engines", "indexes", "scorers"]
 # name -> ("module:Class", extra that brings its packages)
 BUILTIN: dict[Kind, dict[str, tuple[str, str]]] = {
     "engines": {
-        "llama": ("slipway.builtin.engines.llama:LlamaEngine", "llama"),
-        "openvino": ("slipway.builtin.engines.openvino:OpenvinoEngine", "openvino"),
-        "onnx": ("slipway.builtin.engines.onnx:OnnxEngine", "onnx"),
-        "openai": ("slipway.builtin.engines.openai:OpenAIEngine", ""),
+        "llama": ("slipway.builtin.engines.llama.engine:LlamaEngine", "llama"),
+        "openvino": ("slipway.builtin.engines.openvino.engine:OpenvinoEngine", "openvino"),
+        "onnx": ("slipway.builtin.engines.onnx.engine:OnnxEngine", "onnx"),
+        "openai": ("slipway.builtin.engines.openai.engine:OpenAIEngine", ""),
         "echo": ("slipway.builtin.engines.echo:EchoEngine", ""),
         "replay": ("slipway.builtin.engines.replay:ReplayEngine", ""),
     },

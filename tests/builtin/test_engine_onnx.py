@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from slipway.builtin.engines import onnx as engine_module
-from slipway.builtin.engines.onnx import PROBES, OnnxConfig, OnnxEngine
+from slipway.builtin.engines.onnx import engine as engine_module
+from slipway.builtin.engines.onnx.engine import PROBES, OnnxConfig, OnnxEngine
 from slipway.errors import EngineError
 from slipway.store import models
 from slipway.testing.engines import EngineContract

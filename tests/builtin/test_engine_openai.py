@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from slipway.builtin.engines.openai import OpenAIConfig, OpenAIEngine
-from slipway.builtin.engines.openai_http import retry_after
+from slipway.builtin.engines.openai.engine import OpenAIConfig, OpenAIEngine
+from slipway.builtin.engines.openai.http import retry_after
 from slipway.core.message import Completion, Delta, GenerateRequest, Message, Sampling, Usage
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite
 from slipway.store.store import Store

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from slipway.builtin.engines.gguf_model import read_header
-from slipway.builtin.engines.llama import LlamaEngine
-from slipway.builtin.engines.openvino import OpenvinoEngine
+from slipway.builtin.engines.llama.engine import LlamaEngine
+from slipway.builtin.engines.openvino.engine import OpenvinoEngine
 from slipway.core.message import GenerateRequest, Sampling
 from slipway.errors import ConfigError, EngineError
 from slipway.testing.engines import complete
@@ -146,7 +146,7 @@ async def test_close_ends_a_child_that_does_not_listen(make, smollm2_gguf):
 ORPHAN = """
 import asyncio, importlib, sys
 from slipway.core.message import GenerateRequest
-Engine = getattr(importlib.import_module("slipway.builtin.engines." + sys.argv[1]), sys.argv[1].title() + "Engine")
+Engine = getattr(importlib.import_module("slipway.builtin.engines." + sys.argv[1] + ".engine"), sys.argv[1].title() + "Engine")
 async def main():
     engine = Engine(Engine.Config(context=256, threads=1), files={"m.gguf": sys.argv[2]})
     print("loading", flush=True)

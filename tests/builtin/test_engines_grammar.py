@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from slipway.builtin.engines.grammar import check_enforceable, one_of
-from slipway.builtin.engines.openvino import OpenvinoEngine
+from slipway.builtin.engines.openvino.engine import OpenvinoEngine
 from slipway.core.message import GenerateRequest
 from slipway.errors import EngineError
 from slipway.testing.engines import complete

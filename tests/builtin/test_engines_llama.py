@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway.builtin.engines.llama import LlamaEngine
+from slipway.builtin.engines.llama.engine import LlamaEngine
 from slipway.testing.engines import EngineContract
 
 

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from slipway.builtin.engines import grammar
-from slipway.builtin.engines.llama import LlamaEngine
+from slipway.builtin.engines.llama.engine import LlamaEngine
 from slipway.core.message import GenerateRequest, Message, Sampling
 from slipway.errors import EngineError
 from slipway.testing.engines import complete

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from slipway.builtin.engines import openvino
-from slipway.builtin.engines.openvino import OpenvinoEngine
+from slipway.builtin.engines.openvino import engine as openvino
+from slipway.builtin.engines.openvino.engine import OpenvinoEngine
 from slipway.core.message import GenerateRequest, Message, Sampling
 from slipway.errors import EngineError
 from slipway.testing.engines import EngineContract, complete

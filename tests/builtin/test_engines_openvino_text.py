@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.builtin.engines.openvino_text import Tail
+from slipway.builtin.engines.openvino.text import Tail
 
 BYTES = {at: bytes([at]) for at in range(256)}
 

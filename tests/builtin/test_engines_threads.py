@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from slipway.builtin.engines import thread_choice
-from slipway.builtin.engines.llama import LlamaEngine
-from slipway.builtin.engines.thread_choice import Choice
+from slipway.builtin.engines.llama import threads as thread_choice
+from slipway.builtin.engines.llama.engine import LlamaEngine
+from slipway.builtin.engines.llama.threads import Choice
 from slipway.errors import EngineError
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from slipway.builtin.engines.child_process import free_bytes
+from slipway.builtin.engines.machine import free_bytes
 from slipway.core import gguf
 from slipway.core.message import Message
 from slipway.errors import ConfigError, EngineError

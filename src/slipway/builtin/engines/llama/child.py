@@ -1,4 +1,4 @@
-"""The process that llama.cpp lives in: `python -m slipway.builtin.engines.llama_child`. Knows nothing of Slipway.
+"""The process that llama.cpp lives in: `python -m slipway.builtin.engines.llama.child`. Knows nothing of Slipway.
 
 It serves llama.cpp's HTTP API on a unix socket. GOMP_SPINCOUNT must be in the environment before the start: the
 OpenMP runtime reads it when it is loaded.
@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from slipway.builtin.engines.child import live
+from slipway.builtin.engines.process.child import live
 
 
 def parameters(settings: dict[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """Requests to an engine's child process over its unix socket. Owns what becomes of them when it dies or hangs.
 
-Does not know what is asked; the life of the process is `child_process`'s.
+Does not know what is asked; the life of the process is `supervisor`'s.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from slipway.builtin.engines.child_process import EngineProcess
+from slipway.builtin.engines.process.supervisor import EngineProcess
 from slipway.errors import EngineError
 from slipway.i18n import t
 

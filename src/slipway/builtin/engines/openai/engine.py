@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import msgspec
 
 from slipway.builtin.engines.checks import check_request, check_text, missing
-from slipway.builtin.engines.openai_config import OpenAIConfig
-from slipway.builtin.engines.openai_http import Server, error_message
-from slipway.builtin.engines.openai_wire import (
+from slipway.builtin.engines.openai.config import OpenAIConfig
+from slipway.builtin.engines.openai.http import Server, error_message
+from slipway.builtin.engines.openai.wire import (
     Embeddings,
     Events,
     Spoken,

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.builtin.engines import onnx_graph
 from slipway.builtin.engines.checks import check_request, check_text, missing
+from slipway.builtin.engines.onnx import graph
 from slipway.core.message import Delta, GenerateRequest
 from slipway.core.protocols import Capability
 from slipway.errors import EngineError, MissingPrerequisite
@@ -170,7 +170,7 @@ class OnnxEngine:
 class _Loaded:
     """A model in memory: session, tokenizer and threads."""
 
-    def __init__(self, config: OnnxConfig, encoder: onnx_graph.Encoder, session: Any, tokenizer: Any) -> None:
+    def __init__(self, config: OnnxConfig, encoder: graph.Encoder, session: Any, tokenizer: Any) -> None:
         self.config, self.encoder, self.session, self.tokenizer = config, encoder, session, tokenizer
         self.precision: Literal["fp32", "int8"] = "fp32"
         self.max_tokens = min(config.max_tokens, encoder.max_tokens)
@@ -237,7 +237,7 @@ def _load(
             ),
             status=500,
         )
-    encoder = onnx_graph.read_config(files)
+    encoder = graph.read_config(files)
     tokenizer = _tokenizer(files)
     graphs = _Graphs(encoder, weights, files["config.json"])
     if config.precision == "int8":
@@ -283,9 +283,9 @@ class _Graphs:
     Beside each lies the sha256 of its bytes; one that does not match, or cannot be read, is made again.
     """
 
-    def __init__(self, encoder: onnx_graph.Encoder, weights: list[Path], config: Path) -> None:
+    def __init__(self, encoder: graph.Encoder, weights: list[Path], config: Path) -> None:
         self.encoder, self.weights = encoder, weights
-        digest = hashlib.sha256(f"{onnx_graph.REVISION} {encoder}".encode())
+        digest = hashlib.sha256(f"{graph.REVISION} {encoder}".encode())
         for path in [config, *weights]:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -312,7 +312,7 @@ class _Graphs:
             ) from error
 
     def _build(self, precision: str, path: Path) -> Any:
-        model = onnx_graph.build(self.encoder, onnx_graph.read_weights(self.weights), int8=precision == "int8")
+        model = graph.build(self.encoder, graph.read_weights(self.weights), int8=precision == "int8")
         try:
             content = model.SerializeToString()
         except ValueError as error:  # protobuf's limit of 2 GB

@@ -1,6 +1,6 @@
 """The child process of an engine, kept alive. Owns spawning, the end of it, restarts, and the HTTP session to it.
 
-Does not know what is asked of the child (`child_http` asks). The child listens on a unix socket in a folder that only
+Does not know what is asked of the child (`http` carries it). The child listens on a unix socket in a folder that only
 this user may enter; nothing else can reach it. The child's own side is `child`.
 """
 
@@ -250,17 +250,6 @@ class EngineProcess:
     def _tell(self, event: str, **fields: Any) -> None:
         if self._on_event is not None:
             self._on_event(event, {"engine": self.settings.engine, "model": self.settings.name, **fields})
-
-
-def free_bytes() -> int:
-    """Memory a new process may take: what the kernel calls available, within the cgroup's limit."""
-    free = 1 << 62
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        text = Path("/proc/meminfo").read_text("ascii")
-        free = int(text.split("MemAvailable:")[1].split()[0]) << 10
-    with contextlib.suppress(OSError, ValueError):
-        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
-    return free
 
 
 def closed(name: str) -> EngineError:

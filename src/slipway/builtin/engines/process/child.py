@@ -3,7 +3,7 @@
 A child reads one line of JSON (its settings) from standard input, loads its model, serves a unix socket, and says
 `{"event": "ready"}` or `{"event": "failed", ...}` on standard output. It ends when standard input ends or when its
 parent does, however that came about. Native code that crashes or hangs at exit takes only this process with it; the
-exit is `os._exit`, so that no native destructor runs. The parent's side is `child_process`.
+exit is `os._exit`, so that no native destructor runs. The parent's side is `supervisor`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The process that OpenVINO lives in: `python -m slipway.builtin.engines.openvino_child`. Knows nothing of Slipway.
+"""The process that OpenVINO lives in: `python -m slipway.builtin.engines.openvino.child`. Knows nothing of Slipway.
 
 It serves three paths on a unix socket: /tokenize, /template, and /generate, which streams lines of JSON. All requests
 share one pipeline of OpenVINO GenAI, which batches them continuously and keeps the prefixes of prompts.
@@ -21,8 +21,8 @@ from typing import Any
 
 from aiohttp import web
 
-from slipway.builtin.engines.child import live
-from slipway.builtin.engines.openvino_text import Tail
+from slipway.builtin.engines.openvino.text import Tail
+from slipway.builtin.engines.process.child import live
 
 PROBE = "Tokens are bytes: äöü, 你好, 👍🏽.\n\tEnd"
 TURNS = 8  # of the event loop between two steps: what it takes to accept, read and queue a request

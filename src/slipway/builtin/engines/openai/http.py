@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from slipway.builtin.engines.openai_config import OpenAIConfig
+from slipway.builtin.engines.openai.config import OpenAIConfig
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite
 from slipway.i18n import t
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from slipway.builtin.engines.openai_wire import ChoicesBy
+from slipway.builtin.engines.openai.wire import ChoicesBy
 
 _FORBIDDEN_HEADERS = ("authorization", "host", "content-length", "content-type", "transfer-encoding", "cookie")
 

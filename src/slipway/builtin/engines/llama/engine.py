@@ -1,7 +1,7 @@
 """llama.cpp, through xllamacpp, in a supervised child process: every GGUF model, adapters, log-probabilities.
 
-Owns the capabilities and the guards in front of llama.cpp. Spawning and restarts are `child_process`'s, the wire
-format `llama_wire`'s, what its files say `gguf_model`'s.
+Owns the capabilities and the guards in front of llama.cpp. Spawning and restarts are `process`'s, the wire format
+`wire`'s, what its files say `gguf_model`'s.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.builtin.engines import llama_wire as wire
-from slipway.builtin.engines import thread_choice
 from slipway.builtin.engines.checks import check_request, check_text, missing, refuse, too_long
-from slipway.builtin.engines.child_http import ChildHttp
-from slipway.builtin.engines.child_process import ChildSettings, EngineProcess, OnEvent, closed
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
-from slipway.builtin.engines.llama_logprobs import Gaps
-from slipway.builtin.engines.thread_choice import Choice
+from slipway.builtin.engines.llama import wire
+from slipway.builtin.engines.llama.logprobs import Gaps
+from slipway.builtin.engines.llama.threads import Choice, choose, default_choice
+from slipway.builtin.engines.process.http import ChildHttp
+from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, OnEvent, closed
 from slipway.core.message import Delta, GenerateRequest, TokenLogprob
 from slipway.core.protocols import Capability
 from slipway.core.ref import digest_of
@@ -287,15 +286,15 @@ class LlamaEngine:
             "threads": choice.threads,
         }  # fmt: skip
         return ChildSettings(
-            name=self.name, engine="llama", runtime="llama.cpp", module="slipway.builtin.engines.llama_child",
+            name=self.name, engine="llama", runtime="llama.cpp", module="slipway.builtin.engines.llama.child",
             line={**line, **measured}, environment={"GOMP_SPINCOUNT": str(choice.spin)},
             load_seconds=config.load_seconds, max_crashes=config.max_crashes,
         )  # fmt: skip
 
     async def _choice(self) -> Choice:
-        config, default = self.config, thread_choice.default_choice()
+        config, default = self.config, default_choice()
         if config.measure and (config.threads is None or config.spin is None):
-            default = await thread_choice.choose(self.model, self._measure)
+            default = await choose(self.model, self._measure)
         return Choice(
             threads=default.threads if config.threads is None else config.threads,
             spin=default.spin if config.spin is None else config.spin,

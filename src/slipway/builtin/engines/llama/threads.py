@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from slipway.builtin.engines.machine import usable_cores
 from slipway.errors import EngineError
 
 logger = logging.getLogger(__name__)
@@ -39,18 +40,6 @@ class Choice:
 
     threads: int
     spin: int
-
-
-def usable_cores() -> int:
-    """Cores this process may use: its affinity, and the CPU quota of its cgroup (version 2), at least 1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
-        if quota != "max":
-            cores = min(cores, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        pass  # no such cgroup: no quota
-    return max(1, cores)
 
 
 def default_choice() -> Choice:

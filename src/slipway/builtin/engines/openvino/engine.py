@@ -2,7 +2,7 @@
 
 Owns the capabilities and the guards in front of OpenVINO. It reads the GGUF files of a few architectures, has neither
 adapters nor log-probabilities, and enforces fewer keywords of JSON schema: for these, `llama` is there. Spawning and
-restarts are `child_process`'s, what its files say `gguf_model`'s, what a grammar can enforce `grammar`'s.
+restarts are `process`'s, what its files say `gguf_model`'s, what a grammar can enforce `grammar`'s.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_request, check_text, missing, refuse, too_long
-from slipway.builtin.engines.child_http import ChildHttp
-from slipway.builtin.engines.child_process import ChildSettings, EngineProcess, OnEvent, closed
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.grammar import check_enforceable, one_of
-from slipway.builtin.engines.thread_choice import usable_cores
+from slipway.builtin.engines.machine import usable_cores
+from slipway.builtin.engines.process.http import ChildHttp
+from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, OnEvent, closed
 from slipway.core.message import Delta, FinishReason, GenerateRequest, Usage
 from slipway.core.protocols import Capability
 from slipway.core.ref import digest_of
@@ -260,7 +260,7 @@ class OpenvinoEngine:
             "blocks": (-(-config.context // BLOCK) + 1) * config.parallel,  # what is not in use holds prefixes
         }  # fmt: skip
         return ChildSettings(
-            name=self.name, engine="openvino", runtime="OpenVINO", module="slipway.builtin.engines.openvino_child",
+            name=self.name, engine="openvino", runtime="OpenVINO", module="slipway.builtin.engines.openvino.child",
             line=line, load_seconds=config.load_seconds, max_crashes=config.max_crashes,
         )  # fmt: skip
 

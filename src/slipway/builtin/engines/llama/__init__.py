@@ -1,0 +1,1 @@
+"""llama.cpp through xllamacpp: every GGUF model, adapters, log-probabilities."""

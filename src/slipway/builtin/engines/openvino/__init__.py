@@ -1,0 +1,1 @@
+"""OpenVINO GenAI: the fastest local engine on a CPU."""
