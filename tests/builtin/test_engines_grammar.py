@@ -56,10 +56,13 @@ BAD = [
     ({"type": "string", "pattern": "(?=a)b"}, "not a plain regular expression"),
     ({"type": "string", "pattern": "(a)\\1"}, "not a plain regular expression"),
     ({"type": "string", "pattern": "["}, "not a plain regular expression"),
-    ({"type": "string", "minLength": 3, "maxLength": 2}, "minLength is above maxLength"),
-    ({"type": "string", "maxLength": -1}, "whole numbers"),
-    ({"type": "integer", "maximum": 1.5}, "whole numbers"),
+    ({"type": "string", "minLength": 3, "maxLength": 2}, "its bounds leave nothing"),
+    ({"type": "string", "maxLength": -1}, "must be a whole number"),
+    ({"type": "integer", "maximum": 1.5}, "must be a whole number"),
+    ({"type": "integer", "minimum": 10**30}, "must be a whole number"),
+    ({"type": "integer", "minimum": 5, "exclusiveMaximum": 5}, "its bounds leave nothing"),
     ({"type": "object", "properties": []}, "must be an object"),
+    ({"type": "object", "required": ["a"]}, "required names what properties does not: a"),
     ({"type": "object", "required": "a"}, "must be a list"),
 ]
 
@@ -99,3 +102,9 @@ async def test_what_passes_is_enforced_by_openvino(engine, schema):
 
 def test_literals_are_escaped():
     assert one_of(["a", 'b"\\', "c\n\x01你"]) == 'root ::= "a" | "b\\"\\\\" | "c\\n\\x01你"'
+
+
+def test_a_reference_that_is_only_itself_is_refused():
+    ring = {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}
+    with pytest.raises(EngineError, match="points at nothing"):
+        check_enforceable(ring)

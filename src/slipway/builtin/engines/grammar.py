@@ -23,6 +23,7 @@ _BY_TYPE: dict[str, frozenset[str]] = {
     "boolean": frozenset(),
     "null": frozenset(),
 }
+_LARGEST = 2**53  # of a bound: xgrammar dies of numbers that its 64 bits cannot hold
 _ALONE = ("$ref", "anyOf", "enum", "const")  # beside one of these nothing else is enforced
 _DEFINITIONS = frozenset(("$defs", "definitions"))
 _PLAIN_PATTERN = re.compile(r"(?:[^\\(]|\((?!\?)|\\[dws.+*?()\[\]{}|^$/\\-])*")  # no lookaround, no back-references
@@ -98,41 +99,51 @@ def _alone_fault(alone: str, keys: set[str], node: Mapping[str, Any], root: Any)
 
 def _value_fault(node: Mapping[str, Any]) -> str | None:
     """What is wrong with the values of a typed schema's keywords."""
-    for key in ("properties",):
-        if key in node and not isinstance(node[key], Mapping):
-            return t("{key} must be an object", key=key)
+    properties, required = node.get("properties", {}), node.get("required", [])
+    if not isinstance(properties, Mapping):
+        return t("{key} must be an object", key="properties")
     for key in ("required", "prefixItems"):
         if key in node and not isinstance(node[key], list):
             return t("{key} must be a list", key=key)
-    for low, high in (("minItems", "maxItems"), ("minLength", "maxLength"), ("minimum", "maximum")):
-        fault = _range_fault(low, high, node)
-        if fault is not None:
-            return fault
+    unlisted = [str(name) for name in required if name not in properties]
+    if unlisted:
+        return t("required names what properties does not: {names}", names=", ".join(unlisted)[:200])
     pattern = node.get("pattern")
     if pattern is not None and not _is_plain(pattern):
         return t("the pattern is not a plain regular expression: {pattern}", pattern=str(pattern)[:200])
+    return _range_fault(node)
+
+
+def _range_fault(node: Mapping[str, Any]) -> str | None:
+    for key in ("minItems", "maxItems", "minLength", "maxLength", *_BY_TYPE["integer"]):
+        bound = node.get(key, 0)
+        least = -_LARGEST if key in _BY_TYPE["integer"] else 0
+        if not isinstance(bound, int) or isinstance(bound, bool) or not least <= bound <= _LARGEST:
+            return t("{key} must be a whole number from {low} to {high}", key=key, low=least, high=_LARGEST)
+    pairs = [(node.get(f"min{what}", 0), node.get(f"max{what}", _LARGEST)) for what in ("Items", "Length")]
+    low = max(node.get("minimum", -_LARGEST), node.get("exclusiveMinimum", -_LARGEST - 1) + 1)
+    high = min(node.get("maximum", _LARGEST), node.get("exclusiveMaximum", _LARGEST + 1) - 1)
+    if any(least > most for least, most in (*pairs, (low, high))):
+        return t("its bounds leave nothing")
     return None
 
 
-def _range_fault(low: str, high: str, node: Mapping[str, Any]) -> str | None:
-    bounds = [node[key] for key in (low, high) if key in node]
-    signed = low == "minimum"
-    for bound in bounds:
-        if not isinstance(bound, int) or isinstance(bound, bool) or (bound < 0 and not signed):
-            return t("{low} and {high} must be whole numbers", low=low, high=high)
-    return t("{low} is above {high}", low=low, high=high) if len(bounds) == 2 and bounds[0] > bounds[1] else None
-
-
 def _resolves(ref: Any, root: Any) -> bool:
-    """Whether a $ref points into this document."""
-    if not isinstance(ref, str) or not ref.startswith("#"):
-        return False
-    node = root
-    for part in ref[1:].split("/")[1:]:
-        if not isinstance(node, Mapping) or part not in node:
+    """Whether a $ref points to a schema in this document that is not, in the end, itself."""
+    seen = set[str]()
+    while isinstance(ref, str) and ref.startswith("#") and ref not in seen:
+        seen.add(ref)
+        node = root
+        for part in ref[1:].split("/")[1:]:
+            if not isinstance(node, Mapping) or part not in node:
+                return False
+            node = node[part]
+        if not isinstance(node, Mapping):
             return False
-        node = node[part]
-    return isinstance(node, Mapping)
+        if "$ref" not in node:
+            return True
+        ref = node["$ref"]
+    return False
 
 
 def _is_plain(pattern: Any) -> bool:
