@@ -24,6 +24,7 @@ MAX_STOPS = 16
 MAX_STOP_CHARS = 256
 MAX_LOGPROBS = 20
 MAX_TOKENS = 1_000_000
+LONGEST_TOKEN = 128  # characters; a prompt of more than this times the context cannot fit
 MAX_SEED = 2**32 - 2  # llama.cpp's seed is 32 bits wide, and its largest value means "draw one"
 
 
@@ -77,6 +78,15 @@ def check_request(request: GenerateRequest, name: str, capabilities: frozenset[C
     _check_choices(request.choices)
     for adapter, scale in request.adapters.items():
         _check_number(f"adapters.{adapter}", scale, -10.0, 10.0)
+
+
+def check_fits(request: GenerateRequest, name: str, context: int) -> None:
+    """Raise EngineError (status 400) for a request that cannot fit into `context` tokens; tokenizes nothing."""
+    if request.sampling.max_tokens > context:
+        raise refuse(t("max_tokens must be at most {limit}, the context of '{name}'", limit=context, name=name))
+    characters = len(request.prompt or "") + sum(len(message.content) for message in request.messages)
+    if characters > LONGEST_TOKEN * context:
+        raise too_long(name, characters // LONGEST_TOKEN, context)
 
 
 def check_sampling(sampling: Sampling) -> None:

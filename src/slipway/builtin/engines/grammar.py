@@ -39,7 +39,7 @@ def check_enforceable(schema: Any) -> None:
 
     `schema` has passed `checks.check_schema`, which bounds its depth.
     """
-    for where, node in _schemas(schema, schema, "#"):
+    for where, node in _schemas(schema, "#"):
         why = _fault(node, schema)
         if why is not None:
             raise refuse(
@@ -53,7 +53,7 @@ def _literal(text: str) -> str:
     return "".join(special.get(c) or (f"\\x{ord(c):02x}" if ord(c) < 32 or ord(c) == 127 else c) for c in text)
 
 
-def _schemas(node: Any, root: Any, where: str) -> Iterator[tuple[str, Any]]:
+def _schemas(node: Any, where: str) -> Iterator[tuple[str, Any]]:
     """Every schema inside a schema, with a pointer to it (RFC 6901)."""
     yield where, node
     if not isinstance(node, Mapping):
@@ -67,7 +67,7 @@ def _schemas(node: Any, root: Any, where: str) -> Iterator[tuple[str, Any]]:
             children |= {f"{key}/{at}": child for at, child in enumerate(node[key])}
     for key, child in children.items():
         if not (isinstance(child, bool) and key in ("items", "additionalProperties")):
-            yield from _schemas(child, root, f"{where}/{key}")
+            yield from _schemas(child, f"{where}/{key}")
 
 
 def _fault(node: Any, root: Any) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.builtin.engines.checks import check_request, check_text, missing, refuse, too_long
+from slipway.builtin.engines.checks import check_fits, check_request, check_text, missing, refuse, too_long
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.llama import wire
 from slipway.builtin.engines.llama.logprobs import Gaps
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
 
 MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
-LONGEST_TOKEN = 128  # characters; a prompt of more than this times the context cannot fit
 KNOWN_SCHEMAS = 1000
 _WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
 OUTSIDE_JSON = "y"  # no JSON value has it outside a string
@@ -115,10 +114,8 @@ class LlamaEngine:
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
         """Stream an answer. Requests beyond `parallel` wait in the order they came."""
         check_request(request, self.name, self.capabilities)
+        check_fits(request, self.name, self.config.context)
         scales = self._scales(request.adapters)
-        if request.sampling.max_tokens > self.config.context:
-            limit = self.config.context
-            raise refuse(t("max_tokens must be at most {limit}, the context of '{name}'", limit=limit, name=self.name))
         prompt = await self._prompt(request)
         async with self._slots:
             if request.json_schema is not None:
@@ -171,10 +168,6 @@ class LlamaEngine:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     async def _prompt(self, request: GenerateRequest) -> str:
-        texts = [request.prompt] if request.prompt is not None else [m.content for m in request.messages]
-        characters = sum(len(text) for text in texts)
-        if characters > LONGEST_TOKEN * self.config.context:
-            raise too_long(self.name, characters // LONGEST_TOKEN, self.config.context)
         if request.prompt is not None:
             return request.prompt
         messages = self._header.disarm(request.messages) if self._header else []

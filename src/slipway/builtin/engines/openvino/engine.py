@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.builtin.engines.checks import check_request, check_text, missing, refuse, too_long
+from slipway.builtin.engines.checks import check_fits, check_request, check_text, missing, refuse, too_long
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.grammar import check_enforceable, one_of
 from slipway.builtin.engines.machine import usable_cores
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 TOKENIZER = "gpt2"  # GGUF's name for byte-level BPE
 BLOCK = 32  # tokens; how OpenVINO's CPU plug-in lays out keys and values
-LONGEST_TOKEN = 128  # characters; a prompt of more than this times the context cannot fit
 KNOWN_SCHEMAS = 1000
 
 
@@ -107,9 +106,7 @@ class OpenvinoEngine:
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
         """Stream an answer. Requests beyond `parallel` wait in the order they came; one with a seed runs alone."""
         check_request(request, self.name, self.capabilities)
-        if request.sampling.max_tokens > self.config.context:
-            limit = self.config.context
-            raise refuse(t("max_tokens must be at most {limit}, the context of '{name}'", limit=limit, name=self.name))
+        check_fits(request, self.name, self.config.context)
         if request.json_schema is not None:
             check_enforceable(request.json_schema)
             self._refuse_known(request.json_schema)
@@ -162,10 +159,6 @@ class OpenvinoEngine:
         return body
 
     async def _prompt(self, request: GenerateRequest) -> str:
-        texts = [request.prompt] if request.prompt is not None else [m.content for m in request.messages]
-        characters = sum(len(text) for text in texts)
-        if characters > LONGEST_TOKEN * self.config.context:
-            raise too_long(self.name, characters // LONGEST_TOKEN, self.config.context)
         if request.prompt is not None:
             return request.prompt
         messages = self._header.disarm(request.messages) if self._header else []
