@@ -108,6 +108,7 @@ def _retrieval(
         mode=retrieve.mode,
         filters=retrieve.filters,
         max_chars=retrieve.max_chars,
+        excerpt_chars=retrieve.excerpt_chars,
     )
 
 

@@ -18,6 +18,7 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     score: float
     cited: bool = False
+    shown: str = ""  # what of the text stood in the prompt, when it was not all of it
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -38,6 +38,7 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: Literal["dense", "lexical", "fused"] = "fused"
     filters: dict[str, Any] = {}
     max_chars: int = 6000  # of all passages together; later ones are left out
+    excerpt_chars: int | None = None  # show the sentences nearest the question instead, so many weighted characters
 
 
 class FewShot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

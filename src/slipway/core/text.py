@@ -19,7 +19,15 @@ _CJK = (
     "\u30fc-\u30ff\u3105-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff"
     "\uf900-\ufaff\uff66-\uffdc\U0001aff0-\U0001b16f\U00020000-\U0003ffff"
 )
+CJK_WEIGHT = 2.5
+# With its punctuation.
+WIDE = re.compile("[\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 _IS_CJK = re.compile(f"[{_CJK}]")
+# After a full stop with a space (not after an initial or a common abbreviation), or after a CJK full stop.
+SENTENCE_END = re.compile(
+    r"(?<![ (][A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bcf)(?<!\bNo)(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bFig)(?<!\bMrs)"
+    r"[.!?…][\"'”’)\]]*[ \t]+(?=[\"'“‘(\[]?[^\Wa-z_])|[。！？；…][”’」』）】\"']*"
+)
 _ARTICLES = frozenset({"a", "an", "the"})
 _ARTICLE_LANGUAGES = ("en", "und", "")
 _DELETED = frozenset(string.punctuation) | frozenset("\u2018\u2019\u02bc\u2010\u2011")  # curly ' and hyphens as well
@@ -64,6 +72,24 @@ def cjk_bigrams(text: str) -> list[str]:
         else:
             tokens.append(run)
     return tokens
+
+
+def weigh(text: str) -> float:
+    """Characters, a CJK one counting 2.5: it carries about that much."""
+    return float(len(text)) if text.isascii() else len(text) + (CJK_WEIGHT - 1) * len(WIDE.findall(text))
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """The spans of the sentences of `text`, trimmed; a line (of a list, a table, code) that ends is a sentence too."""
+    spans: list[tuple[int, int]] = []
+    for line in re.finditer(r"[^\n]+", text):
+        at = line.start()
+        for stop in [*(found.end() for found in SENTENCE_END.finditer(text, at, line.end())), line.end()]:
+            piece = text[at:stop]
+            if piece.strip():
+                spans.append((at + len(piece) - len(piece.lstrip()), at + len(piece.rstrip())))
+            at = stop
+    return spans
 
 
 def answer_words(text: str, language: str = "und") -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from slipway.core.material import Change, Dataset, Document
+from slipway.core.text import weigh
 from slipway.data.blocks import Note, Outcome, Parsed
 from slipway.data.collect import Found, collect
 from slipway.data.dedupe import drop_exact, drop_near
@@ -23,7 +24,6 @@ from slipway.data.outliers import flag_outliers
 from slipway.data.parse import Settings, outcome_key
 from slipway.data.parse_child import Task
 from slipway.data.parse_pool import parse_many
-from slipway.data.spans import weigh
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.project.schema import CleanConfig, DataConfig, ParseLimits

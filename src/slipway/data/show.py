@@ -9,8 +9,8 @@ import msgspec
 
 from slipway.core.material import Change, Chunk, Dataset, Document, Example
 from slipway.core.ref import Noun, digest_of
+from slipway.core.text import weigh
 from slipway.data.reasons import explain
-from slipway.data.spans import weigh
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.store.store import Store

@@ -9,24 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-CJK_WEIGHT = 2.5
-_CJK = re.compile("[\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+from slipway.core.text import CJK_WEIGHT, SENTENCE_END, WIDE, weigh
+
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
 _ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
-# After a full stop with a space (not after an initial or a common abbreviation), or after a CJK full stop.
-_SENTENCE = re.compile(
-    r"(?<![ (][A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bcf)(?<!\bNo)(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bFig)(?<!\bMrs)"
-    r"[.!?…][\"'”’)\]]*[ \t]+(?=[\"'“‘(\[]?[^\Wa-z_])|[。！？；…][”’」』）】\"']*"
-)
 _CLAUSE = re.compile(r"[,;:—][ \t]+|[，、：]")
 _SPACE = re.compile(r"\s+")
 
 Span = tuple[int, int]
-
-
-def weigh(text: str) -> float:
-    """Characters, a CJK one counting 2.5."""
-    return float(len(text)) if text.isascii() else len(text) + (CJK_WEIGHT - 1) * len(_CJK.findall(text))
 
 
 def cut(text: str, span: Span, most: float) -> list[Span]:
@@ -53,14 +43,14 @@ def before(text: str, start: int, least: int, overlap: float) -> int:
     at = start
     weight = 0.0
     while at > least and weight < overlap:
-        weight += CJK_WEIGHT if _CJK.match(text[at - 1]) else 1.0
+        weight += CJK_WEIGHT if WIDE.match(text[at - 1]) else 1.0
         at -= 1
     window = text[at:start]
-    for pattern in (_SENTENCE, _SPACE):
+    for pattern in (SENTENCE_END, _SPACE):
         found = pattern.search(window)
         if found and found.end() < len(window.rstrip()):
             return at + found.end()
-    return at if at == least or _CJK.match(text[at]) else start
+    return at if at == least or WIDE.match(text[at]) else start
 
 
 def _trim(text: str, start: int, end: int) -> Span:
@@ -115,7 +105,7 @@ def _after(pattern: re.Pattern[str]) -> _Cutter:
     return lambda text, start, end: (found.end() for found in pattern.finditer(text, start, end))
 
 
-_LEVELS: list[_Cutter] = [_after(re.compile(r"\n")), _after(_SENTENCE), _after(_CLAUSE), _after(_SPACE)]
+_LEVELS: list[_Cutter] = [_after(re.compile(r"\n")), _after(SENTENCE_END), _after(_CLAUSE), _after(_SPACE)]
 
 
 def _smaller(text: str, span: Span, most: float, level: int) -> Iterator[Span]:
@@ -133,7 +123,7 @@ def _descend(text: str, span: Span, most: float, cutters: list[_Cutter]) -> Iter
         yield span
         return
     if not cutters:
-        step = max(1, int(most / (CJK_WEIGHT if _CJK.search(text, start, end) else 1)))
+        step = max(1, int(most / (CJK_WEIGHT if WIDE.search(text, start, end) else 1)))
         yield from ((at, min(at + step, end)) for at in range(start, end, step))
         return
     at = start

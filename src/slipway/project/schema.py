@@ -177,6 +177,7 @@ class RetrieveConfig(Strict):
     mode: Literal["dense", "lexical", "fused"] = "fused"
     filters: dict[str, Any] = {}
     max_chars: int = Field(default=6000, ge=100)
+    excerpt_chars: int | None = Field(default=None, ge=50)  # only the sentences nearest the question, this much in all
 
 
 class FewShotConfig(Strict):

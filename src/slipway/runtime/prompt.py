@@ -76,7 +76,8 @@ def build_messages(
     """System text, earlier turns, then the rendered template as the user's turn."""
     question = question_of(input)
     shown = [
-        {"n": n, "source": p.source, "heading": " > ".join(p.path), "text": p.text} for n, p in enumerate(passages, 1)
+        {"n": n, "source": p.source, "heading": " > ".join(p.path), "text": p.shown or p.text}
+        for n, p in enumerate(passages, 1)
     ]
     try:
         text = _compiled(template).render(

@@ -193,7 +193,7 @@ def _cite(text: str, passages: Sequence[Citation]) -> tuple[Citation, ...]:
     named = {int(n) for n in _MARKER.findall(text)} & set(range(1, len(passages) + 1))
     if not named and passages:
         said = set(words(text))
-        shares = [len(said & set(words(p.text))) / len(said) if said else 0.0 for p in passages]
+        shares = [len(said & set(words(p.shown or p.text))) / len(said) if said else 0.0 for p in passages]
         best = max(shares)
         named = {shares.index(best) + 1} if best >= SUPPORT else set()
     return tuple(msgspec.structs.replace(p, cited=n in named) for n, p in enumerate(passages, 1))

@@ -23,11 +23,14 @@ from slipway.core.material import Chunk, Dataset
 from slipway.core.protocols import Engine, Index
 from slipway.core.ref import digest_of
 from slipway.errors import IntegrityError
+from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.store.store import Store
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from slipway.core.protocols import Vectors
 
 FORMAT = "1"  # of the cached index folders; another number and they are built anew
 BATCH = 64  # chunks embedded between two commits: what a kill -9 can cost
@@ -98,6 +101,7 @@ class Retriever:
         depth = max(DEPTH, retrieval.top_k)
         rankings: list[list[tuple[str, float]]] = []
         filters = retrieval.filters or None
+        vector: Vectors | None = None
         dense = retrieval.mode != "lexical" and not (retrieval.mode == "fused" and await self._unread(question))
         if dense and self._dense is not None and self._embedder is not None:
             vector = await self._embedder.embed([question])
@@ -106,9 +110,23 @@ class Retriever:
             rankings.append(self._lexical.search(question, None, depth, filters))
         ids = [[id for id, _ in ranking] for ranking in rankings]
         ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(ids)
-        return _within(
+        found = _within(
             [_citation(self._chunks[id], score) for id, score in ranked[: retrieval.top_k]], retrieval.max_chars
         )
+        if retrieval.excerpt_chars is None:
+            return found
+        return await excerpt(question, found, retrieval.excerpt_chars, self._similarity(vector))
+
+    def _similarity(self, question: Vectors | None) -> Similarity | None:
+        """Cosine of sentences with an embedded question."""
+        embedder = self._embedder
+        if question is None or embedder is None:
+            return None
+
+        async def to_question(texts: Sequence[str]) -> NDArray[np.float32]:
+            return (await embedder.embed(texts)) @ question[0]
+
+        return to_question
 
     async def _unread(self, question: str) -> bool:
         """Whether the embedder cannot read the question (its script is not in its vocabulary): words alone then rank.
