@@ -143,7 +143,7 @@ def report_of(world: World, scores: list[Score]) -> Report:
 def promoted(world: World, rule: Rule, champion: np.ndarray, challenger: np.ndarray) -> bool:
     """Whether the gate lets the challenger through."""
     theirs, ours = scores_of(world, champion), scores_of(world, challenger)
-    rival = (REF, report_of(world, theirs), theirs) if rule.against else None
+    rival = {rule.against: (REF, report_of(world, theirs), theirs)} if rule.against else None
     return judge({world.metric: rule}, report_of(world, ours), ours, rival).outcome == "pass"
 
 

@@ -115,10 +115,10 @@ def runs(project: Context, limit: int = 50) -> list[Run]:
     return project.store.catalog.runs(limit)
 
 
-def ask(project: Context, question: str, candidate: str | None = None) -> Answer:
-    """One answer from a candidate by name, or from what the project's channel serves."""
+def ask(project: Context, question: str, candidate: str | None = None, channel: str | None = None) -> Answer:
+    """One answer from a candidate by name, or from what a channel serves, by default the project's own."""
     if candidate is None:
-        chosen = _candidate_of(project, _release(project, project.project.serve.channel))
+        chosen = _candidate_of(project, _release(project, channel or project.project.serve.channel))
     else:
         chosen = _newest_candidate(project, candidate)
     return project.wait(_answer(chosen, {"question": question}, project.session))
@@ -351,11 +351,12 @@ def revoke_key(project: Context, id: str) -> None:
 
 # ---------------------------------------------------------------------------------------------------------------
 def _release(project: Context, name: str) -> Release:
-    """A release by channel, digest, or `name@digest`."""
+    """A release by channel or digest, either of them also as `name@...`."""
     catalog = project.store.catalog
     channels = catalog.channels()
-    if name in channels:
-        return catalog.release(channels[name])
+    channel = name.removeprefix(f"{project.project.name}@")
+    if channel in channels:
+        return catalog.release(channels[channel])
     digest = name.rpartition("@")[2]
     if len(digest) >= 8 and all(c in "0123456789abcdef" for c in digest):
         return catalog.release(digest)

@@ -191,7 +191,7 @@ def test_health_models_metrics_and_description(server: Running, store: Store) ->
     assert server.get("/healthz").json == {"status": "ok"}
     assert server.get("/readyz").json == {"status": "ready", "why": "", "release": digest}
     names = [model["id"] for model in server.get("/v1/models").json["data"]]
-    assert names == [PROJECT, f"{PROJECT}@{digest}", "writer", "other"]
+    assert names == [PROJECT, f"{PROJECT}@{digest}", f"{PROJECT}@production", "writer", "other"]
     assert server.get(f"/v1/models/{PROJECT}").json["id"] == PROJECT
     assert server.get("/v1/models/nothing").error["code"] == "model_not_found"
     server.chat("count me")

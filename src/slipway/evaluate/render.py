@@ -124,6 +124,10 @@ def verdict_table(verdict: Verdict, currency: str = "") -> Table:
     notes = [t("this look at the gate split is number {n}", n=verdict.gate_uses)]
     if verdict.gate_uses > 5:
         notes.append(t("after so many looks a pass may be luck: collect new gate examples"))
+    notes += [
+        t("{channel}: compared with {release}", channel=channel, release=release.short)
+        for channel, release in sorted(verdict.champions.items())
+    ]
     if not verdict.rules:
         notes.append(t("a gate without rules lets nothing through"))
     return Table(
@@ -162,8 +166,8 @@ def _claim(one: RuleResult, currency: str) -> str:
     if one.rule == "max":
         return t("at most {bound}", bound=bound)
     if one.rule == "non-inferiority":
-        return t("at most {margin} worse than what serves", margin=bound)
-    return t("better than what serves")
+        return t("at most {margin} worse than {channel}", margin=bound, channel=one.against or t("what serves"))
+    return t("better than {channel}", channel=one.against or t("what serves"))
 
 
 def _why(one: RuleResult) -> str:

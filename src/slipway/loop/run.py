@@ -74,6 +74,8 @@ class Loop:
     def run(self, until: Stage = "release") -> Outcome:
         """Bring every stage up to `until` up to date; `outcome.refused` says why nothing was released."""
         last = STAGES.index(until)
+        if last >= 3:
+            self._check_channels()
         _, chunks, examples = self.data()
         if last >= 1:
             candidates = self.adapt(chunks, examples)
@@ -255,34 +257,59 @@ class Loop:
     def _quality(self) -> str:
         return self.project.release.metric or self.project.evaluate.metrics[0]
 
-    def _champion(self, candidate: Candidate) -> Release | None:
-        """The release to beat: the channel's, or, when that is this very candidate, the one it once beat."""
+    def _check_channels(self) -> None:
+        """Raise ConfigError for a rule about a channel that never was, when others are: a comparison with nothing."""
+        known = self.store.catalog.channels()
+        for metric, rule in self.project.gate.items():
+            if known and rule.against and rule.against not in known:
+                near = nearest(rule.against, known)
+                command = f"slipway release promote RELEASE --channel {rule.against}"
+                raise ConfigError(
+                    t("gate.{metric}.against: no channel is called '{channel}'", metric=metric, channel=rule.against),
+                    (t("did you mean '{near}'?", near=near) + " " if near else "")
+                    + t("`{command}` makes it", command=command),
+                )
+
+    def _champion(self, channel: str, candidate: Candidate) -> Release | None:
+        """The release to beat on a channel: the one it points at or, when that is this very candidate, the one before.
+
+        The one before is what its verdict compared it with. Promoted to a channel that its verdict did not look at, it
+        is the last other candidate that served there.
+        """
         catalog = self.store.catalog
-        digest = catalog.channels().get(self.project.serve.channel)
+        digest = catalog.channels().get(channel)
         if digest is None:
             return None
         current = catalog.release(digest)
         if current.candidate.digest != candidate.digest:
             return current
-        before = catalog.get("verdict", current.verdict.digest, Verdict).champion
-        return catalog.release(before.digest) if before else None
+        verdict = catalog.get("verdict", current.verdict.digest, Verdict)
+        if channel in verdict.champions:
+            return catalog.release(verdict.champions[channel].digest)
+        if channel == self.project.serve.channel or any(rule.against == channel for rule in verdict.rules):
+            return catalog.release(verdict.champion.digest) if verdict.champion else None
+        before = (catalog.release(row["release"]) for row in catalog.history(channel))
+        return next((release for release in before if release.candidate.digest != candidate.digest), None)
 
     def _judge(self, candidate: Candidate, report: Report, examples: Dataset, rules: Mapping[str, Rule]) -> Verdict:
-        store, champion = self.store, self._champion(candidate)
-        rival: tuple[Ref, Report, list[Score]] | None = None
-        if champion is not None and any(rule.against for rule in rules.values()):
-            theirs = self._report(
-                store.catalog.get("candidate", champion.candidate.digest, Candidate), examples, "gate"
-            )
-            rival = (champion.ref, theirs, self.scores(theirs))
+        store = self.store
+        rivals: dict[str, tuple[Ref, Report, list[Score]]] = {}
+        for channel in sorted({rule.against for rule in rules.values() if rule.against}):
+            champion = self._champion(channel, candidate)
+            if champion is not None:
+                theirs = self._report(
+                    store.catalog.get("candidate", champion.candidate.digest, Candidate), examples, "gate"
+                )
+                rivals[channel] = (champion.ref, theirs, self.scores(theirs))
 
         def work() -> Ref:
             uses = store.catalog.use_gate(self.gate_split(examples), candidate.digest)
-            verdict = judge(rules, report, self.scores(report), champion=rival, gate_uses=uses)
+            verdict = judge(rules, report, self.scores(report), rivals, gate_uses=uses)
             return store.catalog.put("verdict", candidate.name, verdict)
 
-        inputs = [report.ref, *([rival[0], rival[1].ref] if rival else [])]
-        config = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
+        inputs = [report.ref, *(ref for release, theirs, _ in rivals.values() for ref in (release, theirs.ref))]
+        asked = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
+        config = [asked, {channel: release.digest for channel, (release, *_) in rivals.items()}]
         ref = self.steps.step("gate", inputs, config, JUDGE, work)
         return store.catalog.get("verdict", ref.digest, Verdict)
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from slipway.core.release import check_channel
+from slipway.errors import ConfigError
 from slipway.i18n import t
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -44,6 +46,16 @@ Bytes = Annotated[
 ]
 Bound = Annotated[float | None, _written("ms|s|min|h|d|%|[A-Z]{3}", {"type": "null"})]
 Name = Annotated[str, Field(pattern=NAME)]
+
+
+def _channel(value: str) -> str:
+    try:
+        return check_channel(value)
+    except ConfigError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from error
+
+
+ChannelName = Annotated[str, AfterValidator(_channel), WithJsonSchema({"type": "string", "pattern": NAME})]
 
 
 class Money(BaseModel):
@@ -229,7 +241,7 @@ class GateRule(Strict):
 
     min: Bound = None
     max: Bound = None
-    against: str | None = None  # a channel: compare with the release it points at
+    against: ChannelName | None = None  # a channel: compare with the release it points at
     margin: Bound = Field(default=None, ge=0)  # non-inferiority: at most this much worse
     better: bool = False  # superiority: shown to be better
     confidence: Literal["interval", "point"] = "interval"
@@ -260,7 +272,7 @@ def _plain(value: Any, units: dict[str, float]) -> Any:
 class ServeConfig(Strict):
     """The gateway."""
 
-    channel: Name = "production"
+    channel: ChannelName = "production"
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     queue: int = Field(default=64, ge=0)  # requests that may wait
