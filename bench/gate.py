@@ -35,10 +35,10 @@ from scipy.stats import binom, norm
 
 from slipway.core.answer import Answer
 from slipway.core.measure import point, sample
+from slipway.core.metrics import metric_info
 from slipway.core.ref import Ref
 from slipway.core.report import Aggregate, Report, Score
 from slipway.evaluate.compare import compare
-from slipway.plugins import metric_info
 from slipway.release.gate import Rule, judge
 
 REF = Ref("candidate", "bench", "0" * 64)

@@ -96,7 +96,7 @@ def open_project(folder: str | Path = ".", overrides: Sequence[str] = (), listen
 def check(folder: str | Path = ".", overrides: Sequence[str] = ()) -> list[_check.Finding]:
     """Validate the project file and look at the machine. Raises ConfigError when the file itself is wrong."""
     file = _load.find(Path(folder))
-    return _check.check(_load.load(file, overrides), file.parent)
+    return _check.check(_load.load(file, overrides), file)
 
 
 def json_schema() -> dict[str, Any]:
@@ -200,7 +200,7 @@ def items(project: Context, noun: Dataset | Report, limit: int | None = None) ->
 def pull_models(project: Context) -> dict[str, ModelPin]:
     """Fetch, check, quantise and pin every model of the project."""
     with project.store.lock():
-        return pin_models(project.project, project.root, project.lock_file, project.listener.progress)
+        return pin_models(project.project, project.root, project.lock_file, project.listener.progress, project.plugins)
 
 
 def models(name: str | None = None) -> list[_models.Model]:
@@ -235,15 +235,18 @@ def compare(
 
     On the gate split, candidates not yet measured there are measured, and the look is counted.
     """
-    metric = metric or project.project.evaluate.metrics[0]
+    metric = metric or project.project.evaluate.names[0]
     pair: list[list[Score]] = []
     examples: dict[str, Example] = {}
+    reports: list[Report] = []
     for name in (champion, challenger):
-        found = items(project, _run.report_for(project, name, split))
+        reports.append(_run.report_for(project, name, split))
+        found = items(project, reports[-1])
         examples |= {example.id: example for example, _ in found}
         pair.append([score for _, score in found])
-    comparison = _compare.compare(pair[0], pair[1], metric)
-    return comparison, list(_compare.most_changed(pair[0], pair[1], metric)), examples
+    info = reports[1].meaning(metric)
+    found = _compare.compare(pair[0], pair[1], info)
+    return found, list(_compare.most_changed(pair[0], pair[1], info)), examples
 
 
 def _report(project: Context, name: str, split: str = "dev") -> Report:

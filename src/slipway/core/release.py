@@ -52,6 +52,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mde: float | None
     needed: int | None = None
     against: Ref | None = None
+    higher_is_better: bool = True
 
 
 class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

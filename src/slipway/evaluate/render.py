@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from slipway.core.metrics import MetricInfo, format_value
+from slipway.core.metrics import METRICS, MetricInfo, format_value
 from slipway.core.release import Comparison, RuleResult, Verdict
 from slipway.core.report import Aggregate, Report
-from slipway.errors import NotFound
 from slipway.evaluate.compare import Changed
-from slipway.evaluate.metrics import METRICS, metric_info
 from slipway.i18n import t
 
 _EXCERPT = 60  # characters of an answer shown in a table
@@ -72,7 +70,7 @@ def comparison_table(found: Sequence[Comparison], champion: str, challenger: str
                 f"{format_value(info, one.effect, currency, signed=True)} [{low}, {high}]",
                 f"{one.p_value:.2g}",
                 "-" if one.mde is None else format_value(info, one.mde, currency),
-                _meaning(info, one, challenger),
+                _meaning(one, challenger),
             ]
         )
     notes = [
@@ -174,12 +172,12 @@ def _why(one: RuleResult) -> str:
     return "; ".join(str(said) for said in one.reason)
 
 
-def _meaning(info: MetricInfo, one: Comparison, challenger: str) -> str:
+def _meaning(one: Comparison, challenger: str) -> str:
     if one.low <= 0 <= one.high or one.p_value >= 0.05:
         if one.needed is None:
             return t("no difference shown")
         return t("no difference shown; about {n} more examples would show this one", n=max(1, one.needed - one.n))
-    better = (one.effect > 0) == info.higher_is_better
+    better = (one.effect > 0) == one.higher_is_better
     return t("{name} is better", name=challenger) if better else t("{name} is worse", name=challenger)
 
 
@@ -198,10 +196,7 @@ def _interval(name: str, found: Aggregate, currency: str) -> str:
 
 
 def _info(name: str) -> MetricInfo:
-    try:
-        return metric_info(name)
-    except NotFound:  # a report made with a scorer that is no longer installed can still be shown
-        return MetricInfo(name=name)
+    return METRICS.get(name) or MetricInfo(name=name)  # a scorer that a project brings has no unit
 
 
 def _excerpt(text: str) -> str:

@@ -39,7 +39,6 @@ from slipway.core.release import Comparison, RuleResult, Verdict
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError
 from slipway.i18n import Said, say
-from slipway.plugins import metric_info
 from slipway.release.rules import Rule, asked, check_rules, choose
 
 Champion = tuple[Ref, Report, Sequence[Score]]  # the release to beat, its report on the same split, its scores
@@ -90,8 +89,8 @@ def judge(
     it (Holm's first step). Raises ConfigError for a rule that asks nothing or something impossible, NotFound for an
     unknown metric.
     """
-    check_rules(rules)
-    comparisons = _comparisons(rules, scores, champions or {}, alpha)
+    check_rules(rules, report.meanings)
+    comparisons = _comparisons(rules, (report, scores), champions or {}, alpha)
     adjusted = {name: min(1.0, found.p_value * family_size) for name, found in comparisons.items() if found}
     return _verdict(rules, (report, scores), champions or {}, gate_uses, alpha, (comparisons, adjusted))
 
@@ -104,8 +103,9 @@ def judge_all(
     alpha: float = 0.05,
 ) -> list[Verdict]:
     """The verdicts on several candidates, superiority corrected by Holm over the candidates."""
-    check_rules(rules)
-    compared = [_comparisons(rules, scores, champions or {}, alpha) for _, scores in contenders]
+    for report, _ in contenders:
+        check_rules(rules, report.meanings)
+    compared = [_comparisons(rules, contender, champions or {}, alpha) for contender in contenders]
     adjusted: list[dict[str, float]] = [{} for _ in contenders]
     for name in rules:
         having = [(index, found) for index, one in enumerate(compared) if (found := one.get(name)) is not None]
@@ -118,15 +118,16 @@ def judge_all(
 
 
 def _comparisons(
-    rules: Mapping[str, Rule], scores: Sequence[Score], champions: Champions, alpha: float
+    rules: Mapping[str, Rule], contender: tuple[Report, Sequence[Score]], champions: Champions, alpha: float
 ) -> dict[str, Comparison | None]:
     """Per rule that compares: the comparison, None where it cannot be made (the rule then fails)."""
     found: dict[str, Comparison | None] = {}
+    report, scores = contender
     for name, rule in rules.items():
         champion = champions.get(rule.against) if rule.against else None
         if champion is None:
             continue
-        info = metric_info(name)
+        info = report.meaning(name)
         try:
             comparison = compare_pair(info, pair(champion[2], scores, info), alpha)
         except ConfigError:
@@ -148,7 +149,7 @@ def _verdict(
     absolute = any(rule.min is not None or rule.max is not None for rule in rules.values())
     results: list[RuleResult] = []
     for name, rule in rules.items():
-        info = metric_info(name)
+        info = report.meaning(name)
         found = sample(scores, info)
         broken = _broken(info, report, found)
         if broken:
@@ -177,7 +178,9 @@ def _verdict(
         outcome=outcome,
         rules=tuple(results),
         report=report.ref,
-        champions={rule.against: champions[rule.against][0] for rule in rules.values() if rule.against in champions},
+        champions={
+            name: found[0] for name, found in champions.items() if any(r.against == name for r in rules.values())
+        },
         gate_uses=gate_uses,
         alpha=alpha,
     )
