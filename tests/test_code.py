@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.code import Code, parse, version_of
+from slipway.code import Code, parse
 
 _names = (f"apackage{n}" for n in itertools.count())  # each test its own: modules are found once a process
 
@@ -93,7 +93,6 @@ def test_the_version_of_a_package_that_is_imported_counts(package: Package, tmp_
     package.write("far.py", "import theirs\n")
     install("1.0")
     before = package.digest()
-    assert version_of("theirs") == f"{package.name}-dist 1.0"
     install("1.1")
     assert package.digest() != before
 

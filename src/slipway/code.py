@@ -59,6 +59,7 @@ class Code:
         self._memory = memory
         self._modules: dict[Path, Module] = {}
         self._closures: dict[tuple[str, ...], str] = {}
+        self._brought: dict[str, list[str]] | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -92,8 +93,13 @@ class Code:
                     following.update(_found(wanted, name, path, own, folder))
                     packages.update(_package(wanted, name, own))
             todo = {name: path for name, path in following.items() if name not in seen}
-        versions = {name: version_of(name, self._memory) for name in packages if not _is_project(name, start, folder)}
+        versions = {name: self._version(name) for name in packages if not _is_project(name, start, folder)}
         return digest_of([FORMAT, {name: module.digest for name, module in seen.items()}, versions])
+
+    def _version(self, package: str) -> str:
+        if self._brought is None:
+            self._brought = _distributions(self._memory)
+        return ", ".join(self._brought.get(package, []))
 
     def _read(self, paths: list[Path]) -> dict[Path, Module]:
         """These files as modules: from this process, from memory by their content, or parsed now."""
@@ -262,11 +268,6 @@ def _bytes(path: Path) -> bytes:
 
 
 # versions --------------------------------------------------------------------------------------------------------
-def version_of(package: str, memory: Memory | None = None) -> str:
-    """Name and version of the distributions that bring an importable package; empty when none does."""
-    return ", ".join(_distributions(memory).get(package, []))
-
-
 _by_installed: dict[str, dict[str, list[str]]] = {}
 
 

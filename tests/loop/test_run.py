@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from slipway import api
-from slipway.errors import Busy, ConfigError, IntegrityError, NotFound
+from slipway.errors import Busy, ConfigError, IntegrityError, NotFound, SlipwayError
+from slipway.i18n import Said, say, set_language, speaking, told
 from slipway.loop.run import Outcome
 from slipway.testing.projects import FILE, write_project
 
@@ -281,8 +283,67 @@ def test_an_engine_that_cannot_answer_stops_the_run_with_its_reason(folder: Path
         run(folder, "models.writer.fail=on fire")
     with api.open_project(folder) as project:
         assert api.runs(project)[0].status == "failed"
-        assert "on fire" in api.runs(project)[0].error
+        assert "on fire" in told(api.runs(project)[0].error)
     assert run(folder).release is not None
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    set_language("zh")
+    yield
+    set_language(None)
+
+
+def test_what_went_wrong_is_stored_in_no_language(folder: Path, chinese: None) -> None:
+    """An engine that cannot answer, and a prompt that is not there: told in the language of whoever looks."""
+    with pytest.raises(SlipwayError) as caught:
+        run(folder, "models.writer.fail=on fire")
+    assert not caught.value.message.isascii()
+    with pytest.raises(SlipwayError):
+        run(folder, "data.split.dev=0", "data.split.train=0.6")
+    with api.open_project(folder) as project:
+        split, engine = (one.error for one in api.runs(project) if one.status == "failed")
+    assert engine == (say("{candidate} could not answer any example: {why}", candidate="plain", why=say("on fire")),)
+    assert split == (say("the split '{split}' has no examples", split="dev"),)
+    with speaking("en"):
+        assert told(engine) == "plain could not answer any example: on fire"
+    assert told(engine) == caught.value.message
+
+
+def test_runs_of_an_older_catalog_are_still_read(folder: Path) -> None:
+    run(folder)
+    with api.open_project(folder) as project:
+        newest = api.runs(project)[0]
+        old = msgspec.structs.replace(newest, id="old", status="failed", error="it fell over")
+        assert old.digest
+        project.store.catalog.record(old)
+        found = api.runs(project)[0]
+        assert (found.error, told(found.error)) == ("it fell over", "it fell over")
+
+
+def test_an_interrupted_run_is_told_so_in_the_readers_language(folder: Path, chinese: None) -> None:
+    run(folder)
+    with api.open_project(folder) as project:
+        left = msgspec.structs.replace(api.runs(project)[0], id="left", status="running")
+        project.store.catalog.record(left)
+    run(folder)
+    with api.open_project(folder) as project:
+        found = next(one for one in api.runs(project) if one.id == "left")
+    assert found.status == "interrupted"
+    assert found.error == (Said("the process ended before the step did"),)
+
+
+def test_the_loops_own_reason_for_a_promotion_is_told_in_the_readers_language(
+    folder: Path, chinese: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from slipway.cli import show
+
+    run(folder)
+    with api.open_project(folder) as project:
+        history = project.store.catalog.history()
+    assert history[0]["why"] == "passed the gate"
+    show.releases([], history, json=False)
+    assert "passed the gate" not in capsys.readouterr().out
 
 
 PROBLEMS = {

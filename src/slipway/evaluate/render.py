@@ -9,7 +9,7 @@ from slipway.core.metrics import METRICS, MetricInfo, format_value
 from slipway.core.release import Comparison, RuleResult, Verdict
 from slipway.core.report import Aggregate, Report
 from slipway.evaluate.compare import Changed
-from slipway.i18n import t
+from slipway.i18n import t, told
 
 _EXCERPT = 60  # characters of an answer shown in a table
 
@@ -95,8 +95,8 @@ def changed_table(changed: Sequence[Changed], metric: str, champion: str, challe
             one.example[:8],
             format_value(info, one.difference, one.challenger.answer.currency, signed=True),
             _excerpt(" | ".join(one.challenger.expected)),
-            _excerpt(one.champion.answer.error or one.champion.answer.text),
-            _excerpt(one.challenger.answer.error or one.challenger.answer.text),
+            _excerpt(told(one.champion.answer.error) or one.champion.answer.text),
+            _excerpt(told(one.challenger.answer.error) or one.challenger.answer.text),
         ]
         for one in changed
     ]

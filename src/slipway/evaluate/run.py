@@ -19,7 +19,7 @@ from slipway.core.protocols import Scorer
 from slipway.core.ref import digest_of
 from slipway.core.report import Score
 from slipway.errors import ConfigError, EngineError
-from slipway.i18n import speaking, t
+from slipway.i18n import say, t
 from slipway.plugins import Plugins, is_file
 from slipway.project.schema import EvaluateConfig, MetricConfig
 from slipway.runtime.respond import answer
@@ -107,8 +107,7 @@ async def _answers(
     async def one(key: str, example: Example) -> None:
         nonlocal done
         async with slots:
-            with speaking("en"):  # an error is stored with the scores, whose digest must not depend on who asked
-                got = await _attempt(candidate, example, session, config.timeout)
+            got = await _attempt(candidate, example, session, config.timeout)
         known[key] = got
         if not got.error:  # an error is tried again by the next run
             await asyncio.to_thread(catalog.remember, "answer", {key: msgspec.json.encode(got)})
@@ -137,11 +136,11 @@ async def _attempt(candidate: Candidate, example: Example, session: Session, tim
             async with asyncio.timeout(timeout):
                 return await answer(candidate, example.input, session)
         except TimeoutError:
-            return Answer(text="", raw="", error=t("no answer within {n:g} s", n=timeout), seconds=timeout)
+            return Answer(text="", raw="", error=say("no answer within {n:g} s", n=timeout), seconds=timeout)
         except ConfigError as error:
-            return Answer(text="", raw="", error=error.message)
+            return Answer(text="", raw="", error=error.said)
         except EngineError as error:
             if not error.retryable or attempt == ATTEMPTS:
-                return Answer(text="", raw="", error=error.message)
+                return Answer(text="", raw="", error=error.said)
             await asyncio.sleep(random.uniform(0, 2**attempt))
     raise AssertionError  # the loop above returns

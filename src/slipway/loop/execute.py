@@ -16,7 +16,7 @@ import msgspec
 from slipway.core.ref import Ref, digest_of
 from slipway.core.run import Run
 from slipway.errors import NotFound, SlipwayError
-from slipway.i18n import t
+from slipway.i18n import said_of, say
 from slipway.loop.context import Context
 from slipway.store.catalog import now
 
@@ -61,7 +61,7 @@ class Steps:
             listener.step(name, "interrupted")
             raise
         except BaseException as error:
-            end("failed", error=error.message if isinstance(error, SlipwayError) else repr(error))
+            end("failed", error=(error.said if isinstance(error, SlipwayError) else said_of(repr(error)),))
             listener.step(name, "failed")
             raise
         seconds = end("done", output=output)
@@ -86,6 +86,5 @@ class Steps:
     def _forget_interrupted(self) -> None:
         """Runs that a killed process left `running` are marked; the lock is held, so nobody else is running."""
         for run in self._context.store.catalog.runs(status="running"):
-            self._context.store.catalog.record(
-                msgspec.structs.replace(run, status="interrupted", error=t("the process ended before the step did"))
-            )
+            why = (say("the process ended before the step did"),)
+            self._context.store.catalog.record(msgspec.structs.replace(run, status="interrupted", error=why))

@@ -32,7 +32,7 @@ from slipway.loop.models import pin_models
 from slipway.project.schema import DocumentSource
 from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, choose, judge
-from slipway.release.promote import promote
+from slipway.release.promote import PASSED, promote
 
 Stage = Literal["data", "adapt", "evaluate", "release"]
 STAGES: tuple[Stage, ...] = ("data", "adapt", "evaluate", "release")
@@ -351,7 +351,7 @@ class Loop:
         def point() -> Ref:
             # A step, so that a rollback by hand is not undone by the next run.
             outcome.promoted = promote(
-                store, channel, release, by=whoami(), why=t("passed the gate"),
+                store, channel, release, by=whoami(), why=PASSED,
                 verify=lambda r: verify(r, store, self.context.locate),
             )  # fmt: skip
             return ref

@@ -9,6 +9,8 @@ from slipway.errors import ConfigError, NotFound
 from slipway.i18n import t
 from slipway.store.store import Store
 
+PASSED = "passed the gate"  # the reason of a promotion that nobody ordered, as it is stored
+
 Verify = Callable[[Release], object]
 
 
