@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from slipway.errors import SlipwayError
 from slipway.evaluate.metrics import meanings
 from slipway.i18n import t
 from slipway.loop.models import absolute
+from slipway.machine import free_bytes, usable_cores
 from slipway.plugins import Plugins
 from slipway.project.options import check_options
 from slipway.project.schema import Project
@@ -155,8 +155,7 @@ def _prices(project: Project) -> Iterator[Finding]:
 
 
 def _machine(root: Path) -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 1e9
+    cores, memory = usable_cores(), free_bytes() / 1e9
     free = shutil.disk_usage(root).free / 1e9
     text = t("{cores} cores, {memory:.1f} GB of memory free, {disk:.0f} GB of disk free", cores=cores, memory=memory,
              disk=free)  # fmt: skip
