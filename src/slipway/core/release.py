@@ -78,8 +78,7 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Verdict(Noun, frozen=True, kw_only=True):
     """The gate's answer for one candidate. `pass` only when every rule passed; an empty gate never passes.
 
-    `champions`: channel -> release it was compared with. `champion` is the one of verdicts made before 0.2, which knew
-    a single channel.
+    `champions`: channel -> release it was compared with. `champion` is that of older verdicts, which knew one channel.
     """
 
     outcome: Literal["pass", "fail", "insufficient"]

@@ -19,4 +19,4 @@ class Run(Noun, frozen=True, kw_only=True):
     seconds: float = 0.0
     inputs: tuple[Ref, ...] = ()
     output: Ref | None = None
-    error: tuple[Said, ...] | str = ()  # why it did not end well; text in catalogs from before 0.2
+    error: tuple[Said, ...] | str = ()  # why it did not end well; plain text in older catalogs
