@@ -123,7 +123,7 @@ class Ours:
 
         self.known = known
         self.answers: list[int] = []  # tokens of each: the model may end one before it has 48
-        engine = plugins.load("engines", kind)
+        engine = plugins.Plugins().load("engines", kind)
         self.engine = engine(engine.Config(context=1024, parallel=slots), files={"model.gguf": model})
 
     @property

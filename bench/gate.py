@@ -35,10 +35,10 @@ from scipy.stats import binom, norm
 
 from slipway.core.answer import Answer
 from slipway.core.measure import point, sample
+from slipway.core.metrics import metric_info
 from slipway.core.ref import Ref
 from slipway.core.report import Aggregate, Report, Score
 from slipway.evaluate.compare import compare
-from slipway.plugins import metric_info
 from slipway.release.gate import Rule, judge
 
 REF = Ref("candidate", "bench", "0" * 64)
@@ -143,7 +143,7 @@ def report_of(world: World, scores: list[Score]) -> Report:
 def promoted(world: World, rule: Rule, champion: np.ndarray, challenger: np.ndarray) -> bool:
     """Whether the gate lets the challenger through."""
     theirs, ours = scores_of(world, champion), scores_of(world, challenger)
-    rival = (REF, report_of(world, theirs), theirs) if rule.against else None
+    rival = {rule.against: (REF, report_of(world, theirs), theirs)} if rule.against else None
     return judge({world.metric: rule}, report_of(world, ours), ours, rival).outcome == "pass"
 
 

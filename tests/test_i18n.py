@@ -17,7 +17,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from slipway.i18n import Said, catalog, language, say, set_language, speaking, t
+from slipway.errors import ConfigError, EngineError
+from slipway.i18n import Said, catalog, language, said_of, say, set_language, speaking, t, told
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "src" / "slipway" / "locale" / "zh.json"
@@ -167,6 +168,27 @@ def test_what_is_said_is_stored_without_a_language_and_told_in_the_readers() -> 
     assert str(stored) == "'{a}' has nothing that anyone ever says: 2.2, 3 tokens"
     assert msgspec.json.encode(say("a {brace} is no field")) == b'{"text":"a {brace} is no field"}'
     assert str(say("a {brace} is no field")) == "a {brace} is no field"
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_message_knows_what_it_said_through_errors_and_other_messages() -> None:
+    with speaking("zh"):
+        inner = ConfigError(t("the input has no question"))
+        outer = EngineError(t("{candidate} could not answer any example: {why}", candidate="a", why=inner.said))
+        nested = EngineError(
+            t("{candidate} could not answer any example: {why}", candidate="a", why=t("{n} tokens", n=3))
+        )
+        assert "the input" not in outer.message
+        assert type(outer.message) is str
+    assert outer.said == say("{candidate} could not answer any example: {why}", candidate="a", why=inner.said)
+    assert str(outer.said) == "a could not answer any example: the input has no question"
+    assert str(nested.said) == "a could not answer any example: 3 tokens"
+    assert said_of("a library's {own} words") == Said("a library's {own} words")
+    assert told(said_of("a library's {own} words")) == "a library's {own} words"
+    odd = said_of(t("{a} {b} {c} {d}", a=float("nan"), b=True, c=10**30, d=Path("x")))
+    assert msgspec.json.decode(msgspec.json.encode(odd), type=Said) == odd
+    assert told((Said("one"), Said("two"))) == "one; two"
+    assert told("from an older catalog") == "from an older catalog"
 
 
 # -- the command ------------------------------------------------------------------------------------------------

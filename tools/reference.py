@@ -101,7 +101,7 @@ def metrics() -> Iterator[str]:
         better = "higher" if info.higher_is_better else "lower"
         doc = ""
         if name in plugins.BUILTIN["scorers"]:
-            doc = (inspect.getdoc(plugins.load("scorers", name)) or "").splitlines()[0]
+            doc = (inspect.getdoc(plugins.Plugins().load("scorers", name)) or "").splitlines()[0]
         form = f"quantile {info.q}" if info.form == "quantile" else info.form
         yield f"| `{name}` | {better} | {info.unit or '-'} | {form} | {doc} |"
     yield ""
@@ -110,17 +110,15 @@ def metrics() -> Iterator[str]:
 def plug_ins() -> Iterator[str]:
     """Engines, indexes and scorers with their options."""
     from slipway import plugins
-    from slipway.core import protocols
 
+    registry = plugins.Plugins()
     yield "# Plug-ins\n"
-    for kind, protocol in (
-        ("engines", protocols.Engine), ("indexes", protocols.Index), ("scorers", protocols.Scorer)
-    ):  # fmt: skip
+    for kind, protocol in plugins.KINDS.items():
         yield f"## Protocol of {kind}\n\n{inspect.getdoc(protocol)}\n"
         for name, (target, extra) in plugins.BUILTIN[kind].items():
-            cls = plugins.load(kind, name)
+            cls = registry.load(kind, name)
             brings = f" (`pip install 'slipway-ai[{extra}]'`)" if extra else ""
-            yield f"### {kind[:-1]} {name}\n\n`{target}`{brings}\n\n{inspect.getdoc(cls) or ''}\n"
+            yield f"### {protocol.__name__.lower()} {name}\n\n`{target}`{brings}\n\n{inspect.getdoc(cls) or ''}\n"
             fields = cls.Config.model_fields
             if fields:
                 yield "| option | type | default |\n|---|---|---|"

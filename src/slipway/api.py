@@ -96,7 +96,7 @@ def open_project(folder: str | Path = ".", overrides: Sequence[str] = (), listen
 def check(folder: str | Path = ".", overrides: Sequence[str] = ()) -> list[_check.Finding]:
     """Validate the project file and look at the machine. Raises ConfigError when the file itself is wrong."""
     file = _load.find(Path(folder))
-    return _check.check(_load.load(file, overrides), file.parent)
+    return _check.check(_load.load(file, overrides), file)
 
 
 def json_schema() -> dict[str, Any]:
@@ -115,10 +115,10 @@ def runs(project: Context, limit: int = 50) -> list[Run]:
     return project.store.catalog.runs(limit)
 
 
-def ask(project: Context, question: str, candidate: str | None = None) -> Answer:
-    """One answer from a candidate by name, or from what the project's channel serves."""
+def ask(project: Context, question: str, candidate: str | None = None, channel: str | None = None) -> Answer:
+    """One answer from a candidate by name, or from what a channel serves, by default the project's own."""
     if candidate is None:
-        chosen = _candidate_of(project, _release(project, project.project.serve.channel))
+        chosen = _candidate_of(project, _release(project, channel or project.project.serve.channel))
     else:
         chosen = _newest_candidate(project, candidate)
     return project.wait(_answer(chosen, {"question": question}, project.session))
@@ -200,7 +200,7 @@ def items(project: Context, noun: Dataset | Report, limit: int | None = None) ->
 def pull_models(project: Context) -> dict[str, ModelPin]:
     """Fetch, check, quantise and pin every model of the project."""
     with project.store.lock():
-        return pin_models(project.project, project.root, project.lock_file, project.listener.progress)
+        return pin_models(project.project, project.root, project.lock_file, project.listener.progress, project.plugins)
 
 
 def models(name: str | None = None) -> list[_models.Model]:
@@ -235,15 +235,18 @@ def compare(
 
     On the gate split, candidates not yet measured there are measured, and the look is counted.
     """
-    metric = metric or project.project.evaluate.metrics[0]
+    metric = metric or project.project.evaluate.names[0]
     pair: list[list[Score]] = []
     examples: dict[str, Example] = {}
+    reports: list[Report] = []
     for name in (champion, challenger):
-        found = items(project, _run.report_for(project, name, split))
+        reports.append(_run.report_for(project, name, split))
+        found = items(project, reports[-1])
         examples |= {example.id: example for example, _ in found}
         pair.append([score for _, score in found])
-    comparison = _compare.compare(pair[0], pair[1], metric)
-    return comparison, list(_compare.most_changed(pair[0], pair[1], metric)), examples
+    info = reports[1].meaning(metric)
+    found = _compare.compare(pair[0], pair[1], info)
+    return found, list(_compare.most_changed(pair[0], pair[1], info)), examples
 
 
 def _report(project: Context, name: str, split: str = "dev") -> Report:
@@ -351,11 +354,12 @@ def revoke_key(project: Context, id: str) -> None:
 
 # ---------------------------------------------------------------------------------------------------------------
 def _release(project: Context, name: str) -> Release:
-    """A release by channel, digest, or `name@digest`."""
+    """A release by channel or digest, either of them also as `name@...`."""
     catalog = project.store.catalog
     channels = catalog.channels()
-    if name in channels:
-        return catalog.release(channels[name])
+    channel = name.removeprefix(f"{project.project.name}@")
+    if channel in channels:
+        return catalog.release(channels[channel])
     digest = name.rpartition("@")[2]
     if len(digest) >= 8 and all(c in "0123456789abcdef" for c in digest):
         return catalog.release(digest)

@@ -15,6 +15,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from slipway.i18n import said_of
+
 
 class SlipwayError(Exception):
     """What happened (`message`), and what to do next (`hint`). Shown without a traceback."""
@@ -23,8 +25,9 @@ class SlipwayError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = str(message)
+        self.hint = str(hint)
+        self.said = said_of(message)  # for whoever stores it
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message

@@ -4,14 +4,15 @@ A message is written in English in the code, `t("{n} documents dropped", n=3)`; 
 text to Chinese. A missing entry falls back to English, and `tests/test_i18n.py` fails the build when one is missing.
 
 What is stored must not depend on who ran the command: `say(...)` keeps a text untold until somebody reads it, and
-what comes out of `with speaking("en"):` is English for everybody.
+`said_of(...)` finds what a message that `t` told had said. `told(...)` reads either.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -61,14 +62,33 @@ def catalog(lang: str) -> dict[str, str]:
     return json.loads(files("slipway").joinpath(f"locale/{lang}.json").read_text("utf-8"))
 
 
+class Told(str):
+    """A text in the language in force that still knows what was said: `said_of` gives it to whoever stores it."""
+
+    __slots__ = ("said",)
+    said: Said
+
+
 def t(text: str, /, **values: object) -> str:
     """`text` in the language in force, with `{name}` fields filled in. Never fails on a missing translation."""
-    return _tell(text, values)
+    told = Told(_tell(text, values))
+    told.said = Said(text, {name: _plain(value) for name, value in values.items()})
+    return told
 
 
 def _tell(text: str, values: Mapping[str, object]) -> str:
     shown = catalog(language()).get(text, text)
     return shown.format(**values) if values else shown
+
+
+def _plain(value: object) -> str | int | float | Said:
+    """A value as it is stored. What a text or an error of ours says stays untold; else what JSON has, else its text."""
+    said = value if isinstance(value, Said) else getattr(value, "said", None)
+    if isinstance(said, Said):
+        return said
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    return int(value) if isinstance(value, int) and -(2**53) < value < 2**53 else str(value)
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -79,6 +99,16 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def __str__(self) -> str:
         return _tell(self.text, self.values)
+
+
+def said_of(text: str) -> Said:
+    """What a text says, in no language: of one that `t` told; any other (a library's own words) stays as it is."""
+    return text.said if isinstance(text, Told) else Said(str(text))
+
+
+def told(stored: str | Said | Sequence[Said]) -> str:
+    """A stored text in the language in force. Older catalogs hold plain text: it is shown as it is."""
+    return str(stored) if isinstance(stored, str | Said) else "; ".join(str(said) for said in stored)
 
 
 def say(text: str, /, **values: str | float | Said) -> Said:

@@ -1,25 +1,39 @@
-"""The one registry: a name -> the class that implements it. Imports an implementation only when it is first used."""
+"""The one registry: a name -> the class that implements it. Imports an implementation only when it is first used.
+
+A `Plugins` belongs to one open project and is passed to whoever makes things by name; there is no other state.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from functools import cache
-from importlib.metadata import entry_points
+import itertools
+import sys
+import weakref
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any
 
-from slipway.core.metrics import METRICS, MetricInfo, scorer_metric
-from slipway.core.metrics import metric_info as _table_line
+from pydantic import BaseModel, ValidationError
+
+from slipway.code import Code
+from slipway.core import protocols
+from slipway.core.ref import digest_of
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound, nearest
 from slipway.i18n import t
 
-_project = Path()  # where `./file.py:Class` is looked for
-
-Kind = Literal["engines", "indexes", "scorers"]
+# kind -> what a plug-in of it must be able to do. A kind loads by built-in name, by an entry point of the group
+# `slipway.<kind>`, and by `./file.py:Class`; it needs a line here and, if there are built-ins, one below.
+KINDS: dict[str, type] = {
+    "engines": protocols.Engine,
+    "indexes": protocols.Index,
+    "scorers": protocols.Scorer,
+}
 
 # name -> ("module:Class", extra that brings its packages)
-BUILTIN: dict[Kind, dict[str, tuple[str, str]]] = {
+BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     "engines": {
         "llama": ("slipway.builtin.engines.llama.engine:LlamaEngine", "llama"),
         "openvino": ("slipway.builtin.engines.openvino.engine:OpenvinoEngine", "openvino"),
@@ -45,86 +59,177 @@ BUILTIN: dict[Kind, dict[str, tuple[str, str]]] = {
     },
 }
 
-
-def set_project(folder: Path) -> None:
-    """Look for `./file.py:Class` in this project's folder from now on."""
-    global _project
-    _project = folder
-    load.cache_clear()
+_numbers = itertools.count()  # names the modules of one registry, so that two projects' files never meet
 
 
-def project_file(name: str) -> Path | None:
-    """The file behind `./file.py:Class`; None for the name of anything else."""
-    path, found, _ = name.rpartition(":")
-    return _project / path if found and name.startswith(("./", "/")) else None
+class Plugins:
+    """The plug-ins that one open project can name. `folder`: where `./file.py:Class` is looked for."""
+
+    def __init__(self, folder: Path | None = None, code: Code | None = None) -> None:
+        self.folder = folder
+        self._code = code or Code()
+        self._loaded: dict[tuple[str, str], type[Any]] = {}
+        self._entries: dict[str, dict[str, EntryPoint]] = {}
+        self._modules: dict[Path, ModuleType] = {}
+        self._packages: dict[Path, str] = {}
+        self._prefix = f"_slipway_project_{next(_numbers)}"
+        weakref.finalize(self, _forget, self._prefix)
+
+    def known(self, kind: str) -> dict[str, str]:
+        """Every name of a kind -> `module:Class`: built-ins, then entry points."""
+        names = {name: target for name, (target, _) in BUILTIN.get(kind, {}).items()}
+        return names | {name: found.value for name, found in self._entries_of(kind).items()}
+
+    def file(self, name: str) -> Path | None:
+        """The file behind `./file.py:Class`; None for the name of anything else."""
+        path, found, _ = name.rpartition(":")
+        return (self.folder or Path()) / path if found and is_file(name) else None
+
+    def load(self, kind: str, name: str) -> type[Any]:
+        """The class behind a name, or behind `./file.py:Class` of the project.
+
+        Raises NotFound (with the known names and the nearest), MissingPrerequisite (with the extra to install) or
+        ConfigError (the file or class named is not there, or cannot do what its kind must).
+        """
+        if (kind, name) not in self._loaded:
+            found = self._from_file(name) if is_file(name) else self._installed(kind, name)
+            _check_fit(kind, name, found)
+            self._loaded[kind, name] = found
+        return self._loaded[kind, name]
+
+    def config(self, kind: str, name: str, options: Mapping[str, Any], where: str) -> Any:
+        """A plug-in's own options, checked by its Config. `where`: the key of the project file they stand under.
+
+        Raises ConfigError naming each wrong key; its cause is pydantic's ValidationError.
+        """
+        model: type[BaseModel] = self.load(kind, name).Config
+        try:
+            return model.model_validate(dict(options))
+        except ValidationError as error:
+            found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            keys = ", ".join(model.model_fields) or "-"
+            raise ConfigError(
+                f"{where}: {found}", t("{kind} '{name}' takes: {keys}", kind=_one(kind), name=name, keys=keys)
+            ) from error
+
+    def make(self, kind: str, name: str, options: Mapping[str, Any], where: str, /, **more: Any) -> Any:
+        """An instance of a plug-in with its options; `more` are the keyword arguments of its kind."""
+        return self.load(kind, name)(self.config(kind, name, options, where), **more)
+
+    def check_name(self, kind: str, name: str) -> None:
+        """Raise what `load` would raise for a name that nothing answers to; imports nothing."""
+        if is_file(name):
+            self._existing(name)
+            return
+        names = self.known(kind)
+        if name not in names:
+            near = nearest(name, names)
+            hint = t("did you mean '{near}'?", near=near) + " " if near else ""
+            raise NotFound(
+                t("no {kind} is called '{name}'", kind=_one(kind), name=name),
+                hint + t("known: {names}", names=", ".join(sorted(names))),
+            )
+
+    def code(self, kind: str, name: str) -> str:
+        """Digest of what a plug-in is made of: its modules, the versions of its distribution and of what it imports."""
+        path = self.file(name)
+        if path is not None:
+            return self._code.of_file(path, self.folder or Path())
+        module = self.known(kind).get(name, "").partition(":")[0]
+        entry = self._entries_of(kind).get(name)
+        distribution = f"{entry.dist.name} {entry.dist.version}" if entry and entry.dist else ""
+        return digest_of([self._code.of(module), distribution])
+
+    # -- installed -----------------------------------------------------------------------------------------------
+    def _entries_of(self, kind: str) -> dict[str, EntryPoint]:
+        if kind not in self._entries:
+            self._entries[kind] = {found.name: found for found in entry_points(group=f"slipway.{kind}")}
+        return self._entries[kind]
+
+    def _installed(self, kind: str, name: str) -> type[Any]:
+        self.check_name(kind, name)
+        module, _, attribute = self.known(kind)[name].partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("slipway"):
+                raise
+            extra = BUILTIN.get(kind, {}).get(name, ("", ""))[1]
+            raise MissingPrerequisite(
+                t("'{name}' needs the package '{package}', which is not installed", name=name, package=error.name),
+                f"pip install 'slipway-ai[{extra}]'" if extra else f"pip install {error.name}",
+            ) from error
+
+    # -- the project's own ---------------------------------------------------------------------------------------
+    def _existing(self, name: str) -> Path:
+        path = self.file(name)
+        if path is None or not path.is_file():
+            raise ConfigError(
+                t("'{name}' names no Python file", name=name),
+                t("write it as ./file.py:ClassName, relative to the project"),
+            )
+        return path.resolve()
+
+    def _from_file(self, name: str) -> type[Any]:
+        path, attribute = self._existing(name), name.rpartition(":")[2]
+        if path not in self._modules:
+            self._modules[path] = self._execute(path)
+        if not hasattr(self._modules[path], attribute):
+            raise ConfigError(t("{path} defines no '{name}'", path=path, name=attribute))
+        return getattr(self._modules[path], attribute)
+
+    def _execute(self, path: Path) -> ModuleType:
+        """Run a file as a module of a package of its own folder: `from . import other` finds the file beside it."""
+        name = f"{self._package(path.parent)}.{path.stem.replace('.', '_')}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise ConfigError(t("'{name}' cannot be imported as Python", name=path))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses and pickle look for it there
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # noqa: BLE001  # the project's own code may fail in any way
+            sys.modules.pop(name, None)
+            raise ConfigError(
+                t("{path} cannot be imported: {kind}: {why}", path=path, kind=type(error).__name__, why=error),
+                t("a file beside it is imported as `from . import name`")
+                if isinstance(error, ModuleNotFoundError)
+                else "",
+            ) from error
+        return module
+
+    def _package(self, folder: Path) -> str:
+        if folder not in self._packages:
+            name = self._packages[folder] = f"{self._prefix}_{len(self._packages)}"
+            package = ModuleType(name)
+            package.__path__ = [str(folder)]
+            sys.modules[name] = package
+        return self._packages[folder]
 
 
-def known(kind: Kind) -> dict[str, str]:
-    """Every name of a kind -> `module:Class`: built-ins, then entry points of the group `slipway.<kind>`."""
-    names = {name: target for name, (target, _) in BUILTIN[kind].items()}
-    names.update({found.name: found.value for found in entry_points(group=f"slipway.{kind}")})
-    return names
+def is_file(name: str) -> bool:
+    """Whether a name is `./file.py:Class` of a project rather than that of something installed."""
+    return name.startswith(("./", "/"))
 
 
-@cache
-def load(kind: Kind, name: str) -> type[Any]:
-    """The class behind a name, or behind `./file.py:Class` of the project.
-
-    Raises NotFound (with the known names and the nearest), MissingPrerequisite (with the extra to install) or
-    ConfigError (the file or class named is not there).
-    """
-    if name.startswith(("./", "/")):
-        return _from_file(name)
-    names = known(kind)
-    if name not in names:
-        near = nearest(name, names)
-        hint = t("did you mean '{near}'?", near=near) + " " if near else ""
-        raise NotFound(
-            t("no {kind} is called '{name}'", kind=kind[:-1], name=name),
-            hint + t("known: {names}", names=", ".join(sorted(names))),
-        )
-    module, _, attribute = names[name].partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("slipway"):
-            raise
-        extra = BUILTIN[kind].get(name, ("", ""))[1]
-        raise MissingPrerequisite(
-            t("'{name}' needs the package '{package}', which is not installed", name=name, package=error.name),
-            f"pip install 'slipway-ai[{extra}]'" if extra else f"pip install {error.name}",
-        ) from error
+def _one(kind: str) -> str:
+    """`engine` for `engines`."""
+    return KINDS[kind].__name__.lower()
 
 
-def metric_info(name: str) -> MetricInfo:
-    """What a metric's numbers mean: the table's line, or one made from the scorer that a project or package brings.
-
-    Raises NotFound, with the nearest name, when neither knows it.
-    """
-    if name in METRICS:
-        return METRICS[name]
-    scorers = known("scorers")
-    if name not in scorers and not name.startswith(("./", "/")):
-        return _table_line(name, scorers)
-    return scorer_metric(name, load("scorers", name))
-
-
-def _from_file(name: str) -> type[Any]:
-    path, attribute = project_file(name), name.rpartition(":")[2]
-    if path is None or not path.is_file():
+def _check_fit(kind: str, name: str, found: Any) -> None:
+    """Raise ConfigError for what is no class, or lacks what the protocol of its kind asks of a class."""
+    protocol = KINDS[kind]
+    asked = [n for n, value in vars(protocol).items() if callable(value) and not n.startswith("_")]
+    asked += [n for n, kind_of in protocol.__annotations__.items() if "ClassVar" in str(kind_of)]
+    lacking = sorted(n for n in asked if not hasattr(found, n))
+    if not isinstance(found, type) or lacking:
         raise ConfigError(
-            t("'{name}' names no Python file", name=name), t("write it as ./file.py:ClassName, relative to the project")
+            t("'{name}' is no {kind}: it lacks {what}", name=name, kind=_one(kind), what=", ".join(lacking) or "class"),
+            t("docs/reference/plugins.md says what each kind of plug-in must have"),
         )
-    spec = importlib.util.spec_from_file_location(f"slipway_project_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(t("'{name}' cannot be imported as Python", name=path))
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001  # the project's own code may fail in any way
-        raise ConfigError(
-            t("{path} cannot be imported: {kind}: {why}", path=path, kind=type(error).__name__, why=error)
-        ) from error
-    if not hasattr(module, attribute):
-        raise ConfigError(t("{path} defines no '{name}'", path=path, name=attribute))
-    return getattr(module, attribute)
+
+
+def _forget(prefix: str) -> None:
+    for name in [name for name in sys.modules if name.startswith(f"{prefix}_")]:
+        del sys.modules[name]

@@ -9,13 +9,13 @@ from pydantic import ValidationError
 
 from slipway.core.answer import Answer
 from slipway.core.material import Example
-from slipway.plugins import BUILTIN, load
+from slipway.plugins import BUILTIN, Plugins
 
 TEXT = [name for name in BUILTIN["scorers"] if not name.startswith(("retrieval", "citation"))]
 
 
 def score(metric, expected, text, language="und", error=""):
-    scorer = load("scorers", metric)
+    scorer = Plugins().load("scorers", metric)
     example = Example(input={"question": "?"}, expected=tuple(expected), language=language)
     return scorer(scorer.Config()).score(example, Answer(text=text, raw=text, error=error))
 
@@ -104,4 +104,4 @@ def test_scores_lie_between_zero_and_one(metric, expected, text):
 
 def test_unknown_options_are_refused():
     with pytest.raises(ValidationError):
-        load("scorers", "bleu").Config(order=3)
+        Plugins().load("scorers", "bleu").Config(order=3)

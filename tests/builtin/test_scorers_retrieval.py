@@ -8,7 +8,7 @@ import pytest
 
 from slipway.core.answer import Answer, Citation
 from slipway.core.material import Example
-from slipway.plugins import load
+from slipway.plugins import Plugins
 
 
 def passage(source, *path, cited=False):
@@ -16,7 +16,7 @@ def passage(source, *path, cited=False):
 
 
 def score(metric, relevant, passages, error="", **config):
-    scorer = load("scorers", metric)
+    scorer = Plugins().load("scorers", metric)
     answer = Answer(text="x", raw="x", citations=tuple(passages), error=error)
     return scorer(scorer.Config(**config)).score(Example(input={}, relevant=tuple(relevant)), answer)
 

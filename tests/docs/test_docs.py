@@ -48,6 +48,10 @@ def commands() -> Iterator[tuple[str, str]]:
 def test_there_is_documentation() -> None:
     assert len(PAGES) > 20
     assert len(list(commands())) > 30
+    assert {language: bool(list(blocks(language))) for language in ("yaml", "json", "python")} == dict.fromkeys(
+        ("yaml", "json", "python"), True
+    )
+    assert sum(text.lstrip().startswith("slipway: 1") for _, text in blocks("yaml")) >= 2
 
 
 @pytest.mark.parametrize(("where", "text"), [b for b in blocks("yaml") if b[1].lstrip().startswith("slipway: 1")])

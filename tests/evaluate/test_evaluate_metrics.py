@@ -12,9 +12,10 @@ from slipway.core.ref import Ref
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, NotFound
 from slipway.evaluate.compare import compare, most_changed
-from slipway.evaluate.metrics import METRICS, aggregates, build_report, metric_info
+from slipway.evaluate.metrics import METRICS, MetricInfo, aggregates, build_report, meanings, metric_info
 from slipway.evaluate.render import changed_table, comparison_table, ranking_table, report_table
-from slipway.plugins import BUILTIN
+from slipway.plugins import BUILTIN, Plugins
+from slipway.project.schema import Project
 
 REF = Ref("candidate", "grounded", "0" * 64)
 
@@ -41,10 +42,8 @@ def report(scores):
 
 def test_every_builtin_scorer_has_a_line_in_the_table():
     assert set(BUILTIN["scorers"]) <= set(METRICS)
-    from slipway.plugins import load
-
     for name in BUILTIN["scorers"]:
-        assert load("scorers", name).higher_is_better == METRICS[name].higher_is_better
+        assert Plugins().load("scorers", name).higher_is_better == METRICS[name].higher_is_better
 
 
 def test_unknown_metric_names_the_nearest():
@@ -53,10 +52,33 @@ def test_unknown_metric_names_the_nearest():
 
 
 def test_a_scorer_of_the_project_brings_its_direction(tmp_path):
-    (tmp_path / "rude.py").write_text("class Rude:\n    higher_is_better = False\n")
-    info = metric_info(f"{tmp_path}/rude.py:Rude")
-    assert not info.higher_is_better
-    assert info.worst == 1.0
+    (tmp_path / "rude.py").write_text(RUDE)
+    for asked, name in (("./rude.py:Rude", "./rude.py:Rude"), ({"rude": {"scorer": "./rude.py:Rude"}}, "rude")):
+        project = Project.model_validate({"slipway": 1, "name": "a", "evaluate": {"metrics": [asked, "token_f1"]}})
+        found = meanings(project, Plugins(tmp_path))
+        assert list(found) == [name]
+        assert not found[name].higher_is_better
+        assert found[name].worst == 1.0
+        made = report_with(found)
+        assert made.meaning(name) == found[name]
+        assert made.meaning("token_f1").higher_is_better
+        with pytest.raises(NotFound, match="no metric"):
+            made.meaning("ruder")
+
+
+RUDE = """
+from pydantic import BaseModel
+class Rude:
+    class Config(BaseModel):
+        pass
+    higher_is_better = False
+    def __init__(self, config): pass
+    def score(self, example, answer): return 0.5
+"""
+
+
+def report_with(found):
+    return build_report(REF, Ref("dataset", "d", "1" * 64), "gate", [score(0, token_f1=1.0)], "blob", "CNY", found)
 
 
 def test_report_has_quality_and_operations_per_language():
@@ -87,11 +109,10 @@ def test_errors_get_the_worst_of_everything():
     assert made.metrics["prompt_tokens"].n == 9
 
 
-def test_an_error_cannot_help_a_metric_where_lower_is_better(tmp_path, monkeypatch):
-    (tmp_path / "rude.py").write_text("class Rude:\n    higher_is_better = False\n")
-    name = f"{tmp_path}/rude.py:Rude"
-    scores = [score(0, **{name: 0.2}), score(1, error="no answer", **{name: 0.0})]
-    assert aggregates(scores)[name].value == pytest.approx(0.6)
+def test_an_error_cannot_help_a_metric_where_lower_is_better():
+    scores = [score(0, rude=0.2), score(1, error="no answer", rude=0.0)]
+    rude = {"rude": MetricInfo(name="rude", higher_is_better=False)}
+    assert aggregates(scores, rude)["rude"].value == pytest.approx(0.6)
 
 
 def test_macro_f1_is_over_labels():

@@ -12,7 +12,7 @@ from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Example
 from slipway.errors import EngineError
 from slipway.evaluate.run import evaluate
-from slipway.i18n import language, speaking
+from slipway.i18n import say, speaking, told
 from slipway.project.schema import EvaluateConfig, Project
 from slipway.runtime.cost import make_cost
 from slipway.runtime.session import Session
@@ -35,21 +35,32 @@ WRITER = ModelPin(name="writer", engine="echo", source="")
 ASKING = Candidate(name="c", task="answer", model=WRITER, prompt="{{ question }}")
 
 
-async def test_errors_are_kept_in_english_and_the_reader_keeps_their_language(session: Session) -> None:
+async def test_errors_are_kept_in_no_language_and_told_in_the_readers(session: Session) -> None:
     examples = [example(question="one"), example(other="two")]
     with speaking("zh"):
         good, bad = await evaluate(ASKING, examples, session, EvaluateConfig(), "code")
-        assert language() == "zh"
     assert (good.answer.error, good.metrics["token_f1"]) == ("", 1.0)
-    assert bad.answer.error
-    assert bad.answer.error.isascii()
+    assert bad.answer.error == say("the input has no question")
     assert set(bad.metrics.values()) == {0.0}
     with speaking("en"):
         again = await evaluate(ASKING, examples, session, EvaluateConfig(), "code")
+        assert told(bad.answer.error) == "the input has no question"
     assert again[1].answer.error == bad.answer.error
+    assert again[1].answer.text == bad.answer.text == ""
+    with speaking("zh"):
+        assert told(bad.answer.error) != "the input has no question"
 
 
-async def test_when_none_can_be_answered_the_reader_is_told_in_their_language(session: Session) -> None:
+async def test_an_answer_that_came_too_late_says_so_in_no_language(session: Session) -> None:
+    slow = ModelPin(name="writer", engine="echo", source="", options={"delay": 5.0})
+    late = Candidate(name="c", task="answer", model=slow, prompt="{{ question }}")
+    config = EvaluateConfig.model_validate({"timeout": 0.05})
+    with pytest.raises(EngineError) as caught:
+        await evaluate(late, [example(question="one")], session, config, "code")
+    assert caught.value.said.values["why"] == say("no answer within {n:g} s", n=0.05)
+
+
+async def test_when_none_can_be_answered_the_reason_is_the_askers(session: Session) -> None:
     with speaking("zh"), pytest.raises(EngineError, match="一个样例也没能回答") as caught:
         await evaluate(ASKING, [example(other="two")], session, EvaluateConfig(), "code")
     assert "slipway check" in caught.value.hint

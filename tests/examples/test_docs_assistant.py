@@ -143,5 +143,6 @@ def test_a_prompt_renders_with_what_is_constant_first(prompt: Path) -> None:
     )
     assert first != second
     shared = os.path.commonprefix([first, second])
-    assert all(text in shared for text in ("How many rules?", "three verdicts.") if text in first)
+    for text, variable in (("How many rules?", "examples"), ("three verdicts.", "passages")):
+        assert (text in shared) == (variable in prompt.read_text("utf-8")), variable
     assert first.endswith("How many verdicts are there?" + second.partition("Which verdicts are there?")[2])

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from slipway import api
-from slipway.errors import Busy, ConfigError, IntegrityError, NotFound
+from slipway.errors import Busy, ConfigError, IntegrityError, NotFound, SlipwayError
+from slipway.i18n import Said, say, set_language, speaking, told
 from slipway.loop.run import Outcome
 from slipway.testing.projects import FILE, write_project
 
@@ -114,15 +117,97 @@ def test_a_gate_that_says_no_releases_nothing_and_keeps_what_serves(folder: Path
         assert project.store.catalog.channels() == {"production": first.release.digest}  # type: ignore[union-attr]
 
 
+CHATTER = "Chatter and more chatter to no purpose at all. " * 3
+ONLY_GROUNDED = (
+    'candidates={"grounded": {"model": "writer", "prompt": "grounded.md", "retrieve": {"mode": "lexical", "top_k": 1}}}'
+)
+
+
+def worsen(folder: Path) -> None:
+    edit(folder / "grounded.md", lambda text: CHATTER + text)
+
+
 def test_a_challenger_must_not_be_worse_than_the_champion(folder: Path) -> None:
-    with_champion = ("gate.token_f1.against=production", "gate.token_f1.margin=0.01", "release.prefer=cost")
     run(folder)
-    edit(folder / "grounded.md", lambda text: "Chatter and more chatter to no purpose at all. " * 3 + text)
-    worse = run(folder, *with_champion, "gate.token_f1.min=0.0001", 'candidates={"grounded": {"model": "writer", '
-                '"prompt": "grounded.md", "retrieve": {"mode": "lexical", "top_k": 1}}}')  # fmt: skip
+    worsen(folder)
+    against = ("gate.token_f1.against=production", "gate.token_f1.margin=0.01", "gate.token_f1.min=0.0001")
+    worse = run(folder, *against, ONLY_GROUNDED)
     assert worse.verdict is not None
-    assert worse.verdict.outcome in ("fail", "insufficient")
+    assert [(one.rule, one.outcome) for one in worse.verdict.rules] == [("min", "pass"), ("non-inferiority", "fail")]
+    assert worse.verdict.outcome == "fail"
     assert worse.refused
+    assert worse.release is None
+
+
+def test_each_rule_is_compared_with_the_channel_that_it_names(folder: Path) -> None:
+    """Staging holds the good release, production a worse one: a candidate between them beats only the latter."""
+    good = run(folder).release
+    assert good is not None
+    with api.open_project(folder) as project:
+        api.promote(project, good.digest, "staging")
+    worsen(folder)
+    bad = run(folder, "gate.token_f1.min=0.0001", ONLY_GROUNDED).release
+    assert bad is not None
+    edit(folder / "grounded.md", lambda text: text.replace("Chatter and more", "Chat and"))
+    rule = ("gate.token_f1.min=0.0001", "gate.token_f1.margin=0.01", ONLY_GROUNDED)
+    found = run(folder, *rule, "gate.token_f1.against=staging")
+    assert found.verdict is not None
+    assert found.verdict.outcome == "fail"
+    assert found.verdict.champions == {"staging": good.ref}
+    found = run(folder, *rule, "gate.token_f1.against=production")
+    assert found.verdict is not None
+    assert found.verdict.outcome == "pass"
+    assert found.verdict.champions == {"production": bad.ref}
+    assert found.promoted
+
+
+def test_what_was_promoted_by_hand_is_compared_with_what_served_there_before(folder: Path) -> None:
+    rule = ("gate.token_f1.against=staging", "gate.token_f1.margin=1.0")
+    first = run(folder).release
+    edit(folder / "grounded.md", lambda text: text.replace("briefly", "shortly"))
+    second = run(folder).release
+    assert first is not None
+    assert second is not None
+    with api.open_project(folder) as project:
+        api.promote(project, first.digest, "staging")
+        api.promote(project, second.digest, "staging")
+    found = run(folder, *rule).verdict
+    assert found is not None
+    assert found.champions == {"staging": first.ref}
+
+
+def test_a_rule_about_a_channel_that_never_was_is_refused_once_another_serves(folder: Path) -> None:
+    rule = ("gate.token_f1.against=prodution", "gate.token_f1.margin=0.01")
+    first = run(folder, *rule)  # nothing serves anywhere: there is nothing to compare with
+    assert first.verdict is not None
+    assert "nothing serves on 'prodution' yet" in str(first.verdict.rules[1].reason[0])
+    with pytest.raises(ConfigError, match="did you mean 'production'"):
+        run(folder, *rule)
+
+
+@pytest.mark.parametrize("name", ["deadbeef", "a@b", "Prod", "x\ny", "", "a b", "0123456789abcdef", "x" * 64, "-x"])
+def test_a_channel_that_would_pass_for_something_else_is_refused(folder: Path, name: str) -> None:
+    release = run(folder).release
+    assert release is not None
+    with api.open_project(folder) as project:
+        with pytest.raises(ConfigError, match="cannot be the name of a channel"):
+            api.promote(project, release.digest, name or "\x00")
+        assert list(project.store.catalog.channels()) == ["production"]
+    for key in ("serve.channel", "gate.token_f1.against"):
+        with pytest.raises(ConfigError, match=rf"slipway.yaml.*{key}: .*cannot be the name"):
+            api.open_project(folder, [f"{key}={json.dumps(name)}"])
+
+
+def test_a_channel_is_asked_and_found_by_its_name(folder: Path) -> None:
+    release = run(folder).release
+    assert release is not None
+    with api.open_project(folder) as project:
+        assert api.promote(project, release.digest, "beaded")  # hexadecimal, but too short for a digest
+        asked = "How much does the lighthouse weigh?"
+        assert api.ask(project, asked, channel="beaded").text == api.ask(project, asked).text
+        assert api.find(project, "release", "demo@beaded").digest == release.digest
+        with pytest.raises(NotFound, match="did you mean 'beaded'"):
+            api.ask(project, asked, channel="beadde")
 
 
 def test_uses_of_the_gate_split_are_counted(folder: Path) -> None:
@@ -198,8 +283,67 @@ def test_an_engine_that_cannot_answer_stops_the_run_with_its_reason(folder: Path
         run(folder, "models.writer.fail=on fire")
     with api.open_project(folder) as project:
         assert api.runs(project)[0].status == "failed"
-        assert "on fire" in api.runs(project)[0].error
+        assert "on fire" in told(api.runs(project)[0].error)
     assert run(folder).release is not None
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    set_language("zh")
+    yield
+    set_language(None)
+
+
+def test_what_went_wrong_is_stored_in_no_language(folder: Path, chinese: None) -> None:
+    """An engine that cannot answer, and a prompt that is not there: told in the language of whoever looks."""
+    with pytest.raises(SlipwayError) as caught:
+        run(folder, "models.writer.fail=on fire")
+    assert not caught.value.message.isascii()
+    with pytest.raises(SlipwayError):
+        run(folder, "data.split.dev=0", "data.split.train=0.6")
+    with api.open_project(folder) as project:
+        split, engine = (one.error for one in api.runs(project) if one.status == "failed")
+    assert engine == (say("{candidate} could not answer any example: {why}", candidate="plain", why=say("on fire")),)
+    assert split == (say("the split '{split}' has no examples", split="dev"),)
+    with speaking("en"):
+        assert told(engine) == "plain could not answer any example: on fire"
+    assert told(engine) == caught.value.message
+
+
+def test_runs_of_an_older_catalog_are_still_read(folder: Path) -> None:
+    run(folder)
+    with api.open_project(folder) as project:
+        newest = api.runs(project)[0]
+        old = msgspec.structs.replace(newest, id="old", status="failed", error="it fell over")
+        assert old.digest
+        project.store.catalog.record(old)
+        found = api.runs(project)[0]
+        assert (found.error, told(found.error)) == ("it fell over", "it fell over")
+
+
+def test_an_interrupted_run_is_told_so_in_the_readers_language(folder: Path, chinese: None) -> None:
+    run(folder)
+    with api.open_project(folder) as project:
+        left = msgspec.structs.replace(api.runs(project)[0], id="left", status="running")
+        project.store.catalog.record(left)
+    run(folder)
+    with api.open_project(folder) as project:
+        found = next(one for one in api.runs(project) if one.id == "left")
+    assert found.status == "interrupted"
+    assert found.error == (Said("the process ended before the step did"),)
+
+
+def test_the_loops_own_reason_for_a_promotion_is_told_in_the_readers_language(
+    folder: Path, chinese: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from slipway.cli import show
+
+    run(folder)
+    with api.open_project(folder) as project:
+        history = project.store.catalog.history()
+    assert history[0]["why"] == "passed the gate"
+    show.releases([], history, json=False)
+    assert "passed the gate" not in capsys.readouterr().out
 
 
 PROBLEMS = {
@@ -208,7 +352,7 @@ PROBLEMS = {
     "no gate": (("gate={}",), "no gate"),
     "unknown metric": (("gate.tokn_f1.min=0.1",), "did you mean 'token_f1'"),
     "missing prompt": (("candidates.plain.prompt=nope.md",), r"candidates\.plain\.prompt: nope\.md"),
-    "unknown option": (("models.writer.dealy=1",), r"models\.writer: dealy"),
+    "unknown option": (("models.writer.dealy=1",), r"models\.writer\.dealy: unknown key; did you mean 'delay'"),
     "unknown engine": (("models.writer.engine=ecko",), "did you mean 'echo'"),
     "retrieval without embedder": (("candidates.grounded.retrieve.mode=fused",), "needs an embedder"),
     "too many shots": (("candidates.plain.few_shot.k=50",), "wants 50 examples"),

@@ -44,7 +44,7 @@ def verdict_of(rules, values, champion=None, **options):
     rival = None
     if champion is not None:
         theirs = scores_of(champion)
-        rival = (RELEASE, report_of(theirs, "plain"), theirs)
+        rival = {"production": (RELEASE, report_of(theirs, "plain"), theirs)}
     return judge(rules, report_of(scores), scores, rival, **options)
 
 
@@ -137,7 +137,7 @@ def test_the_first_release_has_nothing_to_beat():
     rule = Rule(min=0.25, against="production", margin=0.02)
     found = verdict_of({"token_f1": rule}, spread(0.5, 60))
     assert found.outcome == "pass"
-    assert found.champion is None
+    assert found.champions == {}
     assert "nothing serves on 'production' yet" in why(found.rules[1])
     alone = verdict_of({"token_f1": Rule(against="production", margin=0.02)}, spread(0.5, 60))
     assert alone.outcome == "fail"
@@ -151,7 +151,8 @@ def test_non_inferiority(loss, outcome):
     found = verdict_of({"token_f1": Rule(against="production", margin=0.05)}, champion - loss + noise, champion)
     assert found.rules[0].rule == "non-inferiority"
     assert found.outcome == outcome
-    assert found.champion == RELEASE
+    assert found.champions == {"production": RELEASE}
+    assert (found.rules[0].against, found.rules[0].champion) == ("production", RELEASE)
 
 
 def test_equal_answers_on_few_examples_do_not_prove_a_small_margin():
@@ -186,29 +187,69 @@ def test_lower_is_better_for_cost_and_latency():
     for i, score in enumerate(dear):
         dear[i] = msgspec.structs.replace(score, answer=msgspec.structs.replace(score.answer, cost=0.02 + i * 1e-5))
     rules = {"cost_per_query": Rule(against="production", better=True)}
-    assert judge(rules, report_of(cheap), cheap, (RELEASE, report_of(dear), dear)).outcome == "pass"
-    assert judge(rules, report_of(dear), dear, (RELEASE, report_of(cheap), cheap)).outcome == "fail"
+    assert judge(rules, report_of(cheap), cheap, {"production": (RELEASE, report_of(dear), dear)}).outcome == "pass"
+    assert judge(rules, report_of(dear), dear, {"production": (RELEASE, report_of(cheap), cheap)}).outcome == "fail"
     margin = {"cost_per_query": Rule(against="production", margin=0.02)}
-    assert judge(margin, report_of(dear), dear, (RELEASE, report_of(cheap), cheap)).outcome == "pass"
+    assert judge(margin, report_of(dear), dear, {"production": (RELEASE, report_of(cheap), cheap)}).outcome == "pass"
     tight = {"cost_per_query": Rule(against="production", margin=0.001)}
-    assert judge(tight, report_of(dear), dear, (RELEASE, report_of(cheap), cheap)).outcome == "fail"
+    assert judge(tight, report_of(dear), dear, {"production": (RELEASE, report_of(cheap), cheap)}).outcome == "fail"
 
 
 def test_examples_of_one_document_are_one_witness():
     champion, challenger = scores_of(spread(0.4, 60)), scores_of(spread(0.4, 60) + 0.2)
     rules = {"token_f1": Rule(against="production", better=True)}
-    assert judge(rules, report_of(challenger), challenger, (RELEASE, report_of(champion), champion)).outcome == "pass"
+    assert (
+        judge(
+            rules, report_of(challenger), challenger, {"production": (RELEASE, report_of(champion), champion)}
+        ).outcome
+        == "pass"
+    )
     groups = [f"doc{i // 12}" for i in range(60)]
     champion = scores_of(spread(0.4, 60), groups=groups)
     challenger = scores_of(spread(0.4, 60) + 0.2, groups=groups)
-    found = judge(rules, report_of(challenger), challenger, (RELEASE, report_of(champion), champion))
+    found = judge(rules, report_of(challenger), challenger, {"production": (RELEASE, report_of(champion), champion)})
     assert found.outcome == "insufficient"
+
+
+def test_each_rule_is_compared_with_the_champion_of_its_own_channel():
+    good, poor = scores_of(spread(0.8, 100)), scores_of(spread(0.2, 100))
+    other = Ref("release", "assistant", "b" * 64)
+    rivals = {"production": (RELEASE, report_of(poor), poor), "staging": (other, report_of(good), good)}
+    ours = scores_of(spread(0.5, 100), cost=0.01)
+    rules = {
+        "token_f1": Rule(against="staging", margin=0.05),
+        "cost_per_query": Rule(against="production", margin=0.01),
+    }
+    found = judge(rules, report_of(ours), ours, rivals)
+    assert [(one.against, one.champion, one.outcome) for one in found.rules] == [
+        ("staging", other, "fail"),
+        ("production", RELEASE, "pass"),
+    ]
+    assert found.rules[0].comparison.against == other
+    assert found.rules[0].comparison.champion == pytest.approx(0.8, abs=0.05)
+    assert found.champions == {"production": RELEASE, "staging": other}
+    swapped = judge({"token_f1": Rule(against="production", margin=0.05)}, report_of(ours), ours, rivals)
+    assert swapped.outcome == "pass"
+    assert swapped.champions == {"production": RELEASE}
+    assert "at most 0.050 worse than staging" in verdict_lines(found)[0]
+    notes = verdict_table(found).notes
+    assert f"staging: compared with {other.short}" in notes
+    assert f"production: compared with {RELEASE.short}" in notes
+
+
+def test_a_rule_whose_channel_has_no_release_is_told_apart_from_one_that_has():
+    poor, ours = scores_of(spread(0.2, 100)), scores_of(spread(0.5, 100))
+    rules = {"token_f1": Rule(min=0.1, against="canary", margin=0.05), "cost_per_query": Rule(against="production")}
+    found = judge(rules, report_of(ours), ours, {"production": (RELEASE, report_of(poor), poor)})
+    assert found.rules[1].champion is None
+    assert "nothing serves on 'canary' yet" in why(found.rules[1])
+    assert found.rules[2].champion == RELEASE
 
 
 def test_champion_on_other_examples_fails_closed():
     champion, challenger = scores_of(spread(0.4, 50)), scores_of(spread(0.9, 60))
     rules = {"token_f1": Rule(min=0.1, against="production", margin=0.5)}
-    found = judge(rules, report_of(challenger), challenger, (RELEASE, report_of(champion), champion))
+    found = judge(rules, report_of(challenger), challenger, {"production": (RELEASE, report_of(champion), champion)})
     assert [one.outcome for one in found.rules] == ["pass", "fail"]
     assert "cannot be compared" in why(found.rules[1])
 
@@ -216,7 +257,7 @@ def test_champion_on_other_examples_fails_closed():
 def test_holm_makes_a_lucky_one_of_many_harder():
     """p = 0.02 wins alone, not as one of five; a p below 0.01 still does."""
     champion = scores_of([0.5] * 40)
-    rival = (RELEASE, report_of(champion), champion)
+    rival = {"production": (RELEASE, report_of(champion), champion)}
     lucky = scores_of([0.7] * 8 + [0.5] * 31 + [0.3])  # 8 gains, 1 loss: p = 10 / 256
     sure = scores_of([0.7] * 12 + [0.5] * 28)
     none = scores_of([0.7] * 2 + [0.3] * 1 + [0.5] * 37)
@@ -287,7 +328,7 @@ def test_the_verdict_is_told_in_words_and_survives_storage():
     lines = verdict_lines(found, "CNY")
     assert len(lines) == 4
     assert "token_f1 0.500, asked: at least 0.250: pass (at least 0." in lines[0]
-    assert "at most 0.050 worse than what serves" in lines[1]
+    assert "at most 0.050 worse than production" in lines[1]
     assert "latency_p95 1 s, asked: at most 8 s: insufficient" in lines[2]
     assert "about 19 more examples would decide" in lines[2]
     assert "0.01 CNY" in lines[3]

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from served import PROJECT, Client, Running, child, echo, make_context, promote, release, serving
 
+from slipway.i18n import Said, set_language, speaking, told
 from slipway.store.store import Store
 
 
@@ -158,7 +159,7 @@ def test_a_model_that_dies_before_it_speaks_is_a_status_and_after_an_event(tmp_p
         assert "[DONE]" not in streamed.events
         for reply in (whole, streamed):
             trace = store.catalog.trace(reply.headers["x-slipway-trace"])
-            assert (trace.status, trace.error) == (503, "the engine's process ended")
+            assert (trace.status, told(trace.error)) == (503, "the engine's process ended")
         assert server.chat("one").text == "one"
 
 
@@ -213,3 +214,20 @@ def test_a_second_signal_ends_what_runs_and_loses_no_trace(tmp_path: Path) -> No
         assert running.result().status == 503
         assert process.wait(20) == 0
         assert [trace.status for _, trace in Store(tmp_path).catalog.traces()] == [503]
+
+
+def test_why_a_request_failed_is_stored_in_no_language(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    set_language("zh")
+    try:
+        with serving(make_context(store, [echo(delay=5.0)], deadline=0.2)) as server:
+            reply = server.chat("x", model="writer")
+            assert reply.status == 504
+            found = store.catalog.trace(reply.headers["x-slipway-trace"])
+    finally:
+        set_language(None)
+    assert isinstance(found.error, Said)
+    with speaking("en"):
+        assert told(found.error) not in reply.error["message"]
+    with speaking("zh"):
+        assert told(found.error) in reply.error["message"]

@@ -222,12 +222,8 @@ def test_wrong_method_or_path(server: Running, method: str, path: str, status: i
 def test_broken_http(server: Running, request_bytes: bytes) -> None:
     with socket.create_connection((server.host, server.port), timeout=10) as connection:
         connection.sendall(request_bytes)
-        connection.settimeout(2)
-        try:
-            answer = connection.recv(65536)
-        except (TimeoutError, ConnectionError):
-            answer = b""
-    assert not answer or b" 400 " in answer.split(b"\r\n")[0] or b" 431 " in answer.split(b"\r\n")[0]
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 ")
     assert server.chat("still here").status == 200
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from served import PROJECT, Running, echo, make_context, promote, release, serving
 
+from slipway.core.candidate import Candidate
+from slipway.core.material import Example
+from slipway.evaluate.run import evaluate
+from slipway.project.schema import EvaluateConfig
+from slipway.runtime.respond import answer
+from slipway.runtime.session import Session
 from slipway.store.store import Store
 
 
@@ -191,7 +199,7 @@ def test_health_models_metrics_and_description(server: Running, store: Store) ->
     assert server.get("/healthz").json == {"status": "ok"}
     assert server.get("/readyz").json == {"status": "ready", "why": "", "release": digest}
     names = [model["id"] for model in server.get("/v1/models").json["data"]]
-    assert names == [PROJECT, f"{PROJECT}@{digest}", "writer", "other"]
+    assert names == [PROJECT, f"{PROJECT}@{digest}", f"{PROJECT}@production", "writer", "other"]
     assert server.get(f"/v1/models/{PROJECT}").json["id"] == PROJECT
     assert server.get("/v1/models/nothing").error["code"] == "model_not_found"
     server.chat("count me")
@@ -205,3 +213,22 @@ def test_health_models_metrics_and_description(server: Running, store: Store) ->
     assert description["components"]["schemas"]["ChatRequest"]["properties"]["temperature"]
     for path in ("/healthz", "/v1/models", "/nowhere"):
         assert server.get(path).headers["x-slipway-trace"]
+
+
+async def test_the_language_of_a_question_is_the_same_evaluated_and_served(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    made = release(store, echo(), "[{{ language }}] {{ question }}")
+    promote(store, made)
+    asked = {"What is a gate?": "en", "门禁是什么？": "zh", "Qux": "und"}
+    candidate = store.catalog.get("candidate", made.candidate.digest, Candidate)
+    session = Session(store, lambda pin: {})
+    examples = [Example(input={"question": question}, expected=("x",), language="en") for question in asked]
+    scores = await evaluate(candidate, examples, session, EvaluateConfig(), "code")
+    named = await answer(candidate, {"question": "Qux", "language": "de"}, session)
+    await session.close()
+    with serving(make_context(store, [])) as server:
+        await asyncio.to_thread(server.until)
+        served = [(await asyncio.to_thread(server.chat, question)).text for question in asked]
+    assert served == [score.answer.text for score in scores]
+    assert served == [f"[{language}] {question}" for question, language in asked.items()]
+    assert named.text == "[de] Qux"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from served import PROJECT, Running, echo, make_context, promote, release, serving
@@ -97,3 +99,73 @@ def test_without_a_release_the_channel_says_so(tmp_path: Path) -> None:
         reply = server.chat("x")
         assert reply.status == 503
         assert "slipway run" in reply.error["hint"]
+
+
+# channels ------------------------------------------------------------------------------------------------------------
+def test_every_channel_is_served_by_its_name(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    live, next_ = release(store, echo(), "live {{ question }}"), release(store, echo(), "next {{ question }}")
+    promote(store, live)
+    promote(store, next_, "staging")
+    staging = f"{PROJECT}@staging"
+    with serving(make_context(store, [echo()])) as server:
+        server.until(f"/v1/models/{staging}")
+        names = [model["id"] for model in server.get("/v1/models").json["data"]]
+        assert names == [PROJECT, f"{PROJECT}@{live.digest}", f"{PROJECT}@production", staging, "writer"]
+        assert (server.chat("x").text, server.chat("x", f"{PROJECT}@production").text) == ("live x", "live x")
+        reply = server.chat("x", staging)
+        assert (reply.text, reply.json["model"]) == ("next x", staging)
+        assert reply.headers["x-slipway-release"] == next_.digest
+        trace = store.catalog.trace(reply.headers["x-slipway-trace"])
+        assert (trace.channel, trace.release) == ("staging", next_.digest)
+        page = server.get("/metrics").body.decode()
+        assert f'slipway_release_info{{channel="staging",release="{next_.digest}"}} 1.0' in page
+        assert f'model="{staging}",status="200"' in page
+        third = release(store, echo(), "third {{ question }}")
+        promote(store, third, "staging")
+        until(lambda: server.chat("x", staging).text == "third x")
+        assert server.chat("x").text == "live x"
+        assert server.get("/readyz").json["release"] == live.digest
+
+
+def test_a_channel_that_cannot_load_holds_up_no_other(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    live, slow, bad = (release(store, echo(), f"{name} {{{{ question }}}}") for name in ("live", "slow", "bad"))
+    later = release(store, echo(), "later {{ question }}")
+    go = threading.Event()
+
+    def verify(made: Release) -> None:
+        if made.digest == slow.digest:
+            go.wait(20)
+        if made.digest == bad.digest:
+            raise IntegrityError("a bit is flipped")
+
+    for made, channel in ((live, "production"), (slow, "canary"), (bad, "staging")):
+        promote(store, made, channel)
+    with serving(make_context(store, [], verify)) as server:
+        server.until()
+        promote(store, later)
+        until(lambda: server.get("/readyz").json["release"] == later.digest)
+        assert server.get("/readyz").json["why"] == ""
+        assert server.chat("x", f"{PROJECT}@canary").status == 503
+        until(lambda: "a bit is flipped" in server.chat("x", f"{PROJECT}@staging").error["message"])
+        assert 'slipway_release_refused_total{channel="staging"} 1.0' in server.get("/metrics").body.decode()
+        go.set()
+        until(lambda: server.chat("x", f"{PROJECT}@canary").status == 200)
+
+
+def test_a_channel_that_never_was_is_not_found_with_the_near_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    promote(store, release(store, echo()))
+    with serving(make_context(store, [echo()])) as server:
+        server.until()
+        reply = server.chat("x", f"{PROJECT}@prodution")
+        assert reply.status == 404
+        assert f"did you mean '{PROJECT}@production'?" in reply.error["message"]
+
+
+def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)

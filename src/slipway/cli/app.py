@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from slipway.cli.groups import GROUPS
-from slipway.cli.options import HERE, NONE, Host, Json, Limit, Port, Project, Set, open_project
+from slipway.cli.options import HERE, NONE, Channel, Host, Json, Limit, Port, Project, Set, open_project
 from slipway.i18n import t
 
 app = typer.Typer(
@@ -137,6 +137,7 @@ def _tell(opened: Any, url: str) -> None:
 def ask(
     question: Annotated[str, typer.Argument(help=t("The question."))],
     candidate: Annotated[str | None, typer.Option(help=t("A candidate; default what the channel serves."))] = None,
+    channel: Channel = None,
     project: Project = HERE,
     set_: Set = NONE,
     json: Json = False,
@@ -146,7 +147,7 @@ def ask(
     from slipway.cli import show
 
     with open_project(project, set_) as opened:
-        show.answer(api.ask(opened, question, candidate), json=json)
+        show.answer(api.ask(opened, question, candidate, channel), json=json)
 
 
 @app.command(help=t("Print the JSON schema of slipway.yaml."))

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from slipway.i18n import t
+from slipway.i18n import t, told
 
 MARKS = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "insufficient": "[yellow]?[/]",
          "ok": "[green]✓[/]", "error": "[red]✗[/]", "warning": "[yellow]![/]"}  # fmt: skip
@@ -260,7 +260,7 @@ def report(found: Any, scores: Sequence[tuple[Any, Any]], limit: int, *, json: b
 
     rendered(report_table(found))
     rows = [[s.example, s.language, _short(str(e.input.get("question", "")), 60), _short(" | ".join(e.expected), 40),
-             _short(s.answer.error or s.answer.text, 60), ", ".join(f"{m} {v:.2f}" for m, v in s.metrics.items())]
+             _short(told(s.answer.error) or s.answer.text, 60), ", ".join(f"{m} {v:.2f}" for m, v in s.metrics.items())]
             for e, s in scores[:limit]]  # fmt: skip
     columns = [t("example"), t("language"), t("question"), t("expected"), t("answer"), t("scores")]
     table(t("Examples"), columns, rows)
@@ -292,8 +292,15 @@ def releases(found: Sequence[tuple[str, Any, list[str]]], history: Sequence[Mapp
         return
     rows = [[_when(r.created), r.digest[:12], r.candidate.name, r.created_by, c] for _, r, c in found]
     table(t("Releases"), [t("when"), t("digest"), t("candidate"), t("by"), t("channels")], rows)
-    rows = [[_when(h["at"]), h["action"], h["channel"], h["release"][:12], h["by"], h["why"]] for h in history]
+    rows = [[_when(h["at"]), h["action"], h["channel"], h["release"][:12], h["by"], _reason(h["why"])] for h in history]
     table(t("Promotions"), [t("when"), t("action"), t("channel"), t("release"), t("by"), t("why")], rows)
+
+
+def _reason(why: str) -> str:
+    """A person's own words; ours in the reader's language."""
+    from slipway.release.promote import PASSED
+
+    return t("passed the gate") if why == PASSED else why
 
 
 def release(found: Any, judged: Any, *, json: bool) -> None:
@@ -323,7 +330,7 @@ def traces(found: Sequence[Any], *, json: bool) -> None:
         as_json(found)
         return
     rows = [[_when(f.at), f.id, f.channel, f.status, f"{f.seconds:.2f}",
-             _short(f.answer.text if f.answer else f.error, 60)] for f in found]  # fmt: skip
+             _short(f.answer.text if f.answer else told(f.error), 60)] for f in found]  # fmt: skip
     columns = [t("when"), t("trace"), t("channel"), t("status"), t("seconds"), t("answer")]
     table(t("Traces"), columns, rows)
 
@@ -362,7 +369,8 @@ def runs(found: Sequence[Any], *, json: bool) -> None:
         as_json(found)
         return
     rows = [
-        [_when(r.started), r.step, r.status, f"{r.seconds:.1f}", r.output.short if r.output else r.error] for r in found
+        [_when(r.started), r.step, r.status, f"{r.seconds:.1f}", r.output.short if r.output else told(r.error)]
+        for r in found
     ]
     table(t("Runs"), [t("when"), t("step"), t("status"), t("seconds"), t("output")], rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from slipway.core.message import Usage
+from slipway.i18n import Said
 
 
 class Citation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,4 +36,4 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost: float = 0.0
     currency: str = ""
     samples: tuple[str, ...] = ()  # the raw answers that voted, when there were several
-    error: str = ""  # set when no answer could be made; it then scores 0
+    error: Said | str = ""  # set when no answer could be made; it then scores 0

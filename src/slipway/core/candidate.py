@@ -29,7 +29,8 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which passages are fetched for an input, and how.
 
     `mode`: `dense`, `lexical` or `fused` (reciprocal rank fusion of both, Cormack et al. 2009). `filters`: metadata
-    equalities that a passage must meet, e.g. `{"language": "zh"}`. `chunks` pins the indexed dataset.
+    equalities that a passage must meet, e.g. `{"language": "zh"}`. `chunks` pins the indexed dataset. `index` and
+    `lexical` name the plug-ins that search vectors and words, each with its own options.
     """
 
     chunks: Ref
@@ -39,6 +40,10 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     filters: dict[str, Any] = {}
     max_chars: int = 6000  # of all passages together; later ones are left out
     excerpt_chars: int | None = None  # show the sentences nearest the question instead, so many weighted characters
+    index: str = "faiss"
+    index_options: dict[str, Any] = {}
+    lexical: str = "tantivy"
+    lexical_options: dict[str, Any] = {}
 
 
 class FewShot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -214,6 +214,7 @@ def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05, seed: int = 
         needed = None if found is None else math.ceil(found * per_group)
     return Comparison(
         metric=info.name,
+        higher_is_better=info.higher_is_better,
         n=len(both.champion),
         groups=groups,
         champion=champion,

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
 
 from slipway.core.ref import Noun, Ref
-from slipway.i18n import Said
+from slipway.errors import ConfigError
+from slipway.i18n import Said, t
+
+_CHANNEL = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_DIGEST = re.compile(r"[0-9a-f]{8,}")
+
+
+def check_channel(name: str) -> str:
+    """A channel's name as it came, or ConfigError: it stands in `project@channel`, where a digest may stand too."""
+    if not _CHANNEL.fullmatch(name):
+        raise ConfigError(
+            t("{name} cannot be the name of a channel", name=ascii(name[:80])),
+            t("use lower-case letters, digits, '-', '_' and '.', at most 63 in all; for example staging"),
+        )
+    if _DIGEST.fullmatch(name):
+        raise ConfigError(
+            t("'{name}' cannot be the name of a channel: it would pass for a digest", name=name),
+            t("use a name with other characters than 0-9 and a-f, or with fewer than 8"),
+        )
+    return name
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -15,6 +35,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `mde`: minimum detectable effect at 80% power and the test's alpha, None when there are too few independent
     examples for any. `needed`: examples in all that would decide, None when decided or when no number would.
+    `against`: the champion's release, where it has one.
     `test`: `mcnemar-exact`, `permutation-exact`, `permutation`, `cluster-permutation`, `swap-permutation`, ...
     """
 
@@ -30,10 +51,15 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     test: str
     mde: float | None
     needed: int | None = None
+    against: Ref | None = None
+    higher_is_better: bool = True
 
 
 class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of the gate: what was asked, what was found, and the outcome in words."""
+    """One line of the gate: what was asked, what was found, and the outcome in words.
+
+    `against`: the channel it compares with; the release that served there is in `champion`, None when there was none.
+    """
 
     metric: str
     rule: Literal["min", "max", "non-inferiority", "superiority"]
@@ -45,15 +71,21 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     comparison: Comparison | None = None
     needed: int | None = None  # examples in all that would decide an insufficient rule
     reason: tuple[Said, ...] = ()  # why; language-free, so that a verdict is the same whoever asked for it
+    against: str = ""
+    champion: Ref | None = None
 
 
 class Verdict(Noun, frozen=True, kw_only=True):
-    """The gate's answer for one candidate. `pass` only when every rule passed; an empty gate never passes."""
+    """The gate's answer for one candidate. `pass` only when every rule passed; an empty gate never passes.
+
+    `champions`: channel -> release it was compared with. `champion` is that of older verdicts, which knew one channel.
+    """
 
     outcome: Literal["pass", "fail", "insufficient"]
     rules: tuple[RuleResult, ...]
     report: Ref
     champion: Ref | None = None
+    champions: dict[str, Ref] = {}
     gate_uses: int = 1  # how often the gate split has been looked at, this time included
     alpha: float = 0.05
 

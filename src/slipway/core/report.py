@@ -6,6 +6,7 @@ import msgspec
 
 from slipway.core.answer import Answer
 from slipway.core.material import Split
+from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.ref import Noun, Ref
 
 
@@ -32,7 +33,8 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Report(Noun, frozen=True, kw_only=True):
     """One candidate on one split of one dataset. `scores`: blob of `Score`s, one a line, in example order.
 
-    `metrics` holds the aggregates over all examples; `by_language` the same per language.
+    `metrics` holds the aggregates over all examples; `by_language` the same per language. `meanings`: what the numbers
+    of metrics mean that a project or a package brought; those of the table are left out.
     """
 
     candidate: Ref
@@ -43,6 +45,11 @@ class Report(Noun, frozen=True, kw_only=True):
     by_language: dict[str, dict[str, Aggregate]] = {}
     errors: int = 0  # examples with no answer
     currency: str = ""
+    meanings: dict[str, MetricInfo] = {}
+
+    def meaning(self, metric: str) -> MetricInfo:
+        """What a metric's numbers mean. Raises NotFound, with the nearest name, for one that nobody knows."""
+        return self.meanings.get(metric) or metric_info(metric, self.meanings)
 
     @property
     def ref(self) -> Ref:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from slipway.core.ref import Noun, Ref
+from slipway.i18n import Said
 
 
 class Run(Noun, frozen=True, kw_only=True):
@@ -18,4 +19,4 @@ class Run(Noun, frozen=True, kw_only=True):
     seconds: float = 0.0
     inputs: tuple[Ref, ...] = ()
     output: Ref | None = None
-    error: str = ""
+    error: tuple[Said, ...] | str = ()  # why it did not end well; plain text in older catalogs

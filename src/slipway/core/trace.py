@@ -6,6 +6,7 @@ from typing import Literal
 
 from slipway.core.answer import Answer
 from slipway.core.ref import Noun
+from slipway.i18n import Said
 
 
 class Trace(Noun, frozen=True, kw_only=True):
@@ -19,7 +20,7 @@ class Trace(Noun, frozen=True, kw_only=True):
     status: int
     request: dict[str, object]
     answer: Answer | None = None
-    error: str = ""
+    error: Said | str = ""
     seconds: float = 0.0
     overhead_seconds: float = 0.0
     key: str = ""  # id of the API key, never the key

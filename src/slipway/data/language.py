@@ -12,13 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_KANA = re.compile("[\u3041-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
-_HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+from slipway.core.language import by_script
+
 _LETTER = re.compile(r"[^\W\d_]")
 _NOISE = re.compile(r"```.*?```|~~~.*?~~~|`[^`\n]*`|https?://\S+|[\w.+-]+@[\w.-]+|[#*_|<>=/\\\[\]{}()\d]+", re.S)
 _SAMPLE = 2000  # characters looked at, from the beginning and the middle
-_HAN_WEIGHT = 2.5  # a Han character says as much as so many letters
 _MIN_LETTERS = 12
 _SURE, _SURE_SHORT, _SHORT = 0.5, 0.65, 60
 
@@ -27,9 +25,9 @@ def identify(text: str) -> str:
     """A BCP 47 primary language (`en`, `zh`, `ja`, ...) or `und`."""
     sample = _NOISE.sub(" ", _sample(text))
     letters = len(_LETTER.findall(sample))
-    by_script = _script(sample, letters)
-    if by_script:
-        return by_script
+    script = by_script(sample)
+    if script:
+        return script
     if letters < _MIN_LETTERS:
         return "und"
     found = _predict(" ".join(sample.split()))
@@ -48,18 +46,6 @@ def _sample(text: str) -> str:
         return text
     middle = len(text) // 2
     return f"{text[:_SAMPLE]} {text[middle : middle + _SAMPLE]}"
-
-
-def _script(sample: str, letters: int) -> str:
-    kana, hangul, han = (len(pattern.findall(sample)) for pattern in (_KANA, _HANGUL, _HAN))
-    eastern = kana + hangul + han
-    if not eastern or eastern * _HAN_WEIGHT < letters - eastern:
-        return ""
-    if hangul >= max(2, 0.3 * eastern):
-        return "ko"
-    if kana >= max(2, 0.05 * eastern):
-        return "ja"
-    return "zh" if han >= 4 else "und"
 
 
 @cache

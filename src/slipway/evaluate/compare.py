@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from slipway.core.measure import compare_pair, pair
+from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.release import Comparison
 from slipway.core.report import Score
-from slipway.evaluate.metrics import metric_info
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,23 +22,25 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(
-    champion: Sequence[Score], challenger: Sequence[Score], metric: str, alpha: float = 0.05, seed: int = 0
+    champion: Sequence[Score], challenger: Sequence[Score], metric: str | MetricInfo, alpha: float = 0.05, seed: int = 0
 ) -> Comparison:
     """Challenger minus champion on one metric, paired per example, whole groups at a time.
 
     Raises ConfigError when the two did not answer the same examples, when none has the metric under both, or when all
     belong to one group; NotFound for an unknown metric.
     """
-    info = metric_info(metric)
+    info = metric_info(metric) if isinstance(metric, str) else metric
     return compare_pair(info, pair(champion, challenger, info), alpha, seed)
 
 
-def most_changed(champion: Sequence[Score], challenger: Sequence[Score], metric: str, n: int = 10) -> list[Changed]:
+def most_changed(
+    champion: Sequence[Score], challenger: Sequence[Score], metric: str | MetricInfo, n: int = 10
+) -> list[Changed]:
     """The examples whose value changed most, losses for the challenger before gains of equal size.
 
     Unchanged examples are left out. Raises as `compare` does.
     """
-    info = metric_info(metric)
+    info = metric_info(metric) if isinstance(metric, str) else metric
     both = pair(champion, challenger, info)
     first = {score.example: score for score in champion}
     second = {score.example: score for score in challenger}

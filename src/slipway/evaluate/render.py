@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from slipway.core.metrics import MetricInfo, format_value
+from slipway.core.metrics import METRICS, MetricInfo, format_value
 from slipway.core.release import Comparison, RuleResult, Verdict
 from slipway.core.report import Aggregate, Report
-from slipway.errors import NotFound
 from slipway.evaluate.compare import Changed
-from slipway.evaluate.metrics import METRICS, metric_info
-from slipway.i18n import t
+from slipway.i18n import t, told
 
 _EXCERPT = 60  # characters of an answer shown in a table
 
@@ -72,7 +70,7 @@ def comparison_table(found: Sequence[Comparison], champion: str, challenger: str
                 f"{format_value(info, one.effect, currency, signed=True)} [{low}, {high}]",
                 f"{one.p_value:.2g}",
                 "-" if one.mde is None else format_value(info, one.mde, currency),
-                _meaning(info, one, challenger),
+                _meaning(one, challenger),
             ]
         )
     notes = [
@@ -97,8 +95,8 @@ def changed_table(changed: Sequence[Changed], metric: str, champion: str, challe
             one.example[:8],
             format_value(info, one.difference, one.challenger.answer.currency, signed=True),
             _excerpt(" | ".join(one.challenger.expected)),
-            _excerpt(one.champion.answer.error or one.champion.answer.text),
-            _excerpt(one.challenger.answer.error or one.challenger.answer.text),
+            _excerpt(told(one.champion.answer.error) or one.champion.answer.text),
+            _excerpt(told(one.challenger.answer.error) or one.challenger.answer.text),
         ]
         for one in changed
     ]
@@ -124,6 +122,10 @@ def verdict_table(verdict: Verdict, currency: str = "") -> Table:
     notes = [t("this look at the gate split is number {n}", n=verdict.gate_uses)]
     if verdict.gate_uses > 5:
         notes.append(t("after so many looks a pass may be luck: collect new gate examples"))
+    notes += [
+        t("{channel}: compared with {release}", channel=channel, release=release.short)
+        for channel, release in sorted(verdict.champions.items())
+    ]
     if not verdict.rules:
         notes.append(t("a gate without rules lets nothing through"))
     return Table(
@@ -162,20 +164,20 @@ def _claim(one: RuleResult, currency: str) -> str:
     if one.rule == "max":
         return t("at most {bound}", bound=bound)
     if one.rule == "non-inferiority":
-        return t("at most {margin} worse than what serves", margin=bound)
-    return t("better than what serves")
+        return t("at most {margin} worse than {channel}", margin=bound, channel=one.against or t("what serves"))
+    return t("better than {channel}", channel=one.against or t("what serves"))
 
 
 def _why(one: RuleResult) -> str:
     return "; ".join(str(said) for said in one.reason)
 
 
-def _meaning(info: MetricInfo, one: Comparison, challenger: str) -> str:
+def _meaning(one: Comparison, challenger: str) -> str:
     if one.low <= 0 <= one.high or one.p_value >= 0.05:
         if one.needed is None:
             return t("no difference shown")
         return t("no difference shown; about {n} more examples would show this one", n=max(1, one.needed - one.n))
-    better = (one.effect > 0) == info.higher_is_better
+    better = (one.effect > 0) == one.higher_is_better
     return t("{name} is better", name=challenger) if better else t("{name} is worse", name=challenger)
 
 
@@ -194,10 +196,7 @@ def _interval(name: str, found: Aggregate, currency: str) -> str:
 
 
 def _info(name: str) -> MetricInfo:
-    try:
-        return metric_info(name)
-    except NotFound:  # a report made with a scorer that is no longer installed can still be shown
-        return MetricInfo(name=name)
+    return METRICS.get(name) or MetricInfo(name=name)  # a scorer that a project brings has no unit
 
 
 def _excerpt(text: str) -> str:

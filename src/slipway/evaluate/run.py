@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
-from slipway import plugins
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate
 from slipway.core.material import Example
@@ -21,8 +19,9 @@ from slipway.core.protocols import Scorer
 from slipway.core.ref import digest_of
 from slipway.core.report import Score
 from slipway.errors import ConfigError, EngineError
-from slipway.i18n import speaking, t
-from slipway.project.schema import EvaluateConfig
+from slipway.i18n import say, t
+from slipway.plugins import Plugins, is_file
+from slipway.project.schema import EvaluateConfig, MetricConfig
 from slipway.runtime.respond import answer
 from slipway.runtime.session import Session
 
@@ -43,7 +42,7 @@ async def evaluate(
     `code` is the digest of the code that answers: part of an answer's cache key. An example that cannot be answered
     has `answer.error` set and scores 0; when none can, the first error is raised.
     """
-    scorers = make_scorers(config.metrics)
+    scorers = make_scorers(config.metrics, session.plugins)
     answers = await _answers(candidate, examples, session, config, code, progress)
     if examples and all(a.error for a in answers):
         raise EngineError(
@@ -67,16 +66,22 @@ def score(example: Example, answer: Answer, scorers: Mapping[str, Scorer]) -> Sc
     )
 
 
-def make_scorers(metrics: Sequence[str]) -> dict[str, Scorer]:
-    """The scorers behind the metrics; metrics that are no scorers (latency, cost, ...) are aggregates and left out."""
+def scorers_of(metrics: Sequence[MetricConfig], plugins: Plugins) -> list[MetricConfig]:
+    """The metrics that scorers make; the others (latency, cost, ...) are aggregates of what was measured anyway."""
     known = plugins.known("scorers")
-    scorers: dict[str, Scorer] = {}
-    wanted = [*metrics, "accuracy"] if "macro_f1" in metrics else metrics  # macro F1 is counted from right and wrong
-    for name in wanted:
-        if name in known or name.startswith("./"):
-            cls: Any = plugins.load("scorers", name)
-            scorers[name] = cls(cls.Config())
-    return scorers
+    found = [metric for metric in metrics if metric.scorer in known or is_file(metric.scorer)]
+    names = {metric.name for metric in metrics}
+    if "macro_f1" in names and "accuracy" not in names:  # macro F1 is counted from right and wrong
+        found.append(MetricConfig(name="accuracy", scorer="accuracy"))
+    return found
+
+
+def make_scorers(metrics: Sequence[MetricConfig], plugins: Plugins) -> dict[str, Scorer]:
+    """Metric -> the scorer that makes it, with its options."""
+    return {
+        one.name: plugins.make("scorers", one.scorer, one.options, f"evaluate.metrics.{one.name}")
+        for one in scorers_of(metrics, plugins)
+    }
 
 
 async def _answers(
@@ -102,8 +107,7 @@ async def _answers(
     async def one(key: str, example: Example) -> None:
         nonlocal done
         async with slots:
-            with speaking("en"):  # an error is stored with the scores, whose digest must not depend on who asked
-                got = await _attempt(candidate, example, session, config.timeout)
+            got = await _attempt(candidate, example, session, config.timeout)
         known[key] = got
         if not got.error:  # an error is tried again by the next run
             await asyncio.to_thread(catalog.remember, "answer", {key: msgspec.json.encode(got)})
@@ -132,11 +136,11 @@ async def _attempt(candidate: Candidate, example: Example, session: Session, tim
             async with asyncio.timeout(timeout):
                 return await answer(candidate, example.input, session)
         except TimeoutError:
-            return Answer(text="", raw="", error=t("no answer within {n:g} s", n=timeout), seconds=timeout)
+            return Answer(text="", raw="", error=say("no answer within {n:g} s", n=timeout), seconds=timeout)
         except ConfigError as error:
-            return Answer(text="", raw="", error=error.message)
+            return Answer(text="", raw="", error=error.said)
         except EngineError as error:
             if not error.retryable or attempt == ATTEMPTS:
-                return Answer(text="", raw="", error=error.message)
+                return Answer(text="", raw="", error=error.said)
             await asyncio.sleep(random.uniform(0, 2**attempt))
     raise AssertionError  # the loop above returns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -12,15 +11,17 @@ from typing import Literal
 
 import msgspec
 
-from slipway import plugins
 from slipway.adapt.candidates import effective, read_text
 from slipway.errors import SlipwayError
+from slipway.evaluate.metrics import meanings
 from slipway.i18n import t
 from slipway.loop.models import absolute
+from slipway.machine import free_bytes, usable_cores
+from slipway.plugins import Plugins
+from slipway.project.options import check_options
 from slipway.project.schema import Project
 from slipway.runtime.cost import make_cost
 from slipway.runtime.prompt import check_template
-from slipway.runtime.session import engine_config
 from slipway.store import models
 
 # extra -> (a module it brings, why it is needed)
@@ -41,11 +42,12 @@ class Finding(msgspec.Struct, frozen=True):
     how: str = ""
 
 
-def check(project: Project, root: Path) -> list[Finding]:
+def check(project: Project, file: Path) -> list[Finding]:
     """Every finding about a valid project file on this machine, errors first."""
-    plugins.set_project(root)
-    found = [*_extras(project), *_models(project, root), *_prompts(project, root), *_data(project, root)]
-    found += [*_metrics(project), *_prices(project), *_machine(root), *_port(project)]
+    root = file.parent
+    plugins = Plugins(root)
+    found = [*_extras(project), *_options(project, plugins, file), *_models(project, root), *_prompts(project, root)]
+    found += [*_data(project, root), *_metrics(project, plugins), *_prices(project), *_machine(root), *_port(project)]
     order = {"error": 0, "warning": 1, "ok": 2}
     return sorted(found, key=lambda f: order[f.level])
 
@@ -66,10 +68,17 @@ def _extras(project: Project) -> Iterator[Finding]:
             )
 
 
+def _options(project: Project, plugins: Plugins, file: Path) -> Iterator[Finding]:
+    try:
+        check_options(project, plugins, file)
+    except SlipwayError as error:
+        for line in error.message.splitlines():
+            yield Finding("error", line, error.hint)
+
+
 def _models(project: Project, root: Path) -> Iterator[Finding]:
     for name, model in project.models.items():
         try:
-            engine_config(name, model.engine, model.options)
             if not model.source:
                 continue
             models.parse(absolute(model.source, root))
@@ -123,12 +132,11 @@ def _matches(root: Path, pattern: str) -> Iterator[str]:
     return glob.iglob(str(root / pattern), recursive=True)
 
 
-def _metrics(project: Project) -> Iterator[Finding]:
-    for name in dict.fromkeys([*project.evaluate.metrics, *project.gate]):
-        try:
-            plugins.metric_info(name)
-        except SlipwayError as error:
-            yield _error(error)
+def _metrics(project: Project, plugins: Plugins) -> Iterator[Finding]:
+    try:
+        meanings(project, plugins)
+    except SlipwayError as error:
+        yield _error(error)
 
 
 def _prices(project: Project) -> Iterator[Finding]:
@@ -147,8 +155,7 @@ def _prices(project: Project) -> Iterator[Finding]:
 
 
 def _machine(root: Path) -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 1e9
+    cores, memory = usable_cores(), free_bytes() / 1e9
     free = shutil.disk_usage(root).free / 1e9
     text = t("{cores} cores, {memory:.1f} GB of memory free, {disk:.0f} GB of disk free", cores=cores, memory=memory,
              disk=free)  # fmt: skip

@@ -11,9 +11,11 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from slipway import plugins
+from slipway.code import Code
 from slipway.core.candidate import ModelPin
 from slipway.loop.models import Lock, locate
+from slipway.plugins import Plugins
+from slipway.project.options import check_options
 from slipway.project.schema import Project
 from slipway.runtime.cost import make_cost
 from slipway.runtime.session import Session
@@ -57,9 +59,11 @@ class Context:
     def __init__(self, project: Project, file: Path, listener: Listener | None = None) -> None:
         self.project = project
         self.root = file.parent
-        plugins.set_project(self.root)
+        self.file = file
         self.listener: Listener = listener or Silent()
         self.store = Store(self.root / ".slipway")
+        self.code = Code(self.store.catalog)
+        self.plugins = Plugins(self.root, self.code)
         self.lock_file = Lock(self.root / "slipway.lock")
         self._runner = asyncio.Runner()
         self._session: Session | None = None
@@ -77,8 +81,12 @@ class Context:
     def session(self) -> Session:
         """Engines and retrievers of this run, on this context's event loop."""
         if self._session is None:
-            self._session = Session(self.store, self.locate, make_cost(self.project), self.tell)
+            self._session = Session(self.store, self.locate, make_cost(self.project), self.tell, self.plugins)
         return self._session
+
+    def check_options(self) -> None:
+        """Raise ConfigError, with line and column, for plug-ins that are not there or take other options."""
+        check_options(self.project, self.plugins, self.file)
 
     def tell(self, event: str, details: Mapping[str, Any]) -> None:
         """One line about what an engine did by itself."""

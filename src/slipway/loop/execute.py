@@ -1,42 +1,26 @@
 """Run a step, or find that it need not be run. The only place that records Runs.
 
-A step's key is the digest of its inputs, its configuration and the code that does it. A finished run with that key
-whose output is still in the store is used again. Knows nothing of what steps do.
+A step's key is the digest of its inputs, its configuration and the code that does it (`slipway.code`). A finished run
+with that key whose output is still in the store is used again. Knows nothing of what steps do.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-import slipway
 from slipway.core.ref import Ref, digest_of
 from slipway.core.run import Run
 from slipway.errors import NotFound, SlipwayError
-from slipway.i18n import t
+from slipway.i18n import said_of, say
 from slipway.loop.context import Context
 from slipway.store.catalog import now
 
 NOUNS = ("dataset", "candidate", "report", "verdict", "release")
-
-
-@cache
-def code_digest(*places: str) -> str:
-    """Digest of the source files in these folders or modules of the package, e.g. `data`, `core/text.py`."""
-    root = Path(slipway.__file__).parent
-    digest = hashlib.sha256()
-    for place in sorted(places):
-        found = root / place
-        for path in sorted(found.rglob("*.py")) if found.is_dir() else [found]:
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 class Steps:
@@ -48,13 +32,13 @@ class Steps:
         self.cached: list[str] = []
         self._forget_interrupted()
 
-    def step(self, name: str, inputs: Sequence[Ref], config: Any, code: Sequence[str], work: Callable[[], Ref]) -> Ref:
+    def step(self, name: str, inputs: Sequence[Ref], config: Any, code: str, work: Callable[[], Ref]) -> Ref:
         """The output of a step, from an earlier run with the same key or from running `work` now.
 
         A failure is recorded and raised; what the step had stored by then stays and is found by the next try.
         """
         listener, catalog = self._context.listener, self._context.store.catalog
-        key = digest_of([name, [str(ref) for ref in inputs], config, code_digest(*code)])
+        key = digest_of([name, [str(ref) for ref in inputs], config, code])
         done = catalog.finished(key)
         if done is not None and done.output is not None and self._exists(done.output):
             self.cached.append(name)
@@ -77,7 +61,7 @@ class Steps:
             listener.step(name, "interrupted")
             raise
         except BaseException as error:
-            end("failed", error=error.message if isinstance(error, SlipwayError) else repr(error))
+            end("failed", error=(error.said if isinstance(error, SlipwayError) else said_of(repr(error)),))
             listener.step(name, "failed")
             raise
         seconds = end("done", output=output)
@@ -102,6 +86,5 @@ class Steps:
     def _forget_interrupted(self) -> None:
         """Runs that a killed process left `running` are marked; the lock is held, so nobody else is running."""
         for run in self._context.store.catalog.runs(status="running"):
-            self._context.store.catalog.record(
-                msgspec.structs.replace(run, status="interrupted", error=t("the process ended before the step did"))
-            )
+            why = (say("the process ended before the step did"),)
+            self._context.store.catalog.record(msgspec.structs.replace(run, status="interrupted", error=why))

@@ -14,6 +14,7 @@ import msgspec
 from slipway.core.candidate import ModelPin
 from slipway.errors import ConfigError, IntegrityError, MissingPrerequisite
 from slipway.i18n import t
+from slipway.plugins import Plugins
 from slipway.project.schema import ModelConfig, Project
 from slipway.runtime.session import engine_config
 from slipway.store import models
@@ -55,11 +56,13 @@ class Lock:
         write_aside(self.path, msgspec.json.format(msgspec.json.encode(self._pins, order="sorted"), indent=2) + b"\n")
 
 
-def pin_models(project: Project, root: Path, lock: Lock, progress: Progress | None = None) -> dict[str, ModelPin]:
+def pin_models(
+    project: Project, root: Path, lock: Lock, progress: Progress | None = None, plugins: Plugins | None = None
+) -> dict[str, ModelPin]:
     """Every model of the project as a pin: options checked, files pulled when they are not here, digests enforced."""
     pins: dict[str, ModelPin] = {}
     for name, config in project.models.items():
-        engine_config(name, config.engine, config.options)
+        engine_config(name, config.engine, config.options, plugins)
         files: dict[str, str] = {}
         source = absolute(config.source, root)
         if source:

@@ -11,9 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from slipway import plugins
 from slipway.adapt.candidates import effective, make_candidate
-from slipway.core.candidate import Candidate
+from slipway.core.candidate import Candidate, Retrieval
 from slipway.core.material import Dataset, Example
 from slipway.core.ref import Ref, digest_of
 from slipway.core.release import Release, Verdict
@@ -23,25 +22,20 @@ from slipway.data.collect import collect, matching
 from slipway.data.documents import make_documents
 from slipway.data.examples import make_examples
 from slipway.errors import ConfigError, NotFound, nearest
-from slipway.evaluate.metrics import build_report
-from slipway.evaluate.run import evaluate
+from slipway.evaluate.metrics import build_report, meanings
+from slipway.evaluate.run import evaluate, scorers_of
 from slipway.i18n import t
 from slipway.loop.context import Context, whoami
-from slipway.loop.execute import Steps, code_digest
+from slipway.loop.execute import Steps
 from slipway.loop.fingerprint import fingerprint
 from slipway.loop.models import pin_models
 from slipway.project.schema import DocumentSource
 from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, choose, judge
-from slipway.release.promote import promote
+from slipway.release.promote import PASSED, promote
 
 Stage = Literal["data", "adapt", "evaluate", "release"]
 STAGES: tuple[Stage, ...] = ("data", "adapt", "evaluate", "release")
-
-DATA = ("data", "core/material.py", "core/text.py")
-ANSWER = ("runtime", "builtin/engines", "builtin/indexes", "core/fusion.py", "core/text.py")
-SCORE = (*ANSWER, "evaluate", "builtin/scorers", "core/metrics.py", "core/measure.py", "core/stats.py")
-JUDGE = ("release/gate.py", "release/rules.py", "core/metrics.py", "core/measure.py", "core/stats.py")
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -68,12 +62,17 @@ class Loop:
         self.project = context.project
         self.store = context.store
         self.steps = Steps(context)
-        asked = dict.fromkeys([*self.project.evaluate.metrics, *self.project.gate])
+        self._indexed: set[str] = set()  # what candidates share is built once
+        context.check_options()
+        self.meanings = meanings(self.project, context.plugins)
+        asked = dict.fromkeys([*self.project.evaluate.names, *self.project.gate])
         self.outcome = Outcome(ran=self.steps.ran, cached=self.steps.cached, metrics=list(asked))
 
     def run(self, until: Stage = "release") -> Outcome:
         """Bring every stage up to `until` up to date; `outcome.refused` says why nothing was released."""
         last = STAGES.index(until)
+        if last >= 3:
+            self._check_channels()
         _, chunks, examples = self.data()
         if last >= 1:
             candidates = self.adapt(chunks, examples)
@@ -93,12 +92,12 @@ class Loop:
             files = fingerprint([(file.source, file.path) for file in found], store)
             shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
             documents = self._dataset(
-                "documents", [], [files, shown], DATA,
+                "documents", [], [files, shown], make_documents,
                 lambda: make_documents(config, root, store, self._progress("documents")),
             )  # fmt: skip
             frozen = documents
             chunks = self._dataset(
-                "chunks", [documents.ref], config.chunk.model_dump(mode="json"), DATA,
+                "chunks", [documents.ref], config.chunk.model_dump(mode="json"), make_chunks,
                 lambda: make_chunks(config, frozen, store),
             )  # fmt: skip
         if not config.examples:
@@ -109,16 +108,18 @@ class Loop:
         named = [p for s in config.examples for p in matching(DocumentSource(path=s.path), root, "data.examples")]
         files = fingerprint([(os.path.relpath(path, root), path) for path in named], store)
         shown = config.model_dump(mode="json", include={"examples", "split"})
-        examples = self._dataset("examples", [], [files, shown], DATA, lambda: make_examples(config, root, store))
+        examples = self._dataset(
+            "examples", [], [files, shown], make_examples, lambda: make_examples(config, root, store)
+        )
         return documents, chunks, examples
 
     def _dataset(
-        self, name: str, inputs: Sequence[Ref], config: object, code: Sequence[str], work: Callable[[], Dataset]
+        self, name: str, inputs: Sequence[Ref], config: object, by: Callable[..., Dataset], work: Callable[[], Dataset]
     ) -> Dataset:
         def put() -> Ref:
             return self.store.catalog.put("dataset", name, work())
 
-        ref = self.steps.step(name, inputs, config, code, put)
+        ref = self.steps.step(name, inputs, config, self.context.code.of(by.__module__), put)
         self.outcome.datasets[name] = self.store.catalog.get("dataset", ref.digest, Dataset)
         return self.outcome.datasets[name]
 
@@ -134,16 +135,14 @@ class Loop:
         used = self._models_used()
         pins = pin_models(
             project.model_copy(update={"models": {n: m for n, m in project.models.items() if n in used}}),
-            context.root, context.lock_file, context.listener.progress,
+            context.root, context.lock_file, context.listener.progress, context.plugins,
         )  # fmt: skip
         train = [e for e in self.store.blobs.get_lines(examples.items, Example) if e.split == "train"]
         candidates: dict[str, Candidate] = {}
         for name in project.candidates:
             candidate = make_candidate(project, name, context.root, pins, chunks.ref if chunks else None, train)
             candidates[name] = candidate
-            ref = candidate.ref
-            if not self.store.catalog.has("candidate", ref.digest):
-                self.store.catalog.put("candidate", name, candidate)
+            self.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
         for candidate in candidates.values():
             self._index(candidate)
         return candidates
@@ -162,23 +161,41 @@ class Loop:
         retrieval = candidate.retrieve
         if retrieval is None:
             return
-        from slipway.runtime.retrieve import Retriever, embedder_key
+        from slipway.runtime.retrieve import Retriever, embedder_key, indexes_key
 
         context, embedder = self.context, retrieval.embedder
-        name = f"index:{embedder.name}" if embedder else "index:words"
-        if name in (*self.steps.ran, *self.steps.cached):
+        name, same = f"index:{embedder.name}" if embedder else "index:words", indexes_key(retrieval)
+        if same in self._indexed:
             return
+        self._indexed.add(same)
 
         async def build() -> None:
             engine = await context.session.engine(embedder) if embedder else None
-            await Retriever.open(self.store, retrieval, engine, self._progress(name))
+            await Retriever.open(self.store, retrieval, engine, self._progress(name), context.plugins)
 
         def work() -> Ref:
             context.wait(build())
-            return Ref("index", name.removeprefix("index:"), digest_of([retrieval.chunks, embedder]))
+            return Ref("index", name.removeprefix("index:"), same)
 
-        key = embedder_key(embedder) if embedder else ""
-        self.steps.step(name, [retrieval.chunks], [key], (*ANSWER, "core/text.py"), work)
+        key = [same, embedder_key(embedder) if embedder else ""]
+        code = [context.code.of("slipway.runtime.retrieve"), *self._indexes(retrieval)]
+        self.steps.step(name, [retrieval.chunks], key, digest_of(code), work)
+
+    def _indexes(self, retrieval: Retrieval) -> list[str]:
+        """The code of what fetches passages."""
+        plugins = self.context.plugins
+        if retrieval.embedder is None:
+            return [plugins.code("indexes", retrieval.lexical)]
+        engine = plugins.code("engines", retrieval.embedder.engine)
+        return [engine, *(plugins.code("indexes", name) for name in (retrieval.index, retrieval.lexical))]
+
+    def _answering(self, candidate: Candidate) -> str:
+        """The code that answers with a candidate: what evaluation and serving share, and the plug-ins it uses."""
+        few_shot, plugins = candidate.few_shot, self.context.plugins
+        used = [self.context.code.of("slipway.runtime.respond"), plugins.code("engines", candidate.model.engine)]
+        used += self._indexes(candidate.retrieve) if candidate.retrieve else []
+        used += [plugins.code("engines", few_shot.embedder.engine)] if few_shot and few_shot.embedder else []
+        return digest_of(used)
 
     # evaluate --------------------------------------------------------------------------------------------------
     def measure(
@@ -193,8 +210,9 @@ class Loop:
     def _report(self, candidate: Candidate, examples: Dataset, split: Literal["dev", "gate"]) -> Report:
         context, store, config = self.context, self.store, self.project.evaluate
         name = f"evaluate:{candidate.name}:{split}"
-        own = [file for m in (*config.metrics, candidate.model.engine) if (file := plugins.project_file(m))]
-        code = fingerprint([(str(file), file) for file in own], store)
+        answering, scorers = self._answering(candidate), scorers_of(config.metrics, context.plugins)
+        code = [answering, context.code.of(evaluate.__module__, build_report.__module__)]
+        code += [context.plugins.code("scorers", one.scorer) for one in scorers]
         prices = [self.project.machine.model_dump(mode="json")]
         prices += [model.model_dump(mode="json")["price"] for model in self.project.models.values()]
 
@@ -205,15 +223,15 @@ class Loop:
                     t("the split '{split}' has no examples", split=split),
                     t("add examples, or give it a larger share under data.split"),
                 )
-            scores = context.wait(
-                evaluate(candidate, chosen, context.session, config, code_digest(*ANSWER), self._progress(name))
-            )
+            scores = context.wait(evaluate(candidate, chosen, context.session, config, answering, self._progress(name)))
             currency = next((s.answer.currency for s in scores if s.answer.currency), "")
-            report = build_report(candidate.ref, examples.ref, split, scores, store.blobs.put_lines(scores), currency)
+            blob = store.blobs.put_lines(scores)
+            report = build_report(candidate.ref, examples.ref, split, scores, blob, currency, self.meanings)
             return store.catalog.put("report", f"{candidate.name}/{split}", report)
 
         ref = self.steps.step(
-            name, [candidate.ref, examples.ref], [config.model_dump(mode="json"), prices, code], SCORE, work
+            name, [candidate.ref, examples.ref],
+            [config.model_dump(mode="json"), prices, msgspec.to_builtins(self.meanings)], digest_of(code), work,
         )  # fmt: skip
         return store.catalog.get("report", ref.digest, Report)
 
@@ -253,37 +271,62 @@ class Loop:
         self._ship(candidate, report, outcome.verdict)
 
     def _quality(self) -> str:
-        return self.project.release.metric or self.project.evaluate.metrics[0]
+        return self.project.release.metric or self.project.evaluate.names[0]
 
-    def _champion(self, candidate: Candidate) -> Release | None:
-        """The release to beat: the channel's, or, when that is this very candidate, the one it once beat."""
+    def _check_channels(self) -> None:
+        """Raise ConfigError for a rule about a channel that never was, when others are: a comparison with nothing."""
+        known = self.store.catalog.channels()
+        for metric, rule in self.project.gate.items():
+            if known and rule.against and rule.against not in known:
+                near = nearest(rule.against, known)
+                command = f"slipway release promote RELEASE --channel {rule.against}"
+                raise ConfigError(
+                    t("gate.{metric}.against: no channel is called '{channel}'", metric=metric, channel=rule.against),
+                    (t("did you mean '{near}'?", near=near) + " " if near else "")
+                    + t("`{command}` makes it", command=command),
+                )
+
+    def _champion(self, channel: str, candidate: Candidate) -> Release | None:
+        """The release to beat on a channel: the one it points at or, when that is this very candidate, the one before.
+
+        The one before is what its verdict compared it with. Promoted to a channel that its verdict did not look at, it
+        is the last other candidate that served there.
+        """
         catalog = self.store.catalog
-        digest = catalog.channels().get(self.project.serve.channel)
+        digest = catalog.channels().get(channel)
         if digest is None:
             return None
         current = catalog.release(digest)
         if current.candidate.digest != candidate.digest:
             return current
-        before = catalog.get("verdict", current.verdict.digest, Verdict).champion
-        return catalog.release(before.digest) if before else None
+        verdict = catalog.get("verdict", current.verdict.digest, Verdict)
+        if channel in verdict.champions:
+            return catalog.release(verdict.champions[channel].digest)
+        if channel == self.project.serve.channel or any(rule.against == channel for rule in verdict.rules):
+            return catalog.release(verdict.champion.digest) if verdict.champion else None
+        before = (catalog.release(row["release"]) for row in catalog.history(channel))
+        return next((release for release in before if release.candidate.digest != candidate.digest), None)
 
     def _judge(self, candidate: Candidate, report: Report, examples: Dataset, rules: Mapping[str, Rule]) -> Verdict:
-        store, champion = self.store, self._champion(candidate)
-        rival: tuple[Ref, Report, list[Score]] | None = None
-        if champion is not None and any(rule.against for rule in rules.values()):
-            theirs = self._report(
-                store.catalog.get("candidate", champion.candidate.digest, Candidate), examples, "gate"
-            )
-            rival = (champion.ref, theirs, self.scores(theirs))
+        store = self.store
+        rivals: dict[str, tuple[Ref, Report, list[Score]]] = {}
+        for channel in sorted({rule.against for rule in rules.values() if rule.against}):
+            champion = self._champion(channel, candidate)
+            if champion is not None:
+                theirs = self._report(
+                    store.catalog.get("candidate", champion.candidate.digest, Candidate), examples, "gate"
+                )
+                rivals[channel] = (champion.ref, theirs, self.scores(theirs))
 
         def work() -> Ref:
             uses = store.catalog.use_gate(self.gate_split(examples), candidate.digest)
-            verdict = judge(rules, report, self.scores(report), champion=rival, gate_uses=uses)
+            verdict = judge(rules, report, self.scores(report), rivals, gate_uses=uses)
             return store.catalog.put("verdict", candidate.name, verdict)
 
-        inputs = [report.ref, *([rival[0], rival[1].ref] if rival else [])]
-        config = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
-        ref = self.steps.step("gate", inputs, config, JUDGE, work)
+        inputs = [report.ref, *(ref for release, theirs, _ in rivals.values() for ref in (release, theirs.ref))]
+        asked = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
+        config = [asked, {channel: release.digest for channel, (release, *_) in rivals.items()}]
+        ref = self.steps.step("gate", inputs, config, self.context.code.of(judge.__module__), work)
         return store.catalog.get("verdict", ref.digest, Verdict)
 
     def gate_split(self, examples: Dataset) -> str:
@@ -298,7 +341,8 @@ class Loop:
             release = make_release(project.name, candidate, report, verdict, store, whoami())
             return store.catalog.put("release", project.name, release)
 
-        ref = self.steps.step("release", [candidate.ref, report.ref, verdict_ref], [], ("release/bundle.py",), work)
+        code = self.context.code.of(make_release.__module__)
+        ref = self.steps.step("release", [candidate.ref, report.ref, verdict_ref], [], code, work)
         outcome.release = store.catalog.release(ref.digest)
         if not project.release.promote:
             return
@@ -307,12 +351,12 @@ class Loop:
         def point() -> Ref:
             # A step, so that a rollback by hand is not undone by the next run.
             outcome.promoted = promote(
-                store, channel, release, by=whoami(), why=t("passed the gate"),
+                store, channel, release, by=whoami(), why=PASSED,
                 verify=lambda r: verify(r, store, self.context.locate),
             )  # fmt: skip
             return ref
 
-        self.steps.step(f"promote:{channel}", [ref], [], (), point)
+        self.steps.step(f"promote:{channel}", [ref], [], "", point)
 
 
 def run(context: Context, until: Stage = "release") -> Outcome:

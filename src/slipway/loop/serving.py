@@ -24,8 +24,9 @@ def serve(context: Context, host: str | None, port: int | None, ready: Callable[
     config = project.serve.model_copy(update={k: v for k, v in (("host", host), ("port", port)) if v is not None})
     if not store.catalog.channels() and not project.models:
         raise NotFound(t("there is nothing to serve: no release, no model"), "slipway run")
-    pins = pin_models(project, context.root, context.lock_file, context.listener.progress)
-    session = Session(store, context.locate, make_cost(project), context.tell)
+    context.check_options()
+    pins = pin_models(project, context.root, context.lock_file, context.listener.progress, context.plugins)
+    session = Session(store, context.locate, make_cost(project), context.tell, context.plugins)
     run(
         ServeContext(
             project=project.name,

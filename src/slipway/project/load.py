@@ -6,9 +6,9 @@ Knows YAML and the schema; whether models exist and files are there is `loop.che
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -69,6 +69,28 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
     if dangling:
         raise ConfigError("\n".join(dangling), hint)
     return project
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong at a place of the file: in words, or as pydantic's error about the `model` there."""
+
+    at: Path_
+    what: str
+    model: type[BaseModel] | None = None
+    error: Mapping[str, Any] = {}
+
+
+def lines(path: Path, problems: Iterable[Problem]) -> list[str]:
+    """Each problem with its line and column, as `load` tells its own."""
+    node = _compose(path.read_bytes(), path)
+    found: list[str] = []
+    for problem in problems:
+        if problem.model is None:
+            what = f"{'.'.join(map(str, problem.at))}: {problem.what}"
+            found.append(_line(path, _mark(node, problem.at), what))
+        else:
+            found.append(_explain(path, node, dict(problem.error), problem.model, problem.at))
+    return found
 
 
 def json_schema() -> dict[str, Any]:
@@ -162,19 +184,22 @@ def _into(here: Any, name: str, override: str, *, create: bool) -> Any:
     raise ConfigError(t("--set {override}: '{name}' is not there to be set", override=override, name=name))
 
 
-def _explain(path: Path, root: yaml.Node, error: dict[str, Any]) -> str:
+def _explain(
+    path: Path, root: yaml.Node, error: dict[str, Any], model: type[BaseModel] = Project, under: Path_ = ()
+) -> str:
     """One pydantic error as `slipway.yaml:12:5: gate.token_f1.mim: unknown key; did you mean 'min'?`."""
     loc: Path_ = tuple(p for p in error["loc"] if not (isinstance(p, str) and p.startswith("function-")))
-    dotted = ".".join(str(p) for p in loc)
+    whole = (*under, *loc)
+    dotted = ".".join(str(p) for p in whole)
     kind, what = error["type"], str(error["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        near = nearest(str(loc[-1]), _keys_at(Project, loc[:-1]))
+        near = nearest(str(loc[-1]), _keys_at(model, loc[:-1]))
         what = t("unknown key") + (t("; did you mean '{near}'?", near=near) if near else "")
     elif kind == "string_pattern_mismatch":
         what = t("'{value}' is not a name: use lower-case letters, digits, '-', '_' and '.'", value=error["input"])
     else:
         what = _expected(kind, error.get("ctx", {})) or what
-    return _line(path, _mark(root, loc), f"{dotted}: {what}")
+    return _line(path, _mark(root, whole), f"{dotted}: {what}")
 
 
 def _expected(kind: str, context: dict[str, Any]) -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from slipway.core.metrics import METRICS
+from slipway.core.release import check_channel
+from slipway.errors import ConfigError
 from slipway.i18n import t
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -44,6 +47,16 @@ Bytes = Annotated[
 ]
 Bound = Annotated[float | None, _written("ms|s|min|h|d|%|[A-Z]{3}", {"type": "null"})]
 Name = Annotated[str, Field(pattern=NAME)]
+
+
+def _channel(value: str) -> str:
+    try:
+        return check_channel(value)
+    except ConfigError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from error
+
+
+ChannelName = Annotated[str, AfterValidator(_channel), WithJsonSchema({"type": "string", "pattern": NAME})]
 
 
 class Money(BaseModel):
@@ -169,8 +182,83 @@ class DataConfig(Strict):
     split: SplitConfig = SplitConfig()
 
 
+class PluginConfig(Strict):
+    """A plug-in by its name, or with options of its own: `faiss`, or `faiss: {type: flat}`."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """A name, or a mapping of one name to its options."""
+        return _NAMED
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.keys() == {"name", "options"}:
+            return value
+        name, options = _named(value)
+        return {"name": name, "options": options}
+
+    def __repr__(self) -> str:
+        return repr({self.name: self.options} if self.options else self.name)
+
+
+_NAMED: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": {"anyOf": [{"type": "object"}, {"type": "null"}]},
+        },
+    ]
+}
+
+
+def _named(value: Any) -> tuple[str, dict[str, Any]]:
+    """A name and its options, from `name` or `{name: {option: value}}`."""
+    if isinstance(value, str):
+        return value, {}
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, options),) = value.items()
+        if isinstance(name, str) and (options is None or isinstance(options, dict)):
+            return name, dict(options or {})
+    raise ValueError(t("write a name, or one name with its options: {example}", example="name: {option: value}"))
+
+
+class MetricConfig(Strict):
+    """A metric by its name; with options of its scorer; or under a name of yours: `short: {scorer: ./my.py:Short}`."""
+
+    name: str
+    scorer: str
+    options: dict[str, Any] = {}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """A name, or a mapping of one name to `scorer` and its options."""
+        return _NAMED
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, dict) and {"name", "scorer"} <= value.keys() <= {"name", "scorer", "options"}:
+            return value
+        name, options = _named(value)
+        scorer = options.pop("scorer", name)
+        if scorer != name and name in METRICS:
+            raise ValueError(t("'{name}' is a metric of Slipway's own; give yours another name", name=name))
+        return {"name": name, "scorer": scorer, "options": options}
+
+    def __repr__(self) -> str:
+        more = {} if self.scorer == self.name else {"scorer": self.scorer}
+        return repr({self.name: more | self.options} if more or self.options else self.name)
+
+
 class RetrieveConfig(Strict):
-    """Which passages are put into the prompt."""
+    """Which passages are put into the prompt, and the plug-ins that search vectors (`index`) and words (`lexical`)."""
 
     embedder: str | None = None  # a model; needed unless mode is lexical
     top_k: int = Field(default=3, ge=1, le=100)
@@ -178,6 +266,8 @@ class RetrieveConfig(Strict):
     filters: dict[str, Any] = {}
     max_chars: int = Field(default=6000, ge=100)
     excerpt_chars: int | None = Field(default=None, ge=50)  # only the sentences nearest the question, this much in all
+    index: PluginConfig = PluginConfig(name="faiss", options={})
+    lexical: PluginConfig = PluginConfig(name="tantivy", options={})
 
 
 class FewShotConfig(Strict):
@@ -220,9 +310,26 @@ class CandidateConfig(Strict):
 class EvaluateConfig(Strict):
     """What is measured, and with how many requests at once."""
 
-    metrics: list[str] = ["token_f1", "latency_p95", "cost_per_query"]
+    metrics: list[MetricConfig] = [
+        MetricConfig(name=name, scorer=name) for name in ("token_f1", "latency_p95", "cost_per_query")
+    ]
     parallel: int = Field(default=2, ge=1, le=256)
     timeout: Seconds = 120.0  # for one example
+
+    @model_validator(mode="after")
+    def _once(self) -> EvaluateConfig:
+        names = self.names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(t("metrics: '{name}' stands there twice", name=twice[0]))
+        if not names:
+            raise ValueError(t("metrics: name at least one"))
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """What the metrics are called."""
+        return [metric.name for metric in self.metrics]
 
 
 class GateRule(Strict):
@@ -230,7 +337,7 @@ class GateRule(Strict):
 
     min: Bound = None
     max: Bound = None
-    against: str | None = None  # a channel: compare with the release it points at
+    against: ChannelName | None = None  # a channel: compare with the release it points at
     margin: Bound = Field(default=None, ge=0)  # non-inferiority: at most this much worse
     better: bool = False  # superiority: shown to be better
     confidence: Literal["interval", "point"] = "interval"
@@ -261,7 +368,7 @@ def _plain(value: Any, units: dict[str, float]) -> Any:
 class ServeConfig(Strict):
     """The gateway."""
 
-    channel: Name = "production"
+    channel: ChannelName = "production"
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     queue: int = Field(default=64, ge=0)  # requests that may wait

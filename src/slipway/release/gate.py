@@ -39,10 +39,10 @@ from slipway.core.release import Comparison, RuleResult, Verdict
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError
 from slipway.i18n import Said, say
-from slipway.plugins import metric_info
 from slipway.release.rules import Rule, asked, check_rules, choose
 
 Champion = tuple[Ref, Report, Sequence[Score]]  # the release to beat, its report on the same split, its scores
+Champions = Mapping[str, Champion]  # by channel; one that is absent has no release to beat
 Outcome = Literal["pass", "fail", "insufficient"]
 __all__ = ["Rule", "check_rules", "choose", "judge", "judge_all"]
 
@@ -53,6 +53,7 @@ class _Case:
 
     info: MetricInfo
     rule: Rule
+    champion: Ref | None
     found: Sample
     value: float
     both: Pair | None
@@ -77,64 +78,69 @@ def judge(
     rules: Mapping[str, Rule],
     report: Report,
     scores: Sequence[Score],
-    champion: Champion | None = None,
+    champions: Champions | None = None,
     gate_uses: int = 1,
     alpha: float = 0.05,
     family_size: int = 1,
 ) -> Verdict:
-    """The verdict on one candidate. `rules`: metric -> rule; `champion` None: nothing serves yet.
+    """The verdict on one candidate. `rules`: metric -> rule, each compared with the champion of its own channel.
 
     `family_size`: candidates compared for superiority of which only this one is judged; each p-value is multiplied by
     it (Holm's first step). Raises ConfigError for a rule that asks nothing or something impossible, NotFound for an
     unknown metric.
     """
-    check_rules(rules)
-    comparisons = _comparisons(rules, scores, champion, alpha)
+    check_rules(rules, report.meanings)
+    comparisons = _comparisons(rules, (report, scores), champions or {}, alpha)
     adjusted = {name: min(1.0, found.p_value * family_size) for name, found in comparisons.items() if found}
-    return _verdict(rules, (report, scores), champion, gate_uses, alpha, (comparisons, adjusted))
+    return _verdict(rules, (report, scores), champions or {}, gate_uses, alpha, (comparisons, adjusted))
 
 
 def judge_all(
     rules: Mapping[str, Rule],
     contenders: Sequence[tuple[Report, Sequence[Score]]],
-    champion: Champion | None = None,
+    champions: Champions | None = None,
     gate_uses: int = 1,
     alpha: float = 0.05,
 ) -> list[Verdict]:
-    """The verdicts on several candidates for one champion, superiority corrected by Holm over the candidates."""
-    check_rules(rules)
-    compared = [_comparisons(rules, scores, champion, alpha) for _, scores in contenders]
+    """The verdicts on several candidates, superiority corrected by Holm over the candidates."""
+    for report, _ in contenders:
+        check_rules(rules, report.meanings)
+    compared = [_comparisons(rules, contender, champions or {}, alpha) for contender in contenders]
     adjusted: list[dict[str, float]] = [{} for _ in contenders]
     for name in rules:
         having = [(index, found) for index, one in enumerate(compared) if (found := one.get(name)) is not None]
         for (index, _), p_value in zip(having, stats.holm([found.p_value for _, found in having]), strict=True):
             adjusted[index][name] = p_value
     return [
-        _verdict(rules, contender, champion, gate_uses, alpha, (compared[index], adjusted[index]))
+        _verdict(rules, contender, champions or {}, gate_uses, alpha, (compared[index], adjusted[index]))
         for index, contender in enumerate(contenders)
     ]
 
 
 def _comparisons(
-    rules: Mapping[str, Rule], scores: Sequence[Score], champion: Champion | None, alpha: float
+    rules: Mapping[str, Rule], contender: tuple[Report, Sequence[Score]], champions: Champions, alpha: float
 ) -> dict[str, Comparison | None]:
     """Per rule that compares: the comparison, None where it cannot be made (the rule then fails)."""
     found: dict[str, Comparison | None] = {}
+    report, scores = contender
     for name, rule in rules.items():
-        if rule.against is None or champion is None:
+        champion = champions.get(rule.against) if rule.against else None
+        if champion is None:
             continue
-        info = metric_info(name)
+        info = report.meaning(name)
         try:
-            found[name] = compare_pair(info, pair(champion[2], scores, info), alpha)
+            comparison = compare_pair(info, pair(champion[2], scores, info), alpha)
         except ConfigError:
             found[name] = None
+        else:
+            found[name] = msgspec.structs.replace(comparison, against=champion[0])
     return found
 
 
 def _verdict(
     rules: Mapping[str, Rule],
     contender: tuple[Report, Sequence[Score]],
-    champion: Champion | None,
+    champions: Champions,
     gate_uses: int,
     alpha: float,
     compared: tuple[Mapping[str, Comparison | None], Mapping[str, float]],
@@ -143,16 +149,18 @@ def _verdict(
     absolute = any(rule.min is not None or rule.max is not None for rule in rules.values())
     results: list[RuleResult] = []
     for name, rule in rules.items():
-        info = metric_info(name)
+        info = report.meaning(name)
         found = sample(scores, info)
         broken = _broken(info, report, found)
         if broken:
             results.extend(_all_fail(name, rule, broken))
             continue
         comparison = compared[0].get(name)
+        champion = champions.get(rule.against) if rule.against else None
         case = _Case(
             info=info,
             rule=rule,
+            champion=champion[0] if champion else None,
             found=found,
             value=report.metrics[name].value,
             both=pair(champion[2], scores, info) if champion and comparison else None,
@@ -161,7 +169,7 @@ def _verdict(
             alpha=alpha,
             currency=report.currency,
         )
-        results.extend(_judge_rule(case, champion is not None, absolute))
+        results.extend(_judge_rule(case, absolute))
     outcomes = {result.outcome for result in results}
     outcome: Outcome = "fail" if "fail" in outcomes or not results else "pass"
     if outcome == "pass" and "insufficient" in outcomes:
@@ -170,7 +178,9 @@ def _verdict(
         outcome=outcome,
         rules=tuple(results),
         report=report.ref,
-        champion=champion[0] if champion else None,
+        champions={
+            name: found[0] for name, found in champions.items() if any(r.against == name for r in rules.values())
+        },
         gate_uses=gate_uses,
         alpha=alpha,
     )
@@ -190,19 +200,30 @@ def _broken(info: MetricInfo, report: Report, found: Sample) -> Said | None:
 
 def _all_fail(name: str, rule: Rule, reason: Said) -> list[RuleResult]:
     return [
-        RuleResult(metric=name, rule=kind, outcome="fail", bound=bound, value=None, reason=(reason,))
+        RuleResult(
+            metric=name,
+            rule=kind,
+            outcome="fail",
+            bound=bound,
+            value=None,
+            reason=(reason,),
+            against=rule.against or "" if kind in ("non-inferiority", "superiority") else "",
+        )  # fmt: skip
         for kind, bound in asked(rule)
     ]
 
 
-def _judge_rule(case: _Case, has_champion: bool, absolute: bool) -> list[RuleResult]:
+def _judge_rule(case: _Case, absolute: bool) -> list[RuleResult]:
     results: list[RuleResult] = []
     for kind, bound in asked(case.rule):
         if kind in ("min", "max"):
             results.append(_absolute(case, kind, bound))
             continue
-        base = RuleResult(metric=case.info.name, rule=kind, outcome="pass", bound=bound, value=case.value)
-        if not has_champion:
+        base = RuleResult(
+            metric=case.info.name, rule=kind, outcome="pass", bound=bound, value=case.value,
+            against=case.rule.against or "", champion=case.champion,
+        )  # fmt: skip
+        if case.champion is None:
             results.append(_first(base, case, absolute))
         elif case.both is None or case.comparison is None:
             reason = say("cannot be compared with the champion: no examples in common that have it, or a single group")

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from slipway.core.release import Release
+from slipway.core.release import Release, check_channel
 from slipway.errors import ConfigError, NotFound
 from slipway.i18n import t
 from slipway.store.store import Store
+
+PASSED = "passed the gate"  # the reason of a promotion that nobody ordered, as it is stored
 
 Verify = Callable[[Release], object]
 
 
 def promote(store: Store, channel: str, release: Release, *, by: str, why: str, verify: Verify) -> bool:
-    """Point a channel at a release after verifying it; returns False when it already pointed there."""
+    """Point a channel at a release after verifying it; returns False when it already pointed there.
+
+    Raises ConfigError for a name that cannot be a channel's.
+    """
+    check_channel(channel)
     if store.catalog.channels().get(channel) == release.digest:
         return False
     verify(release)

@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.report import Report
 from slipway.errors import ConfigError
 from slipway.i18n import t
-from slipway.plugins import metric_info
 
 Kind = Literal["min", "max", "non-inferiority", "superiority"]
 
@@ -56,8 +56,10 @@ def choose(
     (p50), then the best by `metric`; `latency` and `quality` put theirs first. A cost or latency that was not
     measured comes last. `metric`: what quality means, by default the first quality metric of the rules.
     """
-    check_rules(rules)
-    quality = metric or next((name for name in rules if metric_info(name).kind == "quality"), None)
+    meanings = {name: info for report in reports.values() for name, info in report.meanings.items()}
+    check_rules(rules, meanings)
+    infos = {name: meanings.get(name) or metric_info(name) for name in [*rules, *([metric] if metric else [])]}
+    quality = infos[metric] if metric else next((info for info in infos.values() if info.kind == "quality"), None)
 
     def rank(name: str) -> tuple[float, float, float, str]:
         report = reports[name]
@@ -83,10 +85,14 @@ def keeps_bounds(rules: Mapping[str, Rule], report: Report) -> bool:
     return True
 
 
-def check_rules(rules: Mapping[str, Rule]) -> None:
-    """Raise ConfigError for a rule that asks nothing or something impossible, NotFound for an unknown metric."""
+def check_rules(rules: Mapping[str, Rule], meanings: Mapping[str, MetricInfo]) -> None:
+    """Raise ConfigError for a rule that asks nothing or something impossible, NotFound for an unknown metric.
+
+    `meanings`: of metrics that are not in the table.
+    """
     for name, rule in rules.items():
-        metric_info(name)
+        if name not in meanings:
+            metric_info(name, meanings)
         numbers = [value for value in (rule.min, rule.max, rule.margin) if value is not None]
         if not all(math.isfinite(value) for value in numbers):
             raise ConfigError(t("the gate rule for {metric} has a bound that is no number", metric=name))
@@ -115,9 +121,9 @@ def _measured(report: Report, name: str) -> float:
     return found.value if found is not None else math.inf
 
 
-def _worseness(report: Report, name: str | None) -> float:
+def _worseness(report: Report, info: MetricInfo | None) -> float:
     """The quality metric, turned so that lower is better."""
-    found = report.metrics.get(name) if name else None
-    if found is None or name is None:
+    found = report.metrics.get(info.name) if info else None
+    if found is None or info is None:
         return math.inf
-    return -found.value if metric_info(name).higher_is_better else found.value
+    return -found.value if info.higher_is_better else found.value

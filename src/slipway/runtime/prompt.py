@@ -1,7 +1,8 @@
 """From an input to the messages a model reads: sandboxed templates, few-shot examples, history. Calls no model.
 
 A template is Jinja2 in an immutable sandbox (no attribute tricks, no file access), rendered with `question`,
-`passages` (each `.n`, `.source`, `.heading`, `.text`), `examples` (each `.question`, `.answer`) and `language`.
+`passages` (each `.n`, `.source`, `.heading`, `.text`), `examples` (each `.question`, `.answer`) and `language`, that of
+the question, found here: so evaluation and serving find the same.
 What is constant should stand first in the file: engines keep the prefix of a prompt in a cache.
 """
 
@@ -16,6 +17,7 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from slipway.core.answer import Citation
+from slipway.core.language import of_question
 from slipway.core.message import Message
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
@@ -66,6 +68,12 @@ def question_of(input: Mapping[str, Any]) -> str:
     return question
 
 
+def language_of(input: Mapping[str, Any]) -> str:
+    """The language an input names, else that of its question; a BCP 47 tag, `und` when it cannot be told."""
+    named = input.get("language")
+    return named if isinstance(named, str) and named else of_question(question_of(input))
+
+
 def build_messages(
     template: str,
     system: str,
@@ -81,7 +89,7 @@ def build_messages(
     ]
     try:
         text = _compiled(template).render(
-            question=question, passages=shown, examples=list(examples), language=input.get("language", "")
+            question=question, passages=shown, examples=list(examples), language=language_of(input)
         )
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise ConfigError(

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from slipway import plugins
 from slipway.core.answer import Citation
 from slipway.core.candidate import ModelPin, Retrieval
 from slipway.core.fusion import reciprocal_rank_fusion
@@ -23,6 +22,7 @@ from slipway.core.material import Chunk, Dataset
 from slipway.core.protocols import Engine, Index
 from slipway.core.ref import digest_of
 from slipway.errors import IntegrityError
+from slipway.plugins import Plugins
 from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.store.store import Store
 
@@ -43,6 +43,12 @@ Progress = Callable[[int, int], None]
 def embedder_key(pin: ModelPin) -> str:
     """Names the vectors of an embedder: equal for pins that give equal vectors."""
     return digest_of([pin.engine, pin.files or pin.source, pin.options])
+
+
+def indexes_key(retrieval: Retrieval) -> str:
+    """Names what must be loaded for a retrieval: equal for those that can share it."""
+    parts = [retrieval.index, retrieval.index_options, retrieval.lexical, retrieval.lexical_options]
+    return digest_of([retrieval.chunks, retrieval.embedder, retrieval.mode == "lexical", *parts])
 
 
 async def embed_chunks(
@@ -83,17 +89,25 @@ class Retriever:
 
     @classmethod
     async def open(
-        cls, store: Store, retrieval: Retrieval, embedder: Engine | None, progress: Progress | None = None
+        cls,
+        store: Store,
+        retrieval: Retrieval,
+        embedder: Engine | None,
+        progress: Progress | None = None,
+        plugins: Plugins | None = None,
     ) -> Self:
         """Load the indexes of a retrieval, building what is missing; `progress` counts chunks embedded."""
         dataset = store.catalog.get("dataset", retrieval.chunks.digest, Dataset)
         chunks = list(store.blobs.get_lines(dataset.items, Chunk))
-        lexical = await asyncio.to_thread(_cached, store, "tantivy", [retrieval.chunks.digest], chunks, None)
+        cache = _Cache(store, plugins or Plugins(), chunks)
+        words = (retrieval.lexical, retrieval.lexical_options)
+        lexical = await asyncio.to_thread(cache.index, *words, [retrieval.chunks.digest], None)
         dense: Index | None = None
         if retrieval.embedder is not None and embedder is not None and chunks:
             vectors = await embed_chunks(store, chunks, retrieval.embedder, embedder, progress)
             key = [retrieval.chunks.digest, embedder_key(retrieval.embedder)]
-            dense = await asyncio.to_thread(_cached, store, "faiss", key, chunks, vectors)
+            asked = (retrieval.index, retrieval.index_options)
+            dense = await asyncio.to_thread(cache.index, *asked, key, vectors)
         return cls({chunk.id: chunk for chunk in chunks}, dense, lexical, embedder)
 
     async def search(self, question: str, retrieval: Retrieval) -> tuple[Citation, ...]:
@@ -155,23 +169,35 @@ def _citation(chunk: Chunk, score: float) -> Citation:
     )  # fmt: skip
 
 
-def _cached(
-    store: Store, plugin: str, key: list[str], chunks: Sequence[Chunk], vectors: NDArray[np.float32] | None
-) -> Index:
-    folder = store.scratch / f"{plugin}-{digest_of([FORMAT, *key])[:24]}"
-    cls: Any = plugins.load("indexes", plugin)
-    if folder.is_dir():
-        index: Index = cls(cls.Config())
-        try:
-            index.load(str(folder))
-        except IntegrityError:
-            shutil.rmtree(folder, ignore_errors=True)  # a cache: built again below
-        else:
-            return index
-    index = cls(cls.Config())
-    index.add(chunks, vectors)
-    _save(index, folder)
-    return index
+class _Cache:
+    """Indexes of a chunk set as folders, each named by all that goes into it."""
+
+    def __init__(self, store: Store, plugins: Plugins, chunks: Sequence[Chunk]) -> None:
+        self._store = store
+        self._plugins = plugins
+        self._chunks = chunks
+
+    def index(
+        self, plugin: str, options: Mapping[str, Any], key: list[str], vectors: NDArray[np.float32] | None
+    ) -> Index:
+        """The index, loaded; built where it is missing or damaged."""
+        made_of = [FORMAT, plugin, options, self._plugins.code("indexes", plugin), *key]
+        folder = self._store.scratch / f"index-{digest_of(made_of)[:24]}"
+        index: Index = self._make(plugin, options)
+        if folder.is_dir():
+            try:
+                index.load(str(folder))
+            except IntegrityError:
+                shutil.rmtree(folder, ignore_errors=True)  # a cache: built again below
+                index = self._make(plugin, options)
+            else:
+                return index
+        index.add(self._chunks, vectors)
+        _save(index, folder)
+        return index
+
+    def _make(self, plugin: str, options: Mapping[str, Any]) -> Index:
+        return self._plugins.make("indexes", plugin, options, "retrieve.index")
 
 
 def _save(index: Index, folder: Path) -> None:

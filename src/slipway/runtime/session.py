@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from pydantic import ValidationError
 
-from slipway import plugins
 from slipway.core.candidate import FewShot, ModelPin, Retrieval
 from slipway.core.message import Usage
 from slipway.core.protocols import Engine
 from slipway.core.ref import digest_of
-from slipway.errors import ConfigError
-from slipway.i18n import t
-from slipway.runtime.retrieve import Retriever
+from slipway.plugins import Plugins
+from slipway.runtime.retrieve import Retriever, indexes_key
 from slipway.store.store import Store
 
 if TYPE_CHECKING:
@@ -47,7 +44,9 @@ class Session:
         locate: Locate,
         cost: Cost = lambda pin, usage, seconds: (0.0, ""),
         on_event: OnEvent | None = None,
+        plugins: Plugins | None = None,
     ) -> None:
+        self.plugins = plugins or Plugins()
         self.store = store
         self.cost = cost
         self._locate = locate
@@ -63,7 +62,7 @@ class Session:
         if key not in self._engines:
             async with self._locks.setdefault(key, asyncio.Lock()):
                 if key not in self._engines:
-                    engine = make_engine(pin, self._locate(pin), self._on_event)
+                    engine = make_engine(pin, self._locate(pin), self._on_event, self.plugins)
                     try:
                         await engine.start()
                     except BaseException:
@@ -75,11 +74,11 @@ class Session:
     async def retriever(self, retrieval: Retrieval) -> Retriever:
         """The loaded passages and indexes that a candidate retrieves from."""
         embedder = await self.engine(retrieval.embedder) if retrieval.embedder else None
-        key = digest_of([retrieval.chunks, retrieval.embedder, retrieval.mode == "lexical"])
+        key = indexes_key(retrieval)
         if key not in self._retrievers:
             async with self._locks.setdefault(key, asyncio.Lock()):
                 if key not in self._retrievers:
-                    self._retrievers[key] = await Retriever.open(self.store, retrieval, embedder)
+                    self._retrievers[key] = await Retriever.open(self.store, retrieval, embedder, plugins=self.plugins)
         return self._retrievers[key]
 
     async def nearest_examples(self, few_shot: FewShot, question: str) -> list[dict[str, str]]:
@@ -99,20 +98,17 @@ class Session:
         await asyncio.gather(*(engine.close() for engine in engines))
 
 
-def make_engine(pin: ModelPin, files: Mapping[str, Path], on_event: OnEvent | None = None) -> Engine:
+def make_engine(
+    pin: ModelPin,
+    files: Mapping[str, Path],
+    on_event: OnEvent | None = None,
+    plugins: Plugins | None = None,
+) -> Engine:
     """An engine, not yet started, from its plug-in and its typed options. Raises ConfigError for a wrong option."""
-    cls: Any = plugins.load("engines", pin.engine)
-    return cls(engine_config(pin.name, pin.engine, pin.options), name=pin.name, files=dict(files), on_event=on_event)
+    more = {"name": pin.name, "files": dict(files), "on_event": on_event}
+    return (plugins or Plugins()).make("engines", pin.engine, pin.options, f"models.{pin.name}", **more)
 
 
-def engine_config(model: str, engine: str, options: Mapping[str, Any]) -> Any:
+def engine_config(model: str, engine: str, options: Mapping[str, Any], plugins: Plugins | None = None) -> Any:
     """The engine's own options, checked by its Config. Raises ConfigError naming each wrong key."""
-    cls: Any = plugins.load("engines", engine)
-    try:
-        return cls.Config.model_validate(dict(options))
-    except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(
-            t("models.{model}: {found}", model=model, found=found),
-            t("the engine '{engine}' takes: {keys}", engine=engine, keys=", ".join(cls.Config.model_fields)),
-        ) from error
+    return (plugins or Plugins()).config("engines", engine, options, f"models.{model}")

@@ -21,7 +21,7 @@ from slipway.core.answer import Answer
 from slipway.core.message import Delta, Usage
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import NotFound, SlipwayError
-from slipway.i18n import t
+from slipway.i18n import Said, say, t
 from slipway.serve import render, validate
 from slipway.serve.answering import Job
 from slipway.serve.context import ServeContext
@@ -192,7 +192,9 @@ class Gateway:
         await call.piece(opening + chunks.text(piece))
         return None
 
-    async def _record(self, call: Call, job: Job, status: int, answer: Answer | None = None, error: str = "") -> None:
+    async def _record(
+        self, call: Call, job: Job, status: int, answer: Answer | None = None, error: Said | str = ""
+    ) -> None:
         """Write the trace; returns when it is durable (or at once, in relaxed mode)."""
         call.recorded = True
         if answer is not None:
@@ -200,7 +202,7 @@ class Gateway:
             self._metrics.answer(call.model, usage.prompt_tokens, usage.completion_tokens, answer.cost, answer.currency)
         await self._recorder.write(self._trace(call, job, status, answer, error))
 
-    def _trace(self, call: Call, job: Job, status: int, answer: Answer | None = None, error: str = "") -> Trace:
+    def _trace(self, call: Call, job: Job, status: int, answer: Answer | None = None, error: Said | str = "") -> Trace:
         return Trace(
             id=call.trace,
             at=now(),
@@ -222,7 +224,7 @@ class Gateway:
             call.status = CLIENT_LEFT
             if job is not None and call.began and not call.recorded:
                 call.recorded = True
-                self._recorder.later(self._trace(call, job, CLIENT_LEFT, error=t("the client left")))
+                self._recorder.later(self._trace(call, job, CLIENT_LEFT, error=say("the client left")))
         elif isinstance(error, SlipwayError):
             await self._failed(call, job, refusal(error))
         elif isinstance(error, Exception):
@@ -237,7 +239,7 @@ class Gateway:
         """Record a failure that reached a model, and tell the client: by status, or, mid-stream, by an event."""
         if job is not None and call.began and not call.recorded:
             try:
-                await self._record(call, job, refused.status, error=refused.message)
+                await self._record(call, job, refused.status, error=refused.said)
             except Refused as error:
                 refused = error
         if not call.status:

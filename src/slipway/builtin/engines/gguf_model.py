@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from slipway.builtin.engines.machine import free_bytes
 from slipway.core import gguf
 from slipway.core.message import Message
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
+from slipway.machine import free_bytes
 
 ADAPTER = ".lora.gguf"
 OVERHEAD_BYTES = 200 << 20  # of the process, its code and its compute buffers

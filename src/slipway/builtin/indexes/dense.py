@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import faiss
 import msgspec
@@ -36,10 +36,15 @@ _SEED = 1234
 
 
 class FaissConfig(BaseModel):
-    """When exact search ends, and how much of the inverted lists a search reads."""
+    """When exact search ends, and how much of the inverted lists a search reads.
+
+    `type`: `flat` compares every passage, whatever their number; `ivf` uses inverted lists from the beginning; `auto`
+    goes over from the one to the other at `exact_up_to` passages.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    type: Literal["auto", "flat", "ivf"] = "auto"
     exact_up_to: int = Field(default=20_000, ge=0)  # passages; also how many filtered ones are still compared exactly
     probed: float = Field(default=0.06, gt=0, le=1)  # part of the lists that a search reads
 
@@ -113,7 +118,8 @@ class FaissIndex:
     def _grow(self) -> None:
         """Go over to inverted lists, or train them anew, once there are enough vectors."""
         count = len(self._labels)
-        if count <= max(self.config.exact_up_to, self._trained_on * _GROWTH):
+        least = 0 if self.config.type == "ivf" else self.config.exact_up_to
+        if self.config.type == "flat" or count <= max(least, self._trained_on * _GROWTH):
             return
         labels = np.fromiter(self._passages, np.int64, count)
         rows = self._vectors(labels)

@@ -96,7 +96,10 @@ def check_url(url: str) -> None:
     except ValueError:
         parts, host = urlsplit(""), ""
     if not host or parts.scheme not in ("https", "http"):
-        raise ConfigError(t("{url} is not a web address", url=url[:200]))
+        raise ConfigError(
+            t("{url} is not a web address", url=url[:200]),
+            t("write it in full, for example {example}", example="https://example.com/models/model.gguf"),
+        )
     if parts.username or parts.password:
         raise ConfigError(
             t("the address for {host} carries a user name or password", host=host),

@@ -20,8 +20,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from slipway.builtin.engines.machine import usable_cores
 from slipway.errors import EngineError
+from slipway.machine import usable_cores
 
 logger = logging.getLogger(__name__)
 

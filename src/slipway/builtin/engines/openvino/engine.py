@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.builtin.engines.checks import check_fits, check_request, check_text, missing, refuse, too_long
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.grammar import check_enforceable, one_of
-from slipway.builtin.engines.machine import usable_cores
 from slipway.builtin.engines.process.http import ChildHttp
 from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, OnEvent, closed
 from slipway.core.message import Delta, FinishReason, GenerateRequest, Usage
@@ -28,6 +27,7 @@ from slipway.core.protocols import Capability
 from slipway.core.ref import digest_of
 from slipway.errors import EngineError
 from slipway.i18n import t
+from slipway.machine import usable_cores
 
 if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
