@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 os.environ["SLIPWAY_LANG"] = "en"
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
@@ -65,7 +66,11 @@ def project_file() -> Iterator[str]:
 
 
 def typename(annotation: Any) -> str:
-    """A type as it is written."""
+    """A type as it is written, without what checks it."""
+    if get_origin(annotation) is Annotated:
+        return typename(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join("None" if one is NoneType else typename(one) for one in get_args(annotation))
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     return text.replace("typing.", "").replace("slipway.project.schema.", "").replace("|", "or").split(", FieldInfo")[0]
 
