@@ -136,7 +136,7 @@ def test_a_projects_file_counts_with_the_files_that_it_imports(tmp_path: Path) -
 
 MADE_OF = {
     "slipway.data.documents": ({"data/parse_pdf.py", "data/parse_child.py", "core/text.py"}, {"builtin/", "release/", "evaluate/"}),
-    "slipway.data.chunks": ({"data/spans.py"}, {"data/parse_pdf.py", "builtin/", "core/text.py"}),
+    "slipway.data.chunks": ({"data/spans.py", "core/text.py"}, {"data/parse_pdf.py", "builtin/", "core/fusion.py"}),
     "slipway.runtime.respond": ({"runtime/retrieve.py", "core/fusion.py"}, {"builtin/", "data/", "store/"}),
     "slipway.builtin.engines.llama.engine": ({"builtin/engines/llama/child.py"}, {"builtin/engines/openvino/", "builtin/indexes/"}),
     "slipway.builtin.scorers.overlap": ({"core/text.py"}, {"builtin/scorers/retrieval.py", "runtime/"}),
