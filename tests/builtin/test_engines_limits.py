@@ -161,15 +161,13 @@ async def test_a_child_over_its_memory_is_started_again(make, smollm2_gguf, monk
     await engine.close()
 
 
-async def test_a_limit_below_what_the_model_needs_gives_up_and_says_so(make, smollm2_gguf):
-    engine = make(smollm2_gguf, memory_gb=0.05, max_crashes=1)
-    await engine.start()
-    async with asyncio.timeout(60):
-        while "started again" in (said := await engine.trouble()) or not said:
-            await asyncio.sleep(0.05)
-    with pytest.raises(EngineError, match="its limit is 51 MB") as caught:
-        await engine.complete(SHORT)
+async def test_a_limit_below_what_the_model_needs_is_said_at_the_start(make, smollm2_gguf):
+    engine = make(smollm2_gguf, memory_gb=0.05)
+    with pytest.raises(EngineError, match="of memory for 'smol'; its limit is 51 MB") as caught:
+        await engine.start()
     assert caught.value.status == 503
+    assert "memory_gb" in caught.value.hint
+    assert engine.pid is None
     await engine.close()
 
 

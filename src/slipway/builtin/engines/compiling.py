@@ -105,7 +105,8 @@ class Turn:
     def failed(self, why: str) -> EngineError:
         """The child could not compile it, or did not survive it: the error of its request, and of the next like it."""
         self._compiling.remember(self._digest, why)
-        self.close()
+        if self.open:  # the child was lost to it: however quickly that was, the next one must not follow at once
+            self._end(LONGEST_PAUSE)
         return unenforceable(why)
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ import os
 import secrets
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -212,8 +213,8 @@ def application(pipeline: Pipeline) -> web.Application:
         return web.json_response({})
 
     async def tokenize(request: web.Request) -> web.Response:
-        texts = (await request.json())["texts"]
-        return web.json_response({"count": sum([await pipeline.count(text) for text in texts])})
+        texts = Counter((await request.json())["texts"])
+        return web.json_response({"count": sum([n * await pipeline.count(text) for text, n in texts.items()])})
 
     async def template(request: web.Request) -> web.Response:
         try:

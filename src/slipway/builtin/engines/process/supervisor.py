@@ -280,6 +280,8 @@ class EngineProcess:
         try:
             await self._await_ready(child)
             child.account = Account(process.pid, folder, settings.limits, settings.names)
+            if why := child.account.excess():
+                raise EngineError(why, t("raise memory_gb in the model's options"), status=503)
             child.watch = asyncio.create_task(self._watch(child))
         except BaseException:
             await asyncio.shield(child.end())
