@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import shutil
 import ssl
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -240,16 +241,116 @@ async def test_streams_of_many_shapes() -> None:
 
 
 async def test_a_server_that_counts_nothing_is_told_about_once() -> None:
-    heard: list[str] = []
+    heard: list[tuple[str, Mapping[str, Any]]] = []
     async with script(http(200, {"choices": [{"text": "fine", "finish_reason": "stop"}]})) as server:
-        engine = OpenAIEngine(OpenAIConfig(base_url=server.url, model="m"), on_event=heard.append)
+        config = OpenAIConfig(base_url=server.url, model="m")
+        engine = OpenAIEngine(config, "remote", on_event=lambda event, details: heard.append((event, details)))
         await engine.start()
         answers = [await engine.complete(GenerateRequest(prompt="x")) for _ in range(3)]
         await engine.close()
     assert answers[0].text == "fine"
     assert answers[0].usage.prompt_tokens == 0
-    assert len(heard) == 1
-    assert "no token usage" in heard[0]
+    assert [(event, details["model"]) for event, details in heard] == [("engine.uncounted", "remote")]
+    assert "no token usage" in heard[0][1]["why"]
+
+
+# -- what is too much ---------------------------------------------------------------------------------------------------
+
+
+async def pour(writer: asyncio.StreamWriter, head: bytes, piece: bytes, most: int) -> int:
+    """Send `piece` again and again, up to `most` bytes or until the other side has had enough; the bytes sent."""
+    sent = 0
+    writer.write(head)
+    with contextlib.suppress(ConnectionError):
+        while sent < most:
+            writer.write(piece)
+            await writer.drain()
+            sent += len(piece)
+    return sent
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
+CHUNK = b"data: " + json.dumps({"choices": [{"delta": {"content": "x" * 50_000}}]}).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize("how", ["whole", "generate", "embed"])
+async def test_an_answer_without_end_is_cut(how: str) -> None:
+    sent: list[int] = []
+
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sent.append(await pour(writer, HEAD, CHUNK if how == "generate" else b" " * 50_000, 200_000_000))
+
+    async with script(flood) as server, started(server.url, max_answer_mb=4) as engine:
+        asks: dict[str, Callable[[], Any]] = {
+            "whole": lambda: engine.complete(ASK), "generate": lambda: complete(engine, ASK),
+            "embed": lambda: engine.embed(["a"]),
+        }  # fmt: skip
+        with pytest.raises(EngineError, match="sent more than 4 MB") as caught:
+            await asks[how]()
+        while not sent:
+            await asyncio.sleep(0.01)
+    assert caught.value.status == 502
+    assert "max_answer_mb" in caught.value.hint
+    assert sent[0] < 50_000_000, "it went on to the end"
+
+
+async def test_an_error_without_end_is_cut() -> None:
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await pour(writer, HEAD.replace(b"200 OK", b"500 X"), b"oh no! " * 10_000, 200_000_000)
+
+    async with script(flood) as server, started(server.url, retries=0) as engine:
+        with pytest.raises(EngineError, match="oh no!") as caught:
+            await engine.complete(ASK)
+    assert len(caught.value.message) < 1000
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+async def test_a_compressed_answer_is_not_unfolded(encoding: str) -> None:
+    bomb = http(200, gzip.compress(b" " * 50_000_000), content_encoding=encoding)
+    async with script(bomb) as server, started(server.url) as engine:
+        with pytest.raises(EngineError, match="compressed its answer") as caught:
+            await engine.complete(ASK)
+        with pytest.raises(EngineError, match="compressed its answer"):
+            await complete(engine, ASK)
+    assert caught.value.status == 502
+    assert server.requests[0][1]["accept-encoding"] == "identity"
+
+
+DEEP = b"[" * 100_000
+ODD = [
+    http(200, b'{"choices": [{"text": "x", "finish_reason": "stop", "x": ' + DEEP),
+    http(200, b'{"error": ' + DEEP),
+    whole(usage={"prompt_tokens": -1}),
+    whole(usage={"prompt_tokens": 10**30}),
+    whole(choices=[{"text": "x", "finish_reason": "stop", "logprobs": {"content": 7}}]),
+    whole(choices=[{"text": "x", "finish_reason": "stop", "logprobs": {"content": [{"token": 1}]}}]),
+    whole(choices=[{"text": "x", "finish_reason": "stop", "logprobs": {"tokens": ["a"], "token_logprobs": ["b"]}}]),
+]
+
+
+@pytest.mark.parametrize("answer", ODD, ids=range(len(ODD)))
+async def test_odd_values_are_no_answer(answer: bytes) -> None:
+    async with script(answer) as server, started(server.url) as engine:
+        with pytest.raises(EngineError, match="no OpenAI answer"):
+            await engine.complete(ASK)
+
+
+async def test_an_error_of_a_thousand_brackets() -> None:
+    async with script(http(400, DEEP)) as server, started(server.url) as engine:
+        with pytest.raises(EngineError, match="status 400"):
+            await engine.complete(ASK)
+
+
+async def test_a_redirect_does_not_carry_the_key_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", KEY)
+    async with script(whole()) as thief:
+        for status in (301, 302, 303, 307, 308):
+            away = http(status, b"", location=thief.url + "/chat/completions")
+            async with script(away) as server, started(server.url, api_key_env="TEST_KEY") as engine:
+                for ask in (lambda engine=engine: engine.complete(ASK), lambda engine=engine: engine.embed(["a"])):
+                    with pytest.raises(EngineError, match="redirect"):
+                        await ask()
+        assert not thief.requests
 
 
 # -- what goes wrong --------------------------------------------------------------------------------------------------
@@ -520,6 +621,17 @@ async def test_tokens_are_counted_where_the_server_can(kind: str, answer: Any, a
 def test_bad_configs(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         OpenAIConfig(**{"base_url": "http://127.0.0.1/v1", "model": "m", **values})
+
+
+@pytest.mark.parametrize("how", [{"api_key_env": "K"}, {"api_key_file": "k"}, {"headers": {"x-api-key": "1"}}])
+def test_a_key_goes_over_plain_http_to_this_machine_only(how: dict[str, Any]) -> None:
+    for address in ("http://10.0.0.7:8000/v1", "http://llm.example.org/v1", "http://127.0.0.1.example.org/v1"):
+        with pytest.raises(ValidationError, match="allow_plain_http"):
+            OpenAIConfig(base_url=address, model="m", **how)
+        assert OpenAIConfig(base_url=address, model="m", allow_plain_http=True, **how)
+        assert OpenAIConfig(base_url=address, model="m", headers={"x-team": "a"})
+    for address in ("http://127.0.0.1:8000/v1", "http://localhost/v1", "http://[::1]:8000/v1", "https://a.example/v1"):
+        assert OpenAIConfig(base_url=address, model="m", **how)
 
 
 async def test_where_the_key_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ class attribute `Config`), plus keyword arguments named below. Contract suites f
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from slipway.core.answer import Answer
@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 Capability = Literal["generate", "embed", "logprobs", "json_schema", "choices", "adapters", "tokenize"]
 
+OnEvent = Callable[[str, Mapping[str, Any]], None]
+"""Told what an engine does by itself, as (event, details): a child process was restarted, tokens are not counted."""
+
 
 class Engine(Protocol):
-    """A model that answers. Made as `Engine(config, name=..., files={file name: path}, on_event=callable | None)`.
+    """A model that answers. Made as `Engine(config, name=..., files={file name: path}, on_event=OnEvent | None)`.
 
     Every method may raise EngineError; a method whose capability is missing raises EngineError with status 400.
     Cancelling the task that awaits a method, or closing the iterator, frees the model at once.
-    Engines are safe for concurrent calls from one event loop.
+    Engines are safe for concurrent calls from one event loop. Two methods may be there besides: `complete(request)`,
+    the whole answer for less work, and `trouble()`, why it cannot answer now (empty when it can), within a second.
     """
 
     Config: ClassVar[type[Any]]

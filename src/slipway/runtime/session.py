@@ -11,7 +11,7 @@ import msgspec
 
 from slipway.core.candidate import FewShot, ModelPin, Retrieval
 from slipway.core.message import Usage
-from slipway.core.protocols import Engine
+from slipway.core.protocols import Engine, OnEvent
 from slipway.core.ref import digest_of
 from slipway.plugins import Plugins
 from slipway.runtime.retrieve import Retriever, indexes_key
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 Locate = Callable[[ModelPin], Mapping[str, Path]]
 """Where a model's files lie on this machine; raises MissingPrerequisite (not pulled) or IntegrityError."""
-
-
-OnEvent = Callable[[str, Mapping[str, Any]], None]
-"""Told what an engine does by itself: (event, details), e.g. a child process that was restarted."""
 
 Cost = Callable[[ModelPin, Usage, float], tuple[float, str]]
 """(model, tokens, seconds) -> (amount, ISO 4217 currency); the currency is empty when nothing has a price."""
@@ -55,6 +51,7 @@ class Session:
         self._retrievers: dict[str, Retriever] = {}
         self._pools: dict[str, NDArray[np.float32]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._asking: asyncio.Future[str] | None = None
 
     async def engine(self, pin: ModelPin) -> Engine:
         """The started engine for a model. Two pins that differ only in name share one engine."""
@@ -91,6 +88,18 @@ class Session:
         likeness = self._pools[key] @ (await engine.embed([question]))[0]
         chosen = likeness.argsort(kind="stable")[::-1][: few_shot.k]
         return [few_shot.examples[int(i)] for i in reversed(chosen)]
+
+    async def trouble(self) -> str:
+        """Why an engine that was started cannot answer now; empty when all can. Takes about a second at most, and asks
+        once for all who want to know at the same time.
+        """
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._ask())
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> str:
+        able = [ask for engine in self._engines.values() if (ask := getattr(engine, "trouble", None)) is not None]
+        return next(filter(None, await asyncio.gather(*(ask() for ask in able))), "")
 
     async def close(self) -> None:
         """Stop every engine; child processes are gone when this returns."""

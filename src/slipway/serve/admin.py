@@ -5,7 +5,7 @@ FastAPI: none of this is hot, and a console will want its routing. Knows nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import time
 from typing import Any
@@ -30,13 +30,16 @@ POSTED = frozenset(("/v1/chat/completions", "/v1/completions", "/v1/embeddings",
 
 @dataclass(frozen=True)
 class Inside:
-    """What may be asked about: the parts of a server. `trouble` says why it is not ready, or nothing."""
+    """What may be asked about: the parts of a server. `trouble` says why it is not ready, or nothing; `engines` why a
+    model that is loaded cannot answer now.
+    """
 
     store: Store
     router: Router
     slots: Slots
     metrics: Metrics
     trouble: Callable[[], str]
+    engines: Callable[[], Awaitable[str]]
 
 
 def make_admin(server: Inside) -> FastAPI:
@@ -55,9 +58,9 @@ def _add_health(admin: FastAPI, server: Inside) -> None:
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @admin.get("/readyz", summary="Whether the channel's release is verified, loaded and serving")
+    @admin.get("/readyz", summary="Whether the channel's release is verified and loaded, and its models answer")
     async def readyz(response: Response) -> dict[str, str]:
-        trouble, current = server.trouble(), server.router.current
+        trouble, current = server.trouble() or await server.engines(), server.router.current
         if trouble:
             response.status_code = 503
         return {

@@ -57,7 +57,8 @@ class Application:
             "/generate": gateway.generate,
             "/v1/feedback": gateway.feedback,
         }
-        self._admin = make_admin(Inside(context.store, self.router, self.slots, self.metrics, self.trouble))
+        engines = context.session.trouble
+        self._admin = make_admin(Inside(context.store, self.router, self.slots, self.metrics, self.trouble, engines))
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life ---------------------------------------------------------------------------------------------------------

@@ -41,15 +41,13 @@ def missing(name: str, capability: str) -> EngineError:
     )
 
 
-def too_long(name: str, tokens: int, limit: int) -> EngineError:
-    """The error of a prompt that leaves no room in the context of `limit` tokens."""
+def too_long(name: str, tokens: int, limit: int, *, at_least: bool = False) -> EngineError:
+    """The error of a prompt that leaves no room in the context of `limit` tokens. `at_least`: not all were counted."""
+    counts = {"tokens": tokens, "name": name, "limit": limit}
     return refuse(
-        t(
-            "the prompt has {tokens} tokens; the model '{name}' has room for {limit}",
-            tokens=tokens,
-            name=name,
-            limit=limit,
-        ),
+        t("the prompt has more than {tokens} tokens; the model '{name}' has room for {limit}", **counts)
+        if at_least
+        else t("the prompt has {tokens} tokens; the model '{name}' has room for {limit}", **counts),
         t("shorten the prompt, retrieve fewer or shorter passages, or raise the model's context in slipway.yaml"),
     )
 
@@ -86,7 +84,7 @@ def check_fits(request: GenerateRequest, name: str, context: int) -> None:
         raise refuse(t("max_tokens must be at most {limit}, the context of '{name}'", limit=context, name=name))
     characters = len(request.prompt or "") + sum(len(message.content) for message in request.messages)
     if characters > LONGEST_TOKEN * context:
-        raise too_long(name, characters // LONGEST_TOKEN, context)
+        raise too_long(name, characters // LONGEST_TOKEN, context, at_least=True)
 
 
 def check_sampling(sampling: Sampling) -> None:
@@ -113,7 +111,7 @@ def check_schema(schema: dict[str, Any]) -> None:
 
     The walk keeps its own stack: a schema nested 20,000 deep, which kills llama.cpp, must not kill this either.
     """
-    depth = max(depth for depth, _ in _walk(schema))
+    depth = max(depth for depth, _ in walk(schema))
     if depth > MAX_SCHEMA_DEPTH:
         raise refuse(
             t("the JSON schema is nested more than {limit} deep", limit=MAX_SCHEMA_DEPTH),
@@ -121,7 +119,7 @@ def check_schema(schema: dict[str, Any]) -> None:
         )
     try:
         size = len(canonical(schema))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise refuse(t("the JSON schema is not JSON: {error}", error=error)) from error
     if size > MAX_SCHEMA_BYTES:
         raise refuse(t("the JSON schema has {size} bytes; the limit is {limit}", size=size, limit=MAX_SCHEMA_BYTES))
@@ -168,7 +166,7 @@ def _check_number(field: str, value: Any, low: float, high: float, *, whole: boo
     )
 
 
-def _walk(value: Any) -> Iterator[tuple[int, Any]]:
+def walk(value: Any) -> Iterator[tuple[int, Any]]:
     """Every (depth, node) of plain data, without recursion; stops descending below the limit."""
     stack: list[tuple[int, Any]] = [(1, value)]
     while stack:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_request, check_text, too_long
 from slipway.core.message import Delta, FinishReason, GenerateRequest, TokenLogprob, Usage
-from slipway.core.protocols import Capability
+from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class EchoEngine:
         config: EchoConfig,
         name: str = "echo",
         files: Mapping[str, Path] | None = None,
-        on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         self.config = config
         self.name = name

@@ -27,11 +27,14 @@ _TOKENS, _KINDS = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
 
 @dataclass(frozen=True)
 class ModelHeader:
-    """What a GGUF file says of its model. `control`: texts of the control tokens; `size`: of the file, in bytes."""
+    """What a GGUF file says of its model. `control`: texts of the control tokens; `size`: of the file, in bytes;
+    `vocabulary`: number of tokens.
+    """
 
     header: gguf.Header
     control: tuple[str, ...]
     size: int
+    vocabulary: int = 0
 
     @property
     def architecture(self) -> str:
@@ -113,7 +116,7 @@ def read_header(path: Path) -> ModelHeader:
             raise _unusable(t("{file} is damaged: {why}", file=path, why=error), hint) from error
     tokens, kinds = header.arrays.pop(_TOKENS, []), header.arrays.pop(_KINDS, [])
     control = tuple(str(token) for token, kind in zip(tokens, kinds, strict=False) if kind == _CONTROL and token)
-    return ModelHeader(header, control, path.stat().st_size)
+    return ModelHeader(header, control, path.stat().st_size, len(tokens))
 
 
 def sorted_files(name: str, files: Mapping[str, str | Path]) -> tuple[Path, dict[str, Path]]:

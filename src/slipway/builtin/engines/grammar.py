@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from slipway.builtin.engines.checks import refuse
+from slipway.builtin.engines.grammar_cost import PIECE
 from slipway.i18n import t
 
 _NOTES = frozenset(("title", "description", "default", "examples", "$schema", "$id", "$comment"))
@@ -26,12 +27,35 @@ _BY_TYPE: dict[str, frozenset[str]] = {
 _LARGEST = 2**53  # of a bound: xgrammar dies of numbers that its 64 bits cannot hold
 _ALONE = ("$ref", "anyOf", "enum", "const")  # beside one of these nothing else is enforced
 _DEFINITIONS = frozenset(("$defs", "definitions"))
-_PLAIN_PATTERN = re.compile(r"(?:[^\\(]|\((?!\?)|\\[dws.+*?()\[\]{}|^$/\\-])*")  # no lookaround, no back-references
+_UNREADABLE = re.compile(r'["\\\x00-\x1f\x7f]')  # in a name, for xgrammar
+MOST_GROUPS = 32  # one within the other
+_ESCAPED = r"\\[dws.+*?()\[\]{}|^$/\\-]"
+_PIECE = re.compile(
+    rf"(?P<atom>[^\x00-\x1f\x7f\\^$|?*+(){{}}\[\]]|{_ESCAPED}|\[\^?(?:[^\x00-\x1f\x7f\\^\[\]]|{_ESCAPED})+\])"
+    r"|(?P<many>[*+?]|\{\d+(?:,\d*)?\})|(?P<open>\()|(?P<close>\))|(?P<or>\|)|(?P<end>\$\Z)"
+)
+_FOLLOWS = {
+    "open": ("atom", "open"), "or": ("atom", "open"), "many": ("atom", "open", "close", "or", "end"),
+    "atom": ("atom", "open", "close", "or", "end", "many"), "close": ("atom", "open", "close", "or", "end", "many"),
+    "end": (),
+}  # fmt: skip
 
 
 def one_of(choices: Sequence[str]) -> str:
-    """A GBNF grammar whose only sentences are the choices, whatever characters they hold."""
-    return "root ::= " + " | ".join(f'"{_literal(choice)}"' for choice in choices)
+    """A GBNF grammar whose only sentences are the choices, whatever characters they hold.
+
+    A long choice is cut into rules of its own: xgrammar's time grows with the square of a literal's length.
+    """
+    rules, ways = list[str](), list[str]()
+    for at, choice in enumerate(choices):
+        parts = [f'"{_literal(choice[begin : begin + PIECE])}"' for begin in range(0, len(choice), PIECE)]
+        if len(parts) == 1:
+            ways.append(parts[0])
+            continue
+        names = [f"c{at}-{n}" for n in range(len(parts))]
+        rules += [f"{name} ::= {part}" for name, part in zip(names, parts, strict=True)]
+        ways.append(" ".join(names))
+    return "\n".join(["root ::= " + " | ".join(ways), *rules])
 
 
 def check_enforceable(schema: Any) -> None:
@@ -105,7 +129,9 @@ def _value_fault(node: Mapping[str, Any]) -> str | None:
     for key in ("required", "prefixItems"):
         if key in node and not isinstance(node[key], list):
             return t("{key} must be a list", key=key)
-    unlisted = [str(name) for name in required if name not in properties]
+    if any(_UNREADABLE.search(str(name)) for name in properties):
+        return t("names of properties must not hold quotes, backslashes or control characters")
+    unlisted = [str(name) for name in required if not (isinstance(name, str) and name in properties)]
     if unlisted:
         return t("required names what properties does not: {names}", names=", ".join(unlisted)[:200])
     pattern = node.get("pattern")
@@ -121,6 +147,9 @@ def _range_fault(node: Mapping[str, Any]) -> str | None:
         if not isinstance(bound, int) or isinstance(bound, bool) or not least <= bound <= _LARGEST:
             return t("{key} must be a whole number from {low} to {high}", key=key, low=least, high=_LARGEST)
     pairs = [(node.get(f"min{what}", 0), node.get(f"max{what}", _LARGEST)) for what in ("Items", "Length")]
+    first = len(node.get("prefixItems", ()))
+    if (node.get("items") is False and node.get("minItems", 0) > first) or node.get("maxItems", first) < first:
+        return t("its bounds leave nothing")
     low = max(node.get("minimum", -_LARGEST), node.get("exclusiveMinimum", -_LARGEST - 1) + 1)
     high = min(node.get("maximum", _LARGEST), node.get("exclusiveMaximum", _LARGEST + 1) - 1)
     if any(least > most for least, most in (*pairs, (low, high))):
@@ -131,7 +160,7 @@ def _range_fault(node: Mapping[str, Any]) -> str | None:
 def _resolves(ref: Any, root: Any) -> bool:
     """Whether a $ref points to a schema in this document that is not, in the end, itself."""
     seen = set[str]()
-    while isinstance(ref, str) and ref.startswith("#") and ref not in seen:
+    while isinstance(ref, str) and (ref == "#" or ref.startswith("#/")) and ref not in seen:
         seen.add(ref)
         node = root
         for part in ref[1:].split("/")[1:]:
@@ -147,10 +176,23 @@ def _resolves(ref: Any, root: Any) -> bool:
 
 
 def _is_plain(pattern: Any) -> bool:
-    if not isinstance(pattern, str) or not _PLAIN_PATTERN.fullmatch(pattern):
+    """Whether xgrammar reads the pattern, and as Python does: what it cannot read, the child does not survive."""
+    if not isinstance(pattern, str):
+        return False
+    before, depth, at = "open", 0, pattern.startswith("^")
+    while at < len(pattern):
+        found = _PIECE.match(pattern, at)
+        kind = found.lastgroup if found else None
+        if found is None or kind not in _FOLLOWS[before]:
+            return False
+        before, at = kind or "", found.end()
+        depth += (kind == "open") - (kind == "close")
+        if not 0 <= depth <= MOST_GROUPS:
+            return False
+    if depth or before in ("open", "or"):
         return False
     try:
         re.compile(pattern)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return False
     return True

@@ -7,7 +7,7 @@ The file is JSON lines: a head `{"slipway_replay": 1, "capabilities": [...]}`, t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from slipway.builtin.engines.checks import check_request, missing, refuse
 from slipway.core.message import Delta, GenerateRequest
-from slipway.core.protocols import Capability
+from slipway.core.protocols import Capability, OnEvent
 from slipway.core.ref import canonical, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -54,7 +54,7 @@ class ReplayEngine:
         config: ReplayConfig,
         name: str = "replay",
         files: Mapping[str, str | Path] | None = None,
-        on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+        on_event: OnEvent | None = None,
         inner: Engine | None = None,
     ) -> None:
         self.name = name

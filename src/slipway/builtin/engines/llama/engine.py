@@ -17,14 +17,18 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_fits, check_request, check_text, missing, refuse, too_long
+from slipway.builtin.engines.compiling import Compiling, Turn
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
+from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost
 from slipway.builtin.engines.llama import wire
 from slipway.builtin.engines.llama.logprobs import Gaps
 from slipway.builtin.engines.llama.threads import Choice, choose, default_choice
-from slipway.builtin.engines.process.http import ChildHttp
-from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, OnEvent, closed
-from slipway.core.message import Delta, GenerateRequest, TokenLogprob
-from slipway.core.protocols import Capability
+from slipway.builtin.engines.process.http import ChildHttp, ChildLost
+from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
+from slipway.builtin.engines.process.retry import streamed, whole
+from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, closed
+from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
+from slipway.core.protocols import Capability, OnEvent
 from slipway.core.ref import digest_of
 from slipway.errors import EngineError
 from slipway.i18n import t
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
 
 MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
-KNOWN_SCHEMAS = 1000
+COMPILE_TIMES = 2.0  # a grammar may take so many times what was estimated
 _WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
 OUTSIDE_JSON = "y"  # no JSON value has it outside a string
 
@@ -53,6 +57,8 @@ class LlamaConfig(BaseModel):
     load_seconds: float = Field(default=300.0, gt=0, le=86_400)
     stall_seconds: float = Field(default=300.0, gt=0, le=86_400)  # without a token: it hangs, and is started again
     max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
+    memory_gb: float | None = Field(default=None, gt=0, le=65_536)  # None: what it needs, and 2 GiB
+    grammar_seconds: float = Field(default=10.0, gt=0, le=3600)  # to compile one schema or choices
 
 
 class LlamaEngine:
@@ -79,7 +85,7 @@ class LlamaEngine:
         self._slots = asyncio.Semaphore(config.parallel)
         self._header: ModelHeader | None = None
         self._probe: int = 0  # id of the token that spells OUTSIDE_JSON
-        self._schemas: dict[str, None] = {}  # digests of those known to work
+        self._compiling = Compiling()
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -111,28 +117,17 @@ class LlamaEngine:
 
     # -- what it does -------------------------------------------------------------------------------------------------
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
         """Stream an answer. Requests beyond `parallel` wait in the order they came."""
-        check_request(request, self.name, self.capabilities)
-        check_fits(request, self.name, self.config.context)
-        scales = self._scales(request.adapters)
-        prompt = await self._prompt(request)
-        async with self._slots:
-            if request.json_schema is not None:
-                await self._check_schema(request.json_schema)
-            body = wire.completion(request, prompt, scales, self.config.context)
-            gaps = Gaps()
-            async with aclosing(self._stream(body)) as chunks:
-                async for chunk in chunks:
-                    delta = wire.delta_of(chunk)
-                    if request.choices and delta.finish == "length":
-                        raise too_long(self.name, chunk["tokens_evaluated"], self.config.context)
-                    if request.logprobs:
-                        delta = gaps.take(chunk, delta)
-                    if delta.finish and gaps.found:
-                        held = await self._held(gaps, prompt, scales, request.logprobs)
-                        delta = msgspec.structs.replace(delta, logprobs=held)
-                    yield delta
+        return streamed(lambda: self._generate(request))
+
+    async def complete(self, request: GenerateRequest) -> Completion:
+        """The whole answer at once: what `generate` would stream."""
+        return await whole(lambda: self._generate(request))
+
+    async def trouble(self) -> str:
+        """Why the child cannot answer now; empty when it can, however busy it is."""
+        return await self._child.process.trouble() if self._child else closed(self.name).message
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Not what a generating model is for: EngineError with status 400."""
@@ -167,6 +162,61 @@ class LlamaEngine:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
+    async def _generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+        self._check(request)
+        scales = self._scales(request.adapters)
+        prompt = await self._prompt(request)
+        turn = await self._turn(request)
+        try:
+            async with self._slots:
+                if turn is not None and turn.open and request.json_schema is not None:
+                    await self._check_schema(request.json_schema, turn)
+                body = wire.completion(request, prompt, scales, self.config.context)
+                gaps = Gaps()
+                async with aclosing(self._chunks(body, turn)) as chunks:
+                    async for chunk in chunks:
+                        delta = wire.delta_of(chunk)
+                        if request.choices and delta.finish == "length":
+                            raise too_long(self.name, chunk["tokens_evaluated"], self.config.context)
+                        if request.logprobs:
+                            delta = gaps.take(chunk, delta)
+                        if delta.finish and gaps.found:
+                            held = await self._held(gaps, prompt, scales, request.logprobs)
+                            delta = msgspec.structs.replace(delta, logprobs=held)
+                        yield delta
+        finally:
+            if turn is not None:
+                turn.close()
+
+    def _check(self, request: GenerateRequest) -> None:
+        check_request(request, self.name, self.capabilities)
+        check_fits(request, self.name, self.config.context)
+        if request.json_schema is not None:
+            check_schema_cost(request.json_schema, self.config.grammar_seconds)
+        if request.choices:
+            check_choices_cost(request.choices, self.config.grammar_seconds)
+
+    async def _turn(self, request: GenerateRequest) -> Turn | None:
+        """To bring a grammar to the child; None without one."""
+        if request.json_schema is None and not request.choices:
+            return None
+        return await self._compiling.turn(digest_of([request.json_schema, request.choices]), self.pid)
+
+    async def _chunks(self, body: Mapping[str, Any], turn: Turn | None) -> AsyncGenerator[dict[str, Any]]:
+        """Chunks of a completion. A grammar that the child does not survive is remembered."""
+        if turn is not None:
+            turn.begin()
+        try:
+            async with aclosing(self._stream(body, risky=turn is not None)) as chunks:
+                async for chunk in chunks:
+                    if turn is not None:
+                        turn.done()
+                    yield chunk
+        except ChildLost as lost:
+            if turn is not None and turn.open and lost.limit:
+                raise turn.failed(lost.limit) from lost
+            raise
+
     async def _prompt(self, request: GenerateRequest) -> str:
         if request.prompt is not None:
             return request.prompt
@@ -184,25 +234,28 @@ class LlamaEngine:
                 )
         return [float(wanted.get(name, 0.0)) for name in self._adapters]
 
-    async def _check_schema(self, schema: dict[str, Any]) -> None:
+    async def _check_schema(self, schema: dict[str, Any], turn: Turn) -> None:
         """Refuse a schema that llama.cpp cannot enforce; it would ignore it without a word.
 
         A token that no JSON value begins with is forced: a schema in force forbids it all the same.
         """
-        digest = digest_of(schema)
-        if digest in self._schemas:
-            return
+        turn.begin()
         body = wire.forced([self._probe], self._probe, 0, self._scales({}))
-        answer = await self._post("/completion", {**body, "json_schema": wire.compact(schema)})
+        try:
+            async with asyncio.timeout(self.config.grammar_seconds * COMPILE_TIMES):
+                answer = await self._post("/completion", {**body, "json_schema": wire.compact(schema)}, risky=True)
+        except (TimeoutError, ChildLost) as error:
+            why = error.limit if isinstance(error, ChildLost) else t("it takes too long to compile")
+            if not why:
+                raise
+            raise turn.failed(why) from error
         if answer["content"].strip().startswith(OUTSIDE_JSON):
             said = re.findall(r"failed to compile JSON schema: (.*)", self._running().process.complaints)
             raise refuse(
                 t("the JSON schema cannot be enforced: {why}", why=said[-1] if said else t("llama.cpp ignores it")),
                 t("use the usual keywords: type, properties, required, items, enum, const, anyOf, $ref into $defs"),
             )
-        if len(self._schemas) >= KNOWN_SCHEMAS:
-            self._schemas.clear()
-        self._schemas[digest] = None
+        turn.done()
 
     async def _held(self, gaps: Gaps, prompt: str, scales: Sequence[float], top: int) -> tuple[TokenLogprob, ...]:
         async def look_up(ids: list[int], token: int) -> TokenLogprob:
@@ -239,20 +292,22 @@ class LlamaEngine:
         answer = await self._post("/tokenize", {"content": text, "add_special": whole, "parse_special": whole})
         return answer["tokens"]
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._post_to(self._running(), path, body)
+    async def _post(self, path: str, body: Mapping[str, Any], *, risky: bool = False) -> dict[str, Any]:
+        return await self._post_to(self._running(), path, body, risky=risky)
 
-    async def _post_to(self, child: ChildHttp, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        async with child.respond(path, body) as response:
+    async def _post_to(
+        self, child: ChildHttp, path: str, body: Mapping[str, Any], *, risky: bool = False
+    ) -> dict[str, Any]:
+        async with child.respond(path, body, risky=risky) as response:
             answer = msgspec.json.decode(await response.read())
         if "error" in answer:
             raise wire.failure(self.name, answer["error"])
         return answer
 
-    async def _stream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+    async def _stream(self, body: Mapping[str, Any], *, risky: bool) -> AsyncGenerator[dict[str, Any]]:
         """Chunks of a completion; raises EngineError when the child dies or stalls before the last one."""
-        child, events = self._running(), wire.Events()
-        async with child.respond("/completion", body) as response:
+        child, pid, events = self._running(), self.pid, wire.Events()
+        async with child.respond("/completion", body, risky=risky) as response:
             if response.status != 200:
                 raise wire.failure(self.name, msgspec.json.decode(await response.read())["error"])
             async for data in response.content.iter_any():
@@ -262,7 +317,7 @@ class LlamaEngine:
                     yield chunk
                     if chunk["stop"]:
                         return
-        raise child.died()
+        raise child.died(pid)
 
     def _running(self) -> ChildHttp:
         if self._child is None:
@@ -281,8 +336,17 @@ class LlamaEngine:
         return ChildSettings(
             name=self.name, engine="llama", runtime="llama.cpp", module="slipway.builtin.engines.llama.child",
             line={**line, **measured}, environment={"GOMP_SPINCOUNT": str(choice.spin)},
-            load_seconds=config.load_seconds, max_crashes=config.max_crashes,
+            load_seconds=config.load_seconds, max_crashes=config.max_crashes, ping="/slots", health="/health",
+            limits=Limits(
+                memory_gb=config.memory_gb, stall_seconds=config.stall_seconds, room=ROOM_BYTES + self._cache_bytes()
+            ),
         )  # fmt: skip
+
+    def _cache_bytes(self) -> int:
+        """Memory for keys and values, those of prefixes that no slot holds included."""
+        config = self.config
+        held = self._header.cache_bytes(config.context * config.parallel) if self._header else 0
+        return held + (config.cache_mb << 20)
 
     async def _choice(self) -> Choice:
         config, default = self.config, default_choice()

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.builtin.engines.checks import check_request, check_text, missing
 from slipway.builtin.engines.onnx import graph
 from slipway.core.message import Delta, GenerateRequest
-from slipway.core.protocols import Capability
+from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError, MissingPrerequisite
 from slipway.i18n import t
 
@@ -82,7 +82,7 @@ class OnnxEngine:
         config: OnnxConfig,
         name: str = "onnx",
         files: Mapping[str, Path] | None = None,
-        on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         self.config, self.name = config, name
         self.files = {key: Path(path) for key, path in (files or {}).items()}
@@ -222,9 +222,7 @@ class _Loaded:
             raise EngineError(t("the sentence encoder failed: {error}", error=str(error)[:300]), status=500) from error
 
 
-def _load(
-    config: OnnxConfig, name: str, files: Mapping[str, Path], tell: Callable[[str, Mapping[str, Any]], None]
-) -> _Loaded:
+def _load(config: OnnxConfig, name: str, files: Mapping[str, Path], tell: OnEvent) -> _Loaded:
     """Everything `start` does, in a thread."""
     _require_packages()
     weights = sorted(path for key, path in files.items() if key.endswith(".safetensors") and "/" not in key)

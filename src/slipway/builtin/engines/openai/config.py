@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from slipway.builtin.engines.openai.wire import ChoicesBy
+from slipway.i18n import t
 
-_FORBIDDEN_HEADERS = ("authorization", "host", "content-length", "content-type", "transfer-encoding", "cookie")
+_FORBIDDEN_HEADERS = (
+    "authorization", "host", "content-length", "content-type", "transfer-encoding", "cookie", "accept-encoding",
+)  # fmt: skip
+_SECRET = re.compile("key|token|secret|auth|password", re.IGNORECASE)
 
 
 class OpenAIConfig(BaseModel):
@@ -17,11 +23,14 @@ class OpenAIConfig(BaseModel):
 
     `stream: asked` streams from the server only when the caller streams; `always` is for servers that do not notice
     when a client leaves a request that is not streamed. `choices_by` is how the server is told "one of these".
+    `max_answer_mb` is the most that the server may send for one request. `allow_plain_http` lets a key go over http to
+    another machine, where everyone on the way can read it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str
+    allow_plain_http: bool = False
     model: str = Field(min_length=1)
     api_key_env: str = ""
     api_key_file: str = ""
@@ -32,6 +41,7 @@ class OpenAIConfig(BaseModel):
     retries: int = Field(default=2, ge=0, le=10)
     backoff: float = Field(default=0.5, ge=0, le=60)
     max_backoff: float = Field(default=30.0, ge=0, le=600)
+    max_answer_mb: int = Field(default=16, ge=1, le=4096)
     connections: int = Field(default=256, ge=1, le=65536)
     ca_file: str = ""
     stream: Literal["asked", "always"] = "asked"
@@ -62,3 +72,26 @@ class OpenAIConfig(BaseModel):
             if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or not content.isprintable():
                 raise ValueError(f"{name!r} is not a header")
         return value
+
+    @model_validator(mode="after")
+    def _key_is_not_read_on_the_way(self) -> OpenAIConfig:
+        parts = urlsplit(self.base_url)
+        keyed = self.api_key_env or self.api_key_file or any(_SECRET.search(name) for name in self.headers)
+        if parts.scheme == "http" and keyed and not self.allow_plain_http and not _is_loopback(parts.hostname or ""):
+            raise ValueError(
+                t(
+                    "base_url {url} would carry the key over plain http to another machine; use https, or set "
+                    "allow_plain_http: true where you trust everyone on the way",
+                    url=self.base_url,
+                )
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -7,7 +7,7 @@ the middle, a missing token count (then counts are 0, and `on_event` is told onc
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -27,7 +27,7 @@ from slipway.builtin.engines.openai.wire import (
     read_spoken,
 )
 from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, TokenLogprob, Usage
-from slipway.core.protocols import Capability
+from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError
 from slipway.i18n import t
 
@@ -45,7 +45,7 @@ class OpenAIEngine:
         config: OpenAIConfig,
         name: str = "openai",
         files: Mapping[str, Path] | None = None,
-        on_event: Callable[..., None] | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         self.config = config
         self.name = name
@@ -107,7 +107,7 @@ class OpenAIEngine:
         self, request: GenerateRequest
     ) -> tuple[str, FinishReason | None, Usage | None, tuple[TokenLogprob, ...]]:
         async with self._server.post(_path(request), self._body(request, stream=False)) as response:
-            answer = read_spoken(await response.read())
+            answer = read_spoken(await self._server.read(response))
         if not answer.choices:
             raise self._failed(answer.error)
         choice = answer.choices[0]
@@ -132,7 +132,7 @@ class OpenAIEngine:
         """The chunks of a streamed answer up to `[DONE]` or the end of the stream."""
         events = Events()
         async with self._server.post(_path(request), self._body(request, stream=True), stream=True) as response:
-            async for data in response.content.iter_any():
+            async for data in self._server.pieces(response):
                 for payload in events.feed(data):
                     if payload == b"[DONE]":
                         return
@@ -184,7 +184,7 @@ class OpenAIEngine:
     async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         body = msgspec.json.encode({"model": self.config.model, "input": list(texts), "encoding_format": "float"})
         async with self._server.post("/embeddings", body) as response:
-            answer: Embeddings = read_embeddings(await response.read())
+            answer: Embeddings = read_embeddings(await self._server.read(response))
         if len(answer.data) != len(texts):
             raise EngineError(
                 t("the server sent {found} vectors for {n} texts", found=len(answer.data), n=len(texts)),
@@ -207,7 +207,7 @@ class OpenAIEngine:
         if self.config.tokenize == "vllm":
             asked = {"model": self.config.model, "prompt": text, "add_special_tokens": False}
         async with self._server.post("/tokenize", msgspec.json.encode(asked), root=True) as response:
-            answer = msgspec.json.decode(await response.read(), type=dict[str, object])
+            answer = msgspec.json.decode(await self._server.read(response), type=dict[str, object])
         count, tokens = answer.get("count"), answer.get("tokens")
         if isinstance(count, int):
             return count
@@ -274,9 +274,8 @@ class OpenAIEngine:
         """No usage from the server: nothing is made up. Tokens and costs then count as 0, and someone is told once."""
         if not self._told and self._on_event:
             self._told = True
-            self._on_event(
-                t("the server of '{name}' reports no token usage: tokens and costs count as 0", name=self.name)
-            )
+            why = t("the server of '{name}' reports no token usage: tokens and costs count as 0", name=self.name)
+            self._on_event("engine.uncounted", {"engine": "openai", "model": self.name, "why": why})
         return Usage()
 
 

@@ -46,7 +46,8 @@ class Server:
         if self._session is not None:
             return
         self._key = read_key(self.config)
-        headers = {"content-type": "application/json", "accept": "*/*", **self.config.headers}
+        headers = {"content-type": "application/json", "accept": "*/*", "accept-encoding": "identity"}
+        headers |= self.config.headers
         if self._key:
             headers["authorization"] = f"Bearer {self._key}"
         secure: ssl.SSLContext | bool = True
@@ -55,7 +56,7 @@ class Server:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self.config.connections, ssl=secure, keepalive_timeout=60),
             headers=headers,
-            skip_auto_headers=("accept-encoding",),
+            auto_decompress=False,  # a few bytes may unfold to gigabytes
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
@@ -81,13 +82,35 @@ class Server:
             yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._broken(error) from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise self._unreadable(error) from error
         finally:
             if response.content.at_eof():
                 response.release()
             else:
                 response.close()
+
+    async def read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The whole body, within the limit of the config. Raises EngineError (502) beyond it."""
+        return b"".join([data async for data in self.pieces(response)])
+
+    async def pieces(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+        """The body as it comes. Raises EngineError (502) when it is compressed or passes the limit of the config."""
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding.strip().lower() not in ("", "identity"):
+            raise EngineError(
+                t("the server of '{name}' compressed its answer, which it was asked not to", name=self.name),
+                t("switch compression off in the server, or in the proxy before it"),
+            )
+        left = self.config.max_answer_mb << 20
+        async for data in response.content.iter_any():
+            left -= len(data)
+            if left < 0:
+                raise EngineError(
+                    t("the server of '{name}' sent more than {n} MB", name=self.name, n=self.config.max_answer_mb),
+                    t("ask for less at once, or raise max_answer_mb in the model's options"),
+                )
+            yield data
 
     async def _answered(self, url: str, body: bytes, *, stream: bool) -> aiohttp.ClientResponse:
         """The first answer that need not be tried again, with status 200; else raises EngineError."""
@@ -215,7 +238,7 @@ class Server:
         text = data.decode("utf-8", "replace")
         try:
             found = msgspec.json.decode(data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             found = None
         text = error_message(found) or text
         if self._key:

@@ -6,7 +6,7 @@ by the engine, which can say what is missing.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -17,6 +17,7 @@ from slipway.i18n import t
 MAX_EVENT = 4_000_000
 """Bytes that one server-sent event may have; a server that sends more is not speaking this protocol."""
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 ChoicesBy = Literal["json_schema", "guided_choice", "structured_outputs"]
 
 
@@ -26,6 +27,28 @@ class Said(msgspec.Struct):
     content: str | None = None
 
 
+class OneOf(msgspec.Struct):
+    """A token that might have been said."""
+
+    token: str
+    logprob: float
+
+
+class Token(OneOf):
+    """A token of a chat answer."""
+
+    top_logprobs: list[OneOf] | None = None
+
+
+class Logprobs(msgspec.Struct):
+    """Log-probabilities of chat (`content`) or of plain completion (three lists as long as the answer)."""
+
+    content: list[Token] | None = None
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
 class Choice(msgspec.Struct):
     """One choice, of chat (`message`, `delta`) or of plain completion (`text`)."""
 
@@ -33,7 +56,7 @@ class Choice(msgspec.Struct):
     delta: Said | None = None
     text: str | None = None
     finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
+    logprobs: Logprobs | None = None
 
     @property
     def said(self) -> str:
@@ -46,14 +69,14 @@ class Choice(msgspec.Struct):
 class PromptDetails(msgspec.Struct):
     """`usage.prompt_tokens_details`."""
 
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
 
 
 class Counts(msgspec.Struct):
     """`usage`."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int | None = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count | None = 0
     prompt_tokens_details: PromptDetails | None = None
 
     def usage(self) -> Usage:
@@ -148,26 +171,24 @@ def choice_schema(choices: tuple[str, ...]) -> dict[str, Any]:
 
 def logprobs_of(choice: Choice) -> tuple[TokenLogprob, ...]:
     """The log-probabilities of a choice: the shape of chat (`content`) or of completions (`tokens`)."""
-    found = choice.logprobs or {}
-    if found.get("content"):
+    found = choice.logprobs or Logprobs()
+    if found.content:
         return tuple(
             TokenLogprob(
-                token=token["token"],
-                logprob=_at_most_zero(token["logprob"]),
-                top=_sorted([(other["token"], other["logprob"]) for other in token.get("top_logprobs") or ()]),
+                token=token.token,
+                logprob=_at_most_zero(token.logprob),
+                top=_sorted([(other.token, other.logprob) for other in token.top_logprobs or ()]),
             )
-            for token in found["content"]
+            for token in found.content
         )
-    tops = found.get("top_logprobs") or []
+    tops = found.top_logprobs or []
     return tuple(
         TokenLogprob(
             token=token,
             logprob=_at_most_zero(logprob or 0.0),
             top=_sorted(list((tops[at] or {}).items())) if at < len(tops) else (),
         )
-        for at, (token, logprob) in enumerate(
-            zip(found.get("tokens") or (), found.get("token_logprobs") or (), strict=False)
-        )
+        for at, (token, logprob) in enumerate(zip(found.tokens or (), found.token_logprobs or (), strict=False))
     )
 
 
@@ -183,11 +204,15 @@ class Events:
     """Cuts a byte stream into the payloads of its `data:` lines (WHATWG server-sent events, one line an event)."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads completed by `data`. Raises EngineError for a line without end."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = bytes(self._rest) + lines[0]
+            self._rest.clear()
+        self._rest += rest
         if len(self._rest) > MAX_EVENT:
             raise EngineError(t("the server sent an event of more than {n} bytes", n=MAX_EVENT))
         return [line[5:].strip() for line in lines if line.startswith(b"data:")]
@@ -195,4 +220,4 @@ class Events:
     @property
     def unfinished(self) -> bytes:
         """A last payload whose line was not ended when the stream was."""
-        return self._rest[5:].strip() if self._rest.startswith(b"data:") else b""
+        return bytes(self._rest[5:].strip()) if self._rest.startswith(b"data:") else b""

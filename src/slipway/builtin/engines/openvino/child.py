@@ -1,7 +1,7 @@
 """The process that OpenVINO lives in: `python -m slipway.builtin.engines.openvino.child`. Knows nothing of Slipway.
 
-It serves three paths on a unix socket: /tokenize, /template, and /generate, which streams lines of JSON. All requests
-share one pipeline of OpenVINO GenAI, which batches them continuously and keeps the prefixes of prompts.
+It serves four paths on a unix socket: /alive, /tokenize, /template, and /generate, which streams lines of JSON. All
+requests share one pipeline of OpenVINO GenAI, which batches them continuously and keeps the prefixes of prompts.
 
 A step of the pipeline holds Python's lock, so a thread of its own would gain nothing: steps and requests take turns in
 one event loop.
@@ -16,13 +16,16 @@ import os
 import secrets
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from slipway.builtin.engines.openvino.text import Tail
+from slipway.builtin.engines.openvino.text import Tail, pieces
 from slipway.builtin.engines.process.child import live
+from slipway.builtin.engines.process.pulse import Pulse
 
 PROBE = "Tokens are bytes: äöü, 你好, 👍🏽.\n\tEnd"
 TURNS = 8  # of the event loop between two steps: what it takes to accept, read and queue a request
@@ -34,7 +37,8 @@ class Job:
 
     def __init__(self, handle: Any, tail: Tail, prompt_tokens: int, *, constrained: bool) -> None:
         self.lines = asyncio.Queue[dict[str, Any]]()
-        self.constrained = constrained
+        self.compiling = constrained  # until its first token: by then its grammar was compiled
+        self.compile_seconds = 0.0
         self.done = False
         self._handle = handle
         self._tail = tail
@@ -54,6 +58,9 @@ class Job:
             self._handle.cancel()
 
     def _take(self, tokens: Sequence[int], reason: str) -> None:
+        if self.compiling:
+            self.compiling = False
+            self.lines.put_nowait({"compiled": self.compile_seconds})
         text = ""
         for token in tokens:
             self._made += 1
@@ -76,10 +83,12 @@ class Job:
 
 class Pipeline:
     """The model. Made from the settings line: `model` (a path), `context`, `parallel`, `blocks` (of 32 tokens, for keys
-    and values), `batch`, `threads`, `control` (texts of control tokens), `ends` (ids of tokens that end an answer).
+    and values), `batch`, `threads`, `control` (texts of control tokens), `ends` (ids of tokens that end an answer),
+    `trained` (the longest text in tokens that its tokenizer does not cut; 0: unknown).
     """
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], pulse: Pulse) -> None:
+        self._pulse = pulse
         # Importing OpenVINO reports to a server on the internet; without this package it has nothing to report with.
         sys.modules["openvino_telemetry"] = None  # pyright: ignore[reportArgumentType]
         self._genai: Any = importlib.import_module("openvino_genai")
@@ -112,6 +121,19 @@ class Pipeline:
             return []
         return self._tokenizer.encode(text, add_special_tokens=special).input_ids.data[0].tolist()
 
+    async def count(self, text: str) -> int:
+        """Tokens of a text of any length: the tokenizer cuts what the model was not trained for, without a word."""
+        total, left = 0, [text]
+        while left:
+            piece = left.pop()
+            found = len(self.tokens(piece))
+            if len(piece) > 1 and found >= (self._settings["trained"] or found + 1):
+                left += pieces(piece, len(piece) // 2)
+            else:
+                total += found
+            await asyncio.sleep(0)
+        return total
+
     def template(self, messages: list[dict[str, str]]) -> str:
         """The prompt for a conversation, up to where the answer begins."""
         return self._tokenizer.apply_chat_template(messages, add_generation_prompt=True)
@@ -138,20 +160,28 @@ class Pipeline:
             await self._wake.wait()
             self._wake.clear()
             while self._pipeline.has_non_finished_requests():
-                try:
-                    self._pipeline.step()
-                except RuntimeError as error:
-                    await self._give_up(str(error))
+                await self._step()
                 for job in self._jobs:
                     job.read()
                 self._jobs = [job for job in self._jobs if not job.done]
                 for _ in range(TURNS):
                     await asyncio.sleep(0)
 
+    async def _step(self) -> None:
+        compiling = [job for job in self._jobs if job.compiling]
+        self._pulse.enter(risky=bool(compiling))
+        try:
+            self._pipeline.step()
+        except (RuntimeError, MemoryError) as error:
+            await self._give_up(str(error))
+        seconds = self._pulse.leave()
+        for job in compiling:
+            job.compile_seconds = max(job.compile_seconds, seconds)
+
     async def _give_up(self, why: str) -> None:
         """A grammar that cannot be compiled is the likely cause: tell its client, and end; the parent starts anew."""
         for job in self._jobs:
-            if job.constrained:
+            if job.compiling:
                 job.lines.put_nowait({"error": why})
         await asyncio.sleep(FLUSH_SECONDS)
         os._exit(1)
@@ -177,11 +207,14 @@ class Pipeline:
 
 
 def application(pipeline: Pipeline) -> web.Application:
-    """The three paths."""
+    """The four paths."""
+
+    async def alive(request: web.Request) -> web.Response:
+        return web.json_response({})
 
     async def tokenize(request: web.Request) -> web.Response:
-        texts = (await request.json())["texts"]
-        return web.json_response({"counts": [len(pipeline.tokens(text)) for text in texts]})
+        texts = Counter((await request.json())["texts"])
+        return web.json_response({"count": sum([n * await pipeline.count(text) for text, n in texts.items()])})
 
     async def template(request: web.Request) -> web.Response:
         try:
@@ -195,7 +228,8 @@ def application(pipeline: Pipeline) -> web.Application:
         try:
             job = pipeline.start(tokens, body)
         except RuntimeError as error:
-            return web.json_response({"error": str(error), "prompt_tokens": len(tokens)}, status=400)
+            count = max(len(tokens), await pipeline.count(body["prompt"]))
+            return web.json_response({"error": str(error), "prompt_tokens": count}, status=400)
         try:
             response = web.StreamResponse()
             await response.prepare(request)
@@ -208,13 +242,14 @@ def application(pipeline: Pipeline) -> web.Application:
         return response
 
     made = web.Application(client_max_size=1 << 30)
-    made.add_routes([web.post("/tokenize", tokenize), web.post("/template", template), web.post("/generate", generate)])
+    made.add_routes([web.get("/alive", alive), web.post("/tokenize", tokenize)])
+    made.add_routes([web.post("/template", template), web.post("/generate", generate)])
     return made
 
 
 def load(settings: dict[str, Any]) -> Callable[[], None]:
     """Load the model and listen."""
-    pipeline = Pipeline(settings)
+    pipeline = Pipeline(settings, Pulse(Path(settings["socket"]).parent))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(settings["socket"])
     listener.listen(128)

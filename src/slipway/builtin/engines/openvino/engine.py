@@ -18,12 +18,16 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_fits, check_request, check_text, missing, refuse, too_long
+from slipway.builtin.engines.compiling import Compiling, Turn
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.grammar import check_enforceable, one_of
-from slipway.builtin.engines.process.http import ChildHttp
-from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, OnEvent, closed
-from slipway.core.message import Delta, FinishReason, GenerateRequest, Usage
-from slipway.core.protocols import Capability
+from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost
+from slipway.builtin.engines.process.http import ChildHttp, ChildLost
+from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
+from slipway.builtin.engines.process.retry import streamed, whole
+from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, closed
+from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, Usage
+from slipway.core.protocols import Capability, OnEvent
 from slipway.core.ref import digest_of
 from slipway.errors import EngineError
 from slipway.i18n import t
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 TOKENIZER = "gpt2"  # GGUF's name for byte-level BPE
 BLOCK = 32  # tokens; how OpenVINO's CPU plug-in lays out keys and values
-KNOWN_SCHEMAS = 1000
+COMPILE_TIMES = 2.0  # a grammar may take so many times what was estimated
 
 
 class OpenvinoConfig(BaseModel):
@@ -50,6 +54,8 @@ class OpenvinoConfig(BaseModel):
     load_seconds: float = Field(default=300.0, gt=0, le=86_400)
     stall_seconds: float = Field(default=300.0, gt=0, le=86_400)  # without a token: it hangs, and is started again
     max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
+    memory_gb: float | None = Field(default=None, gt=0, le=65_536)  # None: what it needs, and 2 GiB
+    grammar_seconds: float = Field(default=10.0, gt=0, le=3600)  # of processor time, to compile one schema or choices
 
 
 class OpenvinoEngine:
@@ -74,7 +80,7 @@ class OpenvinoEngine:
         self._slots = asyncio.Semaphore(config.parallel)
         self._taking = asyncio.Lock()  # whoever takes several slots does it alone: two with half of them would wait
         self._header: ModelHeader | None = None
-        self._bad_schemas: dict[str, str] = {}  # digest -> why it cannot be enforced
+        self._compiling = Compiling()
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -103,21 +109,17 @@ class OpenvinoEngine:
 
     # -- what it does -------------------------------------------------------------------------------------------------
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
         """Stream an answer. Requests beyond `parallel` wait in the order they came; one with a seed runs alone."""
-        check_request(request, self.name, self.capabilities)
-        check_fits(request, self.name, self.config.context)
-        if request.json_schema is not None:
-            check_enforceable(request.json_schema)
-            self._refuse_known(request.json_schema)
-        body = await self._body(request)
-        # GenAI draws for all requests from one generator, seeded anew by each that comes: a seed is kept to alone only.
-        alone = request.sampling.seed is not None and request.sampling.temperature > 0
-        async with self._room(self.config.parallel if alone else 1), aclosing(self._stream(body, request)) as lines:
-            async for line in lines:
-                if request.choices and line.get("finish") == "length":
-                    raise too_long(self.name, line["prompt_tokens"], self.config.context)
-                yield _delta(line)
+        return streamed(lambda: self._generate(request))
+
+    async def complete(self, request: GenerateRequest) -> Completion:
+        """The whole answer at once: what `generate` would stream."""
+        return await whole(lambda: self._generate(request))
+
+    async def trouble(self) -> str:
+        """Why the child cannot answer now; empty when it can, however busy it is."""
+        return await self._child.process.trouble() if self._child else closed(self.name).message
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Not what a generating model is for: EngineError with status 400."""
@@ -133,9 +135,41 @@ class OpenvinoEngine:
         control = self._header.spelled_control if self._header else None
         cuts = [found.start() + 1 for found in control.finditer(text)] if control else []
         texts = [text[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-        return sum((await self._post("/tokenize", {"texts": texts}))["counts"])
+        return (await self._post("/tokenize", {"texts": texts}))["count"]
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+        self._check(request)
+        body = await self._body(request)
+        # GenAI draws for all requests from one generator, seeded anew by each that comes: a seed is kept to alone only.
+        alone = request.sampling.seed is not None and request.sampling.temperature > 0
+        turn = await self._turn(request)
+        try:
+            async with self._room(self.config.parallel if alone else 1), aclosing(self._stream(body, turn)) as lines:
+                async for line in lines:
+                    if request.choices and line.get("finish") == "length":
+                        raise too_long(self.name, line["prompt_tokens"], self.config.context)
+                    yield _delta(line)
+        finally:
+            if turn is not None:
+                turn.close()
+
+    def _check(self, request: GenerateRequest) -> None:
+        check_request(request, self.name, self.capabilities)
+        check_fits(request, self.name, self.config.context)
+        vocabulary = self._header.vocabulary if self._header else 0
+        if request.json_schema is not None:
+            check_enforceable(request.json_schema)
+            check_schema_cost(request.json_schema, self.config.grammar_seconds, vocabulary)
+        if request.choices:
+            check_choices_cost(request.choices, self.config.grammar_seconds, vocabulary)
+
+    async def _turn(self, request: GenerateRequest) -> Turn | None:
+        """To bring a grammar to the child; None without one."""
+        if request.json_schema is None and not request.choices:
+            return None
+        return await self._compiling.turn(digest_of([request.json_schema, request.choices]), self.pid)
 
     async def _body(self, request: GenerateRequest) -> dict[str, Any]:
         """What /generate takes, for a checked request."""
@@ -178,18 +212,6 @@ class OpenvinoEngine:
             for _ in range(held):
                 self._slots.release()
 
-    def _refuse_known(self, schema: dict[str, Any]) -> None:
-        why = self._bad_schemas.get(digest_of(schema))
-        if why is not None:
-            raise refuse(t("the JSON schema cannot be enforced: {why}", why=why))
-
-    def _remember_bad(self, request: GenerateRequest, why: str) -> None:
-        """The child did not survive this grammar: it must not meet it again."""
-        if request.json_schema is not None:
-            if len(self._bad_schemas) >= KNOWN_SCHEMAS:
-                self._bad_schemas.clear()
-            self._bad_schemas[digest_of(request.json_schema)] = _plain(why)
-
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         async with self._running().respond(path, body) as response:
             answer = msgspec.json.decode(await response.read())
@@ -197,21 +219,41 @@ class OpenvinoEngine:
             raise self._failure(answer)
         return answer
 
-    async def _stream(self, body: Mapping[str, Any], request: GenerateRequest) -> AsyncGenerator[dict[str, Any]]:
+    async def _stream(self, body: Mapping[str, Any], turn: Turn | None) -> AsyncGenerator[dict[str, Any]]:
         """Lines of an answer; raises EngineError when the child dies or stalls before the last one."""
-        child = self._running()
+        if turn is not None:
+            turn.begin()
+        try:
+            async with aclosing(self._lines(body)) as lines:
+                async for line in lines:
+                    if "error" in line:
+                        raise self._uncompiled(line, turn)
+                    if "compiled" not in line:
+                        yield line
+                    elif turn is not None:
+                        turn.done(line["compiled"])
+        except ChildLost as lost:
+            if turn is not None and turn.open and lost.limit:
+                raise turn.failed(lost.limit) from lost
+            raise
+
+    def _uncompiled(self, line: Mapping[str, Any], turn: Turn | None) -> EngineError:
+        """The child could not compile a grammar, and ends; those beside it learn that they were not the cause."""
+        why = _plain(line["error"])
+        self._running().process.kill(why)
+        return turn.failed(why) if turn is not None else self._failure(line)
+
+    async def _lines(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        child, pid = self._running(), self.pid
         async with child.respond("/generate", body) as response:
             if response.status != 200:
                 raise self._failure(msgspec.json.decode(await response.read()))
             async for data in response.content:
                 line = msgspec.json.decode(data)
-                if "error" in line:
-                    self._remember_bad(request, line["error"])
-                    raise self._failure(line)
                 yield line
                 if "finish" in line:
                     return
-        raise child.died()
+        raise child.died(pid)
 
     def _failure(self, answer: Mapping[str, Any]) -> EngineError:
         if answer.get("prompt_tokens", 0) >= self.config.context:
@@ -250,11 +292,17 @@ class OpenvinoEngine:
         line = {
             "model": str(self.model), "context": config.context, "parallel": config.parallel, "batch": config.batch,
             "threads": config.threads or usable_cores(), "control": header.control, "ends": header.ends,
+            "trained": header.context,
             "blocks": (-(-config.context // BLOCK) + 1) * config.parallel,  # what is not in use holds prefixes
         }  # fmt: skip
         return ChildSettings(
             name=self.name, engine="openvino", runtime="OpenVINO", module="slipway.builtin.engines.openvino.child",
             line=line, load_seconds=config.load_seconds, max_crashes=config.max_crashes,
+            limits=Limits(
+                memory_gb=config.memory_gb, grammar_seconds=config.grammar_seconds * COMPILE_TIMES,
+                room=header.cache_bytes(config.context * config.parallel) + ROOM_BYTES,
+                stall_seconds=config.stall_seconds,
+            ),
         )  # fmt: skip
 
 

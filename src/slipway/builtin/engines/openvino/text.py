@@ -1,9 +1,26 @@
-"""From tokens to text that may be sent: whole characters, nothing that may yet become a stop string. Pure."""
+"""From tokens to text that may be sent: whole characters, nothing that may yet become a stop string. From text to
+pieces that may be tokenized one by one. Pure.
+"""
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Mapping, Sequence
+
+_BETWEEN_WORDS = re.compile(r"(?<=[^\W\d_])(?= [^\W\d_])")  # where byte-level tokenizers always cut
+
+
+def pieces(text: str, size: int) -> list[str]:
+    """The text in pieces of about `size` characters, cut where no token can cross if there is such a place nearby."""
+    found, begin = list[str](), 0
+    while begin < len(text):
+        end = begin + size
+        cut = _BETWEEN_WORDS.search(text, end, end + size) if end < len(text) else None
+        end = cut.start() if cut else end
+        found.append(text[begin:end])
+        begin = end
+    return found
 
 
 class Tail:

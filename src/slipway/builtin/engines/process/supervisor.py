@@ -1,4 +1,5 @@
-"""The child process of an engine, kept alive. Owns spawning, the end of it, restarts, and the HTTP session to it.
+"""The child process of an engine, kept alive and within its limits. Owns spawning, the end of it, restarts, and the
+HTTP session to it.
 
 Does not know what is asked of the child (`http` carries it). The child listens on a unix socket in a folder that only
 this user may enter; nothing else can reach it. The child's own side is `child`.
@@ -16,21 +17,24 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipway.builtin.engines.process.limits import Account, Limits
+from slipway.core.protocols import OnEvent
 from slipway.errors import EngineError
 from slipway.i18n import t
 
 if TYPE_CHECKING:
     import aiohttp
 
-OnEvent = Callable[[str, Mapping[str, Any]], None]
-
 GRACE_SECONDS = 1.0  # between the end of the child's input, SIGTERM, and SIGKILL
 NOTICE_SECONDS = 5.0
+LOOK_SECONDS = 0.2  # between two looks at the child: what fills a gigabyte a second is caught in time
+PING_SECONDS = 1.0
+SUSPECT_SECONDS = 5.0
 CRASH_WINDOW_SECONDS = 60.0
 FOLDER = "slipway-engine-"
 SOCKET = "engine.sock"  # llama.cpp listens on a unix socket only when the name ends so
@@ -42,7 +46,8 @@ class ChildSettings:
 
     `name`: of the model; `engine` and `runtime`: what to call the engine and what runs in the child; `module`: run with
     `python -m`; `line`: the settings that the module asks for, sent with the socket's path added; `environment`: what
-    must be there before native code is loaded.
+    must be there before native code is loaded. `ping`: a path that is answered by whatever does the work, between two
+    pieces of it; `health`: one that is answered while it works, if there is any.
     """
 
     name: str
@@ -53,6 +58,9 @@ class ChildSettings:
     load_seconds: float
     max_crashes: int
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    limits: Limits = Limits()
+    ping: str = "/alive"
+    health: str = "/alive"
 
     @property
     def names(self) -> dict[str, str]:
@@ -69,6 +77,9 @@ class _Child:
         self.session = session
         self.stderr: deque[str] = deque(maxlen=50)
         self.reader: asyncio.Task[None] | None = None
+        self.watch: asyncio.Task[None] | None = None
+        self.account: Account | None = None
+        self.why = ""  # it was killed
 
     async def read_stderr(self) -> None:
         assert self.process.stderr is not None
@@ -77,6 +88,8 @@ class _Child:
 
     async def end(self) -> None:
         """End of input, then SIGTERM, then SIGKILL; the process is gone and reaped when this returns."""
+        if self.watch is not None:
+            self.watch.cancel()
         await self.session.close()
         if self.process.stdin is not None:
             self.process.stdin.close()
@@ -103,6 +116,8 @@ class EngineProcess:
         self._ready = asyncio.Event()
         self._broken: EngineError | None = None
         self._crashes: deque[float] = deque()
+        self._suspect: tuple[asyncio.Task[None], float] | None = None
+        self.killed: tuple[int, str] = (0, "")  # the last child that was killed for passing a limit, and why
 
     @property
     def pid(self) -> int | None:
@@ -126,6 +141,8 @@ class EngineProcess:
         if keeper is not None:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
+        if self._suspect is not None:
+            self._suspect[0].cancel()
         child, self._child = self._child, None
         self._ready.set()
         if child is not None:
@@ -144,10 +161,61 @@ class EngineProcess:
         while self._child is not None and self._child.process.pid == pid and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
 
-    def kill(self) -> None:
-        """Kill a child that hangs; it is then started again like one that crashed."""
-        if self._child is not None and self._child.process.returncode is None:
-            self._child.process.kill()
+    def kill(self, why: str) -> None:
+        """Kill a child that hangs or takes too much; it is then started again like one that crashed."""
+        child = self._child
+        if child is not None and child.process.returncode is None:
+            child.why = child.why or why
+            self.killed = (child.process.pid, child.why)
+            self._ready.clear()  # nobody is sent to it any more
+            child.process.kill()
+
+    async def trouble(self) -> str:
+        """Why the child cannot answer now, empty when it can; takes at most a second. Work, however long, is none."""
+        child = self._child
+        if child is None:
+            if self._broken is not None:
+                return self._broken.message
+            return t("{runtime} is being started again for '{name}'", **self.settings.names)
+        hangs = t("{runtime} does not answer for '{name}'", **self.settings.names)
+        assert child.account is not None
+        if child.account.is_late() or (self._suspect and time.monotonic() - self._suspect[1] > SUSPECT_SECONDS):
+            return hangs
+        if child.account.beat.since:
+            return ""
+        if await self._answers(child, self.settings.health, PING_SECONDS):
+            return ""
+        return "" if child.account.beat.since and not child.account.is_late() else hangs
+
+    def check_back(self, seconds: float) -> None:
+        """Kill the child unless it takes up other work within so many seconds; returns at once."""
+        child = self._child
+        if child is None or (self._suspect and not self._suspect[0].done()):
+            return
+        self._suspect = (asyncio.create_task(self._check(child, seconds)), time.monotonic())
+
+    async def _check(self, child: _Child, seconds: float) -> None:
+        answered = await self._answers(child, self.settings.ping, seconds)
+        self._suspect = None
+        if not answered and child is self._child:
+            self.kill(t("{runtime} did not come back from a request to '{name}'", **self.settings.names))
+
+    async def _answers(self, child: _Child, path: str, seconds: float) -> bool:
+        import aiohttp
+
+        try:
+            async with asyncio.timeout(seconds), child.session.get(path):
+                return True
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return False
+
+    async def _watch(self, child: _Child) -> None:
+        """Kill the child when it passes a limit."""
+        assert child.account is not None
+        while not (why := child.account.excess()):
+            await asyncio.sleep(LOOK_SECONDS)
+        if child is self._child:
+            self.kill(why)
 
     async def _keep(self) -> None:
         """Start the child again each time it dies; give up after `max_crashes` within the window."""
@@ -156,15 +224,15 @@ class EngineProcess:
             self._ready.clear()
             child, self._child = self._child, None
             await child.end()
-            self._tell("engine.crashed", code=code, complaints=list(child.stderr)[-5:])
+            self._tell("engine.crashed", code=code, why=child.why, complaints=list(child.stderr)[-5:])
             try:
-                await self._restart(code)
+                await self._restart(child.why or _how(code))
             except (EngineError, OSError) as error:
                 self._broken = error if isinstance(error, EngineError) else EngineError(str(error), status=503)
                 self._tell("engine.gave_up", error=str(error))
             self._ready.set()
 
-    async def _restart(self, code: int) -> None:
+    async def _restart(self, how: str) -> None:
         while True:
             now = time.monotonic()
             self._crashes.append(now)
@@ -175,7 +243,7 @@ class EngineProcess:
                 raise EngineError(
                     t(
                         "{runtime} died {n} times within {seconds} s while serving '{name}' (the last time: {how})",
-                        how=_how(code), **counts, **self.settings.names,
+                        how=how, **counts, **self.settings.names,
                     ),
                     t("look for a request that it cannot take in the log, then restart; `slipway check` checks memory"),
                     status=503,
@@ -211,6 +279,10 @@ class EngineProcess:
         child.reader = asyncio.create_task(child.read_stderr())
         try:
             await self._await_ready(child)
+            child.account = Account(process.pid, folder, settings.limits, settings.names)
+            if why := child.account.excess():
+                raise EngineError(why, t("raise memory_gb in the model's options"), status=503)
+            child.watch = asyncio.create_task(self._watch(child))
         except BaseException:
             await asyncio.shield(child.end())
             raise
