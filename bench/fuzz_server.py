@@ -2,10 +2,10 @@
 
     python bench/fuzz_server.py [--seconds 240] [--seed 1]
 
-Needs schemathesis (pip install schemathesis), here or beside the program named by --schemathesis. Serves a release and
-a raw model of the echo engine in a child process, sends requests of valid shape and of invalid shape for the given
-time, and ends with 1 on any finding: a server error, a status or a content type that the document does not have, a body that
-its schema does not describe, an answer slower than 5 s, or a server that no longer answers afterwards.
+Needs schemathesis (pip install schemathesis), beside this Python or where --schemathesis says. Serves a release and a
+raw model of the echo engine in a child process, sends requests of valid and of invalid shape for the given time, and
+ends with 1 on any finding: a server error, a status or a content type that the document does not have, a body that its
+schema does not describe, an answer slower than 5 s, or a server that no longer answers afterwards.
 """
 
 from __future__ import annotations
