@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from slipway.cli import terminal
 from slipway.cli.options import HERE, NONE, Channel, Json, Limit, Project, Set, Why, open_project
 from slipway.i18n import t
 
+Redact = Literal["off", "mask", "hash"]
 GROUPS: dict[str, typer.Typer] = {}
 
 
@@ -284,13 +285,17 @@ def traces_show(
 def traces_export(
     file: Annotated[Path, typer.Argument(help=t("The file to write; must not exist."))],
     limit: Limit = 100_000,
+    redact: Annotated[
+        Redact | None,
+        typer.Option(help=t("Personal data: off, mask or hash; default serve.redact, else mask.")),
+    ] = None,
     project: Project = HERE,
 ) -> None:
     """Oldest first."""
     from slipway import api
 
     with open_project(project, []) as opened:
-        n = api.export_traces(opened, file, limit)
+        n = api.export_traces(opened, file, limit, redact)
     terminal.say(t("{n} traces written to {file}", n=n, file=file))
 
 

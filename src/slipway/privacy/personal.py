@@ -29,10 +29,10 @@ def find(text: str) -> list[Found]:
     """What is in `text`, in order, without overlaps; where two kinds fit, the more certain one is meant."""
     plain = text.translate(_PLAIN) if not text.isascii() else text  # one character for each: places stay the same
     found: list[Found] = []
-    taken: list[tuple[int, int]] = []
+    taken = bytearray(len(text))
     for kind, start, end in _candidates(plain):
-        if all(end <= a or start >= b for a, b in taken):
-            taken.append((start, end))
+        if taken.find(1, start, end) == -1:
+            taken[start:end] = b"\1" * (end - start)
             found.append(Found(kind, start, end))
     return sorted(found, key=lambda one: one.start)
 

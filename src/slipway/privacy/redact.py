@@ -36,10 +36,11 @@ class Redactor:
         text = secrets.scrub(self._own.scrub(text))
         if self.mode == "off":
             return text
-        found = personal.find(text)
-        for one in reversed(found):
-            text = text[: one.start] + self._instead(one.kind, text[one.start : one.end]) + text[one.end :]
-        return text
+        made, at = list[str](), 0
+        for one in personal.find(text):
+            made += (text[at : one.start], self._instead(one.kind, text[one.start : one.end]))
+            at = one.end
+        return "".join([*made, text[at:]])
 
     def _instead(self, kind: str, value: str) -> str:
         if self.mode == "mask":

@@ -47,6 +47,10 @@ Bytes = Annotated[
 ]
 Bound = Annotated[float | None, _written("ms|s|min|h|d|%|[A-Z]{3}", {"type": "null"})]
 Name = Annotated[str, Field(pattern=NAME)]
+Redact = Annotated[
+    Literal["off", "mask", "hash"],
+    BeforeValidator(lambda v: "off" if v is False else v),  # YAML reads a bare `off` as false
+]
 
 
 def _channel(value: str) -> str:
@@ -377,6 +381,7 @@ class ServeConfig(Strict):
     drain: Seconds = 30.0
     max_body: Bytes = 1e6
     durability: Literal["strict", "relaxed"] = "strict"
+    redact: Redact = "off"  # personal data in traces and feedback that are kept; secrets never are
     allowed_hosts: list[str] = []
     allowed_origins: list[str] = []
 

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from slipway import __version__
 from slipway.errors import SlipwayError
 from slipway.i18n import t
+from slipway.privacy.redact import Redactor
 from slipway.serve.describe import describe
 from slipway.serve.limits import Slots
 from slipway.serve.metrics import CONTENT_TYPE, Metrics
@@ -37,6 +38,7 @@ class Inside:
     slots: Slots
     metrics: Metrics
     trouble: Callable[[], str]
+    shown: Redactor  # what was kept by an older version may hold secrets
 
 
 def make_admin(server: Inside) -> FastAPI:
@@ -87,7 +89,8 @@ def _add_lists(admin: FastAPI, server: Inside) -> None:
 
     @admin.get("/v1/feedback", summary="Feedback given, newest first")
     def feedback(trace: str | None = None, limit: int = 100) -> dict[str, Any]:
-        found = server.store.catalog.feedback(trace, max(1, min(limit, MAX_LISTED)))
+        kept = server.store.catalog.feedback(trace, max(1, min(limit, MAX_LISTED)))
+        found = [server.shown.feedback(said) for said in kept]
         shown = ("id", "trace", "at", "thumb", "score", "correction", "comment", "by")
         return {"object": "list", "data": [{key: getattr(f, key) for key in shown} for f in found]}
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from slipway.errors import NotFound
 from slipway.i18n import t
+from slipway.privacy.redact import Redactor
+from slipway.privacy.secrets import named
 from slipway.serve.admin import Inside, make_admin
 from slipway.serve.auth import Keys, Origins
 from slipway.serve.context import ServeContext
@@ -42,7 +44,12 @@ class Application:
         self.context = context
         self.metrics = Metrics()
         self.slots = Slots(config.parallel, config.queue)
-        self.recorder = Recorder(context.store.catalog, strict=config.durability == "strict", on_commit=self._committed)
+        self.recorder = Recorder(
+            context.store.catalog,
+            strict=config.durability == "strict",
+            on_commit=self._committed,
+            clean=redactor(context).record,
+        )
         self.router = Router(context, self.metrics)
         self.keys = Keys(context.store, config)
         self.origins = Origins(config)
@@ -57,7 +64,8 @@ class Application:
             "/generate": gateway.generate,
             "/v1/feedback": gateway.feedback,
         }
-        self._admin = make_admin(Inside(context.store, self.router, self.slots, self.metrics, self.trouble))
+        shown = Redactor(own=context.session.own)
+        self._admin = make_admin(Inside(context.store, self.router, self.slots, self.metrics, self.trouble, shown))
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -183,6 +191,14 @@ class Application:
                 await self.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def redactor(context: ServeContext) -> Redactor:
+    """What this server keeps of requests and answers; it knows the secrets of every model."""
+    own = context.session.own
+    for pin in context.models.values():
+        own.learn(named(pin.options))
+    return Redactor(context.config.redact, own, context.store.salt)
 
 
 def create_app(context: ServeContext) -> Application:
