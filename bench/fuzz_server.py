@@ -11,11 +11,14 @@ schema does not describe, an answer slower than 5 s, or a server that no longer 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -66,16 +69,41 @@ def program() -> str:
     return str(beside) if beside.exists() else "schemathesis"
 
 
+def document(address: str, folder: Path) -> Path:
+    """The server's OpenAPI document, with names and an id that exist: made-up ones would only ever test the 404."""
+    with urllib.request.urlopen(f"{address}/openapi.json", timeout=10) as answer:
+        found = json.load(answer)
+    asked = json.dumps({"model": "fuzzed", "messages": [{"role": "user", "content": "hello"}]}).encode()
+    head = {"content-type": "application/json"}
+    request = urllib.request.Request(f"{address}/v1/chat/completions", data=asked, headers=head)
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                trace = answer.headers["x-slipway-trace"]
+                break
+        except urllib.error.HTTPError:  # the release is still being loaded
+            time.sleep(0.1)
+    else:
+        sys.exit("the server never answered")
+    schemas = found["components"]["schemas"]
+    for name in ("ChatRequest", "CompletionRequest", "EmbeddingRequest"):
+        schemas[name]["properties"]["model"] = {"type": "string", "enum": ["fuzzed", "writer"]}
+    schemas["FeedbackBody"]["properties"]["trace"] = {"type": "string", "enum": [trace]}
+    path = folder / "openapi.json"
+    path.write_text(json.dumps(found))
+    return path
+
+
 def fuzz(address: str, args: argparse.Namespace) -> int:
     """Run schemathesis against a server; returns its exit code."""
-    config = Path(args.folder or tempfile.gettempdir())
+    folder = Path(args.folder)
     command = [
-        args.schemathesis or program(), "run", f"{address}/openapi.json", "--checks", ",".join(CHECKS),
-        "--max-time", str(args.seconds), "--seed", str(args.seed), "--continue-on-failure",
-        "--max-response-time", "5", "--request-timeout", "30", "--no-color", "--warnings", "off",
-        "--phases", "examples,coverage,fuzzing", "--max-examples", str(args.examples),
+        args.schemathesis or program(), "run", str(document(address, folder)), "--url", address,
+        "--checks", ",".join(CHECKS), "--max-time", str(args.seconds), "--seed", str(args.seed),
+        "--continue-on-failure", "--max-response-time", "5", "--request-timeout", "30", "--no-color",
+        "--warnings", "off", "--phases", "examples,coverage,fuzzing", "--max-examples", str(args.examples),
     ]  # fmt: skip
-    return subprocess.run(command, cwd=config, check=False, timeout=args.seconds + 120).returncode
+    return subprocess.run(command, cwd=folder, check=False, timeout=args.seconds + 120).returncode
 
 
 def main() -> None:
@@ -91,7 +119,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         args.folder = folder
-        server = subprocess.Popen([sys.executable, __file__, "--serve", f"{folder}/state"], stdout=subprocess.PIPE)
+        command = [sys.executable, __file__, "--serve", f"{folder}/state"]
+        errors = Path(folder, "log").open("wb")
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
         assert server.stdout is not None
         address = server.stdout.readline().decode().strip()
         try:
@@ -101,8 +131,14 @@ def main() -> None:
         finally:
             server.send_signal(signal.SIGTERM)
             ended = server.wait(60)
-    print(f"schemathesis ended with {code}; the server answered afterwards: {alive}; it ended with {ended}")
-    sys.exit(1 if code or not alive or ended not in (0, -signal.SIGTERM) else 0)
+            errors.close()
+        log = Path(folder, "log").read_text("utf-8")
+    defects = [line for line in log.splitlines() if "Traceback" in line or '"level": "error"' in line]
+    print("\n".join(defects[:20]))
+    print(
+        f"schemathesis: {code}; the server answered afterwards: {alive}, ended with {ended}, logged {len(defects)} errors"
+    )
+    sys.exit(1 if code or not alive or ended or defects else 0)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def root(
     if version:
         from slipway import __version__
 
-        terminal.say(__version__)
+        terminal.out(__version__)
     elif context.invoked_subcommand is None:
         terminal.block(context.get_help())
 
@@ -42,8 +42,8 @@ def init(
     from slipway import api
 
     for path in api.init(folder, template):
-        terminal.say(path)
-    terminal.say(t("next: cd {folder} && slipway up", folder=folder))
+        terminal.out(path)
+    terminal.out(t("next: cd {folder} && slipway up", folder=folder))
 
 
 @app.command(help=t("Validate the project file and this machine; say how to mend each finding."))
@@ -130,8 +130,8 @@ def up(
 def _tell(opened: Any, url: str) -> None:
     from slipway.cli.sample import curl
 
-    terminal.say(t("serving {name} at {url}; try:", name=opened.project.name, url=url))
-    terminal.say(curl(opened, url))
+    terminal.out(t("serving {name} at {url}; try:", name=opened.project.name, url=url))
+    terminal.out(curl(opened, url))
 
 
 @app.command(help=t("Ask one question without a server."))

@@ -232,7 +232,7 @@ def release_promote(release: Which, channel: Channel = None, why: Why = "", proj
         changed = api.promote(opened, release, channel, why)
         channel = channel or opened.project.serve.channel
     now = t("{channel} now points at {release}", channel=channel, release=release)
-    terminal.say(now if changed else t("{channel} already points there", channel=channel))
+    terminal.out(now if changed else t("{channel} already points there", channel=channel))
 
 
 @release_app.command("rollback", help=t("Point a channel at the release before."))
@@ -243,7 +243,7 @@ def release_rollback(channel: Channel = None, why: Why = "", project: Project = 
     with open_project(project, []) as opened:
         release = api.rollback(opened, channel, why)
         channel = channel or opened.project.serve.channel
-    terminal.say(t("{channel} now points at {release}", channel=channel, release=release.ref.short))
+    terminal.out(t("{channel} now points at {release}", channel=channel, release=release.ref.short))
 
 
 @release_app.command("verify", help=t("Re-hash all that a release pins."))
@@ -296,7 +296,7 @@ def traces_export(
 
     with open_project(project, []) as opened:
         n = api.export_traces(opened, file, limit, redact)
-    terminal.say(t("{n} traces written to {file}", n=n, file=file))
+    terminal.out(t("{n} traces written to {file}", n=n, file=file))
 
 
 @feedback_app.command("list", help=t("What users said, newest first."))
@@ -317,7 +317,7 @@ def keys_create(name: Annotated[str, typer.Argument(help=t("Who will use it."))]
     with open_project(project, []) as opened:
         id, secret = api.create_key(opened, name)
     terminal.warn(t("key {id}; it will not be shown again:", id=id))
-    terminal.say(secret)
+    terminal.out(secret)
 
 
 @keys_app.command("list", help=t("Keys: who, when, revoked or not."))
@@ -339,4 +339,4 @@ def keys_revoke(
 
     with open_project(project, []) as opened:
         api.revoke_key(opened, id)
-    terminal.say(t("key {id} is revoked", id=id))
+    terminal.out(t("key {id} is revoked", id=id))

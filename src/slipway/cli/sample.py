@@ -57,13 +57,13 @@ def ask_and_stop(opened: Any, url: str) -> None:
             )
             with urllib.request.urlopen(request, timeout=120) as answer:
                 found = json.load(answer)
-                terminal.say(t("question: {text}", text=json.loads(body)["messages"][0]["content"]))
+                terminal.out(t("question: {text}", text=json.loads(body)["messages"][0]["content"]))
                 terminal.block(t("answer: {text}", text=found["choices"][0]["message"]["content"]))
                 for citation in found.get("slipway", {}).get("citations", []):
-                    terminal.say(f"  {citation['source']}#{' > '.join(citation['path'])}")
-                terminal.say(t("trace: {id}", id=answer.headers["x-slipway-trace"]))
+                    terminal.out(f"  {citation['source']}#{' > '.join(citation['path'])}")
+                terminal.out(t("trace: {id}", id=answer.headers["x-slipway-trace"]))
         except OSError as error:
-            terminal.say(t("the served API did not answer: {why}", why=error))
+            terminal.out(t("the served API did not answer: {why}", why=error))
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -11,7 +11,7 @@ import msgspec
 from slipway.cli import terminal
 from slipway.cli.terminal import Mark, cell_text, table
 from slipway.cli.terminal import json as as_json
-from slipway.cli.terminal import say as text
+from slipway.cli.terminal import out as text
 from slipway.i18n import t, told
 
 

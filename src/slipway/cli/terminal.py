@@ -1,6 +1,6 @@
 """Everything the command line prints goes through here, and whatever it holds, it cannot act on the terminal.
 
-`say` and `warn` print lines, `block` a text of several lines, `table` a table, `json` JSON. Escapes and markup in what
+`out` and `warn` print lines, `block` a text of several lines, `table` a table, `json` JSON. Escapes and markup in what
 is printed are shown, not obeyed; only this module makes colours.
 """
 
@@ -24,7 +24,7 @@ class Mark(str):
     """A cell that shows a level or an outcome by its coloured sign."""
 
 
-def say(*lines: object) -> None:
+def out(*lines: object) -> None:
     """Lines on standard output, each kept to one line."""
     for line in lines:
         print(visible.line(str(line)))
@@ -66,7 +66,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     from rich.text import Text
 
     if not rows:
-        say(t("{title}: nothing yet", title=title))
+        out(t("{title}: nothing yet", title=title))
         return
     title = visible.line(title)
     made = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

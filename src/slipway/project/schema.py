@@ -380,6 +380,9 @@ class ServeConfig(Strict):
     deadline: Seconds = 120.0
     drain: Seconds = 30.0
     max_body: Bytes = 1e6
+    connections: int = Field(
+        default=1000, ge=1, le=65536
+    )  # open at once; one that asks nothing makes room for a new one
     durability: Literal["strict", "relaxed"] = "strict"
     redact: Redact = "off"  # personal data in traces and feedback that are kept; secrets never are
     allowed_hosts: list[str] = []

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("slipway.serve")
 
+LATER = 2.0
+"""Seconds after a request's deadline at which its connection is closed if its body still has not come."""
+_NOISE = frozenset(("Invalid HTTP request received.", "Unsupported upgrade request."))
+"""What anybody can make uvicorn say as often as they like."""
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -83,6 +87,10 @@ def make_server(application: Application) -> uvicorn.Server:
     """A uvicorn server that leaves signals and logs to us."""
     import uvicorn
 
+    from slipway.serve.protocol import bounded
+
+    limits = application.context.config
+
     class Server(uvicorn.Server):
         """Signals are ours: see `_drain_on_signal`."""
 
@@ -92,7 +100,7 @@ def make_server(application: Application) -> uvicorn.Server:
 
     config = uvicorn.Config(
         application,  # pyright: ignore[reportArgumentType]  # ASGI's types differ in what a mapping is
-        http="httptools",
+        http=bounded(limits.connections, limits.deadline + LATER),
         ws="none",
         lifespan="on",
         access_log=False,
@@ -184,6 +192,7 @@ def log_as_json(own: Own | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(own))
     logging.captureWarnings(True)
+    handler.addFilter(lambda record: record.msg not in _NOISE)
     for name, level in (("slipway", logging.INFO), ("uvicorn", logging.WARNING), ("", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
