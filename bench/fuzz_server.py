@@ -120,8 +120,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         args.folder = folder
         command = [sys.executable, __file__, "--serve", f"{folder}/state"]
-        errors = Path(folder, "log").open("wb")
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+        with Path(folder, "log").open("wb") as errors:
+            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
         assert server.stdout is not None
         address = server.stdout.readline().decode().strip()
         try:
@@ -131,13 +131,10 @@ def main() -> None:
         finally:
             server.send_signal(signal.SIGTERM)
             ended = server.wait(60)
-            errors.close()
         log = Path(folder, "log").read_text("utf-8")
     defects = [line for line in log.splitlines() if "Traceback" in line or '"level": "error"' in line]
     print("\n".join(defects[:20]))
-    print(
-        f"schemathesis: {code}; the server answered afterwards: {alive}, ended with {ended}, logged {len(defects)} errors"
-    )
+    print(f"schemathesis: {code}; answered afterwards: {alive}, ended with {ended}; errors logged: {len(defects)}")
     sys.exit(1 if code or not alive or ended or defects else 0)
 
 
