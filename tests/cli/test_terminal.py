@@ -122,6 +122,16 @@ def test_errors_keep_to_their_margin(capfd: pytest.CaptureFixture[str]) -> None:
     assert [line[:8] for line in shown.splitlines()].count("slipway:") == 1
 
 
+def test_what_libraries_log_is_text_too() -> None:
+    script = (
+        "import logging, sys, warnings; from slipway.cli import terminal; terminal.catch_logs()\n"
+        "logging.getLogger('any').warning(sys.argv[1]); warnings.warn(sys.argv[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", script, EVIL], capture_output=True, check=True)
+    assert done.stderr.decode().count("markup") == 2
+    assert not acting(done.stderr.decode())
+
+
 def test_bars_show_names_and_lines_as_text() -> None:
     from rich.console import Console
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from slipway.cli.terminal import failed
+from slipway.cli.terminal import catch_logs, failed
 from slipway.errors import SlipwayError
 from slipway.i18n import LANGUAGES, set_language, t
 
@@ -32,6 +32,7 @@ def run(arguments: list[str]) -> int:
     from slipway.cli import words
 
     words.adopt()
+    catch_logs()
     import typer
 
     from slipway.cli.app import app

@@ -42,6 +42,18 @@ def warn(*lines: object) -> None:
         print(visible.line(str(line)), file=sys.stderr, flush=True)
 
 
+def catch_logs() -> None:
+    """Print warnings of libraries like ours; by default Python writes them to the terminal as they are."""
+    import logging
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            warn(f"  {record.getMessage()}")
+
+    logging.captureWarnings(True)
+    logging.basicConfig(handlers=[Lines(logging.WARNING)])
+
+
 def failed(message: str, hint: str = "") -> None:
     """What went wrong and what to do, on standard error; what follows the first line is indented."""
     color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
