@@ -161,6 +161,27 @@ def test_when_all_connections_are_being_answered_the_next_is_told(tmp_path: Path
             assert status(one.recv(65536)) == status(two.recv(65536)) == 200
 
 
+def test_a_client_that_does_not_read_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "READ_WITHIN", 0.5)
+    with serving(make_context(Store(tmp_path), [echo(context=1_000_000)])) as server:
+        asked = {"model": "writer", "prompt": "a " * 100_000, "max_tokens": 1_000_000, "stream": True}
+        body = json.dumps(asked).encode()
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect((server.host, server.port))
+            connection.sendall(
+                b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+            )
+            end = time.monotonic() + 30
+            while server.application.in_flight < 1:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            while server.application.in_flight:
+                assert time.monotonic() < end, "the request of a client that does not read runs for ever"
+                time.sleep(0.05)
+        assert server.chat("x", "writer").status == 200
+
+
 # -- what is ambiguous ------------------------------------------------------------------------------------------------
 
 GET = b"GET /healthz HTTP/1.1\r\n"

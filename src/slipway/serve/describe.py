@@ -44,7 +44,7 @@ def describe(base: dict[str, Any]) -> dict[str, Any]:
     for path, summary, request, answer in _ENDPOINTS:
         content: dict[str, Any] = {"application/json": {"schema": schemas[answer.__name__] if answer else {}}}
         if path in _STREAMED:
-            content["text/event-stream"] = {"schema": {"type": "string"}}
+            content["text/event-stream"] = {}
         paths.setdefault(path, {})["post"] = {
             "summary": summary,
             "requestBody": {

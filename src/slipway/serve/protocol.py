@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 HEAD_WITHIN = 10.0
 """Seconds for a connection's first request head, and for each later one from its first byte."""
+READ_WITHIN = 60.0
+"""Seconds for a client to read some of an answer that no buffer holds any more."""
 MAX_HEAD = 64 * 1024
 FIELD = 32
 """Bytes that each field counts besides its own: what it takes here (HTTP/2 counts so, RFC 9113, 6.5.2)."""
@@ -43,6 +45,7 @@ class Protocol(HttpToolsProtocol):
         self._phase: Phase = "idle"
         self._armed: Phase | None = None
         self._timer: TimerHandle | None = None
+        self._stuck: TimerHandle | None = None
         self._head = 0  # bytes of the fields read
         self._pieces = 0  # bytes of a head that comes in pieces
         self._refusal: Refused | None = None
@@ -70,6 +73,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self._disarm()
+        self._unstick()
         super().connection_lost(exc)
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -89,6 +93,22 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._refuse(Refused(408, t("the request did not come in time"), t("send it at once"), code="too_slow"))
+
+    def pause_writing(self) -> None:
+        """The client does not read: not for ever."""
+        super().pause_writing()
+        self._unstick()
+        self._stuck = self.loop.call_later(READ_WITHIN, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._unstick()
+        super().resume_writing()
+
+    def _unstick(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
