@@ -391,7 +391,7 @@ def _redactor(project: Context, mode: Literal["off", "mask", "hash"] = "off") ->
     own = Own(of_environment())
     for model in project.project.models.values():
         own.learn(named(model.options))
-    return Redactor(mode, own, project.store.salt)
+    return Redactor(mode, own, project.store.salt if mode == "hash" else b"")
 
 
 def _verifier(project: Context) -> Callable[[Release], object]:

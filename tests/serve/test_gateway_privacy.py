@@ -251,6 +251,14 @@ def test_the_state_of_an_older_version_is_closed_at_open(tmp_path: Path) -> None
     assert Store(folder).blobs.get(blob) == b"old"
 
 
+def test_the_salt_is_made_once(tmp_path: Path) -> None:
+    made = Store(tmp_path).salt
+    assert len(made) == 32
+    assert Store(tmp_path).salt == made
+    assert [path.name for path in tmp_path.glob("*salt*")] == ["salt"]
+    assert loose(tmp_path) == []
+
+
 def test_log_lines_cannot_be_forged() -> None:
     evil = 'x\n{"level": "info"}\x1b[31m\u2028\u0085\u202e\ud800' + KEY
     record = logging.LogRecord("slipway.serve", logging.ERROR, "f", 1, evil, (), None)

@@ -213,7 +213,8 @@ def redactor(context: ServeContext) -> Redactor:
     own = context.session.own
     for pin in context.models.values():
         own.learn(named(pin.options))
-    return Redactor(context.config.redact, own, context.store.salt)
+    mode = context.config.redact
+    return Redactor(mode, own, context.store.salt if mode == "hash" else b"")
 
 
 def create_app(context: ServeContext) -> Application:

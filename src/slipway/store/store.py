@@ -9,6 +9,7 @@ import secrets
 import stat
 from collections.abc import Generator
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from slipway.errors import Busy
 from slipway.i18n import t
@@ -41,12 +42,13 @@ class Store:
     def salt(self) -> bytes:
         """32 random bytes of this project, made once: what keys the hashes of personal data."""
         path = self.folder / "salt"
-        try:
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(file, "wb") as out:
-            out.write(secrets.token_bytes(32))
+        if not path.exists():
+            with NamedTemporaryFile(dir=self.folder, prefix=".salt-") as file:
+                file.write(secrets.token_bytes(32))
+                file.flush()
+                os.fsync(file.fileno())
+                with contextlib.suppress(FileExistsError):  # another process made it: that one counts
+                    os.link(file.name, path)
         return path.read_bytes()
 
     @contextlib.contextmanager
