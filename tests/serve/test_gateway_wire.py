@@ -118,7 +118,8 @@ def test_half_a_body_does_not_pass_for_a_whole_one(tmp_path: Path) -> None:
         assert server.chat("x", "writer").status == 200
 
 
-def test_half_open_connections_do_not_keep_others_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [b"", HEAD, HEAD + b"content-length: 100\r\n\r\n{"])
+def test_half_open_connections_do_not_keep_others_out(tmp_path: Path, sent: bytes) -> None:
     with serving(make_context(Store(tmp_path), [echo(token_delay=0.3)], connections=50)) as server:
         streaming = http.client.HTTPConnection(server.host, server.port, timeout=60)
         body = {"model": "writer", "messages": [{"role": "user", "content": "a b c d e f g"}], "stream": True}
@@ -127,7 +128,7 @@ def test_half_open_connections_do_not_keep_others_out(tmp_path: Path) -> None:
         half = []
         for _ in range(300):
             connection = connect(server)
-            connection.sendall(HEAD)
+            connection.sendall(sent)
             half.append(connection)
         assert server.get("/healthz").status == 200
         assert b"[DONE]" in running.read()  # what is being answered is not thrown out for them

@@ -56,9 +56,9 @@ class Protocol(HttpToolsProtocol):
         self._arm("head", HEAD_WITHIN)
 
     def _make_room(self) -> bool:
-        """Close the connection that has been without a request for longest; False when every one is being answered."""
+        """Close the connection that has been without a whole request for longest; False when all have one."""
         others = cast("set[Protocol]", self.connections - {self})
-        waiting = [one for one in others if not one._answering()]
+        waiting = [one for one in others if one._phase != "idle" or not one._answering()]
         if not waiting:
             return False
         oldest = min(waiting, key=lambda one: one._since)
