@@ -83,13 +83,7 @@ def test_hostile_repetition_costs_linear_time(piece: str) -> None:
     text = piece * (100_000 // len(piece))
     began = time.process_time()
     personal.find(text)
-    assert time.process_time() - began < 10.0
-    began = time.process_time()
-    personal.find(text[:50_000])
-    half = time.process_time() - began
-    began = time.process_time()
-    personal.find(text)
-    assert time.process_time() - began < 4 * half + 0.1
+    assert time.process_time() - began < 3.0  # most take a tenth; what is quadratic takes minutes
 
 
 def test_mask_and_hash() -> None:

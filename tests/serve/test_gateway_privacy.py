@@ -280,3 +280,14 @@ def test_what_other_libraries_log_is_json_too(tmp_path: Path) -> None:
     assert lines
     for line in lines:
         json.loads(line)
+
+
+def test_what_another_server_said_of_a_key_is_not_kept_in_a_message() -> None:
+    from slipway.i18n import say
+    from slipway.privacy.redact import Redactor
+
+    error = say("{where} answered", where=say("server {name} with {said}", name="x", said=f"bad {TOKEN}"))
+    trace = Trace(id="0" * 32, at="", endpoint="", channel="", release="", status=502, request={}, error=error)
+    kept = Redactor().trace(trace)
+    assert TOKEN not in repr(kept)
+    assert str(kept.error) == f"server x with bad {SECRET} answered"

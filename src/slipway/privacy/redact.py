@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
 from slipway.core.answer import Answer
 from slipway.core.trace import Feedback, Trace
+from slipway.i18n import Said
 from slipway.privacy import personal, secrets
 from slipway.privacy.secrets import Own
 
@@ -71,7 +72,7 @@ class Redactor:
         if trace.answer is not None:
             answer = msgspec.convert(self.value(msgspec.to_builtins(trace.answer)), Answer)
         request = cast("dict[str, object]", self.value(trace.request))
-        return msgspec.structs.replace(trace, request=request, answer=answer, error=self.text(trace.error))
+        return msgspec.structs.replace(trace, request=request, answer=answer, error=clean_said(trace.error, self.text))
 
     def feedback(self, said: Feedback) -> Feedback:
         """Feedback as it may be kept."""
@@ -91,6 +92,18 @@ class Redactor:
         return self._own.all_dense or not any(map(self._own.within, texts))
 
 
+def clean_said(said: Said | str, clean: Callable[[str], str]) -> Said | str:
+    """A stored message with every text in it cleaned: a value in it may be what another server said."""
+    if isinstance(said, str):
+        return clean(said)
+    values = {k: clean_said(v, clean) if isinstance(v, str | Said) else v for k, v in said.values.items()}
+    return Said(clean(said.text), values)
+
+
+def _plain(said: Said | str) -> str:
+    return said if isinstance(said, str) else msgspec.json.encode(said).decode()
+
+
 def _texts(record: Trace | Feedback) -> Iterator[str]:
     """Every text in a record that is not ours, cheaply: what was asked as one text, JSON."""
     if isinstance(record, Feedback):
@@ -98,14 +111,15 @@ def _texts(record: Trace | Feedback) -> Iterator[str]:
         yield record.comment or ""
         return
     yield msgspec.json.encode(record.request).decode()
-    yield record.error
+    yield _plain(record.error)
     if (answer := record.answer) is not None:
         yield answer.text
         if answer.raw != answer.text:
             yield answer.raw
-        yield answer.error
+        yield _plain(answer.error)
         yield from answer.samples
         for citation in answer.citations:
             yield citation.text
+            yield citation.shown
             yield citation.source
             yield from citation.path

@@ -15,6 +15,8 @@ import msgspec
 from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
 from slipway.core.protocols import Engine
 from slipway.errors import EngineError, SlipwayError
+from slipway.i18n import Said
+from slipway.privacy.redact import clean_said
 from slipway.privacy.secrets import SECRET, SHORTEST, Own
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ class Guarded:
         except SlipwayError as error:
             error.message, error.hint = self._own.scrub(error.message), self._own.scrub(error.hint)
             error.args = (error.message,)
+            error.said = cast("Said", clean_said(error.said, self._own.scrub))
             if isinstance(error, EngineError):
                 error.__cause__ = None  # the library's own error, which a traceback would show
             raise
