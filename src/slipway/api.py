@@ -17,6 +17,7 @@ with api.open_project(folder) as project:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -40,6 +41,8 @@ from slipway.loop import check as _check
 from slipway.loop import run as _run
 from slipway.loop.context import Context, Listener, whoami
 from slipway.loop.models import pin_models
+from slipway.privacy.redact import Redactor
+from slipway.privacy.secrets import Own, named, of_environment
 from slipway.project import load as _load
 from slipway.project.scaffold import init as _init
 from slipway.release import bundle as _bundle
@@ -302,29 +305,40 @@ def verify(project: Context, release: str) -> list[str]:
 # traces and feedback -------------------------------------------------------------------------------------------
 def traces(project: Context, limit: int = 50, channel: str | None = None) -> list[Trace]:
     """Served requests, newest first."""
-    return [trace for _, trace in project.store.catalog.traces(limit, channel=channel)]
+    shown = _redactor(project)
+    return [shown.trace(trace) for _, trace in project.store.catalog.traces(limit, channel=channel)]
 
 
 def trace(project: Context, id: str) -> tuple[Trace, list[Feedback]]:
     """One served request and what its users said of it."""
-    return project.store.catalog.trace(id), project.store.catalog.feedback(id)
+    shown = _redactor(project)
+    found = project.store.catalog.trace(id)
+    return shown.trace(found), [shown.feedback(said) for said in project.store.catalog.feedback(id)]
 
 
 def feedback(project: Context, limit: int = 50) -> list[Feedback]:
     """What users said, newest first."""
-    return project.store.catalog.feedback(limit=limit)
+    shown = _redactor(project)
+    return [shown.feedback(said) for said in project.store.catalog.feedback(limit=limit)]
 
 
-def export_traces(project: Context, file: Path, limit: int = 100_000) -> int:
-    """Write traces, oldest first, one JSON object a line with its feedback; returns how many."""
+def export_traces(
+    project: Context, file: Path, limit: int = 100_000, redact: Literal["off", "mask", "hash"] | None = None
+) -> int:
+    """Write traces, oldest first, one JSON object a line with its feedback; returns how many.
+
+    `redact`: what becomes of personal data; None is what serve.redact says, or `mask` where that says `off`.
+    """
+    kept = project.project.serve.redact
+    cleaned = _redactor(project, redact or ("mask" if kept == "off" else kept))
     said: dict[str, list[Feedback]] = {}
     for one in project.store.catalog.feedback(limit=limit):
-        said.setdefault(one.trace, []).append(one)
+        said.setdefault(one.trace, []).append(cleaned.feedback(one))
     try:
-        with file.open("xb") as out:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             found = [trace for _, trace in reversed(project.store.catalog.traces(limit))]
             for one in found:
-                out.write(canonical({"trace": one, "feedback": said.get(one.id, [])}) + b"\n")
+                out.write(canonical({"trace": cleaned.trace(one), "feedback": said.get(one.id, [])}) + b"\n")
     except OSError as error:
         raise ConfigError(
             t("{path} cannot be written: {why}", path=file, why=error.strerror),
@@ -370,6 +384,14 @@ def _release(project: Context, name: str) -> Release:
         if near
         else t("`slipway release list` shows them; `slipway run` makes one"),
     )
+
+
+def _redactor(project: Context, mode: Literal["off", "mask", "hash"] = "off") -> Redactor:
+    """For what is shown or exported: traces that an older version kept may hold secrets."""
+    own = Own(of_environment())
+    for model in project.project.models.values():
+        own.learn(named(model.options))
+    return Redactor(mode, own, project.store.salt if mode == "hash" else b"")
 
 
 def _verifier(project: Context) -> Callable[[Release], object]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from slipway.cli import terminal
 from slipway.cli.groups import GROUPS
 from slipway.cli.options import HERE, NONE, Channel, Host, Json, Limit, Port, Project, Set, open_project
 from slipway.i18n import t
@@ -27,9 +28,9 @@ def root(
     if version:
         from slipway import __version__
 
-        typer.echo(__version__)
+        terminal.out(__version__)
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        terminal.block(context.get_help())
 
 
 @app.command(help=t("Scaffold a project that runs as it is."))
@@ -41,8 +42,8 @@ def init(
     from slipway import api
 
     for path in api.init(folder, template):
-        typer.echo(path)
-    typer.echo(t("next: cd {folder} && slipway up", folder=folder))
+        terminal.out(path)
+    terminal.out(t("next: cd {folder} && slipway up", folder=folder))
 
 
 @app.command(help=t("Validate the project file and this machine; say how to mend each finding."))
@@ -129,8 +130,8 @@ def up(
 def _tell(opened: Any, url: str) -> None:
     from slipway.cli.sample import curl
 
-    typer.echo(t("serving {name} at {url}; try:", name=opened.project.name, url=url))
-    typer.echo(curl(opened, url))
+    terminal.out(t("serving {name} at {url}; try:", name=opened.project.name, url=url))
+    terminal.out(curl(opened, url))
 
 
 @app.command(help=t("Ask one question without a server."))
@@ -153,11 +154,9 @@ def ask(
 @app.command(help=t("Print the JSON schema of slipway.yaml."))
 def schema() -> None:
     """For editors that complete and check YAML."""
-    import json
-
     from slipway import api
 
-    typer.echo(json.dumps(api.json_schema(), indent=2, ensure_ascii=False))
+    terminal.json(api.json_schema())
 
 
 @app.command(help=t("Executed steps, newest first."))

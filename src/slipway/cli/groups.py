@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from slipway.cli import terminal
 from slipway.cli.options import HERE, NONE, Channel, Json, Limit, Project, Set, Why, open_project
 from slipway.i18n import t
 
+Redact = Literal["off", "mask", "hash"]
 GROUPS: dict[str, typer.Typer] = {}
 
 
@@ -131,7 +133,7 @@ def eval_root(
     if context.invoked_subcommand is not None:
         return
     if compare is None:
-        typer.echo(context.get_help())
+        terminal.block(context.get_help())
         return
     from slipway import api
     from slipway.cli import show
@@ -229,8 +231,8 @@ def release_promote(release: Which, channel: Channel = None, why: Why = "", proj
     with open_project(project, []) as opened:
         changed = api.promote(opened, release, channel, why)
         channel = channel or opened.project.serve.channel
-    typer.echo(t("{channel} now points at {release}", channel=channel, release=release) if changed
-               else t("{channel} already points there", channel=channel))  # fmt: skip
+    now = t("{channel} now points at {release}", channel=channel, release=release)
+    terminal.out(now if changed else t("{channel} already points there", channel=channel))
 
 
 @release_app.command("rollback", help=t("Point a channel at the release before."))
@@ -241,7 +243,7 @@ def release_rollback(channel: Channel = None, why: Why = "", project: Project = 
     with open_project(project, []) as opened:
         release = api.rollback(opened, channel, why)
         channel = channel or opened.project.serve.channel
-    typer.echo(t("{channel} now points at {release}", channel=channel, release=release.ref.short))
+    terminal.out(t("{channel} now points at {release}", channel=channel, release=release.ref.short))
 
 
 @release_app.command("verify", help=t("Re-hash all that a release pins."))
@@ -283,14 +285,18 @@ def traces_show(
 def traces_export(
     file: Annotated[Path, typer.Argument(help=t("The file to write; must not exist."))],
     limit: Limit = 100_000,
+    redact: Annotated[
+        Redact | None,
+        typer.Option(help=t("Personal data: off, mask or hash; default serve.redact, else mask.")),
+    ] = None,
     project: Project = HERE,
 ) -> None:
     """Oldest first."""
     from slipway import api
 
     with open_project(project, []) as opened:
-        n = api.export_traces(opened, file, limit)
-    typer.echo(t("{n} traces written to {file}", n=n, file=file))
+        n = api.export_traces(opened, file, limit, redact)
+    terminal.out(t("{n} traces written to {file}", n=n, file=file))
 
 
 @feedback_app.command("list", help=t("What users said, newest first."))
@@ -310,8 +316,8 @@ def keys_create(name: Annotated[str, typer.Argument(help=t("Who will use it."))]
 
     with open_project(project, []) as opened:
         id, secret = api.create_key(opened, name)
-    typer.echo(t("key {id}; it will not be shown again:", id=id), err=True)
-    typer.echo(secret)
+    terminal.warn(t("key {id}; it will not be shown again:", id=id))
+    terminal.out(secret)
 
 
 @keys_app.command("list", help=t("Keys: who, when, revoked or not."))
@@ -333,4 +339,4 @@ def keys_revoke(
 
     with open_project(project, []) as opened:
         api.revoke_key(opened, id)
-    typer.echo(t("key {id} is revoked", id=id))
+    terminal.out(t("key {id} is revoked", id=id))

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from slipway.cli.terminal import catch_logs, failed
 from slipway.errors import SlipwayError
 from slipway.i18n import LANGUAGES, set_language, t
 
@@ -31,6 +32,7 @@ def run(arguments: list[str]) -> int:
     from slipway.cli import words
 
     words.adopt()
+    catch_logs()
     import typer
 
     from slipway.cli.app import app
@@ -42,16 +44,16 @@ def run(arguments: list[str]) -> int:
             raise KeyboardInterrupt
         return code
     except SlipwayError as error:
-        _say(error.message, error.hint)
+        failed(error.message, error.hint)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _say(t("stopped; run the same command again to go on where it was"))
+        failed(t("stopped; run the same command again to go on where it was"))
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        _say(t("the system said: {why}", why=error), t("check disk space and permissions"))
+        failed(t("the system said: {why}", why=error), t("check disk space and permissions"))
         return 4
     except Exception as error:  # noqa: BLE001  # the last resort: a person never sees a traceback
         if hasattr(
@@ -61,7 +63,7 @@ def run(arguments: list[str]) -> int:
             return 2
         if os.environ.get("SLIPWAY_TRACEBACK"):
             raise
-        _say(
+        failed(
             t("a defect in Slipway: {kind}: {why}", kind=type(error).__name__, why=error),
             t("nothing that was finished is lost. SLIPWAY_TRACEBACK=1 shows where it happened; please report it"),
         )
@@ -82,7 +84,7 @@ def _language(arguments: list[str]) -> str | None:
         else:
             continue
         if value not in LANGUAGES:
-            _say(f"--lang {value}: en, zh")
+            failed(f"--lang {value}: en, zh")
             sys.exit(2)
         return value
     return None
@@ -91,12 +93,4 @@ def _language(arguments: list[str]) -> str | None:
 def _usage(error: object) -> None:
     context = getattr(error, "ctx", None)
     hint = t("`{command} --help` shows how it is used", command=context.command_path if context else "slipway")
-    _say(str(getattr(error, "format_message", lambda: error)()), hint)
-
-
-def _say(message: str, hint: str = "") -> None:
-    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    red, dim, off = ("\033[31m", "\033[2m", "\033[0m") if color else ("", "", "")
-    print(f"{red}slipway:{off} {message}", file=sys.stderr)
-    if hint:
-        print(f"{dim}  → {hint}{off}", file=sys.stderr)
+    failed(str(getattr(error, "format_message", lambda: error)()), hint)

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from slipway.cli import terminal
+from slipway.core import visible
 from slipway.i18n import t
 
 EVERY = 5.0  # seconds between two plain lines of one step
@@ -27,7 +29,7 @@ class Plain:
 
     def say(self, text: str) -> None:
         """One line."""
-        print(text, file=sys.stderr, flush=True)
+        terminal.warn(text)
 
     def step(self, name: str, state: str, seconds: float = 0.0) -> None:
         """A step's line; what was cached says so."""
@@ -55,7 +57,8 @@ class Bars:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._bars = Progress(
-            TextColumn("  {task.description}"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("  {task.description}", markup=False), BarColumn(30), MofNCompleteColumn(),
+            TimeRemainingColumn(),
             console=Console(stderr=True), transient=True,
         )  # fmt: skip
         self._tasks: dict[str, Any] = {}
@@ -71,12 +74,12 @@ class Bars:
 
     def say(self, text: str) -> None:
         """One line above the bars."""
-        self._bars.console.print(text, highlight=False, markup=False)
+        self._bars.console.print(visible.line(text), highlight=False, markup=False, emoji=False)
 
     def step(self, name: str, state: str, seconds: float = 0.0) -> None:
         """Start or end a step's bar."""
         if state == "running":
-            self._tasks[name] = self._bars.add_task(name, total=None)
+            self._tasks[name] = self._bars.add_task(visible.line(name), total=None)
             return
         task = self._tasks.pop(name, None)
         if task is not None:
@@ -86,7 +89,7 @@ class Bars:
     def progress(self, name: str, done: int, total: int | None) -> None:
         """Move a bar, making it when it is new (a download within a step)."""
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total)
+            self._tasks[name] = self._bars.add_task(visible.line(name), total=total)
         self._bars.update(self._tasks[name], completed=done, total=total)
         if total is not None and done >= total:
             self._bars.update(self._tasks[name], visible=True)

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from typing import Any
 
+from slipway.cli import terminal
 from slipway.core.material import Dataset, Example
 from slipway.i18n import t
 
@@ -56,13 +57,13 @@ def ask_and_stop(opened: Any, url: str) -> None:
             )
             with urllib.request.urlopen(request, timeout=120) as answer:
                 found = json.load(answer)
-                print(t("question: {text}", text=json.loads(body)["messages"][0]["content"]))
-                print(t("answer: {text}", text=found["choices"][0]["message"]["content"]))
+                terminal.out(t("question: {text}", text=json.loads(body)["messages"][0]["content"]))
+                terminal.block(t("answer: {text}", text=found["choices"][0]["message"]["content"]))
                 for citation in found.get("slipway", {}).get("citations", []):
-                    print(f"  {citation['source']}#{' > '.join(citation['path'])}")
-                print(t("trace: {id}", id=answer.headers["x-slipway-trace"]), flush=True)
+                    terminal.out(f"  {citation['source']}#{' > '.join(citation['path'])}")
+                terminal.out(t("trace: {id}", id=answer.headers["x-slipway-trace"]))
         except OSError as error:
-            print(t("the served API did not answer: {why}", why=error), flush=True)
+            terminal.out(t("the served API did not answer: {why}", why=error))
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from slipway.cli import terminal
+from slipway.cli.terminal import Mark, cell_text, table
+from slipway.cli.terminal import json as as_json
+from slipway.cli.terminal import out as text
 from slipway.i18n import t, told
-
-MARKS = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "insufficient": "[yellow]?[/]",
-         "ok": "[green]✓[/]", "error": "[red]✗[/]", "warning": "[yellow]![/]"}  # fmt: skip
-
-
-def as_json(value: Any) -> None:
-    """Print plain JSON; structs become objects, digests are whole."""
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n")
-    sys.stdout.flush()
-
-
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on standard output, or a sentence when there are no rows."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    if not rows:
-        console.print(t("{title}: nothing yet", title=title), markup=False)
-        return
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        made.add_column(name, overflow="fold")
-    for row in rows:
-        made.add_row(*[str(cell) if str(cell) in MARKS.values() else escape(_cell(cell)) for cell in row])
-    console.print(made)
-
-
-def text(*said: str) -> None:
-    """Plain lines."""
-    for line in said:
-        print(line)
 
 
 def lines(found: Sequence[str], after: str, *, json: bool) -> None:
@@ -52,16 +21,6 @@ def lines(found: Sequence[str], after: str, *, json: bool) -> None:
         as_json(found)
         return
     text(*(f"  {line}" for line in found), after)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)
 
 
 def _when(at: str) -> str:
@@ -79,7 +38,7 @@ def findings(found: Sequence[Any], *, json: bool) -> None:
     if json:
         as_json(found)
         return
-    table("", ["", t("finding"), t("what to do")], [[MARKS[f.level], f.what, f.how] for f in found])
+    table("", ["", t("finding"), t("what to do")], [[Mark(f.level), f.what, f.how] for f in found])
 
 
 def outcome(found: Any, *, json: bool) -> None:
@@ -319,7 +278,7 @@ def release_difference(found: Mapping[str, tuple[Any, Any]], *, json: bool) -> N
     if json:
         as_json(found)
         return
-    rows = [[k, _short(_cell(a), 70), _short(_cell(b), 70)] for k, (a, b) in found.items()]
+    rows = [[k, _short(cell_text(a), 70), _short(cell_text(b), 70)] for k, (a, b) in found.items()]
     table(t("Differences"), [t("field"), t("before"), t("after")], rows)
 
 
@@ -340,7 +299,7 @@ def trace(found: Any, said: Sequence[Any], *, json: bool) -> None:
     if json:
         as_json({"trace": found, "feedback": said})
         return
-    text(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    as_json(found)
     feedback(said, json=False)
 
 
@@ -380,7 +339,7 @@ def answer(found: Any, *, json: bool) -> None:
     if json:
         as_json(found)
         return
-    text(found.text)
+    terminal.block(found.text)
     for n, c in enumerate(found.citations, 1):
         mark = "◀" if c.cited else " "
         text(f"  [{n}]{mark} {c.source}#{c.path[-1] if c.path else ''} ({c.score:.3f})")

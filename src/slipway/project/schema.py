@@ -47,6 +47,10 @@ Bytes = Annotated[
 ]
 Bound = Annotated[float | None, _written("ms|s|min|h|d|%|[A-Z]{3}", {"type": "null"})]
 Name = Annotated[str, Field(pattern=NAME)]
+Redact = Annotated[
+    Literal["off", "mask", "hash"],
+    BeforeValidator(lambda v: "off" if v is False else v),  # YAML reads a bare `off` as false
+]
 
 
 def _channel(value: str) -> str:
@@ -376,7 +380,11 @@ class ServeConfig(Strict):
     deadline: Seconds = 120.0
     drain: Seconds = 30.0
     max_body: Bytes = 1e6
+    connections: int = Field(
+        default=1000, ge=1, le=65536
+    )  # open at once; one that asks nothing makes room for a new one
     durability: Literal["strict", "relaxed"] = "strict"
+    redact: Redact = "off"  # personal data in traces and feedback that are kept; secrets never are
     allowed_hosts: list[str] = []
     allowed_origins: list[str] = []
 

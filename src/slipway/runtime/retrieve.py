@@ -204,6 +204,8 @@ def _save(index: Index, folder: Path) -> None:
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
     try:
         index.save(str(aside))
+        for path in aside.rglob("*"):  # it holds what the documents say, and an index sets no rights
+            path.chmod(0o700 if path.is_dir() else 0o600)
         os.rename(aside, folder)
     except OSError:
         if not folder.is_dir():  # someone else built the same one first: theirs is as good

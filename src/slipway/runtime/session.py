@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -14,6 +14,8 @@ from slipway.core.message import Usage
 from slipway.core.protocols import Engine, OnEvent
 from slipway.core.ref import digest_of
 from slipway.plugins import Plugins
+from slipway.privacy import secrets
+from slipway.runtime.guard import Guarded
 from slipway.runtime.retrieve import Retriever, indexes_key
 from slipway.store.store import Store
 
@@ -32,6 +34,7 @@ class Session:
     """Engines and retrievers, started on first use, shared by concurrent requests, closed together.
 
     Belongs to one event loop. `on_event` hears what a person may want to know: an engine that was restarted, ...
+    `own` holds the secrets that engines were given.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Session:
         self.plugins = plugins or Plugins()
         self.store = store
         self.cost = cost
+        self.own = secrets.Own(secrets.of_environment())
         self._locate = locate
         self._on_event = on_event
         self._engines: dict[str, Engine] = {}
@@ -59,7 +63,8 @@ class Session:
         if key not in self._engines:
             async with self._locks.setdefault(key, asyncio.Lock()):
                 if key not in self._engines:
-                    engine = make_engine(pin, self._locate(pin), self._on_event, self.plugins)
+                    made = make_engine(pin, self._locate(pin), self._on_event, self.plugins)
+                    engine = self._guarded(pin, made)
                     try:
                         await engine.start()
                     except BaseException:
@@ -67,6 +72,11 @@ class Session:
                         raise
                     self._engines[key] = engine
         return self._engines[key]
+
+    def _guarded(self, pin: ModelPin, engine: Engine) -> Engine:
+        given = secrets.named(pin.options)
+        self.own.learn(given)
+        return cast("Engine", Guarded(engine, self.own)) if given else engine
 
     async def retriever(self, retrieval: Retrieval) -> Retriever:
         """The loaded passages and indexes that a candidate retrieves from."""

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from slipway import __version__
 from slipway.errors import SlipwayError
 from slipway.i18n import t
+from slipway.privacy.redact import Redactor
 from slipway.serve.describe import describe
 from slipway.serve.limits import Slots
 from slipway.serve.metrics import CONTENT_TYPE, Metrics
@@ -40,6 +41,7 @@ class Inside:
     metrics: Metrics
     trouble: Callable[[], str]
     engines: Callable[[], Awaitable[str]]
+    shown: Redactor  # what was kept by an older version may hold secrets
 
 
 def make_admin(server: Inside) -> FastAPI:
@@ -90,7 +92,8 @@ def _add_lists(admin: FastAPI, server: Inside) -> None:
 
     @admin.get("/v1/feedback", summary="Feedback given, newest first")
     def feedback(trace: str | None = None, limit: int = 100) -> dict[str, Any]:
-        found = server.store.catalog.feedback(trace, max(1, min(limit, MAX_LISTED)))
+        kept = server.store.catalog.feedback(trace, max(1, min(limit, MAX_LISTED)))
+        found = [server.shown.feedback(said) for said in kept]
         shown = ("id", "trace", "at", "thumb", "score", "correction", "comment", "by")
         return {"object": "list", "data": [{key: getattr(f, key) for key in shown} for f in found]}
 
@@ -111,8 +114,15 @@ def _model(name: str) -> dict[str, Any]:
 # -- refusals in OpenAI's shape ---------------------------------------------------------------------------------------
 
 
-def _refuse(refused: Refused) -> Response:
-    headers = {key.decode(): value.decode() for key, value in refused.headers}
+def _allowed(path: str, error: Exception) -> str:
+    """The methods of a path, the gateway's too, as RFC 9110 wants them said with a 405."""
+    headers = (error.headers if isinstance(error, HTTPException) else None) or {}
+    known = next((value for name, value in headers.items() if name.lower() == "allow"), "")
+    return ", ".join(filter(None, (known, "POST" if path in POSTED or path == "/v1/feedback" else "")))
+
+
+def _refuse(refused: Refused, more: dict[str, str] | None = None) -> Response:
+    headers = {key.decode(): value.decode() for key, value in refused.headers} | (more or {})
     return Response(refused.json(), refused.status, headers, "application/json")
 
 
@@ -124,7 +134,8 @@ async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     path, hint = request.url.path[:200], t("/openapi.json lists every path")
     if status == 405 or (status == 404 and path in POSTED):
-        return _refuse(Refused(405, t("{path} does not answer to {method}", path=path, method=request.method), hint))
+        refused = Refused(405, t("{path} does not answer to {method}", path=path, method=request.method), hint)
+        return _refuse(refused, {"allow": _allowed(path, error)})
     if status == 404:
         return _refuse(Refused(404, t("nothing is served at {path}", path=path), hint))
     return _refuse(Refused(status, t("the request failed with status {status}", status=status), hint))

@@ -14,6 +14,8 @@ from typing import Any
 
 from slipway.errors import NotFound
 from slipway.i18n import t
+from slipway.privacy.redact import Redactor
+from slipway.privacy.secrets import named
 from slipway.serve.admin import Inside, make_admin
 from slipway.serve.auth import Keys, Origins
 from slipway.serve.context import ServeContext
@@ -22,8 +24,9 @@ from slipway.serve.http import Call, Receive, Scope, Send, preflight_headers
 from slipway.serve.limits import Slots
 from slipway.serve.metrics import Metrics
 from slipway.serve.record import Recorder
-from slipway.serve.refuse import Refused, draining, unexpected
+from slipway.serve.refuse import Refused, bad, draining, unexpected
 from slipway.serve.route import Router
+from slipway.serve.throttle import Throttle
 
 log = logging.getLogger("slipway.serve")
 
@@ -42,10 +45,16 @@ class Application:
         self.context = context
         self.metrics = Metrics()
         self.slots = Slots(config.parallel, config.queue)
-        self.recorder = Recorder(context.store.catalog, strict=config.durability == "strict", on_commit=self._committed)
+        self.recorder = Recorder(
+            context.store.catalog,
+            strict=config.durability == "strict",
+            on_commit=self._committed,
+            clean=redactor(context).record,
+        )
         self.router = Router(context, self.metrics)
         self.keys = Keys(context.store, config)
         self.origins = Origins(config)
+        self.throttle = Throttle()
         self.draining = False
         self._running: set[asyncio.Task[Any]] = set()
         self._failed_before = 0
@@ -57,8 +66,11 @@ class Application:
             "/generate": gateway.generate,
             "/v1/feedback": gateway.feedback,
         }
-        engines = context.session.trouble
-        self._admin = make_admin(Inside(context.store, self.router, self.slots, self.metrics, self.trouble, engines))
+        inside = Inside(
+            context.store, self.router, self.slots, self.metrics, self.trouble, context.session.trouble,
+            Redactor(own=context.session.own),
+        )  # fmt: skip
+        self._admin = make_admin(inside)
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -154,6 +166,8 @@ class Application:
 
     async def _let_in(self, call: Call) -> bool:
         """Check Host, Origin and key; raises Refused. True when this was a preflight, and is answered."""
+        if call.twice:
+            raise bad(t("a header that may stand once stands twice"), t("send one Host, one Authorization, one Origin"))
         host = call.header(b"host")
         self.origins.check_host(host)
         if b"origin" in call.headers and self.origins.check_origin(call.header(b"origin"), host):
@@ -162,8 +176,19 @@ class Application:
                 await call.answer(204, b"", extra=preflight_headers())
                 return True
         if self.keys.required and call.path not in OPEN:
-            call.key = self.keys.check(call.header(b"authorization"))
+            self._sign_in(call)
         return False
+
+    def _sign_in(self, call: Call) -> None:
+        """Find out whose key this is. Raises Refused: 401, or 429 after many wrong keys from one address."""
+        header = call.header(b"authorization")
+        try:
+            call.key = self.keys.check(header)
+        except Refused as refused:
+            slowed = self.throttle.failed(call.address, call.path) if header else None
+            reason = "throttled" if slowed else "invalid" if header else "missing"
+            self.metrics.auth_failures.labels(reason).inc()
+            raise slowed or refused from None
 
     def _own_trace(self, call: Call) -> None:
         """A client may send several requests under one `traceparent`; only the first can have its trace id."""
@@ -184,6 +209,15 @@ class Application:
                 await self.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def redactor(context: ServeContext) -> Redactor:
+    """What this server keeps of requests and answers; it knows the secrets of every model."""
+    own = context.session.own
+    for pin in context.models.values():
+        own.learn(named(pin.options))
+    mode = context.config.redact
+    return Redactor(mode, own, context.store.salt if mode == "hash" else b"")
 
 
 def create_app(context: ServeContext) -> Application:

@@ -10,22 +10,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from slipway.errors import MissingPrerequisite, NotFound
+from slipway.core import visible
+from slipway.errors import ConfigError, MissingPrerequisite, NotFound
 from slipway.i18n import t
 from slipway.project.schema import ServeConfig
 from slipway.serve.refuse import Refused
 from slipway.store.store import Store
 
 PREFIX = "sk-slipway-"
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::(?P<port>[0-9]{1,5}))?")
+"""A Host header (RFC 9110, 7.2): a name or an address, and a port. No user, no path, no space."""
 
 
 def create_key(store: Store, name: str) -> tuple[str, str]:
     """A new API key: (id, the key). The key is shown this once; only its hash is kept."""
+    name = _check_name(name)
     id_ = secrets.token_hex(6)
     key = f"{PREFIX}{id_}-{secrets.token_urlsafe(32)}"
     store.catalog.add_key(id_, name, _hash(key))
@@ -40,6 +44,19 @@ def revoke_key(store: Store, id_: str) -> None:
             t("no key in force has the id {id}", id=id_),
             t("keys in force: {ids}", ids=", ".join(row["id"] for row in rows if not row["revoked"]) or "-"),
         )
+
+
+_NAME_LENGTH = 100
+
+
+def _check_name(name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > _NAME_LENGTH or visible.line(name) != name:
+        raise ConfigError(
+            t("a key needs a name of 1 to {n} characters, none of them a control character", n=_NAME_LENGTH),
+            t("name who will use it, such as: slipway keys create alice"),
+        )
+    return name
 
 
 def _hash(key: str) -> str:
@@ -87,11 +104,7 @@ class Keys:
         """
         if not self.required:
             return ""
-        scheme, _, key = header.partition(" ")
-        key = key.strip()
-        id_ = key.removeprefix(PREFIX).partition("-")[0]
-        known = self._hashes.get(id_, "")
-        if scheme.lower() == "bearer" and hmac.compare_digest(_hash(key), known):
+        if id_ := self._known(header):
             return id_
         raise Refused(
             401,
@@ -99,6 +112,13 @@ class Keys:
             t("send the header Authorization: Bearer sk-slipway-...; `slipway keys create NAME` makes a key"),
             code="invalid_api_key",
         )
+
+    def _known(self, header: str) -> str:
+        scheme, _, key = header.partition(" ")
+        key = key.strip()
+        id_ = key.removeprefix(PREFIX).partition("-")[0]
+        known = self._hashes.get(id_, "")
+        return id_ if scheme.lower() == "bearer" and hmac.compare_digest(_hash(key), known) else ""
 
 
 class Origins:
@@ -130,10 +150,10 @@ class Origins:
             )
 
     def _allowed(self, host: str) -> bool:
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-        except ValueError:
+        found = _HOST.fullmatch(host)
+        if found is None or (found["port"] and int(found["port"]) > 65535):
             return False
+        name = found["name"].strip("[]").lower().rstrip(".")
         if name in self._names:
             return True
         try:

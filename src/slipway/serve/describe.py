@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from slipway.serve.refuse import STATUSES
 from slipway.serve.shapes import (
     ChatRequest,
     Completed,
@@ -15,6 +16,7 @@ from slipway.serve.shapes import (
     FeedbackBody,
     GenerateBody,
     Generated,
+    Refusal,
 )
 
 _ENDPOINTS: tuple[tuple[str, str, type, type | None], ...] = (
@@ -24,36 +26,42 @@ _ENDPOINTS: tuple[tuple[str, str, type, type | None], ...] = (
     ("/generate", "Answer one prompt", GenerateBody, Generated),
     ("/v1/feedback", "Say what an answer was worth; durable when acknowledged", FeedbackBody, None),
 )
-_ERRORS = {
-    "400": "The request is wrong; `error.message` says what to change",
-    "401": "An API key is needed, or not valid",
-    "403": "The Host or Origin header is not allowed",
-    "404": "No such model, release or trace",
-    "413": "The body is too large",
-    "429": "The queue is full; Retry-After says when to come back",
-    "502": "The model failed",
-    "503": "Not ready, shutting down, or the record could not be made durable",
-    "504": "No answer within the deadline",
-}
+_STREAMED = ("/v1/chat/completions", "/v1/completions")
+_OTHER_CONTENT = {"/metrics": "text/plain; version=0.0.4; charset=utf-8"}
 
 
 def describe(base: dict[str, Any]) -> dict[str, Any]:
     """`base` (the OpenAPI document of everything else) with the model endpoints and their schemas added."""
-    types = [kind for _, _, request, answer in _ENDPOINTS for kind in (request, answer) if kind]
+    types = [Refusal, *(kind for _, _, request, answer in _ENDPOINTS for kind in (request, answer) if kind)]
     shapes, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schemas = dict(zip((kind.__name__ for kind in types), shapes, strict=True))
-    paths: dict[str, Any] = {path: dict(methods) for path, methods in base.get("paths", {}).items()}
+    refusal = {"application/json": {"schema": schemas[Refusal.__name__]}}
+    errors = {str(code): {"description": text, "content": refusal} for code, text in STATUSES.items()}
+    paths: dict[str, Any] = {
+        path: {method: _plain(path, operation, errors) for method, operation in methods.items()}
+        for path, methods in base.get("paths", {}).items()
+    }
     for path, summary, request, answer in _ENDPOINTS:
-        good: dict[str, Any] = {"description": "The answer"}
-        if answer:
-            good["content"] = {"application/json": {"schema": schemas[answer.__name__]}}
+        content: dict[str, Any] = {"application/json": {"schema": schemas[answer.__name__] if answer else {}}}
+        if path in _STREAMED:
+            content["text/event-stream"] = {}
         paths.setdefault(path, {})["post"] = {
             "summary": summary,
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": schemas[request.__name__]}},
             },
-            "responses": {"200": good, **{code: {"description": text} for code, text in _ERRORS.items()}},
+            "responses": {"200": {"description": "The answer", "content": content}, **errors},
         }
-    known = {**base.get("components", {}).get("schemas", {}), **components}
-    return {**base, "paths": paths, "components": {**base.get("components", {}), "schemas": known}}
+    return {**base, "paths": paths, "components": {"schemas": components}}
+
+
+def _plain(path: str, operation: dict[str, Any], errors: dict[str, Any]) -> dict[str, Any]:
+    """An operation of `base` with our refusals; /readyz says why in a shape of its own."""
+    good = operation["responses"]["200"]
+    if path in _OTHER_CONTENT:
+        good = {**good, "content": {_OTHER_CONTENT[path]: {"schema": {"type": "string"}}}}
+    own = (
+        {"503": {"description": errors["503"]["description"], "content": good["content"]}} if path == "/readyz" else {}
+    )
+    return {**operation, "responses": {"200": good, **errors, **own}}

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from slipway.i18n import t
+from slipway.serve.limits import Left
 from slipway.serve.refuse import Headers, Refused
 
 Scope = MutableMapping[str, Any]
@@ -30,8 +31,8 @@ class Call:
     """A request being answered. `model_seconds`: time spent in models and queues, which is not Slipway's own."""
 
     __slots__ = (
-        "began", "cors", "endpoint", "headers", "ignored", "key", "method", "model", "model_seconds", "parent", "path",
-        "receive", "recorded", "release", "send", "started", "status", "trace",
+        "address", "began", "cors", "endpoint", "headers", "ignored", "key", "method", "model", "model_seconds",
+        "parent", "path", "receive", "recorded", "release", "send", "started", "status", "trace", "twice",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +41,10 @@ class Call:
         self.send = send
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.headers: dict[bytes, bytes] = {k: v for k, v in scope["headers"] if k in _WANTED}
+        wanted = [pair for pair in scope["headers"] if pair[0] in _WANTED]
+        self.headers: dict[bytes, bytes] = dict(wanted)
+        self.twice = len(self.headers) != len(wanted)  # which of the two would count is anybody's guess
+        self.address: str = (scope.get("client") or ("", 0))[0]
         self.endpoint = self.model = self.release = self.key = ""
         self.ignored: tuple[str, ...] = ()
         self.cors = b""
@@ -78,6 +82,8 @@ class Call:
         pieces, size, more = list[bytes](), 0, True
         while more:
             message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise Left  # half a body must not pass for a whole one
             piece: bytes = message.get("body", b"")
             size += len(piece)
             if size > limit:

@@ -43,6 +43,9 @@ class Metrics:
             "slipway_release_refused", "Releases that were not put into service", ("channel",), registry=r
         )
         self.release = Gauge("slipway_release_info", "1 for the release in service", ("channel", "release"), registry=r)
+        self.auth_failures = Counter(
+            "slipway_auth_failures", "Requests without a valid key, by reason", ("reason",), registry=r
+        )
         self._children: dict[tuple[str, ...], Counter | Histogram] = {}
 
     def request(self, endpoint: str, model: str, status: int, seconds: float) -> None:

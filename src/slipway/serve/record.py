@@ -30,14 +30,23 @@ _Item = tuple[Record, "asyncio.Future[None] | None"]
 class Recorder:
     """Writes records durably. `strict`: `write` returns when they would survive a power cut. `relaxed`: at once.
 
-    `on_commit(records, seconds)` is called in the event loop after each transaction.
+    `on_commit(records, seconds)` is called in the event loop after each transaction; `clean` in the writer's thread
+    before it, and makes of a record what may be kept of it.
     """
 
-    def __init__(self, catalog: Catalog, *, strict: bool, on_commit: Callable[[int, float], None]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        strict: bool,
+        on_commit: Callable[[int, float], None],
+        clean: Callable[[Record], Record] = lambda record: record,
+    ) -> None:
         self.strict = strict
         self.failed = 0  # records lost because the catalog could not be written; strict ones were refused to the client
         self._catalog = catalog
         self._on_commit = on_commit
+        self._clean = clean
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._pending: dict[str, int] = {}  # ids of traces not yet on disk
         self._thread: threading.Thread | None = None
@@ -116,6 +125,7 @@ class Recorder:
 
     def _save(self, records: Sequence[Record]) -> Exception | None:
         try:
+            records = [self._clean(record) for record in records]
             self._catalog.add_traces(
                 [record for record in records if isinstance(record, Trace)],
                 [record for record in records if isinstance(record, Feedback)],

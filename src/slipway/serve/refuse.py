@@ -11,6 +11,23 @@ from slipway.i18n import t
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
+STATUSES = {
+    400: "The request is wrong; `error.message` says what to change",
+    401: "An API key is needed, or not valid",
+    403: "The Host or Origin header is not allowed",
+    404: "No such model, release, trace or path",
+    405: "This path does not answer to this method; Allow says to which it does",
+    408: "The request did not come in time",
+    413: "The body is too large",
+    429: "The queue is full, or too many wrong keys; Retry-After says when to come back",
+    431: "The head of the request is too large",
+    500: "A defect in Slipway; its log has the id of the trace",
+    502: "The model failed",
+    503: "Not ready, shutting down, too many connections, or the record could not be made durable",
+    504: "No answer within the deadline",
+}
+"""Every status of a refusal, as the OpenAPI document has them."""
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -78,6 +95,7 @@ def refusal(error: SlipwayError) -> Refused:
     if isinstance(error, EngineError):
         # An engine that is gone is a 503 whatever the reason: the same request may succeed once it is back.
         status = 503 if error.retryable and error.status == 502 else error.status
+        status = status if status in STATUSES else 400 if status < 500 else 502  # a plug-in may say what it likes
         return Refused(
             status,
             error.message,

@@ -12,8 +12,11 @@ import sys
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
+from slipway.core import visible
 from slipway.errors import MissingPrerequisite
 from slipway.i18n import t
+from slipway.privacy.redact import Redactor
+from slipway.privacy.secrets import Own
 from slipway.serve.app import Application, create_app
 from slipway.serve.context import ServeContext
 
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("slipway.serve")
 
+LATER = 2.0
+"""Seconds after a request's deadline at which its connection is closed if its body still has not come."""
+_NOISE = frozenset(("Invalid HTTP request received.", "Unsupported upgrade request."))
+"""What anybody can make uvicorn say as often as they like."""
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -33,7 +40,7 @@ def run(context: ServeContext, on_ready: Callable[[str], None] | None = None) ->
     """
     import uvloop
 
-    log_as_json()
+    log_as_json(context.session.own)
     uvloop.run(serve(context, on_ready))
 
 
@@ -80,6 +87,10 @@ def make_server(application: Application) -> uvicorn.Server:
     """A uvicorn server that leaves signals and logs to us."""
     import uvicorn
 
+    from slipway.serve.protocol import bounded
+
+    limits = application.context.config
+
     class Server(uvicorn.Server):
         """Signals are ours: see `_drain_on_signal`."""
 
@@ -89,7 +100,7 @@ def make_server(application: Application) -> uvicorn.Server:
 
     config = uvicorn.Config(
         application,  # pyright: ignore[reportArgumentType]  # ASGI's types differ in what a mapping is
-        http="httptools",
+        http=bounded(limits.connections, limits.deadline + LATER),
         ws="none",
         lifespan="on",
         access_log=False,
@@ -152,7 +163,14 @@ async def _until_idle(application: Application, seconds: float, hurry: Callable[
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the record's `extra` fields. Headers never get here."""
+    """One JSON object a line: time, level, logger, message, and the record's `extra` fields. Headers never get here.
+
+    Secrets are taken out, and nothing in a line can end it or act on the terminal of who reads it.
+    """
+
+    def __init__(self, own: Own | None = None) -> None:
+        super().__init__()
+        self._redactor = Redactor(own=own)
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -161,18 +179,21 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **{key: value for key, value in record.__dict__.items() if key not in _STANDARD},
+            **{key: value for key, value in record.__dict__.items() if key not in _STANDARD | {"color_message"}},
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        made = json.dumps(self._redactor.value(json.loads(json.dumps(line, default=str))), ensure_ascii=False)
+        return visible.json_text(made)
 
 
-def log_as_json() -> None:
-    """Send the logs of Slipway and uvicorn to stderr as JSON lines; calling it again changes nothing."""
+def log_as_json(own: Own | None = None) -> None:
+    """Send every log to stderr as JSON lines, without the secrets in `own`; calling it again changes nothing."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    for name, level in (("slipway", logging.INFO), ("uvicorn", logging.WARNING)):
+    handler.setFormatter(JsonFormatter(own))
+    logging.captureWarnings(True)
+    handler.addFilter(lambda record: record.msg not in _NOISE)
+    for name, level in (("slipway", logging.INFO), ("uvicorn", logging.WARNING), ("", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level)

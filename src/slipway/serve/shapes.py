@@ -219,4 +219,20 @@ class Generated(Struct):
     processing_time: float
 
 
+class RefusalBody(Struct):
+    """`error`: OpenAI's shape, and our hint."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+    hint: str
+
+
+class Refusal(Struct):
+    """What is answered when there is no answer."""
+
+    error: RefusalBody
+
+
 encode = msgspec.json.Encoder().encode

@@ -28,7 +28,8 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._aside = folder / "aside"
-        self._aside.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._aside.mkdir(mode=0o700, exist_ok=True)
 
     def path(self, digest: str) -> Path:
         """Where the blob lies, whether or not it exists."""
@@ -60,8 +61,8 @@ class Blobs:
         if target.exists():
             os.unlink(file.name)
             return name
-        target.parent.mkdir(exist_ok=True)
-        os.chmod(file.name, 0o444)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        os.chmod(file.name, 0o400)
         os.rename(file.name, target)
         sync_folder(target.parent)
         return name
@@ -103,7 +104,7 @@ class Blobs:
     def sweep(self) -> None:
         """Delete what interrupted writes left aside. Only while no one else writes (the project lock is held)."""
         shutil.rmtree(self._aside, ignore_errors=True)
-        self._aside.mkdir(parents=True, exist_ok=True)
+        self._aside.mkdir(mode=0o700, exist_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
+import stat
 from collections.abc import Generator
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from slipway.errors import Busy
 from slipway.i18n import t
@@ -19,7 +22,8 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _tighten(folder)
         self.blobs = Blobs(folder / "blobs")
         self.catalog = Catalog(folder / "catalog.db")
 
@@ -31,8 +35,21 @@ class Store:
     def scratch(self) -> Path:
         """A folder for what can be rebuilt at any time: loaded indexes."""
         folder = self.folder / "cache"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         return folder
+
+    @property
+    def salt(self) -> bytes:
+        """32 random bytes of this project, made once: what keys the hashes of personal data."""
+        path = self.folder / "salt"
+        if not path.exists():
+            with NamedTemporaryFile(dir=self.folder, prefix=".salt-") as file:
+                file.write(secrets.token_bytes(32))
+                file.flush()
+                os.fsync(file.fileno())
+                with contextlib.suppress(FileExistsError):  # another process made it: that one counts
+                    os.link(file.name, path)
+        return path.read_bytes()
 
     @contextlib.contextmanager
     def lock(self) -> Generator[None, None, None]:
@@ -41,7 +58,7 @@ class Store:
         Raises Busy, naming the holder's process id, when someone else has it.
         """
         path = self.folder / "lock"
-        with path.open("a+") as file:
+        with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -55,3 +72,19 @@ class Store:
             file.flush()
             self.blobs.sweep()
             yield
+
+
+def _tighten(folder: Path) -> None:
+    """Take away what others than the owner may do, where an older version gave it: once, for it takes a walk.
+
+    The folder comes last, so that a walk that was stopped is made again.
+    """
+    if not stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        return
+    for root, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(root, name)
+            with contextlib.suppress(FileNotFoundError):  # another process may be at work here
+                if not path.is_symlink():
+                    path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o077)
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~0o077)

@@ -1,0 +1,189 @@
+"""Personal data in text that can be told by its form: addresses of mail and machines, telephone and card numbers,
+accounts, identity numbers. Names and postal addresses have no form, and are not found here.
+
+Numbers with check digits are checked, so that an order number is not taken for a card. Full-width digits and letters
+count as plain ones, and Chinese text needs no space around a number. Every pattern reads a text in linear time.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+_PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0x2010: 0x2D, 0x2011: 0x2D,
+          0x2013: 0x2D, 0x2212: 0x2D, 0xA0: 0x20, 0x202F: 0x20}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """One finding: `text[start:end]` is of this kind."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def find(text: str) -> list[Found]:
+    """What is in `text`, in order, without overlaps; where two kinds fit, the more certain one is meant."""
+    plain = text.translate(_PLAIN) if not text.isascii() else text  # one character for each: places stay the same
+    found: list[Found] = []
+    taken = bytearray(len(text))
+    for kind, start, end in _candidates(plain):
+        if taken.find(1, start, end) == -1:
+            taken[start:end] = b"\1" * (end - start)
+            found.append(Found(kind, start, end))
+    return sorted(found, key=lambda one: one.start)
+
+
+def _candidates(text: str) -> Iterator[tuple[str, int, int]]:
+    if "@" in text:
+        yield from ((("email"), *m.span()) for m in _EMAIL.finditer(text))
+    if text.count(":") > 2:
+        yield from _numbers(text, (_IPV6,), 0, len(text))
+    for zone in _ZONE.finditer(text):  # where digits are dense; everywhere else no number is looked for
+        yield from _numbers(text, _NUMBERS, max(0, zone.start() - AROUND), zone.end() + AROUND)
+
+
+def _numbers(text: str, rules: Sequence[_Rule], start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    for kind, pattern, check in rules:
+        for found in pattern.finditer(text, start, end):
+            if ends := check(found):
+                yield kind, *_bare(text, found.start(found.lastindex or 0), ends)
+
+
+def _bare(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without brackets that stand around a number and not in it."""
+    value = text[start:end]
+    if value[0] == "(" and (value[-1] == ")" or ")" not in value):
+        start += 1
+    if value[-1] == ")" and (value[0] == "(" or "(" not in value):
+        end -= 1
+    return start, end
+
+
+# -- checks: where the finding ends, or 0 when it is none -------------------------------------------------------------
+
+
+def _whole(found: re.Match[str]) -> int:
+    return found.end()
+
+
+def _card(found: re.Match[str]) -> int:
+    digits = re.sub(r"\D", "", found[0])
+    return found.end() if 12 <= len(digits) <= 19 and luhn(digits) else 0
+
+
+def luhn(digits: str) -> bool:
+    """The check digit of card numbers (ISO/IEC 7812-1, annex B)."""
+    doubled = (sum(divmod(2 * int(d), 10)) if n % 2 else int(d) for n, d in enumerate(reversed(digits)))
+    return sum(doubled) % 10 == 0
+
+
+_IBAN_LENGTH = {
+    country: length
+    for length, countries in (
+        (15, "NO"),
+        (16, "BE"),
+        (18, "DK FI FO GL NL"),
+        (19, "MK SI"),
+        (20, "AT BA EE KZ LT LU XK"),
+        (21, "CH HR LI LV"),
+        (22, "BG BH CR DE GB GE IE ME RS VA"),
+        (23, "AE GI IL IQ TL"),
+        (24, "AD CZ ES MD PK RO SA SE SK TN VG"),
+        (25, "LY PT ST"),
+        (26, "IS TR"),
+        (27, "FR GR IT MC MR SM"),
+        (28, "AL AZ BY CY DO GT HU LB PL SV"),
+        (29, "BR EG PS QA UA"),
+        (30, "JO KW MU"),
+        (31, "MT SC"),
+        (32, "LC"),
+    )
+    for country in countries.split()
+}
+
+
+def _iban(found: re.Match[str]) -> int:
+    """The length of a country's accounts says where it ends; words may follow."""
+    wanted, at = _IBAN_LENGTH.get(found[0][:2].upper(), 0), 0
+    for place, character in enumerate(found[0]):
+        at += character.isalnum()
+        if wanted and at == wanted:
+            rest = found[0][place + 1 : place + 2]
+            whole = not rest.isalnum() and mod97(re.sub(r"[ -]", "", found[0][: place + 1]))
+            return found.start() + place + 1 if whole else 0
+    return 0
+
+
+def mod97(iban: str) -> bool:
+    """The check digits of an account number (ISO 13616)."""
+    return int("".join(str(int(c, 36)) for c in iban[4:] + iban[:4])) % 97 == 1
+
+
+def _resident(found: re.Match[str]) -> int:
+    return found.end() if resident_id(re.sub(r"[ -]", "", found[0])) else 0
+
+
+def resident_id(number: str) -> bool:
+    """The check character of a Chinese resident identity number (GB 11643-1999; ISO 7064 MOD 11-2)."""
+    total = sum(int(d) * (2 ** (17 - n) % 11) for n, d in enumerate(number[:17]))
+    return "10X98765432"[total % 11] == number[17].upper()
+
+
+def _ip(found: re.Match[str]) -> int:
+    """An address that belongs to somebody: not this machine's own, not the unspecified one."""
+    try:
+        address = ipaddress.ip_address(found[0])
+    except ValueError:
+        return 0
+    groups = [group for group in found[0].split(":") if group]
+    if address.version == 6 and (len(groups) < 3 or not re.search(r"\d", found[0])):
+        return 0  # C++'s a::b, a time of day
+    return 0 if address.is_loopback or address.is_unspecified else found.end()
+
+
+def _phone(found: re.Match[str]) -> int:
+    digits = re.sub(r"\D", "", found[found.lastindex or 0])
+    return found.end() if 7 <= len(digits) <= 19 and len(set(digits)) > 2 else 0
+
+
+_Rule = tuple[str, re.Pattern[str], Callable[[re.Match[str]], int]]
+
+
+def _re(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)  # to Unicode's \w a Chinese character before a number would belong to it
+
+
+AROUND = 40
+_ZONE = re.compile(r"\d(?:\D{0,8}\d){5,}")
+_EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])"
+)
+_EXTENSION = r"(?:[ ]?(?:x|ext\.?)[ ]?\d{1,6})?"
+_BEFORE, _AFTER = r"(?<![A-Za-z0-9])(?<!\d[.,-])", r"(?![A-Za-z0-9])(?![.,-]\d)"
+_IPV6: _Rule = ("ip", _re(r"(?<![\w.])(?:[0-9A-Fa-f]{1,4}:|::)[0-9A-Fa-f:]{2,39}(?![\w:])"), _ip)
+_NUMBERS: tuple[_Rule, ...] = (
+    ("iban", _re(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,34}"), _iban),
+    ("id", _re(r"(?<![A-Za-z0-9])[1-9]\d{5}[ -]?(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[ -]?"
+                      r"\d{3}[\dXx](?![A-Za-z0-9])"), _resident),
+    ("card", _re(_BEFORE + r"(?<!\+)[2-6](?:[ -]?\d){11,18}" + _AFTER), _card),
+    ("card", _re(_BEFORE + r"1800\d{8,11}" + _AFTER), _card),  # old JCB
+    ("ssn", _re(_BEFORE + r"(?!000|666|9\d\d)\d{3}-(?!00)\d\d-(?!0000)\d{4}" + _AFTER), _whole),
+    ("ip", _re(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)"), _ip),
+    ("passport", _re(r"(?i)(?:passport|\u62a4\u7167)[^\d\n]{0,16}?(?<![a-z0-9])([a-z]{1,2}\d{6,8}|\d{9})"
+                            r"(?![a-z0-9])"), _whole),
+    # With a country's code; Chinese mobile, landline and service numbers; American numbers; numbers that begin with 0;
+    # and whatever a word says is one.
+    ("phone", _re(r"(?<![\w+])\+\d{1,3}(?:[ .-]{0,2}\(?\d{1,5}\)?){2,6}" + _EXTENSION + _AFTER), _phone),
+    ("phone", _re(_BEFORE + r"(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}" + _AFTER), _phone),
+    ("phone", _re(_BEFORE + r"(?:\(0\d{2,3}\)[ -]?|0\d{2,3}-|400[ -]?)\d{3,4}[ -]?\d{4}" + _AFTER), _phone),
+    ("phone", _re(_BEFORE + r"(?:(?:1|001)[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])\d{3}[ .-]\d{4}"
+                         + _EXTENSION + _AFTER), _phone),
+    ("phone", _re(_BEFORE + r"(?:\(0?\d{2,4}\)[ -]?\d{3,4}-|\(?0\d{1,5}\)?(?:[ .-]\d{2,4}){1,3}[ .-])\d{2,4}"
+                         + _AFTER), _phone),
+    ("phone", _re(r"(?i)(?:\b(?:phone|tel|call|mobile|cell|fax)|\u7535\u8bdd|\u624b\u673a|\u4f20\u771f)"
+                         r"[^\d\n+(]{0,20}([+(]?\d(?:[ .()-]{0,2}\d){6,14})" + _AFTER), _phone),
+)  # fmt: skip

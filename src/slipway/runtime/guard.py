@@ -1,0 +1,125 @@
+"""An engine that was given a secret, such as the key of another server, whose answers and errors never hold it.
+
+Such a server may echo what it was sent, in an answer, a stream or an error. What this engine says is cleaned before
+anything else sees it: clients, traces, reports. Engines without a secret are not wrapped and cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
+from slipway.core.protocols import Engine
+from slipway.errors import EngineError, SlipwayError
+from slipway.i18n import Said
+from slipway.privacy.redact import clean_said
+from slipway.privacy.secrets import SECRET, SHORTEST, Own
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slipway.core.protocols import Vectors
+
+
+class Guarded:
+    """What `engine` says, without the secrets in `own`. Everything else of the engine is as it was."""
+
+    def __init__(self, engine: Engine, own: Own) -> None:
+        self._engine = engine
+        self._own = own
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._engine, name)
+        return self._complete(found) if name == "complete" else found
+
+    async def start(self) -> None:
+        """As the engine."""
+        with self._clean():
+            await self._engine.start()
+
+    async def close(self) -> None:
+        """As the engine."""
+        await self._engine.close()
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+        """Deltas; what may be the beginning of a secret waits for what follows."""
+        held = _Held(self._own)
+        with self._clean():
+            async with aclosing(cast("AsyncGenerator[Delta]", self._engine.generate(request))) as stream:
+                async for delta in stream:
+                    if (made := held.feed(delta)) is not None:
+                        yield made
+
+    def _complete(self, inner: Any) -> Any:
+        async def complete(request: GenerateRequest) -> Completion:
+            with self._clean():
+                found: Completion = await inner(request)
+            text = _ended(self._own, self._own.scrub(found.text))
+            return found if text == found.text else msgspec.structs.replace(found, text=text, logprobs=())
+
+        return complete
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """As the engine."""
+        with self._clean():
+            return await self._engine.embed(texts)
+
+    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """As the engine."""
+        with self._clean():
+            return await self._engine.score(prompt, continuations)
+
+    async def count_tokens(self, text: str) -> int:
+        """As the engine."""
+        with self._clean():
+            return await self._engine.count_tokens(text)
+
+    @contextmanager
+    def _clean(self) -> Generator[None]:
+        try:
+            yield
+        except SlipwayError as error:
+            error.message, error.hint = self._own.scrub(error.message), self._own.scrub(error.hint)
+            error.args = (error.message,)
+            error.said = cast("Said", clean_said(error.said, self._own.scrub))
+            if isinstance(error, EngineError):
+                error.__cause__ = None  # the library's own error, which a traceback would show
+            raise
+
+
+class _Held:
+    """A stream of deltas on its way out."""
+
+    def __init__(self, own: Own) -> None:
+        self._own = own
+        self._text = ""
+        self._logprobs: list[TokenLogprob] = []
+
+    def feed(self, delta: Delta) -> Delta | None:
+        """What may be said now, or nothing. The last delta brings the rest."""
+        self._logprobs += delta.logprobs
+        text = self._text + delta.text
+        clean = self._own.scrub(text)
+        wait = self._own.begun(clean)
+        if delta.finish is not None:
+            clean, wait = _ended(self._own, clean), 0
+        if not clean.startswith(text[: len(clean)]) or len(clean) != len(text):
+            self._logprobs = []  # they spell the secret token by token
+        cut = len(clean) - wait
+        self._text = clean[cut:]
+        if cut == 0 and delta.finish is None and delta.usage is None:
+            return None
+        logprobs = () if wait else tuple(self._logprobs)
+        if not wait:
+            self._logprobs = []
+        return msgspec.structs.replace(delta, text=clean[:cut], logprobs=logprobs)
+
+
+def _ended(own: Own, text: str) -> str:
+    """`text`, at whose end a secret may have been cut off (by max_tokens)."""
+    begun = own.begun(text)
+    return text[: len(text) - begun] + SECRET if begun >= SHORTEST else text
