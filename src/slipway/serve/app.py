@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from slipway.errors import NotFound
+from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import t
 from slipway.serve.admin import Inside, make_admin
 from slipway.serve.auth import Keys, Origins
@@ -22,7 +22,7 @@ from slipway.serve.http import Call, Receive, Scope, Send, preflight_headers
 from slipway.serve.limits import Slots
 from slipway.serve.metrics import Metrics
 from slipway.serve.record import Recorder
-from slipway.serve.refuse import Refused, draining, unexpected
+from slipway.serve.refuse import draining, refusal, unexpected
 from slipway.serve.route import Router
 
 log = logging.getLogger("slipway.serve")
@@ -43,6 +43,7 @@ class Application:
         self.metrics = Metrics()
         self.slots = Slots(config.parallel, config.queue)
         self.recorder = Recorder(context.store.catalog, strict=config.durability == "strict", on_commit=self._committed)
+        self.metrics.free.set_function(lambda: self.recorder.room.free)
         self.router = Router(context, self.metrics)
         self.keys = Keys(context.store, config)
         self.origins = Origins(config)
@@ -98,7 +99,7 @@ class Application:
         """Why this server is not ready; empty when it is."""
         if self.draining:
             return t("the server is shutting down")
-        return "" if self.router.current is not None else self.router.trouble
+        return self.recorder.trouble if self.router.current is not None else self.router.trouble
 
     def _committed(self, records: int, seconds: float) -> None:
         self.metrics.commit.observe(seconds)
@@ -139,10 +140,12 @@ class Application:
             call.endpoint = call.path
             if self.draining:
                 raise draining()
+            self.recorder.require()
             if call.parent:
                 self._own_trace(call)
             await handler(call)
-        except Refused as refused:
+        except SlipwayError as error:
+            refused = refusal(error)
             await call.answer(refused.status, refused.json(), extra=refused.headers)
         except asyncio.CancelledError:
             raise

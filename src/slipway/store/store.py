@@ -12,6 +12,7 @@ from slipway.errors import Busy
 from slipway.i18n import t
 from slipway.store.blobs import Blobs
 from slipway.store.catalog import Catalog
+from slipway.store.failing import told
 
 
 class Store:
@@ -19,8 +20,9 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self.blobs = Blobs(folder / "blobs")
+        with told(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.blobs = Blobs(folder / "blobs")
         self.catalog = Catalog(folder / "catalog.db")
 
     def close(self) -> None:
@@ -31,7 +33,8 @@ class Store:
     def scratch(self) -> Path:
         """A folder for what can be rebuilt at any time: loaded indexes."""
         folder = self.folder / "cache"
-        folder.mkdir(exist_ok=True)
+        with told(folder):
+            folder.mkdir(exist_ok=True)
         return folder
 
     @contextlib.contextmanager
@@ -41,7 +44,9 @@ class Store:
         Raises Busy, naming the holder's process id, when someone else has it.
         """
         path = self.folder / "lock"
-        with path.open("a+") as file:
+        with told(path):
+            file = path.open("a+")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -50,8 +55,9 @@ class Store:
                     t("another slipway run is at work in this project (process {pid})", pid=file.read() or "?"),
                     t("wait for it to end, or stop it with Ctrl-C; what it has finished will not be done again"),
                 ) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            self.blobs.sweep()
+            with told(path):
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+                self.blobs.sweep()
             yield
