@@ -281,7 +281,7 @@ def _remembered(connection: Connection, kind: str, keys: Iterable[str]) -> Itera
 
 
 def _sound(row: Any) -> bool:
-    return digest_bytes(row.value) == row.digest
+    return isinstance(row.value, bytes) and digest_bytes(row.value) == row.digest
 
 
 def _read(kind: str, digest: str, body: bytes, type_: type[N]) -> N:
