@@ -126,7 +126,7 @@ def test_a_flipped_byte_in_a_cached_index_changes_no_answer(tmp_path: Path) -> N
     with api.open_project(folder) as project:
         api.run(project)
         said = api.ask(project, "How much does the lighthouse weigh?")
-    (index,) = (folder / ".slipway" / "cache").glob("tantivy-*")
+    (index,) = (folder / ".slipway" / "cache").glob("index-*")
     store_file = max((p for p in index.iterdir() if p.suffix == ".term"), key=lambda p: p.stat().st_size)
     for forge in (False, True):
         before = digest(store_file)
@@ -139,7 +139,7 @@ def test_a_flipped_byte_in_a_cached_index_changes_no_answer(tmp_path: Path) -> N
             again = api.ask(project, "How much does the lighthouse weigh?")
         assert (again.text, again.citations) == (said.text, said.citations)
         assert flipped not in [digest(path) for path in index.iterdir()]  # it was built again
-        (index,) = (folder / ".slipway" / "cache").glob("tantivy-*")
+        (index,) = (folder / ".slipway" / "cache").glob("index-*")
         store_file = max((p for p in index.iterdir() if p.suffix == ".term"), key=lambda p: p.stat().st_size)
 
 
