@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -297,9 +298,17 @@ def rollback(project: Context, channel: str | None = None, why: str = "") -> Rel
     return _promote.rollback(project.store, channel, by=whoami(), why=why, verify=_verifier(project))
 
 
-def verify(project: Context, release: str) -> list[str]:
-    """Re-hash all that a release pins; returns what was checked. Raises IntegrityError at a single flipped bit."""
-    return _bundle.verify(_release(project, release), project.store, project.locate)
+def verify(project: Context, release: str | None = None, head: str = "") -> list[str]:
+    """Re-hash all that a release pins and follow the project's history; returns what was checked, its head last.
+
+    Without a release only the history. `head`: one that was printed earlier and kept elsewhere; the history must still
+    stand on it. Raises IntegrityError at a single flipped bit.
+    """
+    heads = [head] if head else []
+    if release is None:
+        return [_bundle.verify_history(project.store, heads)]
+    checked = _bundle.verify(_release(project, release), project.store, project.locate)
+    return [*checked[:-1], _bundle.verify_history(project.store, heads)]
 
 
 # traces and feedback -------------------------------------------------------------------------------------------
@@ -334,16 +343,21 @@ def export_traces(
     said: dict[str, list[Feedback]] = {}
     for one in project.store.catalog.feedback(limit=limit):
         said.setdefault(one.trace, []).append(cleaned.feedback(one))
+    found = [trace for _, trace in reversed(project.store.catalog.traces(limit))]
+    aside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            found = [trace for _, trace in reversed(project.store.catalog.traces(limit))]
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             for one in found:
                 out.write(canonical({"trace": cleaned.trace(one), "feedback": said.get(one.id, [])}) + b"\n")
+        os.link(aside, file)  # whole or not at all, and never over a file that is there
     except OSError as error:
         raise ConfigError(
             t("{path} cannot be written: {why}", path=file, why=error.strerror),
             t("name a new file in a folder you own"),
         ) from error
+    finally:
+        with suppress(OSError):
+            aside.unlink()
     return len(found)
 
 

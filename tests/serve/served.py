@@ -169,11 +169,14 @@ def serving(context: ServeContext) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def child(folder: Path, **spec: Any) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
+def child(
+    folder: Path, environment: dict[str, str] | None = None, **spec: Any
+) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
     """A server as a child process; `spec`: config, engine (options of echo), release (false: raw model only)."""
     process = subprocess.Popen(
-        [sys.executable, __file__, str(folder), json.dumps(spec)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        [sys.executable, __file__, str(folder), json.dumps(spec)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+    )  # fmt: skip
     try:
         assert process.stdout is not None
         line = process.stdout.readline().decode().strip()

@@ -18,6 +18,7 @@ from served import Client, child, echo, make_context, promote, release, serving
 from sqlalchemy import event
 
 from slipway.core.trace import Feedback, Trace
+from slipway.serve import record
 from slipway.serve.record import Recorder
 from slipway.serve.refuse import Refused
 from slipway.store.store import Store
@@ -94,12 +95,13 @@ def test_a_full_disk_is_a_503_and_serving_goes_on_when_there_is_room(tmp_path: P
         assert statuses[-1] == 503
         refused = server.chat("x" * 50_000)
         assert refused.error["code"] == "not_durable"
-        assert "free space" in refused.error["hint"]
-        streamed = server.chat("x" * 50_000, stream=True)
-        assert "[DONE]" not in streamed.events
-        assert streamed.events[-1]["error"]["code"] == "not_durable"
+        assert "free some space" in refused.error["hint"]
+        assert "was made" not in refused.error["message"]  # refused before a model was asked
+        assert refused.headers["retry-after"] == "5"
+        assert server.get("/readyz").status == 503
         assert 'slipway_records_total{result="failed"}' in server.get("/metrics").body.decode()
         limit_pages(store, 100_000)
+        server.until()
         assert server.chat("x" * 50_000).status == 200
         acknowledged = statuses.count(200) + 1
         assert sum(found.status == 200 for _, found in store.catalog.traces()) == acknowledged
@@ -117,6 +119,40 @@ async def test_relaxed_acknowledges_before_the_disk_does(tmp_path: Path) -> None
         assert store.catalog.traces() == []
         blocker.execute("COMMIT")
     assert len(store.catalog.traces(200)) == 100
+
+
+async def test_relaxed_holds_so_many_records_and_then_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "MAX_PENDING", 5)
+    store = Store(tmp_path)
+    async with recording(store, strict=False) as (recorder, _):
+        store.catalog.engine.dispose()
+        refuse = limit_to_reading(store)
+        for n in range(5):
+            recorder.require()
+            await recorder.write(trace(n))
+            await asyncio.sleep(0.05)
+        assert recorder.room.trouble is not None
+        with pytest.raises(Refused) as found:
+            recorder.require()
+        assert found.value.code == "not_durable"
+        assert recorder.trouble
+        refuse.clear()
+        while recorder.trouble:  # noqa: ASYNC110 -- another thread finds out
+            await asyncio.sleep(0.05)
+    assert len(store.catalog.traces()) == 5
+    assert recorder.failed == 0
+
+
+def limit_to_reading(store: Store) -> threading.Event:
+    """While the event is set, every new connection only reads, as on a file system that is mounted so."""
+    refuse = threading.Event()
+    refuse.set()
+
+    def limit(connection: Any, _record: Any, _proxy: Any) -> None:
+        connection.execute(f"PRAGMA query_only={int(refuse.is_set())}")
+
+    event.listen(store.catalog.engine, "checkout", limit)
+    return refuse
 
 
 async def test_closing_writes_what_is_pending(tmp_path: Path) -> None:

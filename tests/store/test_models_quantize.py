@@ -203,15 +203,33 @@ def test_a_damaged_quantised_copy_is_made_again(toy, tmp_path):
     models.verify(model)
 
 
-def test_quantising_from_a_damaged_original_is_refused(toy, tmp_path):
-    """Same size, same time, other bytes: nothing wrong may be made of it and then be pinned as right."""
-    cache, source = tmp_path / "cache", f"file:{toy}"
-    path = models.pull(source, cache=cache).files["toy.gguf"]
+def damage(model: models.Model) -> None:
+    """Other bytes, the same size and time."""
+    path = model.files["toy.gguf"]
     stat = path.stat()
     raw = bytearray(path.read_bytes())
     raw[-5] ^= 4
     path.write_bytes(raw)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_quantising_from_a_changed_original_fetches_it_anew(toy, tmp_path):
+    cache, source = tmp_path / "cache", f"file:{toy}"
+    made = models.pull(source, quantize="q8_0", cache=cache)
+    models.remove(source, quantize="q8_0", cache=cache)
+    damage(models.pull(source, cache=cache))
+    assert models.pull(source, quantize="q8_0", cache=cache).sha256 == made.sha256
+
+
+def test_quantising_from_a_rotten_original_is_refused(toy, tmp_path):
+    """A disk that rots changes no time: nothing wrong may be made of it and then be pinned as right."""
+    cache, source = tmp_path / "cache", f"file:{toy}"
+    model = models.pull(source, cache=cache)
+    damage(model)
+    manifest = json.loads((model.folder / "model.json").read_text())
+    stat = model.files["toy.gguf"].stat()
+    manifest["files"]["toy.gguf"] |= {"mtime_ns": stat.st_mtime_ns, "ctime_ns": stat.st_ctime_ns, "inode": stat.st_ino}
+    (model.folder / "model.json").write_text(json.dumps(manifest))
     with pytest.raises(IntegrityError):
         models.pull(source, quantize="q8_0", cache=cache)
 

@@ -183,7 +183,8 @@ def release_list(project: Project = HERE, json: Json = False) -> None:
     from slipway.cli import show
 
     with open_project(project, []) as opened:
-        show.releases(api.releases(opened), opened.store.catalog.history(), json=json)
+        catalog = opened.store.catalog
+        show.releases(api.releases(opened), catalog.history(), catalog.head(), json=json)
 
 
 Which = Annotated[str, typer.Argument(help=t("A channel, a digest, or name@digest."))]
@@ -246,14 +247,22 @@ def release_rollback(channel: Channel = None, why: Why = "", project: Project = 
     terminal.out(t("{channel} now points at {release}", channel=channel, release=release.ref.short))
 
 
-@release_app.command("verify", help=t("Re-hash all that a release pins."))
-def release_verify(release: Which, project: Project = HERE, json: Json = False) -> None:
+@release_app.command("verify", help=t("Re-hash all that a release pins, and follow the history of what was decided."))
+def release_verify(
+    release: Annotated[
+        str | None, typer.Argument(help=t("A channel, a digest, or name@digest; without one, only the history."))
+    ] = None,
+    head: Annotated[str, typer.Option(help=t("A head of the history that was printed earlier and kept."))] = "",
+    project: Project = HERE,
+    json: Json = False,
+) -> None:
     """Exit code 4 at a single flipped bit."""
     from slipway import api
     from slipway.cli import show
 
     with open_project(project, []) as opened:
-        show.lines(api.verify(opened, release), t("every byte is what the release pins"), json=json)
+        done = t("every byte is what the release pins") if release else t("the history is what was entered")
+        show.lines(api.verify(opened, release, head), done, json=json)
 
 
 # traces, feedback, keys ----------------------------------------------------------------------------------------

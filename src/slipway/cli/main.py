@@ -53,8 +53,11 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        failed(t("the system said: {why}", why=error), t("check disk space and permissions"))
-        return 4
+        from slipway.store.failing import of_system
+
+        told = of_system(error, error.filename or t("this command's output"))
+        failed(told.message, told.hint)
+        return told.exit_code
     except Exception as error:  # noqa: BLE001  # the last resort: a person never sees a traceback
         if hasattr(
             error, "format_message"

@@ -243,16 +243,19 @@ def comparison(
 
 
 # releases ------------------------------------------------------------------------------------------------------
-def releases(found: Sequence[tuple[str, Any, list[str]]], history: Sequence[Mapping[str, Any]], *, json: bool) -> None:
-    """Releases and the record of promotions."""
+def releases(
+    found: Sequence[tuple[str, Any, list[str]]], history: Sequence[Mapping[str, Any]], head: str, *, json: bool
+) -> None:
+    """Releases, the record of promotions, and the head of the history."""
     if json:
         as_json({"releases": [{"at": at, "digest": r.digest, "channels": c, "release": r} for at, r, c in found],
-                 "history": history})  # fmt: skip
+                 "history": history, "head": head})  # fmt: skip
         return
     rows = [[_when(r.created), r.digest[:12], r.candidate.name, r.created_by, c] for _, r, c in found]
     table(t("Releases"), [t("when"), t("digest"), t("candidate"), t("by"), t("channels")], rows)
     rows = [[_when(h["at"]), h["action"], h["channel"], h["release"][:12], h["by"], _reason(h["why"])] for h in history]
     table(t("Promotions"), [t("when"), t("action"), t("channel"), t("release"), t("by"), t("why")], rows)
+    text(t("head of the history: {head}", head=head))
 
 
 def _reason(why: str) -> str:
@@ -269,6 +272,8 @@ def release(found: Any, judged: Any, *, json: bool) -> None:
         return
     text(found.ref.short, f"  {found.candidate.short}", f"  {found.report.short}",
          f"  {_when(found.created)} {found.created_by} (slipway {found.slipway})")  # fmt: skip
+    if found.history:
+        text("  " + t("head of the history: {head}", head=found.history))
     table(t("Pins"), [t("what"), "sha256"], sorted(found.pins.items()))
     verdict(judged, json=False)
 

@@ -88,6 +88,7 @@ class Verdict(Noun, frozen=True, kw_only=True):
     champions: dict[str, Ref] = {}
     gate_uses: int = 1  # how often the gate split has been looked at, this time included
     alpha: float = 0.05
+    history: str = ""  # head of the ledger when it was judged, `<entries>:<digest>`
 
 
 class Release(Noun, frozen=True, kw_only=True):
@@ -102,6 +103,7 @@ class Release(Noun, frozen=True, kw_only=True):
     created_by: str
     slipway: str  # version that made it
     note: str = ""
+    history: str = ""  # head of the ledger when it was made: what was decided before cannot change unseen
 
     @property
     def ref(self) -> Ref:

@@ -321,6 +321,7 @@ class Loop:
         def work() -> Ref:
             uses = store.catalog.use_gate(self.gate_split(examples), candidate.digest)
             verdict = judge(rules, report, self.scores(report), rivals, gate_uses=uses)
+            verdict = msgspec.structs.replace(verdict, history=store.catalog.head())
             return store.catalog.put("verdict", candidate.name, verdict)
 
         inputs = [report.ref, *(ref for release, theirs, _ in rivals.values() for ref in (release, theirs.ref))]

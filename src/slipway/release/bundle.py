@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from slipway import __version__
@@ -15,6 +14,7 @@ from slipway.core.report import Report
 from slipway.errors import GateFailed, IntegrityError
 from slipway.i18n import t
 from slipway.store.catalog import now
+from slipway.store.models.content import check_file
 from slipway.store.store import Store
 
 Locate = Callable[[ModelPin], Mapping[str, Path]]
@@ -39,6 +39,7 @@ def make_release(
         created_by=by,
         slipway=__version__,
         note=note,
+        history=store.catalog.head(),
     )
 
 
@@ -84,16 +85,15 @@ def verify(release: Release, store: Store, locate: Locate) -> list[str]:
             checked.append(f"{what} {sha256[:12]}")
     for model in models_of(candidate):
         for file, path in sorted(locate(model).items()):
-            _verify_file(path, model.files[file])
+            check_file(path, model.files[file])
             checked.append(f"model:{model.name}/{file} {model.files[file][:12]}")
+    checked.append(verify_history(store, [head for head in (verdict.history, release.history) if head]))
     return checked
 
 
-def _verify_file(path: Path, sha256: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise IntegrityError(
-            t("{path} does not match the digest the release pins", path=path),
-            t("remove it with `slipway models rm`, then `slipway models pull`"),
-        )
+def verify_history(store: Store, heads: Iterable[str] = ()) -> str:
+    """Check the record of what was decided against itself, against every release, and against heads kept elsewhere.
+
+    Returns a line that names its present head. Raises IntegrityError.
+    """
+    return f"history {store.catalog.verify_history(heads)}"

@@ -1,29 +1,25 @@
 """Passages for a question: vectors remembered in the store, indexes built from them, dense and lexical fused.
 
-The truth is the frozen chunk set and the remembered vectors; an index is a cache under `.slipway/cache` that is built
-when it is missing or damaged. Knows nothing of prompts or answers.
+The truth is the frozen chunk set and the remembered vectors; an index is a cache (`kept`). Knows nothing of prompts or
+answers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from slipway.core.answer import Citation
 from slipway.core.candidate import ModelPin, Retrieval
 from slipway.core.fusion import reciprocal_rank_fusion
 from slipway.core.material import Chunk, Dataset
-from slipway.core.protocols import Engine, Index
+from slipway.core.protocols import Engine
 from slipway.core.ref import digest_of
-from slipway.errors import IntegrityError
 from slipway.plugins import Plugins
 from slipway.runtime.excerpt import Similarity, excerpt
+from slipway.runtime.kept import Kept, kept
 from slipway.store.store import Store
 
 if TYPE_CHECKING:
@@ -79,9 +75,7 @@ async def embed_chunks(
 class Retriever:
     """One chunk set with its indexes, loaded. Made by `open`; searches are safe from concurrent tasks."""
 
-    def __init__(
-        self, chunks: Mapping[str, Chunk], dense: Index | None, lexical: Index, embedder: Engine | None
-    ) -> None:
+    def __init__(self, chunks: Mapping[str, Chunk], dense: Kept | None, lexical: Kept, embedder: Engine | None) -> None:
         self._chunks = chunks
         self._dense = dense
         self._lexical = lexical
@@ -102,13 +96,17 @@ class Retriever:
         cache = _Cache(store, plugins or Plugins(), chunks)
         words = (retrieval.lexical, retrieval.lexical_options)
         lexical = await asyncio.to_thread(cache.index, *words, [retrieval.chunks.digest], None)
-        dense: Index | None = None
+        dense: Kept | None = None
         if retrieval.embedder is not None and embedder is not None and chunks:
             vectors = await embed_chunks(store, chunks, retrieval.embedder, embedder, progress)
             key = [retrieval.chunks.digest, embedder_key(retrieval.embedder)]
             asked = (retrieval.index, retrieval.index_options)
             dense = await asyncio.to_thread(cache.index, *asked, key, vectors)
         return cls({chunk.id: chunk for chunk in chunks}, dense, lexical, embedder)
+
+    def sound(self) -> bool:
+        """Whether the files its indexes were loaded from hold the same bytes."""
+        return all(index is None or index.sound() for index in (self._dense, self._lexical))
 
     async def search(self, question: str, retrieval: Retrieval) -> tuple[Citation, ...]:
         """The best passages, best first, at most `top_k` of them and `max_chars` characters (the first always)."""
@@ -119,9 +117,9 @@ class Retriever:
         dense = retrieval.mode != "lexical" and not (retrieval.mode == "fused" and await self._unread(question))
         if dense and self._dense is not None and self._embedder is not None:
             vector = await self._embedder.embed([question])
-            rankings.append(self._dense.search(question, vector, depth, filters))
+            rankings.append(self._dense.index.search(question, vector, depth, filters))
         if retrieval.mode != "dense":
-            rankings.append(self._lexical.search(question, None, depth, filters))
+            rankings.append(self._lexical.index.search(question, None, depth, filters))
         ids = [[id for id, _ in ranking] for ranking in rankings]
         ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(ids)
         found = _within(
@@ -179,36 +177,12 @@ class _Cache:
 
     def index(
         self, plugin: str, options: Mapping[str, Any], key: list[str], vectors: NDArray[np.float32] | None
-    ) -> Index:
+    ) -> Kept:
         """The index, loaded; built where it is missing or damaged."""
         made_of = [FORMAT, plugin, options, self._plugins.code("indexes", plugin), *key]
-        folder = self._store.scratch / f"index-{digest_of(made_of)[:24]}"
-        index: Index = self._make(plugin, options)
-        if folder.is_dir():
-            try:
-                index.load(str(folder))
-            except IntegrityError:
-                shutil.rmtree(folder, ignore_errors=True)  # a cache: built again below
-                index = self._make(plugin, options)
-            else:
-                return index
-        index.add(self._chunks, vectors)
-        _save(index, folder)
-        return index
-
-    def _make(self, plugin: str, options: Mapping[str, Any]) -> Index:
-        return self._plugins.make("indexes", plugin, options, "retrieve.index")
-
-
-def _save(index: Index, folder: Path) -> None:
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
-    try:
-        index.save(str(aside))
-        for path in aside.rglob("*"):  # it holds what the documents say, and an index sets no rights
-            path.chmod(0o700 if path.is_dir() else 0o600)
-        os.rename(aside, folder)
-    except OSError:
-        if not folder.is_dir():  # someone else built the same one first: theirs is as good
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        return kept(
+            self._store,
+            f"index-{digest_of(made_of)[:24]}",
+            lambda: self._plugins.make("indexes", plugin, options, "retrieve.index"),
+            lambda index: index.add(self._chunks, vectors),
+        )

@@ -13,10 +13,13 @@ from slipway.core.candidate import FewShot, ModelPin, Retrieval
 from slipway.core.message import Usage
 from slipway.core.protocols import Engine, OnEvent
 from slipway.core.ref import digest_of
+from slipway.errors import IntegrityError, SlipwayError
+from slipway.i18n import t
 from slipway.plugins import Plugins
 from slipway.privacy import secrets
 from slipway.runtime.guard import Guarded
 from slipway.runtime.retrieve import Retriever, indexes_key
+from slipway.store.models.content import State, changed, check_loaded
 from slipway.store.store import Store
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class Session:
         self._locate = locate
         self._on_event = on_event
         self._engines: dict[str, Engine] = {}
+        self._loaded: dict[str, tuple[Mapping[str, Path], ModelPin, dict[Path, State]]] = {}
         self._retrievers: dict[str, Retriever] = {}
         self._pools: dict[str, NDArray[np.float32]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -63,20 +67,59 @@ class Session:
         if key not in self._engines:
             async with self._locks.setdefault(key, asyncio.Lock()):
                 if key not in self._engines:
-                    made = make_engine(pin, self._locate(pin), self._on_event, self.plugins)
-                    engine = self._guarded(pin, made)
-                    try:
-                        await engine.start()
-                    except BaseException:
-                        await engine.close()
-                        raise
-                    self._engines[key] = engine
+                    self._engines[key] = await self._load(key, pin)
         return self._engines[key]
+
+    async def _load(self, key: str, pin: ModelPin) -> Engine:
+        """Read every byte of the model's files, then load it. Raises IntegrityError for bytes that are not pinned."""
+
+        def read() -> tuple[Mapping[str, Path], dict[Path, State]]:
+            files = self._locate(pin)
+            return files, check_loaded(files, pin.files)
+
+        files, states = await asyncio.to_thread(read)
+        engine = self._guarded(pin, make_engine(pin, files, self._on_event, self.plugins))
+        try:
+            await engine.start()
+            if changed(states):  # between being read here and being loaded by a process of its own
+                raise IntegrityError(
+                    t("the files of '{name}' were changed while it was loaded", name=pin.name),
+                    t("run the same command again"),
+                )
+        except BaseException:
+            await engine.close()
+            raise
+        self._loaded[key] = (files, pin, states)
+        return engine
 
     def _guarded(self, pin: ModelPin, engine: Engine) -> Engine:
         given = secrets.named(pin.options)
         self.own.learn(given)
         return cast("Engine", Guarded(engine, self.own)) if given else engine
+
+    async def recheck(self) -> SlipwayError | None:
+        """Look at the files of every loaded model; end an engine whose files changed to other bytes, and say why.
+
+        A changed index is built again. A model file is mapped into memory, and read again when a child process is
+        restarted: what changes on disk would change answers.
+        """
+        for key, retriever in list(self._retrievers.items()):
+            if not await asyncio.to_thread(retriever.sound):
+                self._retrievers.pop(key, None)  # a cache: the next question builds it again
+        lost: SlipwayError | None = None
+        for key, (files, pin, states) in list(self._loaded.items()):
+            if not changed(states):
+                continue
+            try:
+                states = await asyncio.to_thread(check_loaded, files, pin.files)
+                self._loaded[key] = (files, pin, states)
+            except SlipwayError as error:
+                lost = error
+                del self._loaded[key]
+                engine = self._engines.pop(key)
+                self._retrievers.clear()
+                await engine.close()
+        return lost
 
     async def retriever(self, retrieval: Retrieval) -> Retriever:
         """The loaded passages and indexes that a candidate retrieves from."""
@@ -113,7 +156,7 @@ class Session:
 
     async def close(self) -> None:
         """Stop every engine; child processes are gone when this returns."""
-        engines, self._engines, self._retrievers = list(self._engines.values()), {}, {}
+        engines, self._engines, self._retrievers, self._loaded = list(self._engines.values()), {}, {}, {}
         await asyncio.gather(*(engine.close() for engine in engines))
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from slipway.errors import NotFound
+from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import t
 from slipway.privacy.redact import Redactor
 from slipway.privacy.secrets import named
@@ -24,7 +24,7 @@ from slipway.serve.http import Call, Receive, Scope, Send, preflight_headers
 from slipway.serve.limits import Slots
 from slipway.serve.metrics import Metrics
 from slipway.serve.record import Recorder
-from slipway.serve.refuse import Refused, bad, draining, unexpected
+from slipway.serve.refuse import Refused, bad, draining, refusal, unexpected
 from slipway.serve.route import Router
 from slipway.serve.throttle import Throttle
 
@@ -51,6 +51,7 @@ class Application:
             on_commit=self._committed,
             clean=redactor(context).record,
         )
+        self.metrics.free.set_function(lambda: self.recorder.room.free)
         self.router = Router(context, self.metrics)
         self.keys = Keys(context.store, config)
         self.origins = Origins(config)
@@ -111,7 +112,7 @@ class Application:
         """Why this server is not ready; empty when it is."""
         if self.draining:
             return t("the server is shutting down")
-        return "" if self.router.current is not None else self.router.trouble
+        return self.recorder.trouble if self.router.current is not None else self.router.trouble
 
     def _committed(self, records: int, seconds: float) -> None:
         self.metrics.commit.observe(seconds)
@@ -152,10 +153,12 @@ class Application:
             call.endpoint = call.path
             if self.draining:
                 raise draining()
+            self.recorder.require()
             if call.parent:
                 self._own_trace(call)
             await handler(call)
-        except Refused as refused:
+        except SlipwayError as error:
+            refused = refusal(error)
             await call.answer(refused.status, refused.json(), extra=refused.headers)
         except asyncio.CancelledError:
             raise

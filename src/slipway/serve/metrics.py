@@ -38,6 +38,7 @@ class Metrics:
             "slipway_trace_commit_seconds", "One transaction of traces and feedback", buckets=FAST, registry=r
         )
         self.records = Counter("slipway_records", "Traces and feedback written, or failed to", ("result",), registry=r)
+        self.free = Gauge("slipway_store_free_bytes", "Disk space left for traces", registry=r)
         self.feedback = Counter("slipway_feedback", "Feedback received", ("thumb",), registry=r)
         self.refused = Counter(
             "slipway_release_refused", "Releases that were not put into service", ("channel",), registry=r

@@ -1,7 +1,8 @@
 """Traces and feedback on their way to the catalog: many requests share one transaction and one sync to disk.
 
 One thread writes. While it waits for the disk, new records gather, and the next transaction takes them all: under
-load the batches grow by themselves, and alone a request waits for one sync only. Knows nothing of HTTP.
+load the batches grow by themselves, and alone a request waits for one sync only. Records that nobody waits for are
+held while the disk takes none, and written once it does. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
+from time import monotonic
 
 from slipway.core.trace import Feedback, Trace
+from slipway.errors import SlipwayError
 from slipway.i18n import t
 from slipway.serve.refuse import Refused
+from slipway.serve.room import EVERY, Room
 from slipway.store.catalog import Catalog
 
 log = logging.getLogger("slipway.serve")
 
 MAX_BATCH = 512
 MAX_PENDING = 4096
-"""Records that `relaxed` may acknowledge before they are on disk: what `kill -9` can lose at most."""
+"""Records that may be acknowledged before they are on disk: what `kill -9` can lose at most in `relaxed` mode."""
 
 Record = Trace | Feedback
 _Item = tuple[Record, "asyncio.Future[None] | None"]
@@ -44,6 +49,7 @@ class Recorder:
     ) -> None:
         self.strict = strict
         self.failed = 0  # records lost because the catalog could not be written; strict ones were refused to the client
+        self.room = Room(catalog)
         self._catalog = catalog
         self._on_commit = on_commit
         self._clean = clean
@@ -51,6 +57,7 @@ class Recorder:
         self._pending: dict[str, int] = {}  # ids of traces not yet on disk
         self._thread: threading.Thread | None = None
         self._waiting = 0
+        self._held: list[_Item] = []  # what nobody waits for and the disk did not take; the writer's own
 
     def start(self) -> None:
         """Start the writer. Call it within the event loop that will call `write`."""
@@ -66,9 +73,26 @@ class Recorder:
             await asyncio.sleep(0)  # let the last acknowledgements run
             self._thread = None
 
+    def require(self) -> None:
+        """Raise Refused (503) when a record could not be kept anyway; called before a model is asked. O(1)."""
+        if self.room.trouble is not None and (self.strict or self._waiting >= MAX_PENDING):
+            raise _no_room(self.room.trouble)
+
+    @property
+    def trouble(self) -> str:
+        """Why `require` would refuse; empty when it would not."""
+        try:
+            self.require()
+        except Refused as refused:
+            return f"{refused.message}. {refused.hint}"
+        return ""
+
     async def write(self, record: Record) -> None:
-        """Record. Raises Refused (503) when it cannot be made durable: the disk is full, the catalog locked."""
-        if not self.strict and self._waiting < MAX_PENDING:
+        """Record. Raises Refused (503) when it cannot be made durable: the disk is full, the catalog locked.
+
+        Feedback is durable when this returns, in either mode.
+        """
+        if not self.strict and isinstance(record, Trace) and self._waiting < MAX_PENDING:
             self.later(record)
             return
         done = self._loop.create_future()
@@ -76,7 +100,7 @@ class Recorder:
         await done  # a caller that is cancelled cancels its own waiting only: the record is on its way
 
     def later(self, record: Record) -> None:
-        """Record without waiting: for clients that left, and in `relaxed` mode. Failures are logged and counted."""
+        """Record without waiting: for clients that left, and in `relaxed` mode. Held while the disk takes nothing."""
         self._put(record, None)
 
     def pending(self, trace: str) -> bool:
@@ -93,9 +117,21 @@ class Recorder:
 
     def _work(self) -> None:
         closing = False
+        self.room.look()
         while not closing:
-            item = self._queue.get()
-            batch: list[_Item] = []
+            batch, closing = self._gather()
+            if batch or (closing and self._held):
+                self._commit(batch, last=closing)
+            self.room.look()
+            if self._held and self.room.trouble is None:
+                self._commit([], last=closing)
+
+    def _gather(self) -> tuple[list[_Item], bool]:
+        """The records that wait, at most a batch of them, once there is one; nothing after a second without any."""
+        batch: list[_Item] = []
+        closing = False
+        with suppress(Empty):
+            item = self._queue.get(timeout=EVERY)
             while True:
                 if item is None:
                     closing = True
@@ -103,23 +139,29 @@ class Recorder:
                     batch.append(item)
                 if len(batch) >= MAX_BATCH:
                     break
-                try:
-                    item = self._queue.get_nowait()
-                except Empty:
-                    break
-            if batch:
-                self._commit(batch)
+                item = self._queue.get_nowait()
+        return batch, closing
 
-    def _commit(self, batch: Sequence[_Item]) -> None:
-        started = self._loop.time()
+    def _commit(self, batch: Sequence[_Item], *, last: bool) -> None:
+        started = monotonic()
+        batch, self._held = [*self._held, *batch], []
         error = self._save([record for record, _ in batch])
-        if error is not None and len(batch) > 1:  # one bad record must not take the others with it
-            results = [(item, self._save([item[0]])) for item in batch]
+        if error is not None and not isinstance(error, SlipwayError) and len(batch) > 1:
+            results = [(item, self._save([item[0]])) for item in batch]  # one bad record must not take the others along
         else:
             results = [(item, error) for item in batch]
-        seconds = self._loop.time() - started
+        kept: list[tuple[_Item, Exception | None]] = []
+        for item, error in results:
+            if isinstance(error, SlipwayError):
+                self.room.refused(error)
+                if item[1] is None and not last:
+                    self._held.append(item)
+                    continue
+            kept.append((item, error))
+        if not kept:
+            return
         try:
-            self._loop.call_soon_threadsafe(self._done, results, seconds)
+            self._loop.call_soon_threadsafe(self._done, kept, monotonic() - started)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more
 
@@ -149,15 +191,25 @@ class Recorder:
             if error is None:
                 done.set_result(None)
             else:
-                done.set_exception(_not_durable())
+                done.set_exception(_not_durable(error))
         self._on_commit(len(results), seconds)
 
 
-def _not_durable() -> Refused:
+def _not_durable(error: Exception) -> Refused:
     return Refused(
         503,
         t("the answer was made, but its record could not be written to disk"),
-        t("free space on the disk of the project's .slipway folder; the server's log has the reason"),
+        error.hint if isinstance(error, SlipwayError) else t("the server's log has the reason"),
+        code="not_durable",
+        retry_after=5,
+    )
+
+
+def _no_room(error: SlipwayError) -> Refused:
+    return Refused(
+        503,
+        t("no record of an answer could be kept now: {why}", why=error.message),
+        error.hint,
         code="not_durable",
         retry_after=5,
     )

@@ -187,6 +187,7 @@ class Router:
         try:
             while True:
                 try:
+                    await self._watch_files()
                     await self.look()
                 except Exception as error:  # noqa: BLE001 -- a catalog that cannot be read now must not end the watch
                     log.error("channels not read", extra={"why": f"{type(error).__name__}: {error}"})
@@ -196,6 +197,19 @@ class Router:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch_files(self) -> None:
+        """When a model's files were changed under it, end its service; `look` verifies and loads anew."""
+        lost = await self._context.session.recheck()
+        if lost is None:
+            return
+        log.error("model files changed", extra={"why": lost.message})
+        self._known.clear()
+        self._pinned.clear()
+        for channel in self._channels.values():
+            before, channel.current, channel.trouble = channel.current, None, lost.message
+            if before is not None:
+                self._metrics.release.remove(before.channel, before.digest)
 
     async def look(self) -> None:
         """Look once; begin to load the releases of channels that point at another one than is in service."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import msgspec
 
 from slipway.core.ref import canonical
 from slipway.errors import IntegrityError, NotFound
 from slipway.i18n import t
+from slipway.store.failing import told
 
 T = TypeVar("T")
 
@@ -46,31 +48,26 @@ class Blobs:
     def put_pieces(self, pieces: Iterable[bytes]) -> str:
         """Store a stream of bytes without holding it in memory; returns the digest of the whole."""
         digest = hashlib.sha256()
-        with NamedTemporaryFile(dir=self._aside, delete=False) as file:
-            try:
-                for piece in pieces:
-                    digest.update(piece)
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        name = digest.hexdigest()
-        target = self.path(name)
-        if target.exists():
-            os.unlink(file.name)
-            return name
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        os.chmod(file.name, 0o400)
-        os.rename(file.name, target)
-        sync_folder(target.parent)
+        with told(self.folder), _aside(self._aside) as file:
+            for piece in pieces:
+                digest.update(piece)
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+            name = digest.hexdigest()
+            target = self.path(name)
+            if not target.exists():
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                os.chmod(file.name, 0o400)
+                os.rename(file.name, target)
+                sync_folder(target.parent)
         return name
 
     def get(self, digest: str) -> bytes:
         """The bytes, checked. Raises NotFound, or IntegrityError when they no longer match."""
         try:
-            data = self.path(digest).read_bytes()
+            with told(self.path(digest)):
+                data = self.path(digest).read_bytes()
         except FileNotFoundError as error:
             raise _missing(digest) from error
         if hashlib.sha256(data).hexdigest() != digest:
@@ -80,7 +77,7 @@ class Blobs:
     def verify(self, digest: str) -> None:
         """Read the whole blob and compare; raises NotFound or IntegrityError."""
         try:
-            with self.path(digest).open("rb") as file:
+            with told(self.path(digest)), self.path(digest).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError as error:
             raise _missing(digest) from error
@@ -117,14 +114,26 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_aside(path: Path, data: bytes) -> None:
-    """Replace a file durably: readers see the old bytes or the new ones."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
-    sync_folder(path.parent)
+    """Replace a file durably: readers see the old bytes or the new ones. Raises SlipwayError when it cannot be done."""
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _aside(path.parent, f".{path.name}.") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        sync_folder(path.parent)
+
+
+@contextmanager
+def _aside(folder: Path, prefix: str = "tmp") -> Generator[IO[bytes]]:
+    """A new file in the folder, gone afterwards unless it was renamed."""
+    with NamedTemporaryFile(dir=folder, prefix=prefix, delete=False) as file:
+        try:
+            yield file
+        finally:
+            with suppress(OSError):
+                os.unlink(file.name)
 
 
 def _missing(digest: str) -> NotFound:

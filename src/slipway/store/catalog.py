@@ -7,25 +7,31 @@ Safe for several threads and processes. Knows no stage: it stores what it is giv
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.exc import DatabaseError
 
-from slipway.core.ref import Noun, Ref, canonical
+from slipway.core.ref import Noun, Ref, canonical, digest_bytes
 from slipway.core.release import Release
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import ConfigError, IntegrityError, NotFound
 from slipway.i18n import t
-from slipway.store import tables
+from slipway.store import ledger, tables
+from slipway.store.connect import connect
+from slipway.store.failing import told
+from slipway.store.migrate import MIGRATIONS, migrate, version_of
 
 N = TypeVar("N", bound=Noun)
+T = TypeVar("T")
+TRIED = 64 << 10
+"""Bytes written to find out whether a disk takes writes again; freed at once, they are room for the next traces."""
 
 
 def now() -> str:
@@ -37,22 +43,19 @@ class Catalog:
     """An open catalog. `close` it, or leave it to the end of the process: nothing is pending."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))  # SQLite's own files take their rights from this one
+        if not path.exists():
+            with told(path):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))  # SQLite's own files take their rights from it
         self.path = path
-        self.engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-        event.listen(self.engine, "connect", _prepare)
-        event.listen(self.engine, "begin", _begin)
+        self.engine: Engine = connect(path)
         self._reader = self.engine.execution_options(read=True)
-        try:
+        with self._reader.connect() as connection:
+            found = version_of(connection)
+        if found < len(MIGRATIONS):  # only then is anything written: an up-to-date catalog opens on a full disk
             with self.engine.begin() as connection:
-                found = tables.migrate(connection)
-        except DatabaseError as error:
-            raise IntegrityError(
-                t("{path} cannot be read as a catalog: {why}", path=path, why=error.orig or error),
-                t("restore it from a backup; or move it away and run `slipway run` to build a new one"),
-            ) from error
-        if found > len(tables.MIGRATIONS):
+                migrate(connection)
+        if found > len(MIGRATIONS):
             raise ConfigError(t("{path} was written by a newer Slipway", path=path), "pip install -U 'slipway-ai'")
 
     def close(self) -> None:
@@ -63,11 +66,12 @@ class Catalog:
     def put(self, kind: str, name: str, noun: Noun) -> Ref:
         """Store a noun; the same noun again is the same row, now the newest of its name."""
         ref = Ref(kind, name, noun.digest)
-        row = {"kind": kind, "name": name, "digest": ref.digest, "body": canonical(noun), "at": now()}
+        newest = select(func.coalesce(func.max(tables.nouns.c.seq), 0) + 1).scalar_subquery()
+        row = {"kind": kind, "name": name, "digest": ref.digest, "body": canonical(noun), "at": now(), "seq": newest}
         with self.engine.begin() as connection:
-            connection.execute(
-                upsert(tables.nouns).values(row).on_conflict_do_update(["kind", "digest"], set_={"at": row["at"]})
-            )
+            kept = upsert(tables.nouns).values(row)
+            fresh = {"at": kept.excluded.at, "seq": kept.excluded.seq}
+            connection.execute(kept.on_conflict_do_update(["kind", "digest"], set_=fresh))
         return ref
 
     def get(self, kind: str, digest: str, type_: type[N]) -> N:
@@ -83,10 +87,7 @@ class Catalog:
                 t("no single {kind} has the digest {digest}", kind=kind, digest=digest),
                 t("`slipway data list`, `slipway eval list` and `slipway release list` show what there is"),
             )
-        noun = _read(kind, rows[0].digest, rows[0].body, type_)
-        if noun.digest != rows[0].digest:
-            raise _altered(kind, rows[0].digest)
-        return noun
+        return _read(kind, rows[0].digest, rows[0].body, type_)
 
     def has(self, kind: str, digest: str) -> bool:
         """Whether there is a noun of this kind and whole digest."""
@@ -101,7 +102,7 @@ class Catalog:
         if name is not None:
             query = query.where(tables.nouns.c.name == name)
         with self._reader.connect() as connection:
-            rows = connection.execute(query.order_by(tables.nouns.c.at.desc())).all()
+            rows = connection.execute(query.order_by(tables.nouns.c.seq.desc())).all()
         return [(row.at, _read(kind, row.digest, row.body, type_)) for row in rows]
 
     # runs ------------------------------------------------------------------------------------------------------
@@ -113,45 +114,43 @@ class Catalog:
 
     def finished(self, key: str) -> Run | None:
         """The newest finished run with this key: its output can be used instead of running the step."""
-        query = select(tables.runs.c.body).where(tables.runs.c.key == key, tables.runs.c.status == "done")
+        query = select(tables.runs.c.id, tables.runs.c.body).where(tables.runs.c.key == key)
+        query = query.where(tables.runs.c.status == "done").order_by(tables.runs.c.seq.desc()).limit(1)
         with self._reader.connect() as connection:
-            body = connection.execute(query.order_by(tables.runs.c.seq.desc()).limit(1)).scalar()
-        return None if body is None else msgspec.json.decode(body, type=Run)
+            row = connection.execute(query).first()
+        return None if row is None else _decoded("run", row.id, row.body, Run)
 
     def runs(self, limit: int = 50, status: str | None = None) -> list[Run]:
         """Newest first."""
-        query = select(tables.runs.c.body).order_by(tables.runs.c.seq.desc()).limit(limit)
+        query = select(tables.runs.c.id, tables.runs.c.body).order_by(tables.runs.c.seq.desc()).limit(limit)
         if status is not None:
             query = query.where(tables.runs.c.status == status)
         with self._reader.connect() as connection:
-            return [msgspec.json.decode(body, type=Run) for body in connection.execute(query).scalars()]
+            return [_decoded("run", row.id, row.body, Run) for row in connection.execute(query)]
 
     # memo ------------------------------------------------------------------------------------------------------
     def recall(self, kind: str, keys: Iterable[str]) -> dict[str, bytes]:
-        """What is remembered of these keys; unknown ones are absent."""
-        wanted, found = list(keys), dict[str, bytes]()
+        """What is remembered of these keys; unknown ones, and those whose bytes were changed since, are absent."""
         with self._reader.connect() as connection:
-            for start in range(0, len(wanted), 500):
-                part = wanted[start : start + 500]
-                query = select(tables.memo.c.key, tables.memo.c.value)
-                rows = connection.execute(query.where(tables.memo.c.kind == kind, tables.memo.c.key.in_(part)))
-                found.update({row.key: row.value for row in rows})
-        return found
+            return {row.key: row.value for row in _remembered(connection, kind, keys) if _sound(row)}
 
     def remember(self, kind: str, values: Mapping[str, bytes]) -> None:
-        """Remember results of pure work, all or none of them."""
+        """Remember results of pure work, all or none of them. The first result stays, unless its bytes were changed."""
         if not values:
             return
-        rows = [{"kind": kind, "key": key, "value": value} for key, value in values.items()]
+        rows = [{"kind": kind, "key": k, "value": v, "digest": digest_bytes(v)} for k, v in values.items()]
+        memo = tables.memo
         with self.engine.begin() as connection:
-            connection.execute(upsert(tables.memo).on_conflict_do_nothing(), rows)
+            for row in _remembered(connection, kind, values):
+                if not _sound(row):
+                    connection.execute(delete(memo).where(memo.c.kind == kind, memo.c.key == row.key))
+            connection.execute(upsert(memo).on_conflict_do_nothing(), rows)
 
     # channels --------------------------------------------------------------------------------------------------
     def promote(self, channel: str, release: str, *, by: str, why: str, action: str = "promote") -> None:
         """Point a channel at a release, by digest; one row, so it is atomic, and history is kept."""
         row = {"channel": channel, "release": release, "at": now(), "by": by, "why": why, "action": action}
-        with self.engine.begin() as connection:
-            connection.execute(insert(tables.promotions).values(row))
+        self._enter(tables.promotions, row)
 
     def channels(self) -> dict[str, str]:
         """Channel -> digest of the release it points at."""
@@ -173,11 +172,32 @@ class Catalog:
         """A release by digest or its beginning."""
         return self.get("release", digest, Release)
 
+    # the ledger ------------------------------------------------------------------------------------------------
+    def _enter(self, table: Table, row: dict[str, Any]) -> None:
+        """Write a row and its entry in the ledger, both or neither."""
+        with self.engine.begin() as connection:
+            made = connection.execute(insert(table).values(row)).inserted_primary_key
+            ledger.append(connection, str(table.name), {**row, "seq": made[0]} if "seq" in table.c and made else row)
+
+    def head(self) -> str:
+        """`<entries>:<digest>`: stands for every promotion, look at the gate and key up to now."""
+        with self._reader.connect() as connection:
+            return ledger.head(connection)
+
+    def verify_history(self, anchors: Iterable[str] = ()) -> str:
+        """Follow the ledger from its beginning; every release, and each of `anchors`, must stand on a part of it.
+
+        Returns the head. Raises IntegrityError where history was deleted, changed or put in by hand.
+        """
+        kept = [release.history for _, release in self.list("release", Release) if release.history]
+        with self._reader.connect() as connection:
+            return ledger.verify(connection, [*kept, *anchors])
+
     # gate ------------------------------------------------------------------------------------------------------
     def use_gate(self, split: str, candidate: str) -> int:
         """Count a look at a gate split; returns how many there have been, this one included."""
-        with self.engine.begin() as connection:
-            connection.execute(insert(tables.gate_uses).values(split=split, candidate=candidate, at=now()))
+        self._enter(tables.gate_uses, {"split": split, "candidate": candidate, "at": now()})
+        with self._reader.connect() as connection:
             query = select(func.count()).select_from(tables.gate_uses).where(tables.gate_uses.c.split == split)
             return int(connection.execute(query).scalar_one())
 
@@ -200,7 +220,7 @@ class Catalog:
                 t("no trace has the id {id}", id=id),
                 t("every answer carries its trace id in the header x-slipway-trace"),
             )
-        return msgspec.json.decode(body, type=Trace)
+        return _decoded("trace", id, body, Trace)
 
     def traces(self, limit: int = 50, after: int = 0, channel: str | None = None) -> list[tuple[int, Trace]]:
         """(sequence number, trace), newest first; `after` leaves out what is older or equal."""
@@ -209,32 +229,45 @@ class Catalog:
             query = query.where(tables.traces.c.channel == channel)
         with self._reader.connect() as connection:
             rows = connection.execute(query.order_by(tables.traces.c.seq.desc()).limit(limit))
-            return [(row.seq, msgspec.json.decode(row.body, type=Trace)) for row in rows]
+            return [(row.seq, _decoded("trace", row.seq, row.body, Trace)) for row in rows]
 
     def feedback(self, trace: str | None = None, limit: int = 1000) -> list[Feedback]:
         """Feedback, newest first."""
-        query = select(tables.feedback.c.body).order_by(tables.feedback.c.seq.desc()).limit(limit)
+        query = select(tables.feedback.c.id, tables.feedback.c.body).order_by(tables.feedback.c.seq.desc()).limit(limit)
         if trace is not None:
             query = query.where(tables.feedback.c.trace == trace)
         with self._reader.connect() as connection:
-            return [msgspec.json.decode(body, type=Feedback) for body in connection.execute(query).scalars()]
+            return [_decoded("feedback", row.id, row.body, Feedback) for row in connection.execute(query)]
+
+    def try_writing(self) -> None:
+        """Write and delete a piece as large as a long trace; raises the SlipwayError that says why it cannot."""
+        memo = tables.memo
+        row = {"kind": "try", "key": uuid4().hex, "value": func.zeroblob(TRIED)}
+        with self.engine.begin() as connection:
+            connection.execute(insert(memo).values(row))
+        with self.engine.begin() as connection:
+            connection.execute(delete(memo).where(memo.c.kind == "try"))
 
     # keys ------------------------------------------------------------------------------------------------------
     def add_key(self, id: str, name: str, hash_: str) -> None:
         """Store an API key's hash."""
-        with self.engine.begin() as connection:
-            connection.execute(insert(tables.keys).values(id=id, name=name, hash=hash_, at=now()))
+        self._enter(tables.keys, {"id": id, "name": name, "hash": hash_, "at": now()})
 
     def api_keys(self) -> list[dict[str, Any]]:
         """Every key, revoked ones too: id, name, hash, at, revoked."""
         with self._reader.connect() as connection:
-            return [_plain(row) for row in connection.execute(select(tables.keys).order_by(tables.keys.c.at))]
+            return [
+                _plain(row) for row in connection.execute(select(tables.keys).order_by(tables.in_order(tables.keys)))
+            ]
 
     def revoke_key(self, id: str) -> bool:
         """Returns whether there was such a key, not yet revoked."""
-        change = update(tables.keys).where(tables.keys.c.id == id, tables.keys.c.revoked.is_(None))
+        change, at = update(tables.keys).where(tables.keys.c.id == id, tables.keys.c.revoked.is_(None)), now()
         with self.engine.begin() as connection:
-            return connection.execute(change.values(revoked=now())).rowcount == 1
+            found = connection.execute(change.values(revoked=at)).rowcount == 1
+            if found:
+                ledger.append(connection, ledger.REVOKED, {"id": id, "at": at})
+            return found
 
 
 _ADD_TRACE = "INSERT INTO traces (id, at, channel, release, status, seconds, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -245,30 +278,45 @@ def _trace_row(trace: Trace) -> tuple[Any, ...]:
     return trace.id, trace.at, trace.channel, trace.release, trace.status, trace.seconds, body
 
 
+def _remembered(connection: Connection, kind: str, keys: Iterable[str]) -> Iterator[Any]:
+    """The rows (key, value, digest) of these keys."""
+    wanted, memo = list(keys), tables.memo
+    for start in range(0, len(wanted), 500):
+        query = select(memo.c.key, memo.c.value, memo.c.digest).where(memo.c.kind == kind)
+        yield from connection.execute(query.where(memo.c.key.in_(wanted[start : start + 500]))).all()
+
+
+def _sound(row: Any) -> bool:
+    return isinstance(row.value, bytes) and digest_bytes(row.value) == row.digest
+
+
 def _read(kind: str, digest: str, body: bytes, type_: type[N]) -> N:
+    try:
+        noun = msgspec.json.decode(body, type=type_)
+    except msgspec.MsgspecError as error:
+        raise _altered(kind, digest) from error
+    if noun.digest != digest:
+        raise _altered(kind, digest)
+    return noun
+
+
+def _decoded(kind: str, id_: object, body: bytes, type_: type[T]) -> T:
+    """A row that is no frozen noun: a run, a trace, feedback."""
     try:
         return msgspec.json.decode(body, type=type_)
     except msgspec.MsgspecError as error:
-        raise _altered(kind, digest) from error
+        raise IntegrityError(
+            t("{kind} {id} in the catalog cannot be read: {why}", kind=kind, id=id_, why=error),
+            t("it was changed outside Slipway, or the disk is failing; restore the catalog from a backup"),
+        ) from error
 
 
 def _altered(kind: str, digest: str) -> IntegrityError:
     return IntegrityError(
         t("{kind} {digest} does not match its digest", kind=kind, digest=digest[:12]),
-        t("it was changed outside this version of Slipway; restore the catalog from a backup, or move .slipway away"),
+        t("it was changed outside this version of Slipway; restore the catalog from a backup"),
     )
 
 
 def _plain(row: Row[Any]) -> dict[str, Any]:
     return dict(row._mapping)  # pyright: ignore[reportPrivateUsage]  # SQLAlchemy's public name for it
-
-
-def _prepare(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's own advice: we emit BEGIN ourselves, see _begin
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    # IMMEDIATE: a transaction that will write takes the lock at once, instead of failing half-way (SQLITE_BUSY).
-    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("read") else "BEGIN IMMEDIATE")

@@ -15,6 +15,7 @@ from slipway.errors import Busy
 from slipway.i18n import t
 from slipway.store.blobs import Blobs
 from slipway.store.catalog import Catalog
+from slipway.store.failing import is_read_only, told
 
 
 class Store:
@@ -22,9 +23,10 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with told(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.blobs = Blobs(folder / "blobs")
         _tighten(folder)
-        self.blobs = Blobs(folder / "blobs")
         self.catalog = Catalog(folder / "catalog.db")
 
     def close(self) -> None:
@@ -35,7 +37,8 @@ class Store:
     def scratch(self) -> Path:
         """A folder for what can be rebuilt at any time: loaded indexes."""
         folder = self.folder / "cache"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with told(folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
     @property
@@ -43,7 +46,7 @@ class Store:
         """32 random bytes of this project, made once: what keys the hashes of personal data."""
         path = self.folder / "salt"
         if not path.exists():
-            with NamedTemporaryFile(dir=self.folder, prefix=".salt-") as file:
+            with told(path), NamedTemporaryFile(dir=self.folder, prefix=".salt-") as file:
                 file.write(secrets.token_bytes(32))
                 file.flush()
                 os.fsync(file.fileno())
@@ -58,7 +61,9 @@ class Store:
         Raises Busy, naming the holder's process id, when someone else has it.
         """
         path = self.folder / "lock"
-        with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+") as file:
+        with told(path):
+            file = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")  # noqa: SIM115
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -67,10 +72,11 @@ class Store:
                     t("another slipway run is at work in this project (process {pid})", pid=file.read() or "?"),
                     t("wait for it to end, or stop it with Ctrl-C; what it has finished will not be done again"),
                 ) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            self.blobs.sweep()
+            with told(path):
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+                self.blobs.sweep()
             yield
 
 
@@ -79,7 +85,7 @@ def _tighten(folder: Path) -> None:
 
     The folder comes last, so that a walk that was stopped is made again.
     """
-    if not stat.S_IMODE(folder.stat().st_mode) & 0o077:
+    if not stat.S_IMODE(folder.stat().st_mode) & 0o077 or is_read_only(folder):
         return
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):

@@ -1,12 +1,11 @@
-"""The catalog's tables and how an older catalog becomes a newer one. Knows no verbs; `catalog` has them."""
+"""The catalog's tables. Knows no verbs, `catalog` has them, and no older shapes, `migrate` has them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import (
     Column,
-    Connection,
     Float,
     Index,
     Integer,
@@ -15,7 +14,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    text,
+    literal_column,
 )
 
 metadata = MetaData()
@@ -28,6 +27,7 @@ nouns = Table(  # every frozen noun, as canonical JSON
     Column("digest", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("at", String, nullable=False),
+    Column("seq", Integer, nullable=False, server_default="0", index=True),  # the order: a clock may be set back
     PrimaryKeyConstraint("kind", "digest"),
     Index("nouns_by_name", "kind", "name", "at"),
 )
@@ -47,6 +47,7 @@ memo = Table(  # results of pure work by the digest of all that went into it: pa
     Column("kind", String, nullable=False),
     Column("key", String, nullable=False),
     Column("value", LargeBinary, nullable=False),
+    Column("digest", String),  # sha256 of the value
     PrimaryKeyConstraint("kind", "key"),
 )
 promotions = Table(  # append-only; a channel points where its last row says
@@ -99,17 +100,15 @@ keys = Table(
     Column("revoked", String),
 )
 
-# One function a version, oldest first; each runs once, in one transaction with the change of `user_version`.
-MIGRATIONS: list[Callable[[Connection], None]] = [lambda connection: metadata.create_all(connection)]
+ledger = Table(  # what was decided, each entry bound to all before it: see `ledger`
+    "ledger",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("digest", String, nullable=False),
+)
 
 
-def migrate(connection: Connection) -> int:
-    """Bring the catalog to this version of Slipway; returns the version found before.
-
-    A catalog newer than this code is left alone, and the caller told by a version above len(MIGRATIONS).
-    """
-    found = int(connection.execute(text("PRAGMA user_version")).scalar_one())
-    for version in range(found, len(MIGRATIONS)):
-        MIGRATIONS[version](connection)
-        connection.execute(text(f"PRAGMA user_version = {version + 1}"))
-    return found
+def in_order(table: Table) -> Any:
+    """What sorts the rows of a table as they were written, whatever the clock said."""
+    return table.c.seq if "seq" in table.c else literal_column(f"{table.name}.rowid")

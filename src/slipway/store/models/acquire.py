@@ -8,8 +8,10 @@ from pathlib import Path
 
 from slipway.errors import ConfigError, IntegrityError, nearest
 from slipway.i18n import t
+from slipway.store.failing import told
 from slipway.store.models import shelf
 from slipway.store.models.check import check_file, license_of
+from slipway.store.models.content import hash_file
 from slipway.store.models.download import download
 from slipway.store.models.hub import fetch_hub
 from slipway.store.models.quantize import QUANTIZATIONS, Quantization, quantize_gguf
@@ -42,7 +44,7 @@ def pull(
     kind = _quantization(quantize)
     root = shelf.cache_folder(cache)
     key = shelf.source_key(source)
-    with shelf.locked(root, key):
+    with told(root), shelf.locked(root, key):
         model = _cached(root, key) or _fetch(wanted, root, key, sha256 or {}, progress)
     model = replace(model, source=source)
     if kind is None:
@@ -77,7 +79,7 @@ def _fetch(source: Source, root: Path, key: str, pins: Mapping[str, str], progre
     fetched = _fetch_kind(source, into, progress)
     digests: dict[str, str] = {}
     for name, path in fetched.files.items():
-        digests[name] = shelf.hash_file(path, progress, t("checking {file}", file=name))
+        digests[name] = hash_file(path, progress, t("checking {file}", file=name))
         for stated in (pins.get(name), fetched.expected.get(name)):
             if stated is not None and stated.lower() != digests[name]:
                 raise _mismatch(source.text, name, stated, digests[name], shelf.reject(root, path, digests[name]))
@@ -164,20 +166,20 @@ def _quantized(model: Model, kind: Quantization, root: Path, progress: Progress 
         )
     digest = model.sha256[weights[0]]
     key = shelf.quantized_key(digest, kind)
-    with shelf.locked(root, key):
+    with told(root), shelf.locked(root, key):
         made = _cached(root, key)
         if made is None:
             into = shelf.partial_folder(root, key)
             require_space(into, model.size * 2)
             path = into / f"{Path(weights[0]).stem}.{kind}.gguf"
-            if shelf.hash_file(model.files[weights[0]]) != digest:
+            if hash_file(model.files[weights[0]]) != digest:
                 raise IntegrityError(
                     t("{file} of {source} is damaged", file=weights[0], source=model.source),
                     t("fetch it again: slipway models pull '{source}'", source=model.source),
                 )
             quantize_gguf(model.files[weights[0]], path, kind, progress)
             arrival = Arrival(
-                model.source, {path.name: path}, {path.name: shelf.hash_file(path)}, model.license, quantize=kind
+                model.source, {path.name: path}, {path.name: hash_file(path)}, model.license, quantize=kind
             )
             shelf.commit(root, key, arrival)
             made = _present(root, key)

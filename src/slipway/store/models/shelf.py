@@ -27,11 +27,12 @@ import msgspec
 
 from slipway.errors import IntegrityError, MissingPrerequisite
 from slipway.i18n import t
+from slipway.store.failing import FULL, of_system
+from slipway.store.models.content import hash_file, state_of
 from slipway.store.models.quantize import REVISION
 
 Progress = Callable[[str, int, "int | None"], None]
 MANIFEST = "model.json"
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class _File(msgspec.Struct, frozen=True):
     sha256: str
     size: int
     mtime_ns: int
+    ctime_ns: int = 0  # cannot be set by hand, unlike mtime
+    inode: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,18 +88,6 @@ def quantized_key(sha256: str, kind: str) -> str:
     return f"{kind}.{REVISION}-{sha256[:32]}"
 
 
-def hash_file(path: Path, progress: Progress | None = None, name: str = "") -> str:
-    """SHA-256 of a file, 64 hex characters, read a megabyte at a time."""
-    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
-    with path.open("rb") as file:
-        while block := file.read(_CHUNK):
-            digest.update(block)
-            done += len(block)
-            if progress:
-                progress(name or path.name, done, total)
-    return digest.hexdigest()
-
-
 @contextmanager
 def locked(root: Path, key: str, waiting: Callable[[], None] | None = None) -> Generator[None]:
     """Hold the lock of one key; another process that wants it waits. It ends with its process, even a killed one."""
@@ -104,6 +95,8 @@ def locked(root: Path, key: str, waiting: Callable[[], None] | None = None) -> G
         (root / ".locks").mkdir(parents=True, exist_ok=True)
         file = (root / ".locks" / key).open("w")
     except OSError as error:
+        if error.errno in FULL:
+            raise of_system(error, root) from error
         raise MissingPrerequisite(
             t("the model cache {folder} cannot be written: {error}", folder=root, error=error.strerror),
             t("set SLIPWAY_CACHE to a folder that can be written"),
@@ -167,8 +160,8 @@ def commit(root: Path, key: str, arrival: Arrival) -> None:
 
 
 def _entry(path: Path, sha256: str) -> _File:
-    stat = path.stat()
-    return _File(sha256, stat.st_size, stat.st_mtime_ns)
+    state = state_of(path)
+    return _File(sha256, state.size, state.mtime_ns, state.ctime_ns, state.inode)
 
 
 def _sync(path: Path) -> None:

@@ -298,7 +298,7 @@ class _Graphs:
         options.log_severity_level = 3
         options.enable_cpu_mem_arena = False  # it would keep the memory of the longest text ever seen, for each thread
         path = self.folder / f"{precision}.onnx"
-        content: Any = str(path) if self._sound(path) else self._build(precision, path)
+        content: Any = self._sound(path) or self._build(precision, path)
         try:
             return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own types, derived from Exception only
@@ -319,17 +319,17 @@ class _Graphs:
                 t("use a smaller one, or serve it by the openai engine"),
                 status=500,
             ) from error
-        if not _write_aside(path, content):
-            return content
-        _write_aside(_digest_file(path), hashlib.sha256(content).hexdigest().encode())
-        return str(path)
+        if _write_aside(path, content):
+            _write_aside(_digest_file(path), hashlib.sha256(content).hexdigest().encode())
+        return content
 
-    def _sound(self, path: Path) -> bool:
+    def _sound(self, path: Path) -> bytes:
+        """The cached graph, empty when there is none to trust. What was read and checked is what is loaded."""
         try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == _digest_file(path).read_text("ascii")
+            content = path.read_bytes()
+            return content if hashlib.sha256(content).hexdigest() == _digest_file(path).read_text("ascii") else b""
         except (OSError, ValueError):
-            return False
+            return b""
 
     def cosine(self, loaded: _Loaded) -> float:
         """Mean cosine of the int8 vectors of PROBES to the fp32 ones; measured once and remembered."""

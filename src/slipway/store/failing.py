@@ -1,0 +1,136 @@
+"""What a disk or a database says when it refuses, as an error a person can act on.
+
+Every hint loses nothing: what was stored stays where it is. Knows neither what was being written nor who asked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.errors import Busy, IntegrityError, MissingPrerequisite, SlipwayError
+from slipway.i18n import t
+
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
+ROOM = 1 << 20  # bytes; with less than this free, a failed write is put down to the full disk
+
+
+@contextmanager
+def told(path: Path) -> Generator[None]:
+    """Turn an OSError of what is done inside into the SlipwayError that says what to do; `path` is shown.
+
+    A missing file is the caller's matter and passes.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise of_system(error, path) from error
+
+
+def of_system(error: OSError, path: Path | str) -> SlipwayError:
+    """The error for a failed system call on `path`."""
+    if error.errno in FULL:
+        return full(path)
+    if error.errno == errno.EROFS:
+        return read_only(path)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return forbidden(path)
+    if error.errno == errno.EIO:
+        return broken_disk(path)
+    return SlipwayError(t("the system said: {why}", why=error), t("check disk space and permissions"))
+
+
+def of_database(error: sqlite3.Error, path: Path) -> SlipwayError | None:
+    """The error for what SQLite says, by its result code; None when it is no matter of the disk but a defect."""
+    code: int = getattr(error, "sqlite_errorcode", 0) or 0
+    kind = code & 0xFF
+    if kind == sqlite3.SQLITE_FULL:
+        return full(path)
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Busy(
+            t("another program holds {path} and did not let go", path=path),
+            t("end what works in this project's folder, then run the same command again; nothing was changed"),
+        )
+    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return damaged(path, str(error))
+    if kind == sqlite3.SQLITE_IOERR:
+        no_room = code == sqlite3.SQLITE_IOERR_SHMSIZE or free_bytes(path.parent) < ROOM
+        return full(path) if no_room else broken_disk(path)
+    if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return _not_writable(path)
+    return None
+
+
+def _not_writable(path: Path) -> SlipwayError:
+    if is_read_only(path.parent):
+        return read_only(path)
+    if free_bytes(path.parent) < ROOM:
+        return full(path)
+    return forbidden(path)
+
+
+def full(path: Path | str) -> MissingPrerequisite:
+    """The disk, or this user's share of it, is full."""
+    return MissingPrerequisite(
+        t("the disk of {folder} is full", folder=path),
+        t("free some space, then run the same command again; what was finished is kept, delete nothing in .slipway"),
+    )
+
+
+def read_only(path: Path | str) -> MissingPrerequisite:
+    """The file system does not take writes."""
+    return MissingPrerequisite(
+        t("{path} lies on a file system that is read-only", path=path),
+        t("what is there can be read and served; to change it, mount the file system writable (see dmesg for why not)"),
+    )
+
+
+def forbidden(path: Path | str) -> MissingPrerequisite:
+    """The file or its folder belongs to somebody else."""
+    return MissingPrerequisite(
+        t("this user may not read or write {path}", path=path),
+        t("run as the owner of the project's folder, or give this user the right to write there"),
+    )
+
+
+def broken_disk(path: Path | str) -> IntegrityError:
+    """The disk answers with an error of its own."""
+    return IntegrityError(
+        t("the disk of {path} reports errors", path=path),
+        t("stop, copy the project's folder to another disk, and look at the system's log (dmesg)"),
+    )
+
+
+def damaged(path: Path, why: str) -> IntegrityError:
+    """Pages of the database are not what SQLite wrote."""
+    return IntegrityError(
+        t("{path} cannot be read as a catalog: {why}", path=path, why=why),
+        t(
+            "stop what runs in this project and copy the folder {folder}; then restore a backup, or recover into a new "
+            "file: sqlite3 catalog.db .recover | sqlite3 new.db",
+            folder=path.parent.name,
+        ),
+    )
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that this user may still write there; a large number where the system does not say."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return 1 << 62
+    return found.f_bavail * found.f_frsize
+
+
+def is_read_only(folder: Path) -> bool:
+    """Whether the file system of a folder is mounted read-only."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False

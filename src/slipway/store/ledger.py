@@ -1,0 +1,114 @@
+"""The record of what was decided: promotions, looks at the gate, keys. Each entry carries the digest of all before it.
+
+An entry is a row `(seq, body, digest)`; `digest` is the SHA-256 of the digest before it and `body`. The tables
+`promotions`, `gate_uses` and `keys` must say exactly what the entries say: a row that was deleted, changed or put in
+by hand shows. The head, `<entries>:<digest>`, stands for all of it. Whoever can write the file can also write a whole
+new ledger; that shows only where an older head was kept: every release keeps one, and so may a person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Table, insert, select
+
+from slipway.core.ref import canonical
+from slipway.errors import IntegrityError
+from slipway.i18n import t
+from slipway.store import tables
+
+BEGIN = "0" * 64
+_COLUMNS = {
+    "promotions": ("seq", "channel", "release", "at", "by", "why", "action"),
+    "gate_uses": ("seq", "split", "candidate", "at"),
+    "keys": ("id", "name", "hash", "at"),
+}
+_TABLES: Mapping[str, Table] = {"promotions": tables.promotions, "gate_uses": tables.gate_uses, "keys": tables.keys}
+REVOKED = "revoked"
+
+
+def append(connection: Connection, what: str, entry: Mapping[str, Any]) -> None:
+    """Add an entry, in the transaction that writes the row it is about."""
+    last = connection.execute(select(tables.ledger.c.digest).order_by(tables.ledger.c.seq.desc()).limit(1)).scalar()
+    body = canonical({"what": what, **entry})
+    connection.execute(insert(tables.ledger).values(body=body, digest=_next(last or BEGIN, body)))
+
+
+def _next(before: str, body: bytes) -> str:
+    return hashlib.sha256(before.encode() + body).hexdigest()
+
+
+def head(connection: Connection) -> str:
+    """`<entries>:<digest>` of the newest entry."""
+    query = select(tables.ledger.c.seq, tables.ledger.c.digest).order_by(tables.ledger.c.seq.desc()).limit(1)
+    row = connection.execute(query).first()
+    return f"{row.seq}:{row.digest}" if row else f"0:{BEGIN}"
+
+
+def adopt(connection: Connection) -> None:
+    """Enter what an older version of Slipway wrote, marked `adopted`: nothing vouches for it but the tables."""
+    for what in _COLUMNS:
+        for row in _rows(connection, what):
+            append(connection, what, {**row, "adopted": True})
+    for id_, at in _revoked(connection).items():
+        append(connection, REVOKED, {"id": id_, "at": at, "adopted": True})
+
+
+def verify(connection: Connection, anchors: Iterable[str] = ()) -> str:
+    """Follow the ledger from its first entry, compare the tables and the `anchors` (older heads) with it.
+
+    Returns the head. Raises IntegrityError at the first difference.
+    """
+    entries = connection.execute(select(tables.ledger).order_by(tables.ledger.c.seq)).all()
+    told = _follow(entries)
+    for what in _COLUMNS:
+        if told[what] != _rows(connection, what):
+            raise _rewritten(t("the table {name} does not say what was entered", name=what))
+    if {row["id"]: row["at"] for row in told[REVOKED]} != _revoked(connection):
+        raise _rewritten(t("the table {name} does not say what was entered", name="keys"))
+    heads = {f"{row.seq}:{row.digest}" for row in entries} | {f"0:{BEGIN}"}
+    for anchor in anchors:
+        if anchor not in heads:
+            raise _rewritten(t("the head {head}, kept from an earlier day, is not in it", head=anchor[:24]))
+    return head(connection)
+
+
+def _follow(entries: Sequence[Row[Any]]) -> dict[str, list[dict[str, Any]]]:
+    told: dict[str, list[dict[str, Any]]] = {what: [] for what in (*_COLUMNS, REVOKED)}
+    before = BEGIN
+    for place, row in enumerate(entries, 1):
+        before = _next(before, row.body) if isinstance(row.body, bytes) else ""
+        if row.seq != place or row.digest != before:
+            raise _rewritten(t("entry {n} does not follow from those before it", n=place))
+        try:
+            entry = msgspec.json.decode(row.body, type=dict[str, Any])
+            what = entry.pop("what")
+            entry.pop("adopted", None)
+            told[what].append(entry)
+        except (msgspec.MsgspecError, KeyError) as error:
+            raise _rewritten(t("entry {n} cannot be read", n=place)) from error
+    return told
+
+
+def _rows(connection: Connection, what: str) -> list[dict[str, Any]]:
+    columns = [_TABLES[what].c[name] for name in _COLUMNS[what]]
+    found = connection.execute(select(*columns).order_by(tables.in_order(_TABLES[what])))
+    return [dict(zip(_COLUMNS[what], row, strict=True)) for row in found]
+
+
+def _revoked(connection: Connection) -> dict[str, str]:
+    query = select(tables.keys.c.id, tables.keys.c.revoked).where(tables.keys.c.revoked.is_not(None))
+    return {row.id: row.revoked for row in connection.execute(query)}
+
+
+def _rewritten(what: str) -> IntegrityError:
+    return IntegrityError(
+        t("the history of this project was changed outside Slipway: {what}", what=what),
+        t(
+            "compare the catalog with a backup, and ask who can write to .slipway; `slipway release list` shows what "
+            "the history says now"
+        ),
+    )
