@@ -7,12 +7,12 @@ followed. Every failure is an OSError whose `strerror` can be shown. Knows nothi
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 from slipway.i18n import t
 
@@ -34,12 +34,12 @@ def inside(path: Path, roots: Iterable[Path]) -> bool:
     return any(path == root or root in path.parents for root in roots)
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> io.BufferedReader:
     """A regular file, opened for reading; anything else is an OSError at once."""
     return _opened(path, 0)
 
 
-def open_real(path: str | Path) -> BinaryIO:
+def open_real(path: str | Path) -> io.BufferedReader:
     """`open_regular` for a path as `real` gave it: an OSError when a link has come into it since."""
     file = _opened(path, os.O_NOFOLLOW)
     try:
@@ -52,7 +52,7 @@ def open_real(path: str | Path) -> BinaryIO:
     return file
 
 
-def read(file: BinaryIO, most: int) -> bytes:
+def read(file: io.BufferedReader, most: int) -> bytes:
     """All of an opened file, which is closed; an OSError when it holds more than `most` bytes."""
     with file:
         pieces: list[bytes] = []
@@ -77,7 +77,7 @@ def _escape(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def _opened(path: str | Path, flags: int) -> BinaryIO:
+def _opened(path: str | Path, flags: int) -> io.BufferedReader:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | flags)
     except ValueError as error:  # a NUL in the name

@@ -152,7 +152,7 @@ def test_what_is_no_file_neither_blocks_nor_fills_the_memory(folder: Path, overr
                 api.run(project, "evaluate")
         except SlipwayError as error:
             errors.append(error.message)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (to be seen outside of the thread)
             raised.append(error)
 
     thread = threading.Thread(target=work, daemon=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.project.places import read_text
 from slipway.project.schema import CandidateConfig, FewShotConfig, Project
+from slipway.runtime.extract import check_pattern
 from slipway.runtime.prompt import check_template
 
 
@@ -62,7 +62,7 @@ def make_candidate(
         retrieve=_retrieval(config, name, pins, chunks),
         few_shot=_few_shot(config.few_shot, name, config, pins, train),
         sampling=msgspec.convert(config.sampling.model_dump(), Sampling),
-        answer_pattern=check_pattern(config.answer_pattern, name),
+        answer_pattern=check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern"),
         samples=config.samples,
         json_schema=read_schema(root, config.json_schema, name),
         choices=tuple(config.choices),
@@ -127,18 +127,6 @@ def _few_shot(
             t("name a model of engine onnx or openai"),
         )
     return FewShot(examples=tuple(pool), choose="nearest", k=few_shot.k, embedder=pins[embedder])
-
-
-def check_pattern(pattern: str, name: str) -> str:
-    """The pattern; raises ConfigError when it is no regular expression."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(
-            t("candidates.{name}.answer_pattern is no regular expression: {why}", name=name, why=error),
-            t("for example 'Answer: (.*)'"),
-        ) from error
-    return pattern
 
 
 def read_schema(root: Path, path: str | None, name: str) -> dict[str, Any] | None:

@@ -36,7 +36,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Matched(msgspec.Struct, frozen=True):
-    """What an entry names: the files as they are called -> where they lie, and what may not be read, with the reason."""
+    """What an entry names: files as they are called -> where they lie, and what may not be read, with the reason."""
 
     files: dict[Path, Path]
     refused: dict[Path, Note]

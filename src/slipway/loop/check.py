@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from slipway import plugins
-from slipway.adapt.candidates import check_pattern, effective, read_schema
+from slipway.adapt.candidates import effective, read_schema
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
 from slipway.data.reasons import explain
@@ -27,6 +27,7 @@ from slipway.project.places import plugin_path, read_text
 from slipway.project.plugin_file import inspect
 from slipway.project.schema import Project
 from slipway.runtime.cost import make_cost
+from slipway.runtime.extract import check_pattern
 from slipway.runtime.prompt import check_template
 from slipway.runtime.session import engine_config
 from slipway.store import models
@@ -135,7 +136,7 @@ def _prompts(project: Project, root: Path) -> Iterator[Finding]:
         try:
             check_template(read_text(root, config.prompt, f"candidates.{name}.prompt"), config.prompt)
             read_schema(root, config.json_schema, name)
-            check_pattern(config.answer_pattern, name)
+            check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern")
         except SlipwayError as error:
             yield _error(error)
 

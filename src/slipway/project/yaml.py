@@ -25,21 +25,24 @@ _TAGS = frozenset(
 )
 _NUMBER = 100  # characters of a number
 
-try:  # libyaml's scanner is forty times as fast
-    from yaml.cyaml import CParser as _Parser
 
-    class _Source(_Parser):  # pyright: ignore[reportUntypedBaseClass]
-        pass
-except ImportError:  # a PyYAML built without it
-    from yaml.parser import Parser
-    from yaml.reader import Reader
-    from yaml.scanner import Scanner
+def _source() -> Any:
+    """What turns text into events: libyaml where PyYAML was built with it, which is forty times as fast."""
+    from yaml import cyaml, parser, reader, scanner
 
-    class _Source(Reader, Scanner, Parser):
+    if hasattr(cyaml, "CParser"):
+        return cyaml.CParser  # pyright: ignore[reportAttributeAccessIssue]
+
+    class Source(reader.Reader, scanner.Scanner, parser.Parser):
         def __init__(self, stream: str) -> None:
-            Reader.__init__(self, stream)
-            Scanner.__init__(self)
-            Parser.__init__(self)
+            reader.Reader.__init__(self, stream)
+            scanner.Scanner.__init__(self)
+            parser.Parser.__init__(self)
+
+    return Source
+
+
+_Source: Any = _source()
 
 
 class Mark(NamedTuple):
@@ -86,7 +89,7 @@ def construct(node: yaml.Node) -> Any:
         raise _unreadable(error) from error
 
 
-class _Loader(_Source, Composer, Resolver):
+class _Loader(_Source, Composer, Resolver):  # pyright: ignore[reportUntypedBaseClass, reportGeneralTypeIssues]
     """A composer that counts. Its own methods stand before libyaml's, which would compose in C."""
 
     get_single_node = Composer.get_single_node
@@ -129,7 +132,7 @@ class _Loader(_Source, Composer, Resolver):
             raise _error(t("too much: aliases and values together are more than {n}", n=MAX_NODES), event)
 
 
-def _check(node: yaml.Node) -> None:
+def _check(node: Any) -> None:
     if node.tag not in _TAGS:
         raise _error(t("the tag {tag} is not allowed here", tag=node.tag), node)
     if isinstance(node, yaml.ScalarNode):
@@ -154,8 +157,9 @@ class _Constructor(SafeConstructor):
             raise _error(t("'{value}' is not a value of its kind", value=str(node.value)[:80]), node) from error
 
 
+_plain: Any = _Constructor  # its types know PyYAML's own loaders only
 # Dates stay the text that was written: no key of a project file is one.
-_Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+_plain.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
 def _unreadable(error: yaml.MarkedYAMLError) -> Unreadable:
