@@ -14,7 +14,12 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from slipway.i18n import t
+
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes that are not what they should be raises."""
 
 _CHUNK = 1 << 20
 # Controls, marks of direction and halves of characters (bytes that are not UTF-8): in a name they hide what it is.

@@ -5,6 +5,7 @@ Collect -> parse and clean (remembered by the bytes, done in limited children) -
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -26,7 +27,7 @@ from slipway.data.parse_child import Task
 from slipway.data.parse_pool import parse_many
 from slipway.data.spans import weigh
 from slipway.errors import ConfigError
-from slipway.files import open_real
+from slipway.files import UNDECODABLE, open_real
 from slipway.i18n import t
 from slipway.project.schema import CleanConfig, DataConfig, ParseLimits
 from slipway.store.store import Store
@@ -83,7 +84,8 @@ def parse_files(
     known = store.catalog.recall(_MEMO, set(keys.values()))
     for n, key in keys.items():
         if key in known:
-            outcomes[n] = msgspec.msgpack.decode(known[key], type=Outcome)
+            with contextlib.suppress(*UNDECODABLE):  # a damaged memory is no memory
+                outcomes[n] = msgspec.msgpack.decode(known[key], type=Outcome)
     todo = [n for n, outcome in enumerate(outcomes) if outcome is None]
     done = len(found) - len(todo)
     if progress:

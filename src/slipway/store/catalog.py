@@ -6,6 +6,7 @@ Safe for several threads and processes. Knows no stage: it stores what it is giv
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DatabaseError
 
 from slipway.core.ref import Noun, Ref, canonical
@@ -21,6 +23,7 @@ from slipway.core.release import Release
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import ConfigError, IntegrityError, NotFound
+from slipway.files import UNDECODABLE
 from slipway.i18n import t
 from slipway.store import tables
 
@@ -41,17 +44,21 @@ class Catalog:
         self.engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
         event.listen(self.engine, "connect", _prepare)
         event.listen(self.engine, "begin", _begin)
+        event.listen(self.engine, "handle_error", self._failed)
         self._reader = self.engine.execution_options(read=True)
         try:
             with self.engine.begin() as connection:
                 found = tables.migrate(connection)
         except DatabaseError as error:
-            raise IntegrityError(
-                t("{path} cannot be read as a catalog: {why}", path=path, why=error.orig or error),
-                t("restore it from a backup; or move it away and run `slipway run` to build a new one"),
-            ) from error
+            raise _no_catalog(path, error.orig or error) from error
         if found > len(tables.MIGRATIONS):
             raise ConfigError(t("{path} was written by a newer Slipway", path=path), "pip install -U 'slipway-ai'")
+
+    def _failed(self, context: ExceptionContext) -> None:
+        """What the file itself is to blame for is said in words; a lock that is held stays what it is."""
+        error, others = context.original_exception, (sqlite3.OperationalError, sqlite3.IntegrityError)
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, others):
+            raise _no_catalog(self.path, error) from error
 
     def close(self) -> None:
         """Release the file."""
@@ -114,7 +121,7 @@ class Catalog:
         query = select(tables.runs.c.body).where(tables.runs.c.key == key, tables.runs.c.status == "done")
         with self._reader.connect() as connection:
             body = connection.execute(query.order_by(tables.runs.c.seq.desc()).limit(1)).scalar()
-        return None if body is None else msgspec.json.decode(body, type=Run)
+        return None if body is None else _decode(body, Run)
 
     def runs(self, limit: int = 50, status: str | None = None) -> list[Run]:
         """Newest first."""
@@ -122,7 +129,7 @@ class Catalog:
         if status is not None:
             query = query.where(tables.runs.c.status == status)
         with self._reader.connect() as connection:
-            return [msgspec.json.decode(body, type=Run) for body in connection.execute(query).scalars()]
+            return [_decode(body, Run) for body in connection.execute(query).scalars()]
 
     # memo ------------------------------------------------------------------------------------------------------
     def recall(self, kind: str, keys: Iterable[str]) -> dict[str, bytes]:
@@ -198,7 +205,7 @@ class Catalog:
                 t("no trace has the id {id}", id=id),
                 t("every answer carries its trace id in the header x-slipway-trace"),
             )
-        return msgspec.json.decode(body, type=Trace)
+        return _decode(body, Trace)
 
     def traces(self, limit: int = 50, after: int = 0, channel: str | None = None) -> list[tuple[int, Trace]]:
         """(sequence number, trace), newest first; `after` leaves out what is older or equal."""
@@ -207,7 +214,7 @@ class Catalog:
             query = query.where(tables.traces.c.channel == channel)
         with self._reader.connect() as connection:
             rows = connection.execute(query.order_by(tables.traces.c.seq.desc()).limit(limit))
-            return [(row.seq, msgspec.json.decode(row.body, type=Trace)) for row in rows]
+            return [(row.seq, _decode(row.body, Trace)) for row in rows]
 
     def feedback(self, trace: str | None = None, limit: int = 1000) -> list[Feedback]:
         """Feedback, newest first."""
@@ -215,7 +222,7 @@ class Catalog:
         if trace is not None:
             query = query.where(tables.feedback.c.trace == trace)
         with self._reader.connect() as connection:
-            return [msgspec.json.decode(body, type=Feedback) for body in connection.execute(query).scalars()]
+            return [_decode(body, Feedback) for body in connection.execute(query).scalars()]
 
     # keys ------------------------------------------------------------------------------------------------------
     def add_key(self, id: str, name: str, hash_: str) -> None:
@@ -246,8 +253,25 @@ def _trace_row(trace: Trace) -> tuple[Any, ...]:
 def _read(kind: str, digest: str, body: bytes, type_: type[N]) -> N:
     try:
         return msgspec.json.decode(body, type=type_)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise _altered(kind, digest) from error
+
+
+def _decode(body: bytes, type_: type[N]) -> N:
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except UNDECODABLE as error:
+        raise IntegrityError(
+            t("a {kind} in the catalog is damaged: {why}", kind=type_.__name__.lower(), why=error),
+            t("restore it from a backup; or move it away and run `slipway run` to build a new one"),
+        ) from error
+
+
+def _no_catalog(path: Path, why: object) -> IntegrityError:
+    return IntegrityError(
+        t("{path} cannot be read as a catalog: {why}", path=path, why=why),
+        t("restore it from a backup; or move it away and run `slipway run` to build a new one"),
+    )
 
 
 def _altered(kind: str, digest: str) -> IntegrityError:

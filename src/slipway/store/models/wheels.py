@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from email.parser import HeaderParser
 from importlib.metadata import version
@@ -141,7 +142,7 @@ def open_wheel(wheel: Path, into: Path, source: str, progress: Progress | None) 
                     copy_stream(stream, into / name, name, members[member].file_size, progress)
             stated = [name for name in members if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
             metadata = archive.read(stated[0]) if stated and members[stated[0]].file_size < 1 << 20 else b""
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise IntegrityError(
             t("{file} is not a sound wheel: {why}", file=wheel.name, why=error), t("fetch it again")
         ) from error
