@@ -16,6 +16,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -175,10 +176,10 @@ def test_plugin_file(tmp_path: Path, changes: list[tuple[float, int, bytes]]) ->
 
 
 # documents and examples: a folder at once, in the limited children ----------------------------------------------------
-MARKDOWN = "# Title\n\nA paragraph with *emphasis*, `code` and a [link](a.md).\n\n## Part\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx = 1\n```\n".encode()
+MARKDOWN = b"# Title\n\nA paragraph with *emphasis*, `code` and a [link](a.md).\n\n## Part\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx = 1\n```\n"
 HTML = b"<!doctype html><html lang=en><head><title>T</title><meta charset=utf-8></head><body><nav>menu</nav><main><h1>Title</h1><p>A paragraph of <b>ordinary</b> words, long enough.</p><table><tr><td>1<td>2</table><pre>x = 1</pre></main></body></html>"
 LINES = b'{"question": "What is one?", "answer": "one", "source": "a.md#T", "n": 1.5}\n{"question": "And two?", "answer": ["two", "2"], "text": "Text enough to be one document."}\n'
-TABLE = 'question,answer,text\n"What is one?","one","A text, that is ""long"" enough."\nAnd two?,two,"Another\ntext that is long enough."\n'.encode()
+TABLE = b'question,answer,text\n"What is one?","one","A text, that is ""long"" enough."\nAnd two?,two,"Another\ntext that is long enough."\n'
 
 
 def pdf() -> bytes:
@@ -452,7 +453,7 @@ def test_catalog(tmp_path: Path) -> None:
         with in_words():
             catalog = Catalog(tmp_path / "a.db")
             for use in (catalog.traces, catalog.feedback, catalog.runs, catalog.channels, catalog.history, catalog.api_keys,
-                        lambda: catalog.recall("answer", ["k"]), lambda: catalog.trace("t1")):  # fmt: skip
+                        partial(catalog.recall, "answer", ["k"]), partial(catalog.trace, "t1")):  # fmt: skip
                 with in_words():
                     use()
             with in_words():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import threading
 from pathlib import Path
@@ -9,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from slipway import api
+from slipway.builtin.indexes.saved import check_manifest
 from slipway.core.material import Change, Document
-from slipway.errors import ConfigError, SlipwayError
+from slipway.errors import ConfigError, IntegrityError, SlipwayError
 from slipway.files import open_real, read, real
+from slipway.loop.models import absolute
 from slipway.project.places import read_text
+from slipway.store import models
 from slipway.testing.projects import write_project
 
 SECRET = "root:x:0:0: a secret of the machine, long enough to be a document\n"
@@ -213,3 +218,37 @@ def test_names_that_differ_in_composition_only_are_one_name(folder: Path) -> Non
     found, changes = documents(folder, [])
     assert composed in [document.source for document in found]
     assert not any(change.reason == "same-name" for change in changes.values())
+
+
+def test_a_link_in_a_model_s_folder_that_leads_out_is_an_error(folder: Path, outside: Path) -> None:
+    (folder / "model").mkdir()
+    (folder / "model/config.json").write_text("{}")
+    os.symlink("config.json", folder / "model/inner.json")
+    assert absolute("file:model", folder) == f"file:{folder}/model"
+    os.symlink(outside / "schema.json", folder / "model/tokenizer.json")
+    with pytest.raises(ConfigError, match=r"file:model: tokenizer.json leads out of the project"):
+        absolute("file:model", folder)
+    assert absolute(f"file:{folder}/model", folder) == f"file:{folder}/model"  # named in full
+
+
+@pytest.mark.parametrize("name", ["model.gguf", "config.json"])
+def test_a_pipe_in_a_model_s_folder_does_not_block(tmp_path: Path, name: str) -> None:
+    (tmp_path / "m").mkdir()
+    os.mkfifo(tmp_path / "m" / name)
+    with pytest.raises(SlipwayError, match="holds no model"):
+        models.pull(f"file:{tmp_path / 'm'}", cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["slipway.lock"])
+def test_a_lock_file_that_is_a_pipe_does_not_block(folder: Path, name: str) -> None:
+    os.mkfifo(folder / name)
+    with pytest.raises(ConfigError, match="slipway.lock is damaged: it is not a regular file"):
+        api.open_project(folder)
+
+
+def test_a_saved_index_names_no_file_outside(tmp_path: Path) -> None:
+    secret = hashlib.sha256(Path("/etc/hostname").read_bytes()).hexdigest()
+    manifest = {"kind": "faiss", "format": 1, "files": {"../../../../etc/hostname": secret}, "about": {}}
+    (tmp_path / "index.json").write_text(json.dumps(manifest))
+    with pytest.raises(IntegrityError, match="names files outside"):
+        check_manifest(str(tmp_path), "faiss", 1)
