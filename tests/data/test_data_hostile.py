@@ -69,6 +69,26 @@ def nested_pdf(depth: int) -> bytes:
     return (out + f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n").encode()
 
 
+def parquet_bomb() -> bytes:
+    """A million rows of one text of a megabyte, which the file holds once."""
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    column = arrow.DictionaryArray.from_arrays(
+        arrow.array([0] * 1_000_000, arrow.int32()), arrow.array(["x" * 1_000_000])
+    )
+    parquet.write_table(arrow.table({"text": column}), buffer := io.BytesIO(), compression="gzip")
+    return buffer.getvalue()
+
+
+def wide_table(cells: int) -> bytes:
+    span = f'<w:tc><w:tcPr><w:gridSpan w:val="{cells}"/></w:tcPr><w:p><w:r><w:t>wide</w:t></w:r></w:p></w:tc>'
+    return docx(
+        '<?xml version="1.0"?><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
+        f"<w:body><w:tbl><w:tblGrid/><w:tr>{span}</w:tr></w:tbl></w:body></w:document>"
+    )
+
+
 HOSTILE: dict[str, tuple[bytes, set[str]]] = {
     "bomb.docx": (docx(b"\0" * 60_000_000), {"zip-bomb"}),
     "laughs.docx": (billion_laughs(), {"corrupt"}),
@@ -88,6 +108,9 @@ HOSTILE: dict[str, tuple[bytes, set[str]]] = {
     "header.csv": (b"text,other\n", {"empty"}),
     "empty.pdf": (b"", {"corrupt", "empty"}),
     "picture.pdf": (b"\x89PNG\r\n\x1a\n" + b"0" * 100, {"wrong-type"}),
+    "bomb.parquet": (parquet_bomb(), {"too-much-text", "too-much-memory", "corrupt"}),
+    "wide.docx": (wide_table(999_999_999), {"too-much-memory", "corrupt", "timeout"}),
+    "header-twice.csv": (",".join([*map(str, range(200_000)), "0"]).encode() + b"\n1\n", {"corrupt"}),
     "not.parquet": (b"PAR1" + b"x" * 1000 + b"PAR1", {"corrupt"}),
 }  # fmt: skip
 
@@ -111,7 +134,9 @@ def test_hostile_files_are_refused_and_the_rest_goes_on(tmp_path: Path, store: S
     (folder / "data.bin").write_bytes(b"1")
     with (folder / "one-line.txt").open("wb") as file:  # 100 MB, one line, sparse
         file.truncate(100_000_000)
+    started = time.monotonic()
     dataset = make_documents(DataConfig.model_validate({"documents": [{"path": "in"}]}), tmp_path, store)
+    assert time.monotonic() - started < 60
     kept = [document.source for document in store.blobs.get_lines(dataset.items, Document)]
     assert kept == ["in/a-good.md", "in/z-good.md"]
     found = changes_of(store, dataset.changes)
