@@ -111,6 +111,7 @@ HOSTILE: dict[str, tuple[bytes, set[str]]] = {
     "bomb.parquet": (parquet_bomb(), {"too-much-text", "too-much-memory", "corrupt"}),
     "wide.docx": (wide_table(999_999_999), {"too-much-memory", "corrupt", "timeout"}),
     "header-twice.csv": (",".join([*map(str, range(200_000)), "0"]).encode() + b"\n1\n", {"corrupt"}),
+    "mark-only.csv": ("text,other\n".encode("utf-16"), {"empty"}),  # decoding it is noted, and that is no row
     "not.parquet": (b"PAR1" + b"x" * 1000 + b"PAR1", {"corrupt"}),
 }  # fmt: skip
 

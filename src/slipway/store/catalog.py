@@ -30,6 +30,10 @@ from slipway.store import tables
 N = TypeVar("N", bound=Noun)
 
 
+# Codes of errors that the file is to blame for; 0 is what Python itself says of texts that are not UTF-8.
+_DAMAGE = (0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY)
+
+
 def now() -> str:
     """The present instant as RFC 3339 in UTC, with microseconds: texts sort by time."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -49,15 +53,20 @@ class Catalog:
         try:
             with self.engine.begin() as connection:
                 found = tables.migrate(connection)
-        except DatabaseError as error:
-            raise _no_catalog(path, error.orig or error) from error
+        except (DatabaseError, ValueError) as error:
+            raise _no_catalog(path, getattr(error, "orig", None) or error) from error
         if found > len(tables.MIGRATIONS):
             raise ConfigError(t("{path} was written by a newer Slipway", path=path), "pip install -U 'slipway-ai'")
 
     def _failed(self, context: ExceptionContext) -> None:
         """What the file itself is to blame for is said in words; a lock that is held stays what it is."""
-        error, others = context.original_exception, (sqlite3.OperationalError, sqlite3.IntegrityError)
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, others):
+        error = context.original_exception
+        if isinstance(error, UnicodeDecodeError):
+            raise _no_catalog(self.path, error) from error
+        if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.IntegrityError):
+            return
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if not isinstance(error, sqlite3.OperationalError) or code in _DAMAGE:
             raise _no_catalog(self.path, error) from error
 
     def close(self) -> None:

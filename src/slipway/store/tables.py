@@ -106,9 +106,12 @@ MIGRATIONS: list[Callable[[Connection], None]] = [lambda connection: metadata.cr
 def migrate(connection: Connection) -> int:
     """Bring the catalog to this version of Slipway; returns the version found before.
 
-    A catalog newer than this code is left alone, and the caller told by a version above len(MIGRATIONS).
+    A catalog newer than this code is left alone, and the caller told by a version above len(MIGRATIONS). Raises
+    ValueError for a version that no code has written.
     """
     found = int(connection.execute(text("PRAGMA user_version")).scalar_one())
+    if found < 0:
+        raise ValueError(f"user_version {found}")
     for version in range(found, len(MIGRATIONS)):
         MIGRATIONS[version](connection)
         connection.execute(text(f"PRAGMA user_version = {version + 1}"))
