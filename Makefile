@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench docs clean
+.PHONY: help run test check fix bench docs sbom clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -42,6 +42,10 @@ bench: .venv/dev  ## List the benchmarks; each says in its docstring how to run 
 
 docs: .venv/dev  ## Write docs/reference from the code
 	$(BIN)/python tools/reference.py
+
+sbom: .venv/dev  ## Write dist/sbom.cdx.json: every package installed, with version and licence (CycloneDX)
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom.cdx.json $(BIN)/python
 
 clean:  ## Remove the virtual environment and the example's state
 	rm -rf .venv examples/*/.slipway

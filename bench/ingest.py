@@ -338,7 +338,7 @@ def frames_contender(name: str, folder: Path, count: int) -> dict[str, Any]:
     from slipway.data.parse_pool import parse_many
 
     pages = choose_pages(folder, count)
-    tasks = [Task(str(page), HTML, Settings(), (1_500_000_000, 60.0)) for page in pages]
+    tasks = [Task(bytes(page.resolve()), HTML, Settings(), (1_500_000_000, 60.0)) for page in pages]
     before, wall = cpu(), time.monotonic()
     if name == "frames-pool":
         texts = sum(len(outcome.documents) for _, outcome in parse_many(tasks, len(tasks)))

@@ -97,10 +97,15 @@ def open_project(folder: str | Path = ".", overrides: Sequence[str] = (), listen
     return Context(_load.load(file, overrides), file, listener)
 
 
-def check(folder: str | Path = ".", overrides: Sequence[str] = ()) -> list[_check.Finding]:
-    """Validate the project file and look at the machine. Raises ConfigError when the file itself is wrong."""
+def check(
+    folder: str | Path = ".", overrides: Sequence[str] = (), *, run_plugins: bool = False
+) -> list[_check.Finding]:
+    """Validate the project file and look at the machine. Raises ConfigError when the file itself is wrong.
+
+    The project's own plug-ins are parsed, not run, unless `run_plugins` says so.
+    """
     file = _load.find(Path(folder))
-    return _check.check(_load.load(file, overrides), file)
+    return _check.check(_load.load(file, overrides), file, run_plugins=run_plugins)
 
 
 def json_schema() -> dict[str, Any]:

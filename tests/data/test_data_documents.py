@@ -95,12 +95,11 @@ def test_paths_folders_and_globs(root: Path, store: Store, entry: object, expect
     assert sources(store, make(root, store, entry)) == expected
 
 
-def test_loops_of_links_end_and_links_out_are_followed(root: Path, store: Store, tmp_path: Path) -> None:
+def test_loops_of_links_end_and_links_inside_the_project_are_followed(root: Path, store: Store) -> None:
     os.symlink(root / "docs", root / "docs/deep/loop")
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside/d.md").write_text("# D\n\nA document from elsewhere, reached by a link.\n")
-    os.symlink(tmp_path / "outside", root / "docs/linked")
-    os.symlink(tmp_path / "nowhere", root / "docs/broken.md")
+    (root / "more").mkdir()
+    (root / "more/d.md").write_text("# D\n\nA document from elsewhere, reached by a link.\n")
+    os.symlink(root / "more", root / "docs/linked")
     assert sources(store, make(root, store, "docs")) == [
         "docs/a.md", "docs/deep/b.md", "docs/deep/deeper/c.html", "docs/linked/d.md",
     ]  # fmt: skip
@@ -141,7 +140,7 @@ def test_only_a_changed_document_is_parsed_again(root: Path, store: Store, monke
     real = stage.parse_many
 
     def counting(tasks, count, workers=None):
-        return real([parsed.append(Path(task.path).name) or task for task in tasks], count, workers)
+        return real([parsed.append(os.path.basename(task.path).decode()) or task for task in tasks], count, workers)
 
     monkeypatch.setattr(stage, "parse_many", counting)
     first = make(root, store, "docs")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -68,6 +69,26 @@ def nested_pdf(depth: int) -> bytes:
     return (out + f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n").encode()
 
 
+def parquet_bomb() -> bytes:
+    """A million rows of one text of a megabyte, which the file holds once."""
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    column = arrow.DictionaryArray.from_arrays(
+        arrow.array([0] * 1_000_000, arrow.int32()), arrow.array(["x" * 1_000_000])
+    )
+    parquet.write_table(arrow.table({"text": column}), buffer := io.BytesIO(), compression="gzip")
+    return buffer.getvalue()
+
+
+def wide_table(cells: int) -> bytes:
+    span = f'<w:tc><w:tcPr><w:gridSpan w:val="{cells}"/></w:tcPr><w:p><w:r><w:t>wide</w:t></w:r></w:p></w:tc>'
+    return docx(
+        '<?xml version="1.0"?><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
+        f"<w:body><w:tbl><w:tblGrid/><w:tr>{span}</w:tr></w:tbl></w:body></w:document>"
+    )
+
+
 HOSTILE: dict[str, tuple[bytes, set[str]]] = {
     "bomb.docx": (docx(b"\0" * 60_000_000), {"zip-bomb"}),
     "laughs.docx": (billion_laughs(), {"corrupt"}),
@@ -87,6 +108,10 @@ HOSTILE: dict[str, tuple[bytes, set[str]]] = {
     "header.csv": (b"text,other\n", {"empty"}),
     "empty.pdf": (b"", {"corrupt", "empty"}),
     "picture.pdf": (b"\x89PNG\r\n\x1a\n" + b"0" * 100, {"wrong-type"}),
+    "bomb.parquet": (parquet_bomb(), {"too-much-text", "too-much-memory", "corrupt"}),
+    "wide.docx": (wide_table(999_999_999), {"too-much-memory", "corrupt", "timeout"}),
+    "header-twice.csv": (",".join([*map(str, range(200_000)), "0"]).encode() + b"\n1\n", {"corrupt"}),
+    "mark-only.csv": ("text,other\n".encode("utf-16"), {"empty"}),  # decoding it is noted, and that is no row
     "not.parquet": (b"PAR1" + b"x" * 1000 + b"PAR1", {"corrupt"}),
 }  # fmt: skip
 
@@ -110,7 +135,9 @@ def test_hostile_files_are_refused_and_the_rest_goes_on(tmp_path: Path, store: S
     (folder / "data.bin").write_bytes(b"1")
     with (folder / "one-line.txt").open("wb") as file:  # 100 MB, one line, sparse
         file.truncate(100_000_000)
+    started = time.monotonic()
     dataset = make_documents(DataConfig.model_validate({"documents": [{"path": "in"}]}), tmp_path, store)
+    assert time.monotonic() - started < 60
     kept = [document.source for document in store.blobs.get_lines(dataset.items, Document)]
     assert kept == ["in/a-good.md", "in/z-good.md"]
     found = changes_of(store, dataset.changes)
@@ -123,7 +150,7 @@ def test_hostile_files_are_refused_and_the_rest_goes_on(tmp_path: Path, store: S
 
 
 def tasks(paths: list[Path], seconds: float = 60, memory: int = 1_500_000_000, **settings: int) -> list[Task]:
-    return [Task(str(p), "text/markdown", Settings(**settings), (memory, seconds)) for p in paths]
+    return [Task(bytes(p), "text/markdown", Settings(**settings), (memory, seconds)) for p in paths]
 
 
 def outcomes(made: list[Task], workers: int = 1) -> dict[int, Outcome]:
@@ -150,27 +177,33 @@ def test_memory_is_limited_in_the_child(tmp_path: Path) -> None:
     assert found[1].documents[0].text == GOOD.strip()
 
 
+def documents(folder: Path, count: int) -> list[Path]:
+    paths = [folder / f"{number}.md" for number in range(count)]
+    for path in paths:
+        path.write_text(GOOD)
+    return paths
+
+
 def test_a_child_that_hangs_is_replaced(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe.md"
-    os.mkfifo(pipe)  # opening it for reading blocks until someone writes
-    (good := tmp_path / "good.md").write_text(GOOD)
-    (child,) = [outcomes(tasks([good, pipe, good], seconds=1))]
-    assert child[1].refused is not None
-    assert child[1].refused.reason == "timeout"
-    assert child[0].documents[0].text == child[2].documents[0].text == GOOD.strip()
+    work = parse_many(tasks(documents(tmp_path, 3), seconds=1), 3, 1)
+    found = dict([next(work)])
+    (child,) = children_of(os.getpid())
+    os.kill(child, signal.SIGSTOP)  # it will get the second task, and never answer
+    found.update(work)
+    assert found[1].refused is not None
+    assert found[1].refused.reason == "timeout"
+    assert found[0].documents[0].text == found[2].documents[0].text == GOOD.strip()
 
 
 def test_a_child_that_dies_is_replaced(tmp_path: Path) -> None:
-    paths = []
-    for number in range(6):
-        (path := tmp_path / f"{number}.md").write_text(GOOD)
-        paths.append(path)
-    os.mkfifo(pipe := tmp_path / "pipe.md")
-    work = parse_many(tasks([paths[0], pipe, *paths[1:]], seconds=120), 7, 1)
+    work = parse_many(tasks(documents(tmp_path, 7), seconds=120), 7, 1)
     found = dict([next(work)])
     (child,) = children_of(os.getpid())
-    os.kill(child, signal.SIGSEGV)  # while it has the second task
+    os.kill(child, signal.SIGSTOP)
+    killer = threading.Timer(1.0, os.kill, (child, signal.SIGKILL))  # while it has the second task
+    killer.start()
     found.update(work)
+    killer.join()
     assert found[1].refused is not None
     assert found[1].refused.reason == "parser-crashed"
     assert sum(bool(outcome.documents) for outcome in found.values()) == 6
@@ -189,17 +222,20 @@ def children_of(pid: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_no_child_outlives_a_killed_parent(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.md")  # keeps the child busy: it does not see that stdin has ended
+    (path,) = documents(tmp_path, 1)
     code = (
-        "import sys; sys.path.insert(0, '.'); from pathlib import Path\n"
-        "from slipway.data.parse import Settings; from slipway.data.parse_child import Task\n"
+        "import time; from slipway.data.parse import Settings; from slipway.data.parse_child import Task\n"
         "from slipway.data.parse_pool import parse_many\n"
-        f"list(parse_many([Task({str(tmp_path / 'pipe.md')!r}, 'text/markdown', Settings(), (10**9, 300.0))], 1))"
+        f"work = parse_many([Task({bytes(path)!r}, 'text/markdown', Settings(), (10**9, 300.0))] * 2, 2, 1)\n"
+        "next(work); print('ready', flush=True); time.sleep(300)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code])
-    child = wait_for(lambda: children_of(parent.pid))[0]
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
+    (child,) = children_of(parent.pid)
+    os.kill(child, signal.SIGSTOP)  # it does not see that stdin has ended
     parent.kill()
-    parent.wait()
+    parent.communicate()
     wait_for(lambda: not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text())
 
 

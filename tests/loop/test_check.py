@@ -49,3 +49,49 @@ def test_a_taken_port_is_a_warning(folder: Path) -> None:
         port = taken.getsockname()[1]
         found = api.check(folder, [f"serve.port={port}"])
     assert any(f.level == "warning" and str(port) in f.what for f in found)
+
+
+PLUGIN = """\
+from pathlib import Path
+
+Path(__file__).with_name("was-run").touch()
+
+
+class Own:
+    higher_is_better = True
+    Config = dict
+"""
+
+
+def test_a_plugin_of_the_project_is_parsed_and_not_run(folder: Path) -> None:
+    (folder / "own.py").write_text(PLUGIN)
+    overrides = ['evaluate.metrics=["./own.py:Own"]', "models.writer.engine=./own.py:Own"]
+    found = api.check(folder, overrides)
+    assert not [f for f in found if f.level == "error"]
+    assert any(f.what == "./own.py:Own is code of this project; it was not run" and "--plugins" in f.how for f in found)
+    assert not (folder / "was-run").exists()
+
+
+def test_a_plugin_is_run_when_that_is_asked_for(folder: Path) -> None:
+    (folder / "own.py").write_text(PLUGIN)
+    api.check(folder, ['evaluate.metrics=["./own.py:Own"]'], run_plugins=True)
+    assert (folder / "was-run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("class Owm: ...", "did you mean 'Owm'"),
+        ("class Outer:\n    class Own: ...", "defines no 'Own'"),
+        ("class Own(:\n", "own.py:1:"),
+        ("Own = " + "(" * 100_000, "own.py"),
+        ("x = " + "-" * 200_000 + "1", "own.py"),
+        ("\0", "own.py"),
+        ("#" * 1_000_001, "larger than"),
+    ],
+)
+@pytest.mark.parametrize("run_plugins", [False, True])
+def test_a_plugin_that_cannot_be_one_is_an_error(folder: Path, text: str, message: str, run_plugins: bool) -> None:
+    (folder / "own.py").write_text(text)
+    found = api.check(folder, ['evaluate.metrics=["./own.py:Own"]'], run_plugins=run_plugins)
+    assert message in "\n".join(f"{f.what} {f.how}" for f in found if f.level == "error")

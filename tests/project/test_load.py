@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import jsonschema
@@ -27,6 +29,12 @@ def test_units_become_plain_numbers(tmp_path: Path) -> None:
     assert (project.serve.max_body, project.serve.deadline) == (2e6, 120)
 
 
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+MERGES = "a0: &a0 {x: 1, y: 2, z: 3}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12)
+)
 # what is written -> what the message must hold; the place is line:column
 BAD = {
     "unknown key": (MINIMAL + "gate:\n  token_f1: {mim: 1}\n", r"slipway.yaml:4:14: gate.token_f1.mim: unknown key; did you mean 'min'"),
@@ -51,7 +59,27 @@ BAD = {
     "python tag": (MINIMAL + "x: !!python/object/apply:os.system ['true']\n", r"slipway.yaml:3:\d+"),
     "not utf-8": (b"slipway: 1\nname: \xff\xfe\n", r"not UTF-8"),
     "nested": ("[" * 5000 + "]" * 5000, r"nested too deeply"),
-    "huge": ("# " + "x" * 1_000_001, r"larger than 1 MB"),
+    "huge": ("# " + "x" * 256_001, r"larger than 256000 bytes"),
+    "alias bomb": (MINIMAL + BOMB, r"slipway.yaml:7:\d+: too much: aliases and values together"),
+    "merge bomb": (MINIMAL + MERGES, r"slipway.yaml:\d:\d+: too much"),
+    "alias in itself": (MINIMAL + "x: &a [*a]\n", r"3:8: '\*a' stands within itself"),
+    "nested a little too much": (MINIMAL + "x: " + "[" * 60 + "]" * 60, r"3:53: it is nested too deeply"),
+    "nested blocks": ("- " * 100_000, r"1:101: it is nested too deeply"),
+    "huge number": (MINIMAL + "serve: {port: " + "9" * 5000 + "}", r"3:15: a number of 5000 digits"),
+    "huge count": (MINIMAL + "serve: {port: 1e400}", r"3:9: serve.port"),
+    "not a number": (MINIMAL + "x: !!int many", r"3:4: 'many' is not a value of its kind"),
+    "not a bool": (MINIMAL + "x: !!bool perhaps", r"3:4: 'perhaps' is not a value"),
+    "own tag": (MINIMAL + "x: !secret a", r"3:4: the tag !secret is not allowed"),
+    "binary": (MINIMAL + "x: !!binary AAAA", r"3:4: the tag .*binary is not allowed"),
+    "key is a list": (MINIMAL + "? [a]\n: b", r"3:3: a key must be text"),
+    "nul": (MINIMAL + "x: \0", r"3:4: the character U\+0000"),
+    "escaped nul": (MINIMAL + 'candidates: {a: {prompt: "a\\0.md"}}', r"3:26: the character U\+0000"),
+    "half a character": (MINIMAL + 'x: "\\ud800"', r"slipway.yaml:3:"),
+    "turned text": (MINIMAL + "x: a\u202eb", r"3:5: the character U\+202E"),
+    "second mark": (MINIMAL + "\ufeffx: 1", r"3:1: the character U\+FEFF"),
+    "two documents": (MINIMAL + "---\nname: b\n", r"another document"),
+    "many errors": (MINIMAL + "".join(f"x{n}: 1\n" for n in range(9999)), r"and 9949 more"),
+    "long error": ("slipway: 1\nname: " + "x" * 100_000, r"2:1: name: .x{400,} \.\.\.\n"),
     "nan": (MINIMAL + "candidates: {a: {sampling: {temperature: .nan}}}\n", r"temperature"),
     "type": (MINIMAL + "evaluate: {metrics: 3}\n", r"3:12: evaluate.metrics"),
 }  # fmt: skip
@@ -73,9 +101,31 @@ def test_set_overrides_and_refuses_nonsense(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL + "data: {documents: [{path: a}]}\n")
     assert load(path, ["serve.port=1234", "data.documents.0.path=b"]).serve.port == 1234
     assert load(path, ["data.documents.0.path=b"]).data.documents[0].path == "b"
-    for bad in ("serve.port", "=1", "a..b=1", "data.documents.7.path=x", "name.x=1", "serve.port=[", "serve.prot=1"):
+    for bad in ("serve.port", "=1", "a..b=1", "data.documents.7.path=x", "name.x=1", "serve.port=[", "serve.prot=1",
+                "data.documents.\u00b2.path=x", "data.documents." + "9" * 5000 + ".path=x", "models" + ".a" * 50_000 + "=1",
+                "serve.port=" + "9" * 5000, "x=!!python/name:os.system", "x=a\0b", "x=\udcff", "x={a: 1, a: 2}",
+                "x=&a [*a]", "x=" + "[" * 10_000):  # fmt: skip
         with pytest.raises(ConfigError):
             load(path, [bad])
+
+
+def test_aliases_and_merge_keys_may_be_used(tmp_path: Path) -> None:
+    text = MINIMAL + "gate:\n  a: &rule {min: 0.5}\n  b: *rule\n  c: {<<: *rule, max: 1}\n"
+    gate = load(write(tmp_path, text)).gate
+    assert (gate["b"].min, gate["c"].min, gate["c"].max) == (0.5, 0.5, 1)
+
+
+def test_the_largest_file_that_is_allowed_is_read_in_seconds(tmp_path: Path) -> None:
+    text = MINIMAL + "candidates:\n" + "".join(f"  c{n}: {{prompt: p}}\n" for n in range(10_000))
+    started = time.monotonic()
+    assert len(load(write(tmp_path, text)).candidates) == 10_000
+    assert time.monotonic() - started < 20  # a minute and a half with PyYAML's own scanner on a busy machine
+
+
+def test_a_project_file_that_is_a_pipe_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "slipway.yaml")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        load(tmp_path / "slipway.yaml")
 
 
 def test_the_file_is_found_from_below_and_missed_politely(tmp_path: Path) -> None:
@@ -106,3 +156,16 @@ def test_init_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         init(tmp_path / "file" / "x")
+
+
+def test_init_does_not_write_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (folder := tmp_path / "a").mkdir()
+    os.symlink(tmp_path / "elsewhere", folder / "docs")
+    with pytest.raises(ConfigError, match="docs is a link"):
+        init(folder)
+    (folder / "docs").unlink()
+    os.symlink(tmp_path / "elsewhere/made", folder / "slipway.yaml")  # leads nowhere yet
+    with pytest.raises(ConfigError, match="already has slipway.yaml"):
+        init(folder)
+    assert not list((tmp_path / "elsewhere").iterdir())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from slipway.core.message import Sampling
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
+from slipway.project.places import read_text
 from slipway.project.schema import CandidateConfig, FewShotConfig, Project
+from slipway.runtime.extract import check_pattern
 from slipway.runtime.prompt import check_template
 
 
@@ -61,23 +62,11 @@ def make_candidate(
         retrieve=_retrieval(config, name, pins, chunks),
         few_shot=_few_shot(config.few_shot, name, config, pins, train),
         sampling=msgspec.convert(config.sampling.model_dump(), Sampling),
-        answer_pattern=_pattern(config.answer_pattern, name),
+        answer_pattern=check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern"),
         samples=config.samples,
-        json_schema=_schema(root, config.json_schema, name),
+        json_schema=read_schema(root, config.json_schema, name),
         choices=tuple(config.choices),
     )
-
-
-def read_text(root: Path, path: str, where: str) -> str:
-    """A text file of the project; raises ConfigError naming the key that asked for it."""
-    try:
-        return (root / path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else t("it is not UTF-8 text")
-        raise ConfigError(
-            t("{where}: {path} cannot be read: {why}", where=where, path=path, why=why),
-            t("paths are relative to the folder of slipway.yaml"),
-        ) from error
 
 
 _WHOLE = ("index", "lexical")  # a plug-in with its options: those of another would not fit it
@@ -152,24 +141,14 @@ def _few_shot(
     return FewShot(examples=tuple(pool), choose="nearest", k=few_shot.k, embedder=pins[embedder])
 
 
-def _pattern(pattern: str, name: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(
-            t("candidates.{name}.answer_pattern is no regular expression: {why}", name=name, why=error),
-            t("for example 'Answer: (.*)'"),
-        ) from error
-    return pattern
-
-
-def _schema(root: Path, path: str | None, name: str) -> dict[str, Any] | None:
+def read_schema(root: Path, path: str | None, name: str) -> dict[str, Any] | None:
+    """The JSON schema in a file of the project; raises ConfigError when it is none."""
     if path is None:
         return None
     where = f"candidates.{name}.json_schema"
     try:
         schema = json.loads(read_text(root, path, where))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(t("{where}: {path} is not JSON: {why}", where=where, path=path, why=error)) from error
     if not isinstance(schema, dict):
         raise ConfigError(t("{where}: {path} is not a JSON schema object", where=where, path=path))

@@ -47,12 +47,19 @@ def init(
 
 
 @app.command(help=t("Validate the project file and this machine; say how to mend each finding."))
-def check(project: Project = HERE, set_: Set = NONE, json: Json = False) -> None:
+def check(
+    project: Project = HERE,
+    set_: Set = NONE,
+    json: Json = False,
+    run_plugins: Annotated[
+        bool, typer.Option("--plugins", help=t("Also import the project's own plug-ins, which runs their code."))
+    ] = False,
+) -> None:
     """Exit code 2 when something stops a run."""
     from slipway import api
     from slipway.cli import show
 
-    found = api.check(project, set_)
+    found = api.check(project, set_, run_plugins=run_plugins)
     show.findings(found, json=json)
     if any(finding.level == "error" for finding in found):
         raise typer.Exit(2)

@@ -1,25 +1,33 @@
-"""Which files become documents: paths, folders and globs of the project file, in a fixed order. Reads no content."""
+"""Which files become documents: paths, folders and globs of the project file, in a fixed order. Reads no content.
+
+Links are followed as far as `project.places` allows; what leads further, or is no regular file, is named with a reason.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from slipway.data import media
 from slipway.data.blocks import Note
+from slipway.data.reasons import explain
 from slipway.errors import ConfigError, nearest
+from slipway.files import inside, printable, real
 from slipway.i18n import t
+from slipway.project.places import MAGIC, allowed_roots, fixed_part
 from slipway.project.schema import DocumentSource
-
-_MAGIC = re.compile(r"[*?\[]")
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A file to read. `source` is its identity: its path relative to the base. `language` as given, or empty."""
+    """A file to read. `source` is its identity: its path relative to the base. `language` as given, or empty.
+
+    `path` has no links in it.
+    """
 
     source: str
     path: Path
@@ -27,98 +35,139 @@ class Found(msgspec.Struct, frozen=True):
     language: str = ""
 
 
-def collect(sources: list[DocumentSource], root: Path) -> tuple[list[Found], list[tuple[str, Note]]]:
-    """Files sorted by source within each entry, each once; and those of a kind that Slipway does not read.
+class Matched(msgspec.Struct, frozen=True):
+    """What an entry names: files as they are called -> where they lie, and what may not be read, with the reason."""
+
+    files: dict[Path, Path]
+    refused: dict[Path, Note]
+
+
+def collect(
+    sources: list[DocumentSource], root: Path, roots: Sequence[str] = ()
+) -> tuple[list[Found], list[tuple[str, Note]]]:
+    """Files sorted by source within each entry, each once; and those that are not read, with the reason.
 
     Raises ConfigError: an entry matches nothing, or two files would have the same source.
     """
     found: dict[str, Found] = {}
+    called: dict[str, str] = {}  # source -> the name before it was made printable
     refused: dict[str, Note] = {}
     for entry in sources:
         base = Path(os.path.abspath(root / entry.base))
-        named = sorted((_source(path, base), path) for path in matching(entry, root))
-        for source, path in named:
-            kind = media.media_type(path.name)
+        matched = matching(entry, root, roots)
+        refused.update((_source(path, base), note) for path, note in matched.refused.items())
+        for source, path in sorted((_source(path, base), path) for path in matched.files):
+            kind, name = media.media_type(path.name), os.path.relpath(path, base)
             if kind is None:
-                refused[source] = Note("collect", "dropped", "unsupported-type", path.suffix or "no ending")
+                refused[source] = Note("collect", "dropped", "unsupported-type", printable(path.suffix) or "no ending")
             elif source not in found:
-                found[source] = Found(source, path, kind, entry.language or "")
-            elif found[source].path != path:
-                raise ConfigError(
-                    t(
-                        "{one} and {other} would both be called '{name}'",
-                        one=found[source].path,
-                        other=path,
-                        name=source,
-                    ),
-                    t("give the entries under data.documents different 'base' folders"),
-                )
+                found[source] = Found(source, matched.files[path], kind, entry.language or "")
+                called[source] = name
+            elif called[source] != name:
+                refused[f"{source} ({ascii(name)})"] = Note("collect", "dropped", "same-name")
+            elif found[source].path != matched.files[path]:
+                raise _same_source(found[source].path, path, source)
     return list(found.values()), list(refused.items())
 
 
-def matching(entry: DocumentSource, root: Path, key: str = "data.documents") -> list[Path]:
+def matching(entry: DocumentSource, root: Path, roots: Sequence[str] = (), key: str = "data.documents") -> Matched:
     """The files that an entry names, absolute, without the excluded ones. Raises ConfigError when there are none.
 
-    `key`: where the entry stands in the project file.
+    `roots`: folders outside the project that may be read; `key`: where the entry stands in the project file.
     """
+    walk = _Walk(allowed_roots(entry.path, root, roots))
     whole = Path(os.path.abspath(root / entry.path))
-    if _MAGIC.search(entry.path):
-        files = list(glob_files(entry.path, root))
-    elif whole.is_dir():
-        files = list(_walk(whole))
+    if MAGIC.search(entry.path):
+        files = dict(walk.glob(entry.path, root))
+    elif os.path.isdir(whole):
+        files = dict(walk.files(whole))
     else:
-        files = [whole] if whole.exists() else []
+        place = walk.place(whole) if os.path.lexists(whole) else None
+        files = {whole: place} if place is not None else {}
+
+    def excluded(path: Path) -> bool:
+        return any(_excludes(pattern, path, root) for pattern in entry.exclude)
+
+    refused = {path: note for path, note in walk.refused.items() if not excluded(path)}
     if not files:
-        raise _nothing(key, entry.path, root)
-    kept = [path for path in files if not any(_excludes(pattern, path, root) for pattern in entry.exclude)]
+        raise _nothing(key, entry.path, root, refused)
+    kept = {path: place for path, place in files.items() if not excluded(path)}
     if not kept:
         raise ConfigError(
             t("{key}: 'exclude' leaves nothing of '{path}' ({n} files)", key=key, path=entry.path, n=len(files)),
             t("remove a pattern from 'exclude'"),
         )
-    return kept
+    return Matched(kept, refused)
 
 
-def glob_files(pattern: str, root: Path) -> Iterator[Path]:
-    """Regular files that match; `**` crosses folders, `*` and `?` do not. Hidden ones only where it says so."""
-    folder, rest = _fixed_part(pattern, root)
-    wanted = _regex(rest)
-    depth = None if "**" in rest else rest.count("/")
-    for path in _walk(folder, depth, hidden="/." in f"/{rest}"):
-        if wanted.fullmatch(path.relative_to(folder).as_posix()):
-            yield path
+class _Walk:
+    """Looks for regular files, and remembers what it may not go into or read."""
 
+    def __init__(self, roots: tuple[Path, ...]) -> None:
+        self.roots = roots
+        self.refused: dict[Path, Note] = {}
 
-def _fixed_part(pattern: str, root: Path) -> tuple[Path, str]:
-    """(the folder in front of the first wildcard, the pattern below it)."""
-    parts = pattern.split("/")
-    first = next(n for n, part in enumerate(parts) if _MAGIC.search(part))
-    fixed = "/".join(parts[:first]) or ("/" if pattern.startswith("/") else ".")
-    return Path(os.path.abspath(root / fixed)), "/".join(parts[first:])
+    def glob(self, pattern: str, root: Path) -> Iterator[tuple[Path, Path]]:
+        """Files that match; `**` crosses folders, `*` and `?` do not. Hidden ones only where it says so."""
+        fixed, rest = fixed_part(pattern)
+        folder = Path(os.path.abspath(root / fixed))
+        wanted = _regex(rest)
+        depth = None if "**" in rest else rest.count("/")
+        return self.files(folder, depth, hidden="/." in f"/{rest}", wanted=wanted)
 
+    def files(
+        self, folder: Path, depth: int | None = None, hidden: bool = False, wanted: re.Pattern[str] | None = None
+    ) -> Iterator[tuple[Path, Path]]:
+        """(name, where it lies) of the files below a folder. Linked folders are followed once each, so loops end.
 
-def _walk(folder: Path, depth: int | None = None, hidden: bool = False) -> Iterator[Path]:
-    """Regular files below a folder. Linked folders are followed once each, so loops of links end."""
-    seen: set[tuple[int, int]] = set()
-    for at, folders, files in os.walk(folder, followlinks=True):
-        status = os.stat(at)
-        identity = (status.st_dev, status.st_ino)
-        level = len(Path(at).relative_to(folder).parts)
-        if identity in seen:
-            folders.clear()
-            continue
-        seen.add(identity)
-        if depth is not None and level >= depth:
-            folders.clear()
-        # Real folders first: a file is named by where it lies, not by a link to it.
-        folders[:] = sorted(
-            (name for name in folders if hidden or not name.startswith(".")),
-            key=lambda name: (os.path.islink(os.path.join(at, name)), name),  # noqa: B023  (used at once)
-        )
-        for name in sorted(files):
-            path = Path(at) / name
-            if (hidden or not name.startswith(".")) and path.is_file():
-                yield path
+        Of what may not be read, only names that are `wanted` are remembered.
+        """
+        seen: set[tuple[int, int]] = set()
+        for at, folders, files in os.walk(folder, followlinks=True):
+            status = os.stat(at)
+            identity = (status.st_dev, status.st_ino)
+            level = len(Path(at).relative_to(folder).parts)
+            if identity in seen:
+                folders.clear()
+                continue
+            seen.add(identity)
+            if depth is not None and level >= depth:
+                folders.clear()
+            # Real folders first: a file is named by where it lies, not by a link to it.
+            folders[:] = sorted(
+                (n for n in folders if (hidden or not n.startswith(".")) and self._may_enter(Path(at, n))),
+                key=lambda name: (os.path.islink(os.path.join(at, name)), name),  # noqa: B023  (used at once)
+            )
+            for name in sorted(files):
+                path = Path(at, name)
+                if name.startswith(".") and not hidden:
+                    continue
+                if wanted is not None and not wanted.fullmatch(path.relative_to(folder).as_posix()):
+                    continue
+                if (place := self.place(path)) is not None:
+                    yield path, place
+
+    def place(self, path: Path) -> Path | None:
+        """Where a regular file lies, in an allowed folder; None, with the reason remembered, for anything else."""
+        place = self._inside(path)
+        if place is None:
+            return None
+        if os.path.isfile(place):
+            return place
+        broken = not os.path.exists(place)
+        note = ("unreadable", "a link that leads nowhere") if broken else ("not-a-file", "")
+        self.refused[path] = Note("collect", "dropped", *note)
+        return None
+
+    def _may_enter(self, folder: Path) -> bool:
+        return not os.path.islink(folder) or self._inside(folder) is not None
+
+    def _inside(self, path: Path) -> Path | None:
+        place = real(path)
+        if inside(place, self.roots):
+            return place
+        self.refused[path] = Note("collect", "dropped", "outside", f"leads to {printable(str(place))}")
+        return None
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
@@ -163,33 +212,44 @@ def _excludes(pattern: str, path: Path, root: Path) -> bool:
 
 
 def _source(path: Path, base: Path) -> str:
-    return Path(os.path.relpath(path, base)).as_posix()
+    """A file's name as it is stored: composed (NFC) as all text is here, and printable."""
+    return printable(unicodedata.normalize("NFC", Path(os.path.relpath(path, base)).as_posix()))
 
 
-def _nothing(key: str, pattern: str, root: Path) -> ConfigError:
-    """The error for an entry that matches nothing: what is there instead."""
-    folder = Path(os.path.abspath(root / pattern))
-    if _MAGIC.search(pattern):
-        folder, _ = _fixed_part(pattern, root)
-    else:
+def _same_source(one: Path, other: Path, name: str) -> ConfigError:
+    return ConfigError(
+        t("{one} and {other} would both be called '{name}'", one=one, other=other, name=name),
+        t("give the entries under data.documents different 'base' folders"),
+    )
+
+
+def _nothing(key: str, pattern: str, root: Path, refused: dict[Path, Note]) -> ConfigError:
+    """The error for an entry that matches nothing that may be read: why, or what is there instead."""
+    message = t("{key}: '{path}' matches no file", key=key, path=pattern)
+    for path, note in refused.items():
+        name = printable(os.path.relpath(path, root))
+        return ConfigError(message, f"{name}: {explain(note.reason)}" + (f" ({note.detail})" if note.detail else ""))
+    fixed, _ = fixed_part(pattern)
+    folder = Path(os.path.abspath(root / fixed))
+    if not MAGIC.search(pattern):
         folder = folder.parent
     missing = folder
-    while not missing.parent.is_dir():
+    while not os.path.isdir(missing.parent):
         missing = missing.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         near = nearest(missing.name, [path.name for path in missing.parent.iterdir() if path.is_dir()])
         hint = t("there is no folder {folder}", folder=missing)
         hint += "; " + t("did you mean '{near}'?", near=near) if near else ""
     else:
         hint = _instead(pattern, folder)
-    return ConfigError(t("{key}: '{path}' matches no file", key=key, path=pattern), hint)
+    return ConfigError(message, hint)
 
 
 def _instead(pattern: str, folder: Path) -> str:
     """What lies in the folder: the file with the most similar name, else the endings there are."""
     there: list[str] = []
-    for path in _walk(folder):
-        there.append(path.relative_to(folder).as_posix())
+    for path, _ in _Walk((real(folder),)).files(folder):
+        there.append(printable(path.relative_to(folder).as_posix()))
         if len(there) >= 2000:
             break
     near = nearest(pattern.rsplit("/", 1)[-1], {name.rsplit("/", 1)[-1] for name in there})

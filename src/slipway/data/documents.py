@@ -5,7 +5,9 @@ Collect -> parse and clean (remembered by the bytes, done in limited children) -
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from slipway.data.parse import Settings, outcome_key
 from slipway.data.parse_child import Task
 from slipway.data.parse_pool import parse_many
 from slipway.errors import ConfigError
+from slipway.files import UNDECODABLE, open_real
 from slipway.i18n import t
 from slipway.project.schema import CleanConfig, DataConfig, ParseLimits
 from slipway.store.store import Store
@@ -43,7 +46,7 @@ def make_documents(config: DataConfig, root: Path, store: Store, progress: Progr
     `progress(done, total)` counts files. Raises ConfigError for an entry that matches nothing, two files of the same
     name, or when no document is left. A file that cannot be used is dropped with a reason; the rest goes on.
     """
-    found, unsupported = collect(config.documents, root)
+    found, unsupported = collect(config.documents, root, config.roots)
     changes = [_change(source, note) for source, note in unsupported]
     settings = Settings(
         boilerplate=config.clean.boilerplate,
@@ -81,13 +84,14 @@ def parse_files(
     known = store.catalog.recall(_MEMO, set(keys.values()))
     for n, key in keys.items():
         if key in known:
-            outcomes[n] = msgspec.msgpack.decode(known[key], type=Outcome)
+            with contextlib.suppress(*UNDECODABLE):  # a damaged memory is no memory
+                outcomes[n] = msgspec.msgpack.decode(known[key], type=Outcome)
     todo = [n for n, outcome in enumerate(outcomes) if outcome is None]
     done = len(found) - len(todo)
     if progress:
         progress(done, len(found))
     limit = (int(limits.max_memory), float(limits.timeout))
-    tasks = [Task(str(found[n].path), found[n].media_type, settings, limit) for n in todo]
+    tasks = [Task(os.fsencode(found[n].path), found[n].media_type, settings, limit) for n in todo]
     memory = _Memory(store)
     for position, outcome in parse_many(tasks, len(tasks)):
         number = todo[position]
@@ -136,7 +140,7 @@ def _too_large(file: Found, limits: ParseLimits) -> Outcome | None:
 def _sha256(path: Path) -> str:
     """Digest of a file; empty when it cannot be read (the child will say why)."""
     try:
-        with path.open("rb") as file:
+        with open_real(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from slipway.data.parse_rows import missing, plain, shown
 from slipway.data.reasons import explain
 from slipway.data.split import assign
 from slipway.errors import ConfigError, nearest
+from slipway.files import printable
 from slipway.i18n import t
 from slipway.project.schema import DataConfig, DocumentSource, ExampleSource
 from slipway.store.store import Store
@@ -72,7 +73,7 @@ def make_examples(config: DataConfig, root: Path, store: Store) -> Dataset:
 def _read(
     source: ExampleSource, config: DataConfig, root: Path, store: Store, changes: list[Change]
 ) -> Iterator[_Entry]:
-    files = [_found(path, root) for path in sorted(matching(DocumentSource(path=source.path), root, "data.examples"))]
+    files = example_files(source, config.roots, root)
     settings = Settings(
         want="rows", max_text=int(config.limits.max_text), max_file=int(config.limits.max_file)
     )  # fmt: skip
@@ -104,15 +105,26 @@ def _no_example(changes: list[Change]) -> ConfigError:
     return ConfigError(t("data.examples: no example was found"), hint)
 
 
-def _found(path: Path, root: Path) -> Found:
-    name = Path(os.path.relpath(path, root)).as_posix()
+def example_files(source: ExampleSource, roots: Sequence[str], root: Path) -> list[Found]:
+    """The files of an entry, sorted by name. Raises ConfigError when one is no table or may not be read."""
+    matched = matching(DocumentSource(path=source.path), root, roots, "data.examples")
+    for path, note in matched.refused.items():
+        name = printable(os.path.relpath(path, root))
+        raise ConfigError(
+            t("data.examples: {path} cannot be read: {why}", path=name, why=explain(note.reason)), note.detail
+        )
+    return [_found(path, place, root) for path, place in sorted(matched.files.items())]
+
+
+def _found(path: Path, place: Path, root: Path) -> Found:
+    name = printable(Path(os.path.relpath(path, root)).as_posix())
     kind = media.media_type(path.name)
     if kind is None or kind not in media.TABLES:
         raise ConfigError(
             t("data.examples: {path} is not a file of examples", path=name),
             t("examples are JSON objects, one a line (.jsonl), or tables with a header (.csv, .tsv, .parquet)"),
         )
-    return Found(name, path, kind)
+    return Found(name, place, kind)
 
 
 def _columns(source: ExampleSource, file: str, columns: list[str]) -> dict[str, str]:

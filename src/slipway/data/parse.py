@@ -102,7 +102,7 @@ def _drafts(data: bytes, media_type: str, settings: Settings) -> tuple[list[Draf
         from slipway.data.parse_rows import read_rows, row_documents
 
         rows, notes = read_rows(data, media_type, settings.max_text)
-        if not rows and not notes:
+        if not rows and not any(note.action == "dropped" for note in notes):
             raise Refused("empty", "no rows")
         drafts, more = row_documents(rows)
         return drafts, notes + more

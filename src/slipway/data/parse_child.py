@@ -13,7 +13,6 @@ import resource
 import signal
 import struct
 import sys
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -21,6 +20,7 @@ import msgspec
 from slipway.data.blocks import Note, Outcome
 from slipway.data.parse import Settings, parse_bytes
 from slipway.data.reasons import Refused
+from slipway.files import open_real
 
 _PR_SET_PDEATHSIG = 1
 _SPARE = 5.0  # seconds of processor time beyond the parent's own limit, which is by the clock
@@ -29,7 +29,7 @@ _SPARE = 5.0  # seconds of processor time beyond the parent's own limit, which i
 class Task(msgspec.Struct, frozen=True):
     """One file to parse. `limits`: (bytes of address space, seconds)."""
 
-    path: str
+    path: bytes  # without links; a name need not be UTF-8
     media_type: str
     settings: Settings
     limits: tuple[int, float]
@@ -53,7 +53,7 @@ def frame(body: bytes) -> bytes:
 def parse_file(task: Task) -> Outcome:
     """The outcome of one task; lack of memory or recursion is a refusal."""
     try:
-        with Path(task.path).open("rb") as file:
+        with open_real(os.fsdecode(task.path)) as file:
             data = file.read(task.settings.max_file + 1)
         if len(data) > task.settings.max_file:
             raise Refused("too-large", f"more than {task.settings.max_file:,} bytes")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -153,7 +154,7 @@ def _filled(reader: Any) -> Iterator[tuple[int, list[str]]]:
 
 def _header(cells: list[str]) -> list[str]:
     names = [cell.strip() or f"column {n}" for n, cell in enumerate(cells, 1)]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, n in Counter(names).items() if n > 1), None)
     if twice is not None:
         raise Refused("corrupt", f"the header has the column '{twice}' twice")
     return names

@@ -26,6 +26,9 @@ def explain(reason: str) -> str:
 
 def _files() -> dict[str, str]:
     return {
+        "outside": t("a link leads out of the project; list its folder under data.roots if it shall be read"),
+        "not-a-file": t("it is a pipe, a device or a socket, not a file"),
+        "same-name": t("another file has the same name but for invisible or composed characters; rename one"),
         "unsupported-type": t("Slipway cannot read this kind of file"),
         "wrong-type": t("the content is not what the file's ending says"),
         "too-large": t("the file is larger than data.limits.max_file"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from slipway.core.material import Split
 from slipway.core.measure import aggregate
@@ -19,8 +19,10 @@ __all__ = ["METRICS", "MetricInfo", "aggregates", "build_report", "meanings", "m
 NONE: Mapping[str, MetricInfo] = {}
 
 
-def meanings(project: Project, plugins: Plugins) -> dict[str, MetricInfo]:
+def meanings(project: Project, plugins: Plugins, skip: Collection[str] = ()) -> dict[str, MetricInfo]:
     """What the numbers of the metrics mean that a project measures or gates on and that are not in the table.
+
+    `skip`: names of scorers that must not be imported; their meaning is left out.
 
     Raises NotFound, with the nearest name, for a metric that nothing makes.
     """
@@ -29,7 +31,7 @@ def meanings(project: Project, plugins: Plugins) -> dict[str, MetricInfo]:
     found: dict[str, MetricInfo] = {}
     for name in [*scorers, *project.gate]:
         scorer = scorers.get(name, name)
-        if name in METRICS:
+        if name in METRICS or scorer in skip:
             continue
         if scorer not in known and not is_file(scorer):
             metric_info(scorer, [*known, *scorers])

@@ -7,6 +7,7 @@ Scores are computed anew each time: they are cheap, and their definition may hav
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from slipway.core.protocols import Scorer
 from slipway.core.ref import digest_of
 from slipway.core.report import Score
 from slipway.errors import ConfigError, EngineError
+from slipway.files import UNDECODABLE
 from slipway.i18n import say, t
 from slipway.plugins import Plugins, is_file
 from slipway.project.schema import EvaluateConfig, MetricConfig
@@ -94,7 +96,10 @@ async def _answers(
 ) -> list[Answer]:
     catalog = session.store.catalog
     keys = [digest_of([candidate.digest, example.input, code]) for example in examples]
-    known = {k: msgspec.json.decode(v, type=Answer) for k, v in catalog.recall("answer", keys).items()}
+    known: dict[str, Answer] = {}
+    for key, value in catalog.recall("answer", keys).items():
+        with contextlib.suppress(*UNDECODABLE):  # a damaged memory is no memory
+            known[key] = msgspec.json.decode(value, type=Answer)
     missing = [(k, e) for k, e in zip(keys, examples, strict=True) if k not in known]
     done = len(examples) - len(missing)
     if missing:

@@ -1,17 +1,23 @@
-"""Look at the project and the machine before anything runs; say how to mend each finding. Changes nothing."""
+"""Look at the project and the machine before anything runs; say how to mend each finding. Changes nothing.
+
+The project's own plug-ins are code: they are parsed here, and run only when that is asked for.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from slipway.adapt.candidates import effective, read_text
+from slipway.adapt.candidates import effective, read_schema
+from slipway.data.collect import collect
+from slipway.data.examples import example_files
+from slipway.data.reasons import explain
 from slipway.errors import SlipwayError
 from slipway.evaluate.metrics import meanings
 from slipway.i18n import t
@@ -19,8 +25,11 @@ from slipway.loop.models import absolute
 from slipway.machine import free_bytes, usable_cores
 from slipway.plugins import Plugins
 from slipway.project.options import check_options
+from slipway.project.places import named_plugins, plugin_path, read_text
+from slipway.project.plugin_file import inspect
 from slipway.project.schema import Project
 from slipway.runtime.cost import make_cost
+from slipway.runtime.extract import check_pattern
 from slipway.runtime.prompt import check_template
 from slipway.store import models
 
@@ -42,12 +51,19 @@ class Finding(msgspec.Struct, frozen=True):
     how: str = ""
 
 
-def check(project: Project, file: Path) -> list[Finding]:
-    """Every finding about a valid project file on this machine, errors first."""
+def check(project: Project, file: Path, *, run_plugins: bool = False) -> list[Finding]:
+    """Every finding about a valid project file on this machine, errors first.
+
+    `run_plugins` imports the project's own plug-ins too, and so runs their code.
+    """
     root = file.parent
     plugins = Plugins(root)
-    found = [*_extras(project), *_options(project, plugins, file), *_models(project, root), *_prompts(project, root)]
-    found += [*_data(project, root), *_metrics(project, plugins), *_prices(project), *_machine(root), *_port(project)]
+    own = dict(_own_plugins(project))
+    unsound = list(_plugins(own, root))
+    skip = set() if run_plugins and not unsound else set(own)
+    found = [*unsound, *_not_run(skip), *_extras(project), *_options(project, plugins, file, skip)]
+    found += [*_models(project, root), *_prompts(project, root), *_data(project, root)]
+    found += [*_metrics(project, plugins, skip), *_prices(project), *_machine(root), *_port(project)]
     order = {"error": 0, "warning": 1, "ok": 2}
     return sorted(found, key=lambda f: order[f.level])
 
@@ -68,9 +84,31 @@ def _extras(project: Project) -> Iterator[Finding]:
             )
 
 
-def _options(project: Project, plugins: Plugins, file: Path) -> Iterator[Finding]:
+def _own_plugins(project: Project) -> Iterator[tuple[str, str]]:
+    """(name, the key it stands under) of every `./file.py:Class`."""
+    return (
+        (name, ".".join(map(str, where))) for where, name in named_plugins(project) if plugin_path(name) is not None
+    )
+
+
+def _plugins(own: Mapping[str, str], root: Path) -> Iterator[Finding]:
+    for name, where in own.items():
+        try:
+            inspect(root, name, where)
+        except SlipwayError as error:
+            yield _error(error)
+
+
+def _not_run(names: Iterable[str]) -> Iterator[Finding]:
+    for name in sorted(names):
+        yield Finding(
+            "ok", t("{name} is code of this project; it was not run", name=name), t("`slipway check --plugins` runs it")
+        )
+
+
+def _options(project: Project, plugins: Plugins, file: Path, skip: Collection[str]) -> Iterator[Finding]:
     try:
-        check_options(project, plugins, file)
+        check_options(project, plugins, file, skip)
     except SlipwayError as error:
         for line in error.message.splitlines():
             yield Finding("error", line, error.hint)
@@ -97,28 +135,32 @@ def _models(project: Project, root: Path) -> Iterator[Finding]:
 
 def _prompts(project: Project, root: Path) -> Iterator[Finding]:
     for name in project.candidates:
-        prompt = effective(project, name).prompt
-        if prompt is None:
+        config = effective(project, name)
+        if config.prompt is None:
             yield Finding(
                 "error", t("candidates.{name} has no prompt", name=name), t("name a file: prompt: prompts/a.md")
             )
             continue
         try:
-            check_template(read_text(root, prompt, f"candidates.{name}.prompt"), prompt)
+            check_template(read_text(root, config.prompt, f"candidates.{name}.prompt"), config.prompt)
+            read_schema(root, config.json_schema, name)
+            check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern")
         except SlipwayError as error:
             yield _error(error)
 
 
 def _data(project: Project, root: Path) -> Iterator[Finding]:
-    for what, sources in (("documents", project.data.documents), ("examples", project.data.examples)):
-        for source in sources:
-            if not any(True for _ in _matches(root, source.path)):
-                yield Finding(
-                    "error",
-                    t("data.{what}: {path} matches no file", what=what, path=source.path),
-                    t("paths are relative to the folder of slipway.yaml"),
-                )
-    if not project.data.examples:
+    config = project.data
+    try:
+        _, refused = collect(config.documents, root, config.roots)
+        for name, note in refused:
+            if note.reason in ("outside", "not-a-file", "same-name"):
+                yield Finding("warning", f"data.documents: {name}: {explain(note.reason)}", note.detail)
+        for source in config.examples:
+            example_files(source, config.roots, root)
+    except SlipwayError as error:
+        yield _error(error)
+    if not config.examples:
         yield Finding(
             "error", t("the project has no examples: nothing can be measured"), t("list them under data.examples")
         )
@@ -126,15 +168,9 @@ def _data(project: Project, root: Path) -> Iterator[Finding]:
         yield Finding("error", t("the project has no gate: nothing may be released"), t("add a rule under gate"))
 
 
-def _matches(root: Path, pattern: str) -> Iterator[str]:
-    import glob
-
-    return glob.iglob(str(root / pattern), recursive=True)
-
-
-def _metrics(project: Project, plugins: Plugins) -> Iterator[Finding]:
+def _metrics(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
     try:
-        meanings(project, plugins)
+        meanings(project, plugins, skip)
     except SlipwayError as error:
         yield _error(error)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from slipway.core.ref import digest_of
+from slipway.files import open_regular
 from slipway.store.store import Store
 
 
@@ -23,7 +25,7 @@ def fingerprint(files: Iterable[tuple[str, Path]], store: Store) -> str:
         except OSError as error:
             found[name] = error.strerror or "unreadable"
             continue
-        state = [str(path), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
+        state = [os.fsencode(path).hex(), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
         keys[digest_of(state)] = (name, path)
     known = store.catalog.recall("file", keys)
     fresh: dict[str, bytes] = {}
@@ -37,7 +39,7 @@ def fingerprint(files: Iterable[tuple[str, Path]], store: Store) -> str:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return error.strerror or "unreadable"

@@ -6,6 +6,7 @@ pull (trust on first use) and enforced from then on. A `sha256:` in the project 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,14 +14,17 @@ import msgspec
 
 from slipway.core.candidate import ModelPin
 from slipway.errors import ConfigError, IntegrityError, MissingPrerequisite
+from slipway.files import UNDECODABLE, inside, open_regular, read, real
 from slipway.i18n import t
 from slipway.plugins import Plugins
+from slipway.project.places import allowed_roots
 from slipway.project.schema import ModelConfig, Project
 from slipway.runtime.session import engine_config
 from slipway.store import models
 from slipway.store.blobs import write_aside
 
 Progress = Callable[[str, int, int | None], None]
+_LARGEST = 10_000_000  # bytes of a lock file
 
 
 class Lock:
@@ -29,12 +33,14 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._pins: dict[str, dict[str, str]] = {}
-        if path.exists():
+        if os.path.lexists(path):
             try:
-                self._pins = msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, str]])
-            except msgspec.DecodeError as error:
+                data = read(open_regular(path), _LARGEST)
+                self._pins = msgspec.json.decode(data, type=dict[str, dict[str, str]])
+            except (OSError, *UNDECODABLE) as error:
+                why = (isinstance(error, OSError) and error.strerror) or error
                 raise ConfigError(
-                    t("{path} is damaged: {why}", path=path.name, why=error),
+                    t("{path} is damaged: {why}", path=path.name, why=why),
                     t("restore it from version control, or delete it to pin the models anew"),
                 ) from error
 
@@ -89,10 +95,22 @@ def lock_key(config: ModelConfig) -> str:
 
 
 def absolute(source: str, root: Path) -> str:
-    """A `file:` source relative to the project as an absolute one; any other as it is."""
+    """A `file:` source relative to the project as an absolute one; any other as it is.
+
+    Raises ConfigError when it, or a link in it, leads out of the project.
+    """
     if not source.startswith("file:") or source.startswith("file:/"):
         return source
-    return f"file:{(root / source.removeprefix('file:')).resolve()}"
+    path = source.removeprefix("file:")
+    place, roots = real(root / path), allowed_roots(path, root)
+    for folder, _, names in os.walk(place) if place.is_dir() else [(place, [], [""])]:
+        for name in names:
+            if not inside(real(os.path.join(folder, name)), roots):
+                raise ConfigError(
+                    t("{source}: {name} leads out of the project", source=source, name=name or path),
+                    t("move the file into the project, or write its whole path, from / on"),
+                )
+    return f"file:{place}"
 
 
 def locate(pin: ModelPin, root: Path) -> Mapping[str, Path]:

@@ -4,7 +4,6 @@ release. Each step is skipped when nothing it depends on has changed (see `execu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal
@@ -18,9 +17,9 @@ from slipway.core.ref import Ref, digest_of
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report, Score
 from slipway.data.chunks import make_chunks
-from slipway.data.collect import collect, matching
+from slipway.data.collect import collect
 from slipway.data.documents import make_documents
-from slipway.data.examples import make_examples
+from slipway.data.examples import example_files, make_examples
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.evaluate.metrics import build_report, meanings
 from slipway.evaluate.run import evaluate, scorers_of
@@ -29,7 +28,6 @@ from slipway.loop.context import Context, whoami
 from slipway.loop.execute import Steps
 from slipway.loop.fingerprint import fingerprint
 from slipway.loop.models import pin_models
-from slipway.project.schema import DocumentSource
 from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, choose, judge
 from slipway.release.promote import PASSED, promote
@@ -88,11 +86,11 @@ class Loop:
         config, root, store = self.project.data, self.context.root, self.store
         documents = chunks = None
         if config.documents:
-            found, _ = collect(config.documents, root)
+            found, refused = collect(config.documents, root, config.roots)
             files = fingerprint([(file.source, file.path) for file in found], store)
             shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
             documents = self._dataset(
-                "documents", [], [files, shown], make_documents,
+                "documents", [], [files, shown, [(name, note.reason) for name, note in refused]], make_documents,
                 lambda: make_documents(config, root, store, self._progress("documents")),
             )  # fmt: skip
             frozen = documents
@@ -105,8 +103,8 @@ class Loop:
                 t("the project has no examples: nothing can be measured"),
                 t("list questions with their answers under data.examples"),
             )
-        named = [p for s in config.examples for p in matching(DocumentSource(path=s.path), root, "data.examples")]
-        files = fingerprint([(os.path.relpath(path, root), path) for path in named], store)
+        named = [file for source in config.examples for file in example_files(source, config.roots, root)]
+        files = fingerprint([(file.source, file.path) for file in named], store)
         shown = config.model_dump(mode="json", include={"examples", "split"})
         examples = self._dataset(
             "examples", [], [files, shown], make_examples, lambda: make_examples(config, root, store)

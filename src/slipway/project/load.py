@@ -5,6 +5,7 @@ Knows YAML and the schema; whether models exist and files are there is `loop.che
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,12 +15,18 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from slipway.errors import ConfigError, nearest
+from slipway.files import open_regular, printable, read
 from slipway.i18n import t
+from slipway.project.places import leaving
 from slipway.project.schema import Project
+from slipway.project.yaml import Unreadable, compose, construct
 
 FILE = "slipway.yaml"
 Path_ = tuple[str | int, ...]
-MAX_BYTES = 1_000_000
+MAX_BYTES = 256_000
+_MOST_ERRORS = 50
+_LONGEST = 500  # characters of one error
+_DEEPEST = 20  # names in the key of an override
 
 
 def find(start: Path) -> Path:
@@ -42,20 +49,22 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
     Raises ConfigError with one line for each thing that is wrong.
     """
     try:
-        data = path.read_bytes()
+        data = read(open_regular(path), MAX_BYTES)
     except OSError as error:
         raise ConfigError(
-            t("{path} cannot be read: {why}", path=path, why=error.strerror), t("`slipway init DIR` makes a project")
+            t("{path} cannot be read: {why}", path=path, why=error.strerror),
+            t("a project file is short; keep data in files of its own")
+            if error.errno == errno.EFBIG
+            else t("`slipway init DIR` makes a project"),
         ) from error
-    if len(data) > MAX_BYTES:
-        raise ConfigError(
-            t("{path} is larger than 1 MB", path=path), t("a project file is short; keep data in files of its own")
-        )
     node = _compose(data, path)
     problems = [_line(path, mark, what) for mark, what in _repeated(node)]
-    value = _construct(node, path)
+    try:
+        value = construct(node)
+    except Unreadable as error:
+        raise ConfigError(_line(path, error.mark, str(error))) from error
     if problems or not isinstance(value, dict):
-        raise ConfigError("\n".join(problems) or t("{path} is not a mapping of keys", path=path))
+        raise ConfigError(_lines(problems) or t("{path} is not a mapping of keys", path=path))
     plain = cast("dict[str, Any]", value)
     for override in overrides:
         _override(plain, override)
@@ -63,11 +72,13 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
     try:
         project = Project.model_validate(plain)
     except ValidationError as error:
-        found = [_explain(path, node, dict(e)) for e in error.errors(include_url=False)]
-        raise ConfigError("\n".join(found), hint) from error
-    dangling = [_line(path, _mark(node, loc), what) for loc, what in _dangling(project)]
-    if dangling:
-        raise ConfigError("\n".join(dangling), hint)
+        errors = error.errors(include_url=False)
+        found = [_explain(path, node, dict(e)) for e in errors[:_MOST_ERRORS]]
+        raise ConfigError(_lines(found, len(errors)), hint) from error
+    places = [(loc, f"{'.'.join(map(str, loc))}: {what}") for loc, what in leaving(project, path.parent)]
+    wrong = [_line(path, _mark(node, loc), what) for loc, what in [*_dangling(project), *places]]
+    if wrong:
+        raise ConfigError(_lines(wrong), hint)
     return project
 
 
@@ -101,64 +112,63 @@ def json_schema() -> dict[str, Any]:
 
 def _compose(data: bytes, path: Path) -> yaml.Node:
     try:
-        text = data.decode("utf-8-sig")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = compose(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigError(t("{path} is not UTF-8 text", path=path), t("save it as UTF-8")) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error)
-        raise ConfigError(_line(path, mark, what), t("check the indentation, and quote text with ':' in it")) from error
-    except RecursionError as error:
-        raise ConfigError(t("{path} is nested too deeply", path=path)) from error
+    except Unreadable as error:
+        raise ConfigError(
+            _line(path, error.mark, str(error)), t("check the indentation, and quote text with ':' in it")
+        ) from error
     if node is None:
         raise ConfigError(t("{path} is empty", path=path), t("`slipway init DIR` makes a project to start from"))
     return node
 
 
-def _construct(node: yaml.Node, path: Path) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_document(node)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError(_line(path, mark, getattr(error, "problem", None) or str(error))) from error
-    finally:
-        loader.dispose()
+def _lines(problems: Sequence[str], count: int = 0) -> str:
+    """Problems, one a line, and how many more there are."""
+    more = max(count, len(problems)) - _MOST_ERRORS
+    shown = [*problems[:_MOST_ERRORS], *([t("and {n} more", n=more)] if more > 0 else [])]
+    return "\n".join(shown)
 
 
 def _line(path: Path, mark: Any, what: str) -> str:
     where = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
-    return f"{path.name}{where}: {what}"
+    return f"{path.name}{where}: {what if len(what) <= _LONGEST else what[:_LONGEST] + ' ...'}"
 
 
-def _repeated(node: yaml.Node, depth: int = 0) -> Iterator[tuple[Any, str]]:
+def _repeated(node: yaml.Node) -> Iterator[tuple[Any, str]]:
     """Keys written twice: YAML would silently keep the last."""
-    if depth > 50:
-        return
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             if key.value in seen:
                 yield key.start_mark, t("'{key}' is written twice", key=key.value)
             seen.add(str(key.value))
-            yield from _repeated(value, depth + 1)
+            yield from _repeated(value)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _repeated(item, depth + 1)
+            yield from _repeated(item)
 
 
 def _override(value: dict[str, Any], override: str) -> None:
     key, found, text = override.partition("=")
-    if not found or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
+    shown = printable(override[:100])
+    if not found or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key) or key.count(".") > _DEEPEST:
         raise ConfigError(
-            t("--set {override}: not key=value", override=override),
+            t("--set {override}: not key=value", override=shown),
             t("for example --set candidates.grounded.retrieve.top_k=5"),
         )
     try:
-        new = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(t("--set {override}: the value is not YAML", override=override)) from error
+        node = compose(text)
+        new = None if node is None else construct(node)
+        twice = next(_repeated(node), None) if node is not None else None
+        if twice is not None:
+            raise Unreadable(twice[1])
+    except Unreadable as error:
+        raise ConfigError(
+            t("--set {override}: the value is not YAML: {why}", override=shown, why=error),
+            t("for example --set candidates.grounded.retrieve.top_k=5"),
+        ) from error
     *folders, last = key.split(".")
     here: Any = value
     for name in folders:
@@ -173,7 +183,7 @@ def _override(value: dict[str, Any], override: str) -> None:
 def _into(here: Any, name: str, override: str, *, create: bool) -> Any:
     if isinstance(here, list):
         items = cast("list[Any]", here)
-        if name.isdigit() and int(name) < len(items):
+        if re.fullmatch(r"[0-9]{1,6}", name) and int(name) < len(items):
             return items[int(name)]
     elif isinstance(here, dict):
         mapping = cast("dict[str, Any]", here)
@@ -181,7 +191,9 @@ def _into(here: Any, name: str, override: str, *, create: bool) -> Any:
             mapping[name] = {}
         if isinstance(mapping.get(name), dict | list):
             return mapping[name]
-    raise ConfigError(t("--set {override}: '{name}' is not there to be set", override=override, name=name))
+    raise ConfigError(
+        t("--set {override}: '{name}' is not there to be set", override=printable(override[:100]), name=name)
+    )
 
 
 def _explain(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from slipway.project.schema import PluginConfig, Project
 Use = tuple[Path_, Path_, str, str, dict[str, Any]]  # where the name stands, where options do, kind, name, options
 
 
-def check_options(project: Project, plugins: Plugins, file: Path) -> None:
+def check_options(project: Project, plugins: Plugins, file: Path, skip: Collection[str] = ()) -> None:
     """Raise ConfigError with a line for each name that nothing answers to and each option that is wrong.
 
     Imports what is not given options only where it must; what needs a package that is missing is left to its user.
+    `skip`: names of plug-ins that must not be imported.
     """
-    found = [problem for use in _uses(project, plugins) for problem in problems(plugins, use)]
+    uses = (use for use in _uses(project, plugins) if use[3] not in skip)
+    found = [problem for use in uses for problem in problems(plugins, use)]
     if found:
         raise ConfigError("\n".join(lines(file, found)), t("docs: project-file, and docs/reference/plugins.md"))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.i18n import t
@@ -28,7 +29,13 @@ def init(folder: Path, template: str = "docs-assistant") -> list[Path]:
     name = re.sub(r"[^a-z0-9_.-]+", "-", folder.resolve().name.lower()).strip("-._") or "project"
     source = files("slipway").joinpath("project", "templates")
     wanted = dict([*_walk(source.joinpath("shared"), ""), *_walk(source.joinpath(template), "")])
-    there = sorted(path for path in wanted if (folder / path).exists())
+    linked = sorted({part for path in wanted for part in _parents(path) if (folder / part).is_symlink()})
+    if linked:
+        raise ConfigError(
+            t("{folder}/{path} is a link; nothing is written through one", folder=folder, path=linked[0]),
+            t("choose another folder; nothing was written"),
+        )
+    there = sorted(path for path in wanted if os.path.lexists(folder / path))
     if there:
         raise ConfigError(
             t("{folder} already has {files}", folder=folder, files=", ".join(there)),
@@ -39,13 +46,18 @@ def init(folder: Path, template: str = "docs-assistant") -> list[Path]:
         for path, text in wanted.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text.replace("PROJECT_NAME", name), "utf-8")
+            with target.open("x", encoding="utf-8") as file:  # never through a link, and never over a file
+                file.write(text.replace("PROJECT_NAME", name))
             written.append(target)
     except OSError as error:
         raise ConfigError(
             t("{folder} cannot be written: {why}", folder=folder, why=error.strerror), t("choose another folder")
         ) from error
     return written
+
+
+def _parents(path: str) -> list[str]:
+    return [str(parent) for parent in PurePosixPath(path).parents][:-1]
 
 
 def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:

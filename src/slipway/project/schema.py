@@ -178,6 +178,7 @@ class SplitConfig(Strict):
 class DataConfig(Strict):
     """What goes in, and how it is cleaned, cut and split."""
 
+    roots: list[str] = []  # folders outside the project that documents and examples may lie in
     documents: list[DocumentSource] = []
     examples: list[ExampleSource] = []
     clean: CleanConfig = CleanConfig()

@@ -1,6 +1,6 @@
 """From an input to the messages a model reads: sandboxed templates, few-shot examples, history. Calls no model.
 
-A template is Jinja2 in an immutable sandbox (no attribute tricks, no file access), rendered with `question`,
+A template is Jinja2 in a sandbox with a fixed amount of work (`sandbox`), rendered with `question`,
 `passages` (each `.n`, `.source`, `.heading`, `.text`), `examples` (each `.question`, `.answer`) and `language`, that of
 the question, found here: so evaluation and serving find the same.
 What is constant should stand first in the file: engines keep the prefix of a prompt in a cache.
@@ -12,37 +12,39 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from slipway.core.answer import Citation
 from slipway.core.language import of_question
 from slipway.core.message import Message
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
+from slipway.runtime.sandbox import Prompt, TooMuch, compile_prompt, parse
 
 VARIABLES = ("question", "passages", "examples", "language")
 MAX_QUESTION = 100_000  # characters; a longer one is refused before any work is done
 
-_environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 
 
 @lru_cache(maxsize=256)
-def _compiled(template: str) -> Any:
-    return _environment.from_string(template)
+def _compiled(template: str) -> Prompt:
+    return compile_prompt(template)
 
 
 def check_template(template: str, where: str) -> None:
     """Raise ConfigError, naming line and variable, when a template cannot work; `where` names its file."""
     try:
-        used = find_undeclared_variables(_environment.parse(template))
+        used = find_undeclared_variables(parse(template))
+        prompt = _compiled(template)
     except TemplateSyntaxError as error:
         raise ConfigError(
             t("{where}:{line}: {what}", where=where, line=error.lineno, what=error.message),
             t("prompts are Jinja2 templates: {{ question }} is a variable, {% for p in passages %} a loop"),
         ) from error
-    for name in sorted(used - set(VARIABLES) - {"range", "dict", "lipsum", "cycler", "joiner", "namespace"}):
+    for name in sorted(used - set(VARIABLES) - {"range", "dict", "cycler", "joiner", "namespace"}):
         near = nearest(name, VARIABLES)
         raise ConfigError(
             t("{where}: the template uses '{name}', which does not exist", where=where, name=name),
@@ -53,6 +55,23 @@ def check_template(template: str, where: str) -> None:
         raise ConfigError(
             t("{where}: the template never uses the question", where=where), t("put {{ question }} where it belongs")
         )
+    _try(prompt, where)
+
+
+def _try(prompt: Prompt, where: str) -> None:
+    """Render once with ordinary values: what is too much does not depend on them, other mistakes may."""
+    text = "An ordinary sentence of some words. " * 10
+    passages = [{"n": n, "source": "a.md", "heading": "A > B", "text": text} for n in range(1, 6)]
+    examples = [{"question": text, "answer": text}] * 5
+    try:
+        prompt.render({"question": text, "passages": passages, "examples": examples, "language": "en"})
+    except (TooMuch, SecurityError) as error:
+        raise ConfigError(
+            t("{where}: the template cannot be used: {why}", where=where, why=error),
+            t("a prompt writes text and repeats it for each passage; compute elsewhere"),
+        ) from error
+    except _FAILURES:
+        return
 
 
 def question_of(input: Mapping[str, Any]) -> str:
@@ -89,9 +108,9 @@ def build_messages(
     ]
     try:
         text = _compiled(template).render(
-            question=question, passages=shown, examples=list(examples), language=language_of(input)
+            {"question": question, "passages": shown, "examples": list(examples), "language": language_of(input)}
         )
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+    except _FAILURES as error:
         raise ConfigError(
             t("the prompt template failed on this input: {why}", why=error),
             t("`slipway check` tries every template"),

@@ -22,6 +22,7 @@ from slipway.core.protocols import Engine
 from slipway.core.text import normalize_answer, words
 from slipway.errors import EngineError
 from slipway.i18n import t
+from slipway.runtime.extract import extract
 from slipway.runtime.prompt import build_messages, question_of
 from slipway.runtime.session import Session
 
@@ -79,7 +80,7 @@ async def respond(
         text, chosen = completions[0].text.strip(), 0
     else:
         completions = await _sample(engine, request, candidate.samples)
-        text, chosen = _vote([_extract(c.text, candidate.answer_pattern) for c in completions])
+        text, chosen = _vote([extract(c.text, candidate.answer_pattern) for c in completions])
         first = time.monotonic() - started
         yield Delta(text=text)
     usage = sum((c.usage for c in completions), Usage())
@@ -170,14 +171,6 @@ async def _sample(engine: Engine, request: GenerateRequest, samples: int) -> lis
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _extract(raw: str, pattern: str) -> str:
-    """The last match's first group (chain of thought ends with the answer); the whole text when none matches."""
-    found = list(re.finditer(pattern, raw, re.MULTILINE)) if pattern else []
-    if not found:
-        return raw.strip()
-    return (found[-1][1] if found[-1].re.groups else found[-1][0]).strip()
 
 
 def _vote(answers: Sequence[str]) -> tuple[str, int]:

@@ -22,10 +22,11 @@ from slipway.core.release import Release
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import ConfigError, IntegrityError, NotFound
+from slipway.files import UNDECODABLE
 from slipway.i18n import t
 from slipway.store import ledger, tables
 from slipway.store.connect import connect
-from slipway.store.failing import told
+from slipway.store.failing import damaged, told
 from slipway.store.migrate import MIGRATIONS, migrate, version_of
 
 N = TypeVar("N", bound=Noun)
@@ -52,6 +53,8 @@ class Catalog:
         self._reader = self.engine.execution_options(read=True)
         with self._reader.connect() as connection:
             found = version_of(connection)
+        if found < 0:
+            raise damaged(path, f"user_version {found}")
         if found < len(MIGRATIONS):  # only then is anything written: an up-to-date catalog opens on a full disk
             with self.engine.begin() as connection:
                 migrate(connection)
@@ -293,7 +296,7 @@ def _sound(row: Any) -> bool:
 def _read(kind: str, digest: str, body: bytes, type_: type[N]) -> N:
     try:
         noun = msgspec.json.decode(body, type=type_)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise _altered(kind, digest) from error
     if noun.digest != digest:
         raise _altered(kind, digest)
@@ -304,7 +307,7 @@ def _decoded(kind: str, id_: object, body: bytes, type_: type[T]) -> T:
     """A row that is no frozen noun: a run, a trace, feedback."""
     try:
         return msgspec.json.decode(body, type=type_)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise IntegrityError(
             t("{kind} {id} in the catalog cannot be read: {why}", kind=kind, id=id_, why=error),
             t("it was changed outside Slipway, or the disk is failing; restore the catalog from a backup"),

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from slipway.store.failing import of_database
+from slipway.store.failing import damaged, of_database
 
 WAIT = 30  # seconds for a lock
 _CANNOT_WRITE = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY))
@@ -74,6 +74,8 @@ class _Opener:
     def explain(self, context: ExceptionContext) -> None:
         """SQLAlchemy's hook: raise our own error instead, where there is one."""
         error = context.original_exception
+        if isinstance(error, UnicodeDecodeError):  # a text column that holds other bytes
+            raise damaged(self.path, str(error)) from error
         if not isinstance(error, sqlite3.Error):
             return
         if self.why is not None and (error.sqlite_errorcode or 0) & 0xFF == sqlite3.SQLITE_READONLY:

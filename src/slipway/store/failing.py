@@ -57,7 +57,7 @@ def of_database(error: sqlite3.Error, path: Path) -> SlipwayError | None:
             t("another program holds {path} and did not let go", path=path),
             t("end what works in this project's folder, then run the same command again; nothing was changed"),
         )
-    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or _lacks(error, kind):
         return damaged(path, str(error))
     if kind == sqlite3.SQLITE_IOERR:
         no_room = code == sqlite3.SQLITE_IOERR_SHMSIZE or free_bytes(path.parent) < ROOM
@@ -65,6 +65,12 @@ def of_database(error: sqlite3.Error, path: Path) -> SlipwayError | None:
     if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return _not_writable(path)
     return None
+
+
+def _lacks(error: sqlite3.Error, kind: int) -> bool:
+    """Whether the file has not what our statements name: tables that vanished, texts that are none."""
+    ours = isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError)
+    return kind in (0, sqlite3.SQLITE_ERROR) and isinstance(error, sqlite3.DatabaseError) and not ours
 
 
 def _not_writable(path: Path) -> SlipwayError:

@@ -7,9 +7,9 @@ The file is JSON lines: a head `{"slipway_replay": 1, "capabilities": [...]}`, t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 from pydantic import BaseModel, ConfigDict
@@ -19,10 +19,15 @@ from slipway.core.message import Delta, GenerateRequest
 from slipway.core.protocols import Capability, OnEvent
 from slipway.core.ref import canonical, digest_of
 from slipway.errors import ConfigError
+from slipway.files import UNDECODABLE, open_regular, read
 from slipway.i18n import t
 
 if TYPE_CHECKING:
     from slipway.core.protocols import Engine, Vectors
+
+
+T = TypeVar("T")
+_LARGEST = 1_000_000_000  # bytes of a file of answers
 
 
 class ReplayConfig(BaseModel):
@@ -87,7 +92,7 @@ class ReplayEngine:
         check_request(request, self.name, self.capabilities)
         key = digest_of(["generate", request])
         if key in self._answers:
-            for delta in msgspec.convert(self._answers[key], list[Delta]):
+            for delta in self._recorded(key, lambda found: msgspec.convert(found, list[Delta])):
                 yield delta
             return
         deltas: list[Delta] = []
@@ -106,8 +111,7 @@ class ReplayEngine:
         if key not in self._answers:
             vectors = await self._ask("embed").embed(texts)
             self._add(key, list(texts), {"shape": vectors.shape, "values": vectors.ravel().tolist()})
-        answer = self._answers[key]
-        return np.array(answer["values"], np.float32).reshape(answer["shape"])
+        return self._recorded(key, lambda found: np.array(found["values"], np.float32).reshape(found["shape"]))
 
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
         """The recorded sums."""
@@ -115,7 +119,7 @@ class ReplayEngine:
         if key not in self._answers:
             sums = await self._ask("score").score(prompt, continuations)
             self._add(key, [prompt, list(continuations)], sums)
-        return list(self._answers[key])
+        return self._recorded(key, lambda found: msgspec.convert(found, list[float]))
 
     async def count_tokens(self, text: str) -> int:
         """The recorded count."""
@@ -124,7 +128,16 @@ class ReplayEngine:
         key = digest_of(["count_tokens", text])
         if key not in self._answers:
             self._add(key, text, await self._ask("count_tokens").count_tokens(text))
-        return self._answers[key]
+        return self._recorded(key, lambda found: msgspec.convert(found, int))
+
+    def _recorded(self, key: str, read_as: Callable[[Any], T]) -> T:
+        try:
+            return read_as(self._answers[key])
+        except (ValueError, TypeError, LookupError, OverflowError, MemoryError, msgspec.MsgspecError) as error:
+            raise ConfigError(
+                t("{path}: a recorded answer cannot be used: {error}", path=self.path, error=error),
+                t("delete the file, or the line, and record again"),
+            ) from error
 
     def _ask(self, kind: str) -> Engine:
         if self.inner is None:
@@ -145,17 +158,18 @@ class ReplayEngine:
         self._answers[key] = msgspec.json.decode(canonical(answer))
 
     def _read(self) -> None:
-        lines = self.path.read_bytes().splitlines()
         number = 1
         try:
+            lines = read(open_regular(self.path), _LARGEST).splitlines()
             head = msgspec.json.decode(lines[0], type=_Head)
             for text in lines[1:]:
                 number += 1
                 line = msgspec.json.decode(text, type=_Line)
                 self._answers[line.key] = line.answer
-        except (msgspec.DecodeError, IndexError) as error:
+        except (OSError, IndexError, *UNDECODABLE) as error:
+            why = (isinstance(error, OSError) and error.strerror) or error
             raise ConfigError(
-                t("{path}:{line}: not a line of recorded answers: {error}", path=self.path, line=number, error=error),
+                t("{path}:{line}: not a line of recorded answers: {error}", path=self.path, line=number, error=why),
                 t("delete the file, or the line, and record again"),
             ) from error
         if self.inner is None:

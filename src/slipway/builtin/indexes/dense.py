@@ -20,6 +20,7 @@ from slipway.builtin.indexes.facets import facets_of, wanted
 from slipway.builtin.indexes.saved import check_manifest, unusable, write_manifest
 from slipway.core.material import Chunk
 from slipway.errors import ConfigError
+from slipway.files import UNDECODABLE
 from slipway.i18n import t
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class FaissIndex:
             if Path(folder, _VECTORS).exists():
                 self._index = faiss.read_index(str(Path(folder, _VECTORS)))
             self._next, self._trained_on = int(about["next"]), int(about["trained_on"])
-        except (OSError, RuntimeError, KeyError, ValueError, msgspec.MsgspecError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, *UNDECODABLE) as error:
             self._clear(0)
             raise unusable(folder, str(error)) from error
         for label, (name, facets) in passages.items():

@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from slipway.errors import IntegrityError
+from slipway.files import UNDECODABLE, open_regular, read
 from slipway.i18n import t
 
 MANIFEST = "index.json"
+_LARGEST = 10_000_000  # bytes of a manifest
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -34,9 +36,11 @@ def check_manifest(folder: str, kind: str, version: int) -> dict[str, Any]:
     """Verify every file; gives `about`. Raises IntegrityError for a missing, changed or foreign index."""
     root = Path(folder)
     try:
-        manifest = msgspec.json.decode((root / MANIFEST).read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(read(open_regular(root / MANIFEST), _LARGEST), type=Manifest)
+        if not all(Path(name).name == name for name in manifest.files):
+            raise ValueError(t("it names files outside its folder"))
         sound = all(_digest(root / name) == digest for name, digest in manifest.files.items())
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError, *UNDECODABLE) as error:
         raise unusable(folder, str(error)) from error
     if not sound:
         raise unusable(folder, t("its bytes are not those that were saved"))
@@ -54,5 +58,5 @@ def unusable(folder: str, why: str) -> IntegrityError:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -26,6 +26,8 @@ from pathlib import Path
 import msgspec
 
 from slipway.errors import IntegrityError, MissingPrerequisite
+from slipway.files import UNDECODABLE, open_regular
+from slipway.files import read as read_bounded
 from slipway.i18n import t
 from slipway.store.failing import FULL, of_system
 from slipway.store.models.content import hash_file, state_of
@@ -33,6 +35,7 @@ from slipway.store.models.quantize import REVISION
 
 Progress = Callable[[str, int, "int | None"], None]
 MANIFEST = "model.json"
+_LARGEST = 10_000_000  # bytes of a manifest
 
 
 @dataclass(frozen=True)
@@ -224,12 +227,12 @@ def _rewrite(folder: Path, manifest: Manifest) -> None:
 def manifest_of(folder: Path) -> Manifest | None:
     """The manifest of a model's folder, or None when there is none. Raises IntegrityError when it cannot be read."""
     try:
-        raw = (folder / MANIFEST).read_bytes()
+        raw = read_bounded(open_regular(folder / MANIFEST), _LARGEST)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         return msgspec.json.decode(raw, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise damaged(folder.name, MANIFEST, str(error)) from error
 
 

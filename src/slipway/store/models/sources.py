@@ -20,6 +20,7 @@ from typing import IO, Literal
 from urllib.parse import unquote, urlsplit
 
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound, SlipwayError
+from slipway.files import open_regular
 from slipway.i18n import t
 from slipway.store.models.check import WEIGHTS, choose
 
@@ -163,7 +164,7 @@ def fetch_file(source: Source, into: Path, progress: Progress | None) -> Fetched
         for name, file in files.items():
             stat = file.stat()
             origin[str(file)] = (stat.st_size, stat.st_mtime_ns)
-            with file.open("rb") as stream:
+            with open_regular(file) as stream:
                 copy_stream(stream, into / name, name, stat.st_size, progress)
     except OSError as error:
         raise SlipwayError(
@@ -177,6 +178,7 @@ def _local_files(path: Path, source: str) -> dict[str, Path]:
         return dict.fromkeys(choose([path.name], source), path)
     if not path.is_dir():
         raise NotFound(t("there is no file or folder {path}", path=path), t("write file: and the path of the model"))
-    names = [Path(folder, name).relative_to(path) for folder, _, found in os.walk(path) for name in found]
+    found = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    names = [file.relative_to(path) for file in found if file.is_file()]  # no pipe, and no link to nowhere
     visible = sorted(str(name) for name in names if not any(part.startswith(".") for part in name.parts))
     return {name: path / file for name, file in choose(visible, source).items()}

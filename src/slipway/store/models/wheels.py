@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from email.parser import HeaderParser
 from importlib.metadata import version
@@ -141,7 +142,7 @@ def open_wheel(wheel: Path, into: Path, source: str, progress: Progress | None) 
                     copy_stream(stream, into / name, name, members[member].file_size, progress)
             stated = [name for name in members if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
             metadata = archive.read(stated[0]) if stated and members[stated[0]].file_size < 1 << 20 else b""
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, LookupError, RuntimeError) as error:
         raise IntegrityError(
             t("{file} is not a sound wheel: {why}", file=wheel.name, why=error), t("fetch it again")
         ) from error
@@ -151,7 +152,7 @@ def open_wheel(wheel: Path, into: Path, source: str, progress: Progress | None) 
 def _refuse_traversal(wheel: Path, members: dict[str, zipfile.ZipInfo]) -> None:
     for name, info in members.items():
         path = PurePosixPath(name)
-        outside = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]
+        outside = not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]
         if outside or stat.S_ISLNK(info.external_attr >> 16):
             raise IntegrityError(
                 t("{file} holds the name '{name}', which leads out of its folder", file=wheel.name, name=name[:120]),

@@ -55,6 +55,13 @@ class Encoder:
 
 def read_config(files: Mapping[str, Path]) -> Encoder:
     """The shape of the encoder. Raises EngineError for another architecture or for modules not known here."""
+    try:
+        return _read_config(files)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise _unsupported(t("its config.json is damaged: {why}", why=repr(error)[:200])) from error
+
+
+def _read_config(files: Mapping[str, Path]) -> Encoder:
     config = _json(files, "config.json")
     kind = str(config.get("model_type", ""))
     if kind != "bert" and kind not in _POSITIONS_AFTER_PADDING:
@@ -96,7 +103,7 @@ def _pooling(files: Mapping[str, Path]) -> str:
 def _json(files: Mapping[str, Path], name: str) -> dict[str, Any]:
     try:
         return json.loads(files[name].read_text("utf-8"))
-    except (KeyError, OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError, RecursionError) as error:
         raise EngineError(
             t("the model has no usable {file}", file=name),
             t("a sentence encoder needs its config.json and tokenizer.json"),

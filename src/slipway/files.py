@@ -1,0 +1,96 @@
+"""Opening files that anybody may have put there: only regular ones, of bounded size, where they may lie.
+
+A pipe or a device never blocks or fills the memory, and a link that appears between the look and the opening is not
+followed. Every failure is an OSError whose `strerror` can be shown. Knows nothing of what files mean.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from slipway.i18n import t
+
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes that are not what they should be raises."""
+
+_CHUNK = 1 << 20
+# Controls, marks of direction and halves of characters (bytes that are not UTF-8): in a name they hide what it is.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+
+def real(path: str | Path) -> Path:
+    """The path with every link in it followed; a loop of links is left as it stands, and cannot be opened."""
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:  # a NUL: no file has such a name, and opening it says so
+        return Path(os.path.abspath(path))
+
+
+def inside(path: Path, roots: Iterable[Path]) -> bool:
+    """Whether a path lies in one of these folders, or is one of them. All of them as `real` gives them."""
+    return any(path == root or root in path.parents for root in roots)
+
+
+def open_regular(path: str | Path) -> io.BufferedReader:
+    """A regular file, opened for reading; anything else is an OSError at once."""
+    return _opened(path, 0)
+
+
+def open_real(path: str | Path) -> io.BufferedReader:
+    """`open_regular` for a path as `real` gave it: an OSError when a link has come into it since."""
+    file = _opened(path, os.O_NOFOLLOW)
+    try:
+        there = os.readlink(f"/proc/self/fd/{file.fileno()}")
+    except OSError:  # a system without /proc: the last part of the path is no link, and that is all we know
+        return file
+    if there != os.fspath(path):
+        file.close()
+        raise OSError(errno.ELOOP, t("it was moved while it was opened"), os.fspath(path))
+    return file
+
+
+def read(file: io.BufferedReader, most: int) -> bytes:
+    """All of an opened file, which is closed; an OSError when it holds more than `most` bytes."""
+    with file:
+        pieces: list[bytes] = []
+        size = 0
+        while piece := file.read(_CHUNK):
+            size += len(piece)
+            if size > most:
+                raise OSError(errno.EFBIG, t("it is larger than {n} bytes", n=most))
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be stored and shown: what cannot be seen is written as an escape."""
+    return _UNPRINTABLE.sub(_escape, name)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # how Python carries a byte that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _opened(path: str | Path, flags: int) -> io.BufferedReader:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | flags)
+    except ValueError as error:  # a NUL in the name
+        raise OSError(errno.EINVAL, t("the name cannot be one of a file")) from error
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, t("it is not a regular file"), os.fspath(path))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
