@@ -244,7 +244,7 @@ def comparison(
 
 # releases ------------------------------------------------------------------------------------------------------
 def releases(
-    found: Sequence[tuple[str, Any, list[str]]], history: Sequence[Mapping[str, Any]], head: str, *, json: bool
+    found: Sequence[tuple[str, Any, list[str]]], history: Sequence[Mapping[str, Any]], head: str = "", *, json: bool
 ) -> None:
     """Releases, the record of promotions, and the head of the history."""
     if json:
@@ -255,7 +255,8 @@ def releases(
     table(t("Releases"), [t("when"), t("digest"), t("candidate"), t("by"), t("channels")], rows)
     rows = [[_when(h["at"]), h["action"], h["channel"], h["release"][:12], h["by"], _reason(h["why"])] for h in history]
     table(t("Promotions"), [t("when"), t("action"), t("channel"), t("release"), t("by"), t("why")], rows)
-    text(t("head of the history: {head}", head=head))
+    if head:
+        text(t("head of the history: {head}", head=head))
 
 
 def _reason(why: str) -> str:
