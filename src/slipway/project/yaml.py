@@ -19,6 +19,7 @@ from slipway.i18n import t
 
 MAX_DEPTH = 50
 MAX_NODES = 100_000  # with what aliases repeat; 256 KB hold fewer without them
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _HIDDEN = re.compile(r"[\x00\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge", "timestamp")
@@ -138,7 +139,7 @@ def _check(node: Any) -> None:
     if isinstance(node, yaml.ScalarNode):
         if node.tag.endswith((":int", ":float")) and len(node.value) > _NUMBER:
             raise _error(t("a number of {n} digits", n=len(node.value)), node)
-        if hidden := _HIDDEN.search(node.value):
+        if hidden := _NO_TEXT.search(node.value):  # what an escape such as "\\u202e" makes is seen in the file
             raise _error(_character(hidden[0]), node)
     elif isinstance(node, yaml.MappingNode):
         for key, _ in node.value:
