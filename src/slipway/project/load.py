@@ -93,7 +93,7 @@ class Problem(NamedTuple):
 
 def lines(path: Path, problems: Iterable[Problem]) -> list[str]:
     """Each problem with its line and column, as `load` tells its own."""
-    node = _compose(path.read_bytes(), path)
+    node = _compose(read(open_regular(path), MAX_BYTES), path)
     found: list[str] = []
     for problem in problems:
         if problem.model is None:
