@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,7 +14,7 @@ import pytest
 from slipway.core.material import Dataset, Document
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import Busy, ConfigError, IntegrityError, NotFound
-from slipway.store.catalog import now
+from slipway.store.catalog import Catalog, now
 from slipway.store.store import Store
 
 
@@ -192,3 +194,14 @@ def test_kill_9_between_any_two_writes_leaves_whole_nouns(tmp_path: Path) -> Non
         store.blobs.verify(dataset.items)
     with store.lock():
         assert os.listdir(store.blobs.folder / "aside") == []
+
+
+def test_a_schema_that_is_no_text_is_said_in_words(tmp_path: Path) -> None:
+    Catalog(tmp_path / "a.db").close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    data = (tmp_path / "a.db").read_bytes()
+    at = data.index(b"CREATE TABLE")
+    (tmp_path / "a.db").write_bytes(data[:at] + b"CREATE \x8a\xff\xfe\x8a\x8a" + data[at + 12 :])
+    with pytest.raises(IntegrityError, match="damaged|cannot be read"):
+        Catalog(tmp_path / "a.db")

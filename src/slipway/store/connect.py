@@ -39,8 +39,10 @@ class _Opener:
     def __call__(self) -> sqlite3.Connection:
         try:
             found = self._open(str(self.path), sqlite3.Connection, ("journal_mode=WAL",))
+        except UnicodeDecodeError as error:  # what SQLite says of a damaged schema quotes its bytes
+            raise damaged(self.path, str(error)) from error
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF not in _CANNOT_WRITE or not self.path.is_file():
+            if _code(error) not in _CANNOT_WRITE or not self.path.is_file():
                 raise
             found = self._to_read(error)
             self.why = error
@@ -78,11 +80,16 @@ class _Opener:
             raise damaged(self.path, str(error)) from error
         if not isinstance(error, sqlite3.Error):
             return
-        if self.why is not None and (error.sqlite_errorcode or 0) & 0xFF == sqlite3.SQLITE_READONLY:
+        if self.why is not None and _code(error) == sqlite3.SQLITE_READONLY:
             error = self.why
         ours = of_database(error, self.path)
         if ours is not None:
             raise ours from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's code for an error; 0 for one that Python's module raises by itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def connect(path: Path) -> Engine:
