@@ -8,6 +8,7 @@ exit is `os._exit`, so that no native destructor runs. The parent's side is `sup
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -37,6 +38,7 @@ def live(load: Callable[[dict[str, Any]], Callable[[], None]]) -> None:
         line += byte
     settings = json.loads(line)
     _die_with(settings["parent"])
+    _be_nice(settings.get("nice", 0))
     threading.Thread(target=_end_with_input, args=(settings["socket"],), daemon=True).start()
     try:
         serve = load(settings)
@@ -54,6 +56,15 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def _be_nice(by: int) -> None:
+    """Leave processor time to others. Where the kernel shares it by session first, the session must be nice, too."""
+    if not by:
+        return
+    os.nice(by)
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
+        file.write(str(by))
 
 
 def _end_with_input(path: str) -> None:
