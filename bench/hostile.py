@@ -211,6 +211,8 @@ class Result:
     beside: list[float] = field(default_factory=list[float])
     failed: list[str] = field(default_factory=list[str])  # well-behaved requests that were not answered
     outcomes: dict[str, str] = field(default_factory=dict[str, str])
+    now: set[str] = field(default_factory=set[str])  # hostile requests that are being answered
+    held_up: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])  # by which, perhaps
     slowest: tuple[float, str] = (0.0, "")
     restarts: int = 0
     memory: int = 0
@@ -218,17 +220,18 @@ class Result:
     others: dict[str, list[float]] = field(default_factory=lambda: {"quiet": [], "beside": []})  # cores
 
 
-async def behave(engine: Any, seconds: list[float], failed: list[str], until: asyncio.Event) -> None:
+async def behave(engine: Any, seconds: list[float], result: Result, until: asyncio.Event) -> None:
     """One well-behaved client: short answers, one after the other."""
     draw = random.Random(7)
     while not until.is_set():
         ask = GenerateRequest(prompt=f"{draw.random()} Once upon a time", sampling=Sampling(max_tokens=16))
-        began = time.monotonic()
+        began, beside = time.monotonic(), result.now.copy()
         try:
             await engine.complete(ask)
         except EngineError as error:
-            failed.append(error.message)
+            result.failed.append(error.message)
         seconds.append(time.monotonic() - began)
+        result.held_up.append((seconds[-1], "; ".join(sorted(name[:50] for name in beside | result.now))))
         await asyncio.sleep(0.05)
 
 
@@ -236,6 +239,7 @@ async def attack(engine: Any, requests: list[tuple[str, GenerateRequest]], resul
     """One hostile client: takes the next request until there is none; leaves after DEADLINE."""
     while requests:
         name, request = requests.pop()
+        result.now.add(name)
         began = time.monotonic()
         try:
             async with asyncio.timeout(DEADLINE):
@@ -247,6 +251,7 @@ async def attack(engine: Any, requests: list[tuple[str, GenerateRequest]], resul
         except TimeoutError:
             outcome = "left"
         result.outcomes[name] = outcome
+        result.now.discard(name)
         result.slowest = max(result.slowest, (time.monotonic() - began, name))
 
 
@@ -269,10 +274,10 @@ async def measure(kind: str, model: Path, requests: list[tuple[str, GenerateRequ
                 enough = ENOUGH * (at + 1) // ROUNDS
                 with others(engine, result.others["quiet"]):
                     calm = quiet(result, quiet_seconds / ROUNDS, enough)
-                    await with_clients(engine, result.quiet, result.failed, calm)
+                    await with_clients(engine, result.quiet, result, calm)
                 with others(engine, result.others["beside"]):
                     attacks = asyncio.gather(*(attack(engine, part, result) for _ in range(3)))
-                    await with_clients(engine, result.beside, result.failed, attacks)
+                    await with_clients(engine, result.beside, result, attacks)
         watch.cancel()
         await engine.complete(GenerateRequest(prompt="x", sampling=Sampling(max_tokens=2)))
         result.trouble = await engine.trouble()
@@ -281,10 +286,10 @@ async def measure(kind: str, model: Path, requests: list[tuple[str, GenerateRequ
     return result
 
 
-async def with_clients(engine: Any, seconds: list[float], failed: list[str], work: Any) -> None:
+async def with_clients(engine: Any, seconds: list[float], result: Result, work: Any) -> None:
     """Two well-behaved clients for as long as `work` lasts."""
     until = asyncio.Event()
-    clients = [asyncio.ensure_future(behave(engine, seconds, failed, until)) for _ in range(2)]
+    clients = [asyncio.ensure_future(behave(engine, seconds, result, until)) for _ in range(2)]
     await work
     until.set()
     await asyncio.gather(*clients)
@@ -338,7 +343,8 @@ def report(kind: str, result: Result) -> str:
             f"others used {cores:.2f} cores"
         )
     ratio = quantile(result.beside, 0.99) / quantile(result.quiet, 0.99)
-    lines.append(f"  p99 beside: {ratio:.2f} times the quiet one")
+    lines.append(f"  p99 beside: {ratio:.2f} times the quiet one; the slowest of both:")
+    lines += [f"    {seconds:.2f} s beside {names}" for seconds, names in sorted(result.held_up, reverse=True)[:6]]
     lines.append(f"  failed: {Counter(result.failed)}; restarts {result.restarts}; memory {result.memory >> 20} MB")
     return "\n".join(lines)
 
@@ -348,12 +354,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--engine", action="append", choices=list(OPTIONS))
+    parser.add_argument("--only", nargs="*", default=[], help="schema, choices, sampling, prompt, message")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--all", action="store_true", help="print what became of each hostile request")
     args = parser.parse_args()
     for kind in args.engine or list(OPTIONS):
-        result = asyncio.run(measure(kind, args.model, list(hostile())[:: args.every], args.seconds))
+        requests = [found for found in hostile() if not args.only or found[0].split()[0] in args.only][:: args.every]
+        result = asyncio.run(measure(kind, args.model, requests, args.seconds))
         print(report(kind, result))
         if args.all:
             print("\n".join(f"    {name}: {outcome}" for name, outcome in result.outcomes.items()))

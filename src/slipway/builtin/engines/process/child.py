@@ -38,13 +38,13 @@ def live(load: Callable[[dict[str, Any]], Callable[[], None]]) -> None:
         line += byte
     settings = json.loads(line)
     _die_with(settings["parent"])
-    _be_nice(settings.get("nice", 0))
     threading.Thread(target=_end_with_input, args=(settings["socket"],), daemon=True).start()
     try:
         serve = load(settings)
     except Exception as error:  # noqa: BLE001 -- whatever it was, the parent must hear of it
         report.write(json.dumps({"event": "failed", "error": f"{type(error).__name__}: {error}"}) + "\n")
         os._exit(1)
+    _be_nice(settings.get("nice", 0))  # not before: on a busy machine it would load for minutes
     report.write(json.dumps({"event": "ready"}) + "\n")
     serve()
     os._exit(1)
@@ -62,7 +62,9 @@ def _be_nice(by: int) -> None:
     """Leave processor time to others. Where the kernel shares it by session first, the session must be nice, too."""
     if not by:
         return
-    os.nice(by)
+    for thread in os.listdir("/proc/self/task") if sys.platform == "linux" else ["0"]:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, int(thread), by)
     with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
         file.write(str(by))
 
