@@ -2,15 +2,18 @@
 
     python bench/hostile.py MODEL.gguf [--engine openvino --engine llama] [--every N] [--seconds 60]
 
-For each engine: the latency of two well-behaved clients alone, then the same while hostile ones send every request of
-`HOSTILE` (or each Nth). Prints the p50 and p99 of both, how many well-behaved requests failed, what became of the
-hostile ones, how often the child was started again, and the most memory that it took.
+For each engine: the latency of two well-behaved clients alone, then the same while hostile ones send a part of the
+requests (or of each Nth), and so on by turns until all were sent. Prints the p50 and p99 of both, how many well-behaved
+requests failed, what became of the hostile ones, how often a child was started again, the most memory that both took,
+and how many cores other processes of this machine used meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import os
 import random
 import sys
 import time
@@ -20,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slipway import plugins
-from slipway.builtin.engines.process.limits import own_bytes
+from slipway.builtin.engines.process.limits import cpu_seconds, own_bytes
 from slipway.core.message import GenerateRequest, Message, Sampling
 from slipway.errors import EngineError
+from slipway.plugins import Plugins
 
 OPTIONS = {
     "openvino": {"context": 1024, "threads": 2, "parallel": 4},
@@ -31,6 +34,8 @@ OPTIONS = {
 }
 PATIENCE = 120.0  # seconds in which every hostile request must have ended
 DEADLINE = 20.0  # seconds after which a hostile client leaves
+ROUNDS = 6  # of quiet and hostile phases
+ENOUGH = 30  # well-behaved requests without anybody beside them
 
 
 def string(**more: Any) -> dict[str, Any]:
@@ -206,23 +211,27 @@ class Result:
     beside: list[float] = field(default_factory=list[float])
     failed: list[str] = field(default_factory=list[str])  # well-behaved requests that were not answered
     outcomes: dict[str, str] = field(default_factory=dict[str, str])
+    now: set[str] = field(default_factory=set[str])  # hostile requests that are being answered
+    held_up: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])  # by which, perhaps
     slowest: tuple[float, str] = (0.0, "")
     restarts: int = 0
     memory: int = 0
     trouble: str = ""  # at the end
+    others: dict[str, list[float]] = field(default_factory=lambda: {"quiet": [], "beside": []})  # cores
 
 
-async def behave(engine: Any, seconds: list[float], failed: list[str], until: asyncio.Event) -> None:
+async def behave(engine: Any, seconds: list[float], result: Result, until: asyncio.Event) -> None:
     """One well-behaved client: short answers, one after the other."""
     draw = random.Random(7)
     while not until.is_set():
         ask = GenerateRequest(prompt=f"{draw.random()} Once upon a time", sampling=Sampling(max_tokens=16))
-        began = time.monotonic()
+        began, beside = time.monotonic(), result.now.copy()
         try:
             await engine.complete(ask)
         except EngineError as error:
-            failed.append(error.message)
+            result.failed.append(error.message)
         seconds.append(time.monotonic() - began)
+        result.held_up.append((seconds[-1], "; ".join(sorted(name[:50] for name in beside | result.now))))
         await asyncio.sleep(0.05)
 
 
@@ -230,6 +239,7 @@ async def attack(engine: Any, requests: list[tuple[str, GenerateRequest]], resul
     """One hostile client: takes the next request until there is none; leaves after DEADLINE."""
     while requests:
         name, request = requests.pop()
+        result.now.add(name)
         began = time.monotonic()
         try:
             async with asyncio.timeout(DEADLINE):
@@ -241,13 +251,14 @@ async def attack(engine: Any, requests: list[tuple[str, GenerateRequest]], resul
         except TimeoutError:
             outcome = "left"
         result.outcomes[name] = outcome
+        result.now.discard(name)
         result.slowest = max(result.slowest, (time.monotonic() - began, name))
 
 
 async def measure(kind: str, model: Path, requests: list[tuple[str, GenerateRequest]], quiet_seconds: float) -> Result:
     """The whole for one engine."""
     result = Result()
-    loaded: Any = plugins.load("engines", kind)
+    loaded: Any = Plugins().load("engines", kind)
 
     def heard(event: str, details: Mapping[str, Any]) -> None:
         result.restarts += event == "engine.restarted"
@@ -256,11 +267,17 @@ async def measure(kind: str, model: Path, requests: list[tuple[str, GenerateRequ
     engine = loaded(loaded.Config(**OPTIONS[kind]), name=kind, files={"model.gguf": model}, on_event=heard)
     await engine.start()
     try:
-        await with_clients(engine, result.quiet, result.failed, asyncio.sleep(quiet_seconds))
         watch = asyncio.ensure_future(note_memory(engine, result))
+        parts = [requests[at::ROUNDS] for at in range(ROUNDS)]
         async with asyncio.timeout(PATIENCE * 4):
-            attacks = asyncio.gather(*(attack(engine, requests, result) for _ in range(3)))
-            await with_clients(engine, result.beside, result.failed, attacks)
+            for at, part in enumerate(parts):
+                enough = ENOUGH * (at + 1) // ROUNDS
+                with others(engine, result.others["quiet"]):
+                    calm = quiet(result, quiet_seconds / ROUNDS, enough)
+                    await with_clients(engine, result.quiet, result, calm)
+                with others(engine, result.others["beside"]):
+                    attacks = asyncio.gather(*(attack(engine, part, result) for _ in range(3)))
+                    await with_clients(engine, result.beside, result, attacks)
         watch.cancel()
         await engine.complete(GenerateRequest(prompt="x", sampling=Sampling(max_tokens=2)))
         result.trouble = await engine.trouble()
@@ -269,20 +286,44 @@ async def measure(kind: str, model: Path, requests: list[tuple[str, GenerateRequ
     return result
 
 
-async def with_clients(engine: Any, seconds: list[float], failed: list[str], work: Any) -> None:
+async def with_clients(engine: Any, seconds: list[float], result: Result, work: Any) -> None:
     """Two well-behaved clients for as long as `work` lasts."""
     until = asyncio.Event()
-    clients = [asyncio.ensure_future(behave(engine, seconds, failed, until)) for _ in range(2)]
+    clients = [asyncio.ensure_future(behave(engine, seconds, result, until)) for _ in range(2)]
     await work
     until.set()
     await asyncio.gather(*clients)
 
 
+async def quiet(result: Result, seconds: float, enough: int) -> None:
+    """Time for well-behaved requests alone, until so many were answered."""
+    await asyncio.sleep(seconds)
+    while len(result.quiet) < enough:
+        await asyncio.sleep(0.1)
+
+
 async def note_memory(engine: Any, result: Result) -> None:
-    """Follow the child's memory."""
+    """Follow the memory of both children."""
     while True:
-        result.memory = max(result.memory, own_bytes(engine.pid or 0))
+        result.memory = max(result.memory, own_bytes(engine.pid or 0) + own_bytes(engine.aside_pid or 0))
         await asyncio.sleep(0.2)
+
+
+@contextlib.contextmanager
+def others(engine: Any, cores: list[float]) -> Iterator[None]:
+    """How many cores other processes used meanwhile, noted."""
+
+    def used() -> tuple[float, float, float]:
+        busy = [int(number) for number in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        reaped = os.times()
+        own = sum(cpu_seconds(pid or 0) for pid in (os.getpid(), engine.pid, engine.aside_pid))
+        own += reaped.children_user + reaped.children_system
+        return (sum(busy) - busy[3] - busy[4]) / os.sysconf("SC_CLK_TCK"), own, time.monotonic()
+
+    before = used()
+    yield
+    busy, own, seconds = (now - then for now, then in zip(used(), before, strict=True))
+    cores.append(max(0.0, (busy - own) / seconds))
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -296,7 +337,14 @@ def report(kind: str, result: Result) -> str:
     lines = [f"{kind}: {len(result.outcomes)} hostile requests: {dict(kinds)}; slowest {result.slowest}"]
     for name, values in (("quiet", result.quiet), ("beside", result.beside)):
         p50, p99 = quantile(values, 0.5), quantile(values, 0.99)
-        lines.append(f"  {name}: {len(values)} answers, p50 {p50:.2f} s, p99 {p99:.2f} s, slowest {max(values):.2f} s")
+        cores = sum(result.others[name]) / max(1, len(result.others[name]))
+        lines.append(
+            f"  {name}: {len(values)} answers, p50 {p50:.2f} s, p99 {p99:.2f} s, slowest {max(values):.2f} s; "
+            f"others used {cores:.2f} cores"
+        )
+    ratio = quantile(result.beside, 0.99) / quantile(result.quiet, 0.99)
+    lines.append(f"  p99 beside: {ratio:.2f} times the quiet one; the slowest of both:")
+    lines += [f"    {seconds:.2f} s beside {names}" for seconds, names in sorted(result.held_up, reverse=True)[:6]]
     lines.append(f"  failed: {Counter(result.failed)}; restarts {result.restarts}; memory {result.memory >> 20} MB")
     return "\n".join(lines)
 
@@ -306,12 +354,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--engine", action="append", choices=list(OPTIONS))
+    parser.add_argument("--only", nargs="*", default=[], help="schema, choices, sampling, prompt, message")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--all", action="store_true", help="print what became of each hostile request")
     args = parser.parse_args()
     for kind in args.engine or list(OPTIONS):
-        result = asyncio.run(measure(kind, args.model, list(hostile())[:: args.every], args.seconds))
+        requests = [found for found in hostile() if not args.only or found[0].split()[0] in args.only][:: args.every]
+        result = asyncio.run(measure(kind, args.model, requests, args.seconds))
         print(report(kind, result))
         if args.all:
             print("\n".join(f"    {name}: {outcome}" for name, outcome in result.outcomes.items()))

@@ -103,7 +103,8 @@ async def test_a_crash_fails_only_what_was_in_flight(make, smollm2_gguf):
         await complete(engine, SHORT)
 
 
-async def test_it_gives_up_after_too_many_crashes(make, smollm2_gguf):
+async def test_after_too_many_crashes_it_is_tried_again_now_and_then(make, smollm2_gguf, monkeypatch):
+    monkeypatch.setattr("slipway.builtin.engines.process.supervisor.PAUSE_SECONDS", 2.0)
     engine = make(smollm2_gguf, max_crashes=1)
     await engine.start()
     for _ in range(2):
@@ -115,6 +116,11 @@ async def test_it_gives_up_after_too_many_crashes(make, smollm2_gguf):
         await complete(engine, SHORT)
     assert caught.value.status == 503
     assert not caught.value.retryable
+    assert "died 2 times" in await engine.trouble()
+    async with asyncio.timeout(30):
+        while await engine.trouble():
+            await asyncio.sleep(0.1)
+    assert (await complete(engine, SHORT)).text
     await engine.close()
     await engine.start()
     assert (await complete(engine, SHORT)).text

@@ -84,7 +84,7 @@ async def test_a_grammar_that_hangs_costs_its_own_request_only(smollm2_gguf, mon
     """The estimate is taken away: what stands behind it must hold too."""
     monkeypatch.setattr(openvino, "check_schema_cost", lambda *_: None)
     events = []
-    config = OpenvinoEngine.Config(context=1024, threads=1, grammar_seconds=1.0)
+    config = OpenvinoEngine.Config(context=1024, threads=1, grammar_seconds=1.0, aside=False)
     engine = OpenvinoEngine(
         config, "smol", {"m.gguf": smollm2_gguf}, lambda event, details: events.append((event, details))
     )
@@ -114,7 +114,9 @@ async def test_a_grammar_that_hangs_costs_its_own_request_only(smollm2_gguf, mon
 async def test_a_client_that_leaves_leaves_no_grammar_behind(smollm2_gguf, monkeypatch):
     monkeypatch.setattr(openvino, "check_schema_cost", lambda *_: None)
     engine = OpenvinoEngine(
-        OpenvinoEngine.Config(context=1024, threads=1, grammar_seconds=1.0), "smol", {"m.gguf": smollm2_gguf}
+        OpenvinoEngine.Config(context=1024, threads=1, grammar_seconds=1.0, aside=False),
+        "smol",
+        {"m.gguf": smollm2_gguf},
     )
     await engine.start()
     with pytest.raises(TimeoutError):
@@ -150,7 +152,7 @@ async def test_a_child_over_its_memory_is_started_again(make, smollm2_gguf, monk
     engine = make(smollm2_gguf, lambda event, details: events.append((event, details)), memory_gb=16)
     await engine.start()
     pid = engine.pid
-    account = engine._child.process._child.account
+    account = engine._first.process._child.account
     monkeypatch.setattr(account, "_memory", own_bytes(pid) - 1)
     async with asyncio.timeout(30):
         while engine.pid == pid:

@@ -10,7 +10,7 @@ import pytest
 
 from slipway.builtin.engines.checks import check_schema
 from slipway.builtin.engines.grammar import check_enforceable, one_of
-from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, pattern_seconds
+from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick, pattern_seconds
 from slipway.errors import EngineError
 
 LIMIT = 10.0
@@ -192,3 +192,30 @@ def test_nothing_that_is_json_raises_anything_but_a_refusal():
                 check(whole)
                 continue
             break
+
+
+@pytest.mark.parametrize(
+    ("schema", "quick"),
+    [
+        (None, True),
+        ({"type": "object", "properties": {"pattern": {"type": "string"}, "$ref": {"enum": ["a"]}}}, True),
+        ({"anyOf": [{"type": "string", "maxLength": 9}, {"type": "null"}]}, True),
+        ({"type": "array", "items": {"type": "object", "additionalProperties": False}, "maxItems": 5}, True),
+        ({"type": "string", "pattern": "a"}, False),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}, False),
+        ({"type": "array", "items": {"anyOf": [{"type": "string", "pattern": "a"}]}}, False),
+        ({"type": "object", "additionalProperties": {"$ref": "#"}}, False),
+        ({"type": "object", "properties": [1]}, False),
+        ({"anyOf": "x"}, False),
+        ({"oneOf": [{"type": "string"}]}, False),
+        ({"type": "string", "maxLength": 100}, False),
+    ],
+)
+def test_what_holds_nobody_up_is_small_and_plain(schema, quick):
+    assert is_quick(schema, ()) is quick
+
+
+def test_few_short_choices_hold_nobody_up():
+    assert is_quick(None, [f"label {n}" for n in range(100)])
+    assert not is_quick(None, [f"label {n}" for n in range(100)], 250_000), "a larger vocabulary takes longer"
+    assert not is_quick(None, [f"label {n}" for n in range(1000)])

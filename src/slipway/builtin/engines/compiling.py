@@ -21,12 +21,12 @@ PATIENCE_SECONDS = 30.0  # that a new grammar waits for its turn
 
 
 class Compiling:
-    """One for each engine. A restarted child knows no grammar: `pid` says which one is meant."""
+    """One for each child. A restarted one knows no grammar: `pid` says which is meant. `bad`: shared by an engine's."""
 
-    def __init__(self) -> None:
+    def __init__(self, bad: dict[str, str] | None = None) -> None:
         self.lock = asyncio.Lock()
         self.next = 0.0  # when the next new one may come
-        self.bad: dict[str, str] = {}
+        self.bad = {} if bad is None else bad
         self._good: dict[str, str] = {}
         self._pid: int | None = None
 

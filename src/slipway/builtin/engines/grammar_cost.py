@@ -28,6 +28,11 @@ TEXT = 1 / 1_200_000  # times the square of a literal's length: the same charact
 PIECE = 64  # characters; `grammar.one_of` cuts choices so
 MANY = 128  # characters in a class
 MOST = 1e12  # of any number here
+QUICK_SECONDS = 0.5  # nobody minds waiting for so long
+PLAIN = frozenset((
+    "type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength",
+    "minimum", "maximum", "enum", "const", "anyOf", "title", "description", "default", "examples", "$schema",
+))  # fmt: skip
 
 _TOKEN = re.compile(
     r"(?P<class>\[\^?\]?(?:\\.|[^\]\\])*+(?:\]|\Z))|(?P<times>\{\d*(?:,\d*)?\}|[*+?])[?+]?"
@@ -51,8 +56,19 @@ def check_schema_cost(schema: Mapping[str, Any], limit: float, vocabulary: int =
 
 def check_choices_cost(choices: Sequence[str], limit: float, vocabulary: int = VOCABULARY) -> None:
     """Raise EngineError (status 400) for choices that would take more than `limit` seconds to compile."""
-    seconds = sum(-(-len(choice) // PIECE) * PIECE**2 * TEXT for choice in choices)
-    _check([Part(t("{n} choices", n=len(choices)), seconds)], t("the list of choices"), limit, vocabulary)
+    _check(
+        [Part(t("{n} choices", n=len(choices)), _choices_seconds(choices))], t("the list of choices"), limit, vocabulary
+    )
+
+
+def is_quick(schema: Mapping[str, Any] | None, choices: Sequence[str], vocabulary: int = VOCABULARY) -> bool:
+    """Whether a grammar holds nobody up: few seconds to compile, and of a schema only parts that cannot surprise, so
+    neither patterns nor references.
+    """
+    if schema is not None and not _is_plain(schema):
+        return False
+    seconds = sum(part.seconds for part in _parts(schema or {})) + _choices_seconds(choices)
+    return _scaled(seconds, vocabulary) <= QUICK_SECONDS
 
 
 def pattern_seconds(pattern: str) -> float:
@@ -76,8 +92,7 @@ def pattern_seconds(pattern: str) -> float:
 
 
 def _check(parts: Sequence[Part], whole: str, limit: float, vocabulary: int) -> None:
-    scale = max(1.0, vocabulary / VOCABULARY)
-    seconds = sum(part.seconds for part in parts) * scale
+    seconds = _scaled(sum(part.seconds for part in parts), vocabulary)
     if seconds <= limit:
         return
     sums: dict[str, float] = {}
@@ -92,6 +107,29 @@ def _check(parts: Sequence[Part], whole: str, limit: float, vocabulary: int) -> 
         ),
         t("use smaller bounds, fewer repetitions and shorter lists, or raise grammar_seconds in the model's options"),
     )  # fmt: skip
+
+
+def _scaled(seconds: float, vocabulary: int) -> float:
+    return seconds * max(1.0, vocabulary / VOCABULARY)
+
+
+def _choices_seconds(choices: Sequence[str]) -> float:
+    return sum(-(-len(choice) // PIECE) * PIECE**2 * TEXT for choice in choices)
+
+
+def _is_plain(schema: Mapping[str, Any]) -> bool:
+    left: list[Any] = [schema]
+    while left:
+        node = left.pop()
+        if isinstance(node, bool):
+            continue
+        if not isinstance(node, Mapping) or node.keys() - PLAIN:
+            return False
+        inner, ways = node.get("properties", {}), node.get("anyOf", [])
+        if not isinstance(inner, Mapping) or not isinstance(ways, list):
+            return False
+        left += [*inner.values(), *ways, *(node[key] for key in ("items", "additionalProperties") if key in node)]
+    return True
 
 
 def _rounded(seconds: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,19 +17,19 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_fits, check_request, check_text, missing, refuse, too_long
-from slipway.builtin.engines.compiling import Compiling, Turn
+from slipway.builtin.engines.compiling import Turn
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
-from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost
+from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick
 from slipway.builtin.engines.llama import wire
 from slipway.builtin.engines.llama.logprobs import Gaps
 from slipway.builtin.engines.llama.threads import Choice, choose, default_choice
+from slipway.builtin.engines.places import ASIDE_NICE, ASIDE_PARALLEL, Aside, Place
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
 from slipway.builtin.engines.process.retry import streamed, whole
 from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, closed
 from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
 from slipway.core.protocols import Capability, OnEvent
-from slipway.core.ref import digest_of
 from slipway.errors import EngineError
 from slipway.i18n import t
 
@@ -59,6 +59,7 @@ class LlamaConfig(BaseModel):
     max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
     memory_gb: float | None = Field(default=None, gt=0, le=65_536)  # None: what it needs, and 2 GiB
     grammar_seconds: float = Field(default=10.0, gt=0, le=3600)  # to compile one schema or choices
+    aside: bool = True  # a second child, when needed, for requests that could hold others up
 
 
 class LlamaEngine:
@@ -80,40 +81,48 @@ class LlamaEngine:
         if self._adapters:
             self.capabilities = self.capabilities | _WITH_ADAPTERS
         self._on_event = on_event
-        self._child: ChildHttp | None = None
+        self._first: Place | None = None
+        self._aside: Aside | None = None
+        self._choice = default_choice()
         self._lock = asyncio.Lock()
-        self._slots = asyncio.Semaphore(config.parallel)
         self._header: ModelHeader | None = None
         self._probe: int = 0  # id of the token that spells OUTSIDE_JSON
-        self._compiling = Compiling()
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Check the files, settle the threads, load the model. Raises EngineError that says what is wrong."""
         async with self._lock:
-            if self._child is not None:
+            if self._first is not None:
                 return
-            config = self.config
-            self._header = await asyncio.to_thread(
-                check_files, self.name, self.model, tuple(self._adapters.values()), config.context, config.parallel
-            )
-            process = EngineProcess(self._settings(await self._choice()), self._on_event)
+            config, bad = self.config, dict[str, str]()
+            self._header = await asyncio.to_thread(self._checked, config.parallel)
+            self._choice = await self._chosen()
+            process = EngineProcess(self._settings(self._choice, config.parallel), self._on_event)
             await process.start()
-            self._child = ChildHttp(process, config.stall_seconds)
+            self._first = Place(process, config.stall_seconds, config.parallel, bad)
+            self._aside = Aside(self._aside_settings, bad, self._on_event) if config.aside else None
             self._probe = (await self._tokenize(OUTSIDE_JSON))[-1]
 
     async def close(self) -> None:
-        """End the child process; nothing of it is left when this returns."""
+        """End the child processes; nothing of them is left when this returns."""
         async with self._lock:
-            child, self._child = self._child, None
-            if child is not None:
-                await child.process.stop()
+            first, self._first = self._first, None
+            aside, self._aside = self._aside, None
+            if aside is not None:
+                await aside.close()
+            if first is not None:
+                await first.process.stop()
 
     @property
     def pid(self) -> int | None:
         """Process id of the running child, None when there is none."""
-        return self._child.process.pid if self._child else None
+        return self._first.process.pid if self._first else None
+
+    @property
+    def aside_pid(self) -> int | None:
+        """Process id of the second child, None when there is none."""
+        return self._aside.pid if self._aside else None
 
     # -- what it does -------------------------------------------------------------------------------------------------
 
@@ -126,8 +135,8 @@ class LlamaEngine:
         return await whole(lambda: self._generate(request))
 
     async def trouble(self) -> str:
-        """Why the child cannot answer now; empty when it can, however busy it is."""
-        return await self._child.process.trouble() if self._child else closed(self.name).message
+        """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
+        return await self._first.process.trouble() if self._first else closed(self.name).message
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Not what a generating model is for: EngineError with status 400."""
@@ -166,27 +175,40 @@ class LlamaEngine:
         self._check(request)
         scales = self._scales(request.adapters)
         prompt = await self._prompt(request)
-        turn = await self._turn(request)
-        try:
-            async with self._slots:
-                if turn is not None and turn.open and request.json_schema is not None:
-                    await self._check_schema(request.json_schema, turn)
-                body = wire.completion(request, prompt, scales, self.config.context)
-                gaps = Gaps()
-                async with aclosing(self._chunks(body, turn)) as chunks:
-                    async for chunk in chunks:
-                        delta = wire.delta_of(chunk)
-                        if request.choices and delta.finish == "length":
-                            raise too_long(self.name, chunk["tokens_evaluated"], self.config.context)
-                        if request.logprobs:
-                            delta = gaps.take(chunk, delta)
-                        if delta.finish and gaps.found:
-                            held = await self._held(gaps, prompt, scales, request.logprobs)
-                            delta = msgspec.structs.replace(delta, logprobs=held)
-                        yield delta
-        finally:
-            if turn is not None:
-                turn.close()
+        async with self._place(request) as place:
+            turn = await place.turn(request)
+            try:
+                async with place.room():
+                    if turn is not None and turn.open and request.json_schema is not None:
+                        await self._check_schema(place, request.json_schema, turn)
+                    body = wire.completion(request, prompt, scales, self.config.context)
+                    async with aclosing(self._deltas(place, body, request, turn)) as deltas:
+                        async for delta in deltas:
+                            yield delta
+            finally:
+                if turn is not None:
+                    turn.close()
+
+    def _place(self, request: GenerateRequest) -> AbstractAsyncContextManager[Place]:
+        """The child for a request: the second one for what could hold others up."""
+        quick, first = is_quick(request.json_schema, request.choices), self._running()
+        return nullcontext(first) if quick or self._aside is None else self._aside.use(first)
+
+    async def _deltas(
+        self, place: Place, body: Mapping[str, Any], request: GenerateRequest, turn: Turn | None
+    ) -> AsyncGenerator[Delta]:
+        gaps = Gaps()
+        async with aclosing(self._chunks(place, body, turn)) as chunks:
+            async for chunk in chunks:
+                delta = wire.delta_of(chunk)
+                if request.choices and delta.finish == "length":
+                    raise too_long(self.name, chunk["tokens_evaluated"], self.config.context)
+                if request.logprobs:
+                    delta = gaps.take(chunk, delta)
+                if delta.finish and gaps.found:
+                    held = await self._held(place, gaps, body, request)
+                    delta = msgspec.structs.replace(delta, logprobs=held)
+                yield delta
 
     def _check(self, request: GenerateRequest) -> None:
         check_request(request, self.name, self.capabilities)
@@ -196,18 +218,12 @@ class LlamaEngine:
         if request.choices:
             check_choices_cost(request.choices, self.config.grammar_seconds)
 
-    async def _turn(self, request: GenerateRequest) -> Turn | None:
-        """To bring a grammar to the child; None without one."""
-        if request.json_schema is None and not request.choices:
-            return None
-        return await self._compiling.turn(digest_of([request.json_schema, request.choices]), self.pid)
-
-    async def _chunks(self, body: Mapping[str, Any], turn: Turn | None) -> AsyncGenerator[dict[str, Any]]:
+    async def _chunks(self, place: Place, body: Mapping[str, Any], turn: Turn | None) -> AsyncGenerator[dict[str, Any]]:
         """Chunks of a completion. A grammar that the child does not survive is remembered."""
         if turn is not None:
             turn.begin()
         try:
-            async with aclosing(self._stream(body, risky=turn is not None)) as chunks:
+            async with aclosing(self._stream(place.http, body, risky=turn is not None)) as chunks:
                 async for chunk in chunks:
                     if turn is not None:
                         turn.done()
@@ -234,7 +250,7 @@ class LlamaEngine:
                 )
         return [float(wanted.get(name, 0.0)) for name in self._adapters]
 
-    async def _check_schema(self, schema: dict[str, Any], turn: Turn) -> None:
+    async def _check_schema(self, place: Place, schema: dict[str, Any], turn: Turn) -> None:
         """Refuse a schema that llama.cpp cannot enforce; it would ignore it without a word.
 
         A token that no JSON value begins with is forced: a schema in force forbids it all the same.
@@ -243,38 +259,44 @@ class LlamaEngine:
         body = wire.forced([self._probe], self._probe, 0, self._scales({}))
         try:
             async with asyncio.timeout(self.config.grammar_seconds * COMPILE_TIMES):
-                answer = await self._post("/completion", {**body, "json_schema": wire.compact(schema)}, risky=True)
+                body["json_schema"] = wire.compact(schema)
+                answer = await self._post_to(place.http, "/completion", body, risky=True)
         except (TimeoutError, ChildLost) as error:
             why = error.limit if isinstance(error, ChildLost) else t("it takes too long to compile")
             if not why:
                 raise
             raise turn.failed(why) from error
         if answer["content"].strip().startswith(OUTSIDE_JSON):
-            said = re.findall(r"failed to compile JSON schema: (.*)", self._running().process.complaints)
+            said = re.findall(r"failed to compile JSON schema: (.*)", place.process.complaints)
             raise refuse(
                 t("the JSON schema cannot be enforced: {why}", why=said[-1] if said else t("llama.cpp ignores it")),
                 t("use the usual keywords: type, properties, required, items, enum, const, anyOf, $ref into $defs"),
             )
         turn.done()
 
-    async def _held(self, gaps: Gaps, prompt: str, scales: Sequence[float], top: int) -> tuple[TokenLogprob, ...]:
+    async def _held(
+        self, place: Place, gaps: Gaps, body: Mapping[str, Any], request: GenerateRequest
+    ) -> tuple[TokenLogprob, ...]:
         async def look_up(ids: list[int], token: int) -> TokenLogprob:
-            return await self._look_up(ids, token, scales, top)
+            return await self._look_up(place, ids, token, self._scales(request.adapters), request.logprobs)
 
-        return await gaps.fill(await self._tokenize(prompt, whole=True), self._tokenize, look_up)
+        return await gaps.fill(await self._tokenize(body["prompt"], whole=True), self._tokenize, look_up)
 
     async def _logprob(self, ids: Sequence[int], token: int) -> float:
-        async with self._slots:
-            return (await self._look_up(ids, token, self._scales({}), 1)).logprob
+        place = self._running()
+        async with place.room():
+            return (await self._look_up(place, ids, token, self._scales({}), 1)).logprob
 
-    async def _look_up(self, ids: Sequence[int], token: int, scales: Sequence[float], top: int) -> TokenLogprob:
+    async def _look_up(
+        self, place: Place, ids: Sequence[int], token: int, scales: Sequence[float], top: int
+    ) -> TokenLogprob:
         """What the model thinks of `token` after `ids`, its text left empty; the caller holds a slot.
 
         A token that ends inside a character is not reported when it is made, so it is looked up among the
         alternatives of another, first the likely ones, then all.
         """
         for force, alternatives in ((token, top), (self._probe, 1000), (self._probe, 2**31 - 1)):
-            answer = await self._post("/completion", wire.forced(ids, force, alternatives, scales))
+            answer = await self._post_to(place.http, "/completion", wire.forced(ids, force, alternatives, scales))
             for entry in answer.get("completion_probabilities") or ():
                 for found in (entry, *entry["top_logprobs"]):
                     if found["id"] == token:
@@ -292,8 +314,8 @@ class LlamaEngine:
         answer = await self._post("/tokenize", {"content": text, "add_special": whole, "parse_special": whole})
         return answer["tokens"]
 
-    async def _post(self, path: str, body: Mapping[str, Any], *, risky: bool = False) -> dict[str, Any]:
-        return await self._post_to(self._running(), path, body, risky=risky)
+    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._post_to(self._running().http, path, body)
 
     async def _post_to(
         self, child: ChildHttp, path: str, body: Mapping[str, Any], *, risky: bool = False
@@ -304,9 +326,11 @@ class LlamaEngine:
             raise wire.failure(self.name, answer["error"])
         return answer
 
-    async def _stream(self, body: Mapping[str, Any], *, risky: bool) -> AsyncGenerator[dict[str, Any]]:
+    async def _stream(
+        self, child: ChildHttp, body: Mapping[str, Any], *, risky: bool
+    ) -> AsyncGenerator[dict[str, Any]]:
         """Chunks of a completion; raises EngineError when the child dies or stalls before the last one."""
-        child, pid, events = self._running(), self.pid, wire.Events()
+        pid, events = child.process.pid, wire.Events()
         async with child.respond("/completion", body, risky=risky) as response:
             if response.status != 200:
                 raise wire.failure(self.name, msgspec.json.decode(await response.read())["error"])
@@ -319,23 +343,30 @@ class LlamaEngine:
                         return
         raise child.died(pid)
 
-    def _running(self) -> ChildHttp:
-        if self._child is None:
+    def _running(self) -> Place:
+        if self._first is None:
             raise closed(self.name)
-        return self._child
+        return self._first
 
     # -- before the start ---------------------------------------------------------------------------------------------
 
-    def _settings(self, choice: Choice, **measured: Any) -> ChildSettings:
+    def _checked(self, parallel: int) -> ModelHeader:
+        return check_files(self.name, self.model, tuple(self._adapters.values()), self.config.context, parallel)
+
+    def _aside_settings(self) -> ChildSettings:
+        self._checked(ASIDE_PARALLEL)
+        return self._settings(self._choice, ASIDE_PARALLEL, nice=ASIDE_NICE)
+
+    def _settings(self, choice: Choice, parallel: int, **more: Any) -> ChildSettings:
         config = self.config
         line = {
             "model": str(self.model), "adapters": [str(path) for path in self._adapters.values()],
-            "context": config.context, "parallel": config.parallel, "batch": config.batch, "cache_mb": config.cache_mb,
+            "context": config.context, "parallel": parallel, "batch": config.batch, "cache_mb": config.cache_mb,
             "threads": choice.threads,
         }  # fmt: skip
         return ChildSettings(
             name=self.name, engine="llama", runtime="llama.cpp", module="slipway.builtin.engines.llama.child",
-            line={**line, **measured}, environment={"GOMP_SPINCOUNT": str(choice.spin)},
+            line={**line, **more}, environment={"GOMP_SPINCOUNT": str(choice.spin)},
             load_seconds=config.load_seconds, max_crashes=config.max_crashes, ping="/slots", health="/health",
             limits=Limits(
                 memory_gb=config.memory_gb, stall_seconds=config.stall_seconds, room=ROOM_BYTES + self._cache_bytes()
@@ -348,7 +379,7 @@ class LlamaEngine:
         held = self._header.cache_bytes(config.context * config.parallel) if self._header else 0
         return held + (config.cache_mb << 20)
 
-    async def _choice(self) -> Choice:
+    async def _chosen(self) -> Choice:
         config, default = self.config, default_choice()
         if config.measure and (config.threads is None or config.spin is None):
             default = await choose(self.model, self._measure)
@@ -359,7 +390,7 @@ class LlamaEngine:
 
     async def _measure(self, choice: Choice) -> float:
         """Seconds for a short prompt and answer under `choice`, the better of two tries, in a child of its own."""
-        settings = self._settings(choice, adapters=[], parallel=1, context=MEASURED_PROMPT * 2, cache_mb=0)
+        settings = self._settings(choice, 1, adapters=[], context=MEASURED_PROMPT * 2, cache_mb=0)
         process = EngineProcess(settings)
         await process.start()
         child = ChildHttp(process, self.config.stall_seconds)

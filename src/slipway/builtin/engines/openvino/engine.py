@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,17 +19,17 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_fits, check_request, check_text, missing, refuse, too_long
-from slipway.builtin.engines.compiling import Compiling, Turn
+from slipway.builtin.engines.compiling import Turn
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.grammar import check_enforceable, one_of
-from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost
+from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick
+from slipway.builtin.engines.places import ASIDE_NICE, ASIDE_PARALLEL, Aside, Place
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
 from slipway.builtin.engines.process.retry import streamed, whole
 from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, closed
 from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, Usage
 from slipway.core.protocols import Capability, OnEvent
-from slipway.core.ref import digest_of
 from slipway.errors import EngineError
 from slipway.i18n import t
 from slipway.machine import usable_cores
@@ -56,6 +57,7 @@ class OpenvinoConfig(BaseModel):
     max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
     memory_gb: float | None = Field(default=None, gt=0, le=65_536)  # None: what it needs, and 2 GiB
     grammar_seconds: float = Field(default=10.0, gt=0, le=3600)  # of processor time, to compile one schema or choices
+    aside: bool = True  # a second child, when needed, for requests that could hold others up
 
 
 class OpenvinoEngine:
@@ -75,37 +77,44 @@ class OpenvinoEngine:
         self.name = name
         self.model, self._adapters = sorted_files(name, files or {})
         self._on_event = on_event
-        self._child: ChildHttp | None = None
+        self._first: Place | None = None
+        self._aside: Aside | None = None
         self._lock = asyncio.Lock()
-        self._slots = asyncio.Semaphore(config.parallel)
-        self._taking = asyncio.Lock()  # whoever takes several slots does it alone: two with half of them would wait
         self._header: ModelHeader | None = None
-        self._compiling = Compiling()
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Check the files and load the model. Raises EngineError that says what is wrong."""
         async with self._lock:
-            if self._child is not None:
+            if self._first is not None:
                 return
-            header = await asyncio.to_thread(self._checked)
-            process = EngineProcess(self._settings(header), self._on_event)
+            config, bad = self.config, dict[str, str]()
+            self._header = await asyncio.to_thread(self._checked, config.parallel)
+            process = EngineProcess(self._settings(self._header, config.parallel), self._on_event)
             await process.start()
-            self._header = header
-            self._child = ChildHttp(process, self.config.stall_seconds)
+            self._first = Place(process, config.stall_seconds, config.parallel, bad)
+            self._aside = Aside(self._aside_settings, bad, self._on_event) if config.aside else None
 
     async def close(self) -> None:
-        """End the child process; nothing of it is left when this returns."""
+        """End the child processes; nothing of them is left when this returns."""
         async with self._lock:
-            child, self._child = self._child, None
-            if child is not None:
-                await child.process.stop()
+            first, self._first = self._first, None
+            aside, self._aside = self._aside, None
+            if aside is not None:
+                await aside.close()
+            if first is not None:
+                await first.process.stop()
 
     @property
     def pid(self) -> int | None:
         """Process id of the running child, None when there is none."""
-        return self._child.process.pid if self._child else None
+        return self._first.process.pid if self._first else None
+
+    @property
+    def aside_pid(self) -> int | None:
+        """Process id of the second child, None when there is none."""
+        return self._aside.pid if self._aside else None
 
     # -- what it does -------------------------------------------------------------------------------------------------
 
@@ -118,8 +127,8 @@ class OpenvinoEngine:
         return await whole(lambda: self._generate(request))
 
     async def trouble(self) -> str:
-        """Why the child cannot answer now; empty when it can, however busy it is."""
-        return await self._child.process.trouble() if self._child else closed(self.name).message
+        """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
+        return await self._first.process.trouble() if self._first else closed(self.name).message
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Not what a generating model is for: EngineError with status 400."""
@@ -141,19 +150,27 @@ class OpenvinoEngine:
 
     async def _generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
         self._check(request)
-        body = await self._body(request)
         # GenAI draws for all requests from one generator, seeded anew by each that comes: a seed is kept to alone only.
         alone = request.sampling.seed is not None and request.sampling.temperature > 0
-        turn = await self._turn(request)
-        try:
-            async with self._room(self.config.parallel if alone else 1), aclosing(self._stream(body, turn)) as lines:
-                async for line in lines:
-                    if request.choices and line.get("finish") == "length":
-                        raise too_long(self.name, line["prompt_tokens"], self.config.context)
-                    yield _delta(line)
-        finally:
-            if turn is not None:
-                turn.close()
+        body = await self._body(request)
+        async with self._place(request, alone=alone) as place:
+            turn = await place.turn(request)
+            try:
+                async with place.room(alone=alone), aclosing(self._stream(place, body, turn)) as lines:
+                    async for line in lines:
+                        if request.choices and line.get("finish") == "length":
+                            raise too_long(self.name, line["prompt_tokens"], self.config.context)
+                        yield _delta(line)
+            finally:
+                if turn is not None:
+                    turn.close()
+
+    def _place(self, request: GenerateRequest, *, alone: bool) -> AbstractAsyncContextManager[Place]:
+        """The child for a request: the second one for what could hold others up."""
+        vocabulary = self._header.vocabulary if self._header else 0
+        quick = not alone and is_quick(request.json_schema, request.choices, vocabulary)
+        first = self._running()
+        return nullcontext(first) if quick or self._aside is None else self._aside.use(first)
 
     def _check(self, request: GenerateRequest) -> None:
         check_request(request, self.name, self.capabilities)
@@ -164,12 +181,6 @@ class OpenvinoEngine:
             check_schema_cost(request.json_schema, self.config.grammar_seconds, vocabulary)
         if request.choices:
             check_choices_cost(request.choices, self.config.grammar_seconds, vocabulary)
-
-    async def _turn(self, request: GenerateRequest) -> Turn | None:
-        """To bring a grammar to the child; None without one."""
-        if request.json_schema is None and not request.choices:
-            return None
-        return await self._compiling.turn(digest_of([request.json_schema, request.choices]), self.pid)
 
     async def _body(self, request: GenerateRequest) -> dict[str, Any]:
         """What /generate takes, for a checked request."""
@@ -198,36 +209,22 @@ class OpenvinoEngine:
         messages = self._header.disarm(request.messages) if self._header else []
         return (await self._post("/template", {"messages": messages}))["prompt"]
 
-    @asynccontextmanager
-    async def _room(self, slots: int) -> AsyncGenerator[None]:
-        """Hold so many of the slots."""
-        held = 0
-        try:
-            async with self._taking:
-                while held < slots:
-                    await self._slots.acquire()
-                    held += 1
-            yield
-        finally:
-            for _ in range(held):
-                self._slots.release()
-
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        async with self._running().respond(path, body) as response:
+        async with self._running().http.respond(path, body) as response:
             answer = msgspec.json.decode(await response.read())
         if "error" in answer:
             raise self._failure(answer)
         return answer
 
-    async def _stream(self, body: Mapping[str, Any], turn: Turn | None) -> AsyncGenerator[dict[str, Any]]:
+    async def _stream(self, place: Place, body: Mapping[str, Any], turn: Turn | None) -> AsyncGenerator[dict[str, Any]]:
         """Lines of an answer; raises EngineError when the child dies or stalls before the last one."""
         if turn is not None:
             turn.begin()
         try:
-            async with aclosing(self._lines(body)) as lines:
+            async with aclosing(self._lines(place.http, body)) as lines:
                 async for line in lines:
                     if "error" in line:
-                        raise self._uncompiled(line, turn)
+                        raise self._uncompiled(place, line, turn)
                     if "compiled" not in line:
                         yield line
                     elif turn is not None:
@@ -237,14 +234,14 @@ class OpenvinoEngine:
                 raise turn.failed(lost.limit) from lost
             raise
 
-    def _uncompiled(self, line: Mapping[str, Any], turn: Turn | None) -> EngineError:
+    def _uncompiled(self, place: Place, line: Mapping[str, Any], turn: Turn | None) -> EngineError:
         """The child could not compile a grammar, and ends; those beside it learn that they were not the cause."""
         why = _plain(line["error"])
-        self._running().process.kill(why)
+        place.process.kill(why)
         return turn.failed(why) if turn is not None else self._failure(line)
 
-    async def _lines(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        child, pid = self._running(), self.pid
+    async def _lines(self, child: ChildHttp, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        pid = child.process.pid
         async with child.respond("/generate", body) as response:
             if response.status != 200:
                 raise self._failure(msgspec.json.decode(await response.read()))
@@ -261,17 +258,16 @@ class OpenvinoEngine:
         why = _plain(str(answer.get("error")))
         return refuse(t("OpenVINO refused the request to '{name}': {message}", name=self.name, message=why))
 
-    def _running(self) -> ChildHttp:
-        if self._child is None:
+    def _running(self) -> Place:
+        if self._first is None:
             raise closed(self.name)
-        return self._child
+        return self._first
 
     # -- before the start ---------------------------------------------------------------------------------------------
 
-    def _checked(self) -> ModelHeader:
+    def _checked(self, parallel: int) -> ModelHeader:
         """The model's header. Raises EngineError for files, architectures and sizes that OpenVINO cannot load."""
-        config = self.config
-        header = check_files(self.name, self.model, (), config.context, config.parallel, held_twice=True)
+        header = check_files(self.name, self.model, (), self.config.context, parallel, held_twice=True)
         hint = t("set `engine: llama` for this model")
         if self._adapters:
             raise EngineError(
@@ -287,20 +283,24 @@ class OpenvinoEngine:
             )
         return header
 
-    def _settings(self, header: ModelHeader) -> ChildSettings:
+    def _aside_settings(self) -> ChildSettings:
+        settings = self._settings(self._checked(ASIDE_PARALLEL), ASIDE_PARALLEL)
+        return replace(settings, line={**settings.line, "nice": ASIDE_NICE})
+
+    def _settings(self, header: ModelHeader, parallel: int) -> ChildSettings:
         config = self.config
         line = {
-            "model": str(self.model), "context": config.context, "parallel": config.parallel, "batch": config.batch,
+            "model": str(self.model), "context": config.context, "parallel": parallel, "batch": config.batch,
             "threads": config.threads or usable_cores(), "control": header.control, "ends": header.ends,
             "trained": header.context,
-            "blocks": (-(-config.context // BLOCK) + 1) * config.parallel,  # what is not in use holds prefixes
+            "blocks": (-(-config.context // BLOCK) + 1) * parallel,  # what is not in use holds prefixes
         }  # fmt: skip
         return ChildSettings(
             name=self.name, engine="openvino", runtime="OpenVINO", module="slipway.builtin.engines.openvino.child",
             line=line, load_seconds=config.load_seconds, max_crashes=config.max_crashes,
             limits=Limits(
                 memory_gb=config.memory_gb, grammar_seconds=config.grammar_seconds * COMPILE_TIMES,
-                room=header.cache_bytes(config.context * config.parallel) + ROOM_BYTES,
+                room=header.cache_bytes(config.context * parallel) + ROOM_BYTES,
                 stall_seconds=config.stall_seconds,
             ),
         )  # fmt: skip

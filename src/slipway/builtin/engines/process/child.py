@@ -8,6 +8,7 @@ exit is `os._exit`, so that no native destructor runs. The parent's side is `sup
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -43,6 +44,7 @@ def live(load: Callable[[dict[str, Any]], Callable[[], None]]) -> None:
     except Exception as error:  # noqa: BLE001 -- whatever it was, the parent must hear of it
         report.write(json.dumps({"event": "failed", "error": f"{type(error).__name__}: {error}"}) + "\n")
         os._exit(1)
+    _be_nice(settings.get("nice", 0))  # not before: on a busy machine it would load for minutes
     report.write(json.dumps({"event": "ready"}) + "\n")
     serve()
     os._exit(1)
@@ -54,6 +56,17 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def _be_nice(by: int) -> None:
+    """Leave processor time to others. Where the kernel shares it by session first, the session must be nice, too."""
+    if not by:
+        return
+    for thread in os.listdir("/proc/self/task") if sys.platform == "linux" else ["0"]:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, int(thread), by)
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
+        file.write(str(by))
 
 
 def _end_with_input(path: str) -> None:

@@ -36,6 +36,7 @@ LOOK_SECONDS = 0.2  # between two looks at the child: what fills a gigabyte a se
 PING_SECONDS = 1.0
 SUSPECT_SECONDS = 5.0
 CRASH_WINDOW_SECONDS = 60.0
+PAUSE_SECONDS = 60.0  # after too many crashes, before the next try
 FOLDER = "slipway-engine-"
 SOCKET = "engine.sock"  # llama.cpp listens on a unix socket only when the name ends so
 
@@ -218,44 +219,50 @@ class EngineProcess:
             self.kill(why)
 
     async def _keep(self) -> None:
-        """Start the child again each time it dies; give up after `max_crashes` within the window."""
+        """Start the child again each time it dies."""
         while self._child is not None:
             code = await self._child.process.wait()
             self._ready.clear()
             child, self._child = self._child, None
             await child.end()
             self._tell("engine.crashed", code=code, why=child.why, complaints=list(child.stderr)[-5:])
-            try:
-                await self._restart(child.why or _how(code))
-            except (EngineError, OSError) as error:
-                self._broken = error if isinstance(error, EngineError) else EngineError(str(error), status=503)
-                self._tell("engine.gave_up", error=str(error))
+            self._child = await self._restart(child.why or _how(code))
+            self._broken = None
             self._ready.set()
+            self._tell("engine.restarted", pid=self._child.process.pid)
 
-    async def _restart(self, how: str) -> None:
+    async def _restart(self, how: str) -> _Child:
+        """The next child. After `max_crashes` within the window requests get an error until one more try succeeds."""
         while True:
             now = time.monotonic()
             self._crashes.append(now)
             while now - self._crashes[0] > CRASH_WINDOW_SECONDS:
                 self._crashes.popleft()
-            if len(self._crashes) > self.settings.max_crashes:
-                counts = {"n": len(self._crashes), "seconds": int(CRASH_WINDOW_SECONDS)}
-                raise EngineError(
-                    t(
-                        "{runtime} died {n} times within {seconds} s while serving '{name}' (the last time: {how})",
-                        how=how, **counts, **self.settings.names,
-                    ),
-                    t("look for a request that it cannot take in the log, then restart; `slipway check` checks memory"),
-                    status=503,
-                )  # fmt: skip
-            await asyncio.sleep(0.1 * 2 ** (len(self._crashes) - 1) if len(self._crashes) > 1 else 0)
+            crashes = len(self._crashes)
+            if crashes > self.settings.max_crashes:
+                await self._pause(crashes, how)
+            else:
+                await asyncio.sleep(0.1 * 2 ** (crashes - 1) if crashes > 1 else 0)
             try:
-                self._child = await self._spawn()
-            except EngineError as error:
-                self._tell("engine.load_failed", error=error.message)
-                continue
-            self._tell("engine.restarted", pid=self._child.process.pid)
-            return
+                return await self._spawn()
+            except (EngineError, OSError) as error:
+                self._tell("engine.load_failed", error=str(error))
+                how = str(error)
+
+    async def _pause(self, crashes: int, how: str) -> None:
+        """Tell whoever asks that there is no child, for a while."""
+        self._broken = EngineError(
+            t(
+                "{runtime} died {n} times within {seconds} s while serving '{name}' (the last time: {how})",
+                n=crashes, seconds=int(CRASH_WINDOW_SECONDS), how=how, **self.settings.names,
+            ),
+            t("it is tried again every minute; look for a request that it cannot take in the log; "
+              "`slipway check` checks memory"),
+            status=503,
+        )  # fmt: skip
+        self._tell("engine.gave_up", error=str(self._broken))
+        self._ready.set()
+        await asyncio.sleep(PAUSE_SECONDS)
 
     async def _spawn(self) -> _Child:
         import aiohttp

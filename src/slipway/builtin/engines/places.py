@@ -1,0 +1,135 @@
+"""Where a request of a local engine is worked on: its first child, or the second one that is set aside for requests
+which could hold others up. Owns slots and turns of each, and the life of the second.
+
+The second is started when it is first needed and ended when nobody has needed it for a while. When it dies, hangs or
+gives up, only its own requests notice. Which requests go there is for the engine to say; what they ask is its affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from slipway.builtin.engines.compiling import Compiling, Turn
+from slipway.builtin.engines.process.http import ChildHttp
+from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess
+from slipway.core.message import GenerateRequest
+from slipway.core.protocols import OnEvent
+from slipway.core.ref import digest_of
+from slipway.errors import EngineError
+
+ASIDE_PARALLEL = 2  # requests that the second child works on at once
+ASIDE_NICE = 10  # its processor time counts a tenth of the first child's where both want more than there is
+IDLE_SECONDS = 300.0  # without a request the second child is ended
+AGAIN_SECONDS = 60.0  # after it could not be started, until the next try
+
+
+class Place:
+    """A running child with its slots and the grammars that it knows. `bad`: grammars that no child may meet again."""
+
+    def __init__(self, process: EngineProcess, stall_seconds: float, parallel: int, bad: dict[str, str]) -> None:
+        self.http = ChildHttp(process, stall_seconds)
+        self.parallel = parallel
+        self._compiling = Compiling(bad)
+        self._slots = asyncio.Semaphore(parallel)
+        self._taking = asyncio.Lock()  # whoever takes several slots does it alone: two with half of them would wait
+
+    @property
+    def process(self) -> EngineProcess:
+        """Of the child."""
+        return self.http.process
+
+    @asynccontextmanager
+    async def room(self, *, alone: bool = False) -> AsyncGenerator[None]:
+        """Hold one of the slots, or all of them."""
+        held, wanted = 0, self.parallel if alone else 1
+        try:
+            async with self._taking:
+                while held < wanted:
+                    await self._slots.acquire()
+                    held += 1
+            yield
+        finally:
+            for _ in range(held):
+                self._slots.release()
+
+    async def turn(self, request: GenerateRequest) -> Turn | None:
+        """To bring the request's grammar to the child; None without one."""
+        if request.json_schema is None and not request.choices:
+            return None
+        return await self._compiling.turn(digest_of([request.json_schema, request.choices]), self.process.pid)
+
+
+class Aside:
+    """The second child. `settings` says what it is started with; raises EngineError when there is no memory for it."""
+
+    def __init__(
+        self, settings: Callable[[], ChildSettings], bad: dict[str, str], on_event: OnEvent | None = None
+    ) -> None:
+        self._settings = settings
+        self._bad = bad
+        self._on_event = on_event
+        self._place: Place | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._users = 0
+        self._next = 0.0  # when a start may be tried again
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running child, None when there is none."""
+        return self._place.process.pid if self._place else None
+
+    @asynccontextmanager
+    async def use(self, first: Place) -> AsyncGenerator[Place]:
+        """The second child, started if need be; `first` where it cannot be."""
+        self._users += 1
+        try:
+            if self._ending is not None and self._place is not None:
+                self._ending.cancel()
+            if self._place is None and time.monotonic() >= self._next:
+                if self._starting is None or self._starting.done():
+                    self._starting = asyncio.create_task(self._start())
+                await asyncio.wait([self._starting])  # who leaves meanwhile does not stop it
+            yield self._place or first
+        finally:
+            self._users -= 1
+            if self._users == 0 and self._place is not None:
+                self._ending = asyncio.create_task(self._end_idle())
+
+    async def close(self) -> None:
+        """End the child; nothing of it is left when this returns."""
+        tasks = [task for task in (self._starting, self._ending) if task is not None]
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._ending is not None and self._place is not None:
+            self._ending.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._stop()
+
+    async def _start(self) -> None:
+        try:
+            settings = await asyncio.to_thread(self._settings)
+            process = EngineProcess(settings, self._tell)
+            await process.start()
+        except (EngineError, OSError) as error:
+            self._next = time.monotonic() + AGAIN_SECONDS
+            self._tell("engine.not_started", {"error": str(error)})
+        else:
+            self._place = Place(process, settings.limits.stall_seconds, ASIDE_PARALLEL, self._bad)
+
+    async def _end_idle(self) -> None:
+        await asyncio.sleep(IDLE_SECONDS)
+        await self._stop()
+
+    async def _stop(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            await place.process.stop()
+
+    def _tell(self, event: str, details: Mapping[str, Any]) -> None:
+        if self._on_event is not None:
+            self._on_event(event, {**details, "aside": True})
