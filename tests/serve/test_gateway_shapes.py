@@ -232,3 +232,15 @@ async def test_the_language_of_a_question_is_the_same_evaluated_and_served(tmp_p
     assert served == [score.answer.text for score in scores]
     assert served == [f"[{language}] {question}" for question, language in asked.items()]
     assert named.text == "[de] Qux"
+
+
+@pytest.mark.parametrize(
+    "name", ["dimensions\n", "a\r\nset-cookie: b=c", "nul\x00", "\x7f", "\x1b[2J", "线", "x" * 5000]
+)
+def test_no_name_of_a_field_breaks_the_header_that_tells_it(server: Running, name: str) -> None:
+    reply = server.post(
+        "/v1/chat/completions",
+        {"model": PROJECT, "messages": [{"role": "user", "content": "hello"}], "foo": 1, name: 1},
+    )
+    assert reply.status == 200
+    assert reply.headers["x-slipway-ignored"] == "foo"

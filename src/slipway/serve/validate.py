@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 MAX_DEPTH = 64
 _AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<path>[^`]*)`$", re.DOTALL)
-_KEY = re.compile(r"^[A-Za-z_]{1,40}$")
+_KEY = re.compile(r"[A-Za-z_]{1,40}")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NOT_APPLIED = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
 
@@ -38,7 +38,7 @@ def read(body: bytes, type_: type[T]) -> tuple[T, tuple[str, ...]]:
     except msgspec.ValidationError as error:
         raise _invalid(error) from error
     known = type_.__struct_fields__  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    return request, tuple(key for key in plain if key not in known and _KEY.match(key))[:20]
+    return request, tuple(key for key in plain if key not in known and _KEY.fullmatch(key))[:20]
 
 
 def _json(body: bytes) -> dict[str, Any]:
