@@ -26,6 +26,12 @@ def test_system_history_and_the_rendered_turn() -> None:
     )
 
 
+def test_a_number_that_python_cannot_write_is_said_in_words() -> None:
+    check_template("{{ question }}{{ 1e999 }}", "p.md")
+    with pytest.raises(ConfigError, match="failed on this input"):
+        build_messages("{{ question }}{{ 1e999 }}", "", {"question": "q"}, (), ())
+
+
 def test_a_question_is_text_not_a_template() -> None:
     found = build_messages("{{ question }}", "", {"question": "{{ 7 * 7 }} {% raw %}"}, [], [])
     assert found[0].content == "{{ 7 * 7 }} {% raw %}"

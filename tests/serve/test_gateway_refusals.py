@@ -210,20 +210,20 @@ def test_wrong_method_or_path(server: Running, method: str, path: str, status: i
 
 
 @pytest.mark.parametrize(
-    "request_bytes",
+    ("request_bytes", "status"),
     [
-        b"GARBAGE\r\n\r\n",
-        b"POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-length: -5\r\n\r\n",
-        b"POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-length: abc\r\n\r\n",
-        b"POST /generate HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n",
-        b"POST /generate HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 200_000 + b"\r\n\r\n",
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-length: -5\r\n\r\n", 400),
+        (b"POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-length: abc\r\n\r\n", 400),
+        (b"POST /generate HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n", 400),
+        (b"POST /generate HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 200_000 + b"\r\n\r\n", 431),
     ],
 )
-def test_broken_http(server: Running, request_bytes: bytes) -> None:
+def test_broken_http(server: Running, request_bytes: bytes, status: int) -> None:
     with socket.create_connection((server.host, server.port), timeout=10) as connection:
         connection.sendall(request_bytes)
         answer = connection.recv(65536)
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert server.chat("still here").status == 200
 
 

@@ -26,7 +26,10 @@ from slipway.runtime.sandbox import Prompt, TooMuch, compile_prompt, parse
 VARIABLES = ("question", "passages", "examples", "language")
 MAX_QUESTION = 100_000  # characters; a longer one is refused before any work is done
 
-_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+_FAILURES = (
+    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError,
+    NameError,  # Jinja2 writes 1e999 into its Python as `inf`
+)  # fmt: skip
 
 
 @lru_cache(maxsize=256)
