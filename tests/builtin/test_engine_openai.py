@@ -320,6 +320,7 @@ DEEP = b"[" * 100_000
 ODD = [
     http(200, b'{"choices": [{"text": "x", "finish_reason": "stop", "x": ' + DEEP),
     http(200, b'{"error": ' + DEEP),
+    http(200, b'{"choices": [{"text": "\xff", "finish_reason": "stop"}]}'),
     whole(usage={"prompt_tokens": -1}),
     whole(usage={"prompt_tokens": 10**30}),
     whole(choices=[{"text": "x", "finish_reason": "stop", "logprobs": {"content": 7}}]),
@@ -335,8 +336,9 @@ async def test_odd_values_are_no_answer(answer: bytes) -> None:
             await engine.complete(ASK)
 
 
-async def test_an_error_of_a_thousand_brackets() -> None:
-    async with script(http(400, DEEP)) as server, started(server.url) as engine:
+@pytest.mark.parametrize("body", [DEEP, b'{"error": {"message": "\xff"}}'], ids=["deep", "no UTF-8"])
+async def test_an_error_that_is_no_json(body: bytes) -> None:
+    async with script(http(400, body)) as server, started(server.url) as engine:
         with pytest.raises(EngineError, match="status 400"):
             await engine.complete(ASK)
 

@@ -219,3 +219,4 @@ def test_few_short_choices_hold_nobody_up():
     assert is_quick(None, [f"label {n}" for n in range(100)])
     assert not is_quick(None, [f"label {n}" for n in range(100)], 250_000), "a larger vocabulary takes longer"
     assert not is_quick(None, [f"label {n}" for n in range(1000)])
+    assert not is_quick(None, ["yes", "a long one " * 20]), "its tokens are made whatever max_tokens says"

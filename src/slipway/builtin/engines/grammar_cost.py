@@ -29,6 +29,7 @@ PIECE = 64  # characters; `grammar.one_of` cuts choices so
 MANY = 128  # characters in a class
 MOST = 1e12  # of any number here
 QUICK_SECONDS = 0.5  # nobody minds waiting for so long
+QUICK_CHARS = 200  # of a choice
 PLAIN = frozenset((
     "type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength",
     "minimum", "maximum", "enum", "const", "anyOf", "title", "description", "default", "examples", "$schema",
@@ -63,9 +64,9 @@ def check_choices_cost(choices: Sequence[str], limit: float, vocabulary: int = V
 
 def is_quick(schema: Mapping[str, Any] | None, choices: Sequence[str], vocabulary: int = VOCABULARY) -> bool:
     """Whether a grammar holds nobody up: few seconds to compile, and of a schema only parts that cannot surprise, so
-    neither patterns nor references.
+    neither patterns nor references. `max_tokens` does not end a choice, so a long one would hold a slot for long.
     """
-    if schema is not None and not _is_plain(schema):
+    if (schema is not None and not _is_plain(schema)) or max(map(len, choices), default=0) > QUICK_CHARS:
         return False
     seconds = sum(part.seconds for part in _parts(schema or {})) + _choices_seconds(choices)
     return _scaled(seconds, vocabulary) <= QUICK_SECONDS

@@ -29,6 +29,7 @@ from slipway.builtin.engines.openai.wire import (
 from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, TokenLogprob, Usage
 from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError
+from slipway.files import UNDECODABLE
 from slipway.i18n import t
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ class OpenAIEngine:
             return
         try:
             msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise EngineError(
                 t("the server of '{name}' ignored the JSON schema: its answer is not JSON", name=self.name),
                 t("remove json_schema from the model's `can`, or use a server that supports response_format"),
@@ -244,7 +245,7 @@ class OpenAIEngine:
         if self.config.choices_by == "json_schema":
             try:
                 found = msgspec.json.decode(text, type=dict[str, object]).get("choice")
-            except msgspec.DecodeError:
+            except UNDECODABLE:
                 found = text
         if isinstance(found, str) and found not in request.choices:
             found = found.strip()

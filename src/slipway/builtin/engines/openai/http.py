@@ -23,6 +23,7 @@ import msgspec
 
 from slipway.builtin.engines.openai.config import OpenAIConfig
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite
+from slipway.files import UNDECODABLE
 from slipway.i18n import t
 
 RETRIED = frozenset((429, 500, 502, 503, 504))
@@ -82,7 +83,7 @@ class Server:
             yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._broken(error) from error
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise self._unreadable(error) from error
         finally:
             if response.content.at_eof():
@@ -238,7 +239,7 @@ class Server:
         text = data.decode("utf-8", "replace")
         try:
             found = msgspec.json.decode(data)
-        except (msgspec.DecodeError, RecursionError):
+        except UNDECODABLE:
             found = None
         text = error_message(found) or text
         if self._key:
