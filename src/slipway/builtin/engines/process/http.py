@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from slipway.builtin.engines.process.supervisor import EngineProcess
+from slipway.builtin.engines.process.supervisor import EngineProcess, closed
 from slipway.errors import EngineError
 from slipway.i18n import t
 
@@ -66,6 +66,8 @@ class ChildHttp:
                 status=504,
             ) from error
         except (aiohttp.ClientError, ConnectionError) as error:
+            if process.stopped:
+                raise closed(process.settings.name) from error
             await process.left(pid)  # whoever gets this slot next must not meet the dying child
             raise self.died(pid) from error
         except (asyncio.CancelledError, GeneratorExit):

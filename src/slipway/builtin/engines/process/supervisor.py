@@ -149,6 +149,11 @@ class EngineProcess:
         if child is not None:
             await child.end()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended for good: what its child leaves unanswered then is no crash."""
+        return self._keeper is None
+
     async def session(self) -> aiohttp.ClientSession:
         """The session to a running child, waiting for a restart if need be. Raises EngineError when there is none."""
         await self._ready.wait()
