@@ -19,7 +19,7 @@ GOOD = [
     {"type": "string", "minLength": 1, "maxLength": 9, "title": "A title", "description": "It is noted."},
     {"type": "string", "pattern": "^[a-z]{2}-\\d+$"},
     {"type": "string", "pattern": r"^[\w.+-]+@[-\w]+(\.[\w-]+)+$"},
-    {"type": "string", "pattern": r"[(|)*+?.{}$][^-a]\\[\]\[\\\-]{0,2}(a)(é|🙂){0}"},
+    {"type": "string", "pattern": r"[(|)*+?.{}$]\[\]\-{0,2}(a)(é|🙂){0}"},
     {"type": "integer", "minimum": -5, "maximum": 9},
     {"type": "array", "items": {"type": "null"}, "minItems": 1, "maxItems": 3},
     {"type": "array", "prefixItems": [{"type": "boolean"}, {"type": "number"}], "items": False},
@@ -57,6 +57,10 @@ BAD = [
     ({"$ref": "https://example.org/schema"}, "points at nothing"),
     ({"type": "string", "pattern": "(?=a)b"}, "not a plain regular expression"),
     ({"type": "string", "pattern": "(a)\\1"}, "not a plain regular expression"),
+    *(
+        ({"type": "string", "pattern": pattern}, "which end a JSON string")
+        for pattern in (".", "a.*", "[^a]", r"\s", "[ -~]", '"', r"\\", r"[\\]", r"(a|[b\s]){3}")
+    ),
     ({"type": "string", "pattern": "["}, "not a plain regular expression"),
     ({"type": "string", "minLength": 3, "maxLength": 2}, "its bounds leave nothing"),
     ({"type": "string", "maxLength": -1}, "must be a whole number"),

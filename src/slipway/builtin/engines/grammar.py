@@ -30,6 +30,7 @@ _DEFINITIONS = frozenset(("$defs", "definitions"))
 _UNREADABLE = re.compile(r'["\\\x00-\x1f\x7f]')  # in a name, for xgrammar
 MOST_GROUPS = 32  # one within the other
 _ESCAPED = r"\\[dws.+*?()\[\]{}|^$/\\-]"
+_ESCAPED_IN_JSON = ('"', "\\", *map(chr, range(32)))  # RFC 8259
 _PIECE = re.compile(
     rf"(?P<atom>[^\x00-\x1f\x7f\\^$|?*+(){{}}\[\]]|{_ESCAPED}|\[\^?(?:[^\x00-\x1f\x7f\\^\[\]]|{_ESCAPED})+\])"
     r"|(?P<many>[*+?]|\{\d+(?:,\d*)?\})|(?P<open>\()|(?P<close>\))|(?P<or>\|)|(?P<end>\$\Z)"
@@ -137,6 +138,11 @@ def _value_fault(node: Mapping[str, Any]) -> str | None:
     pattern = node.get("pattern")
     if pattern is not None and not _is_plain(pattern):
         return t("the pattern is not a plain regular expression: {pattern}", pattern=str(pattern)[:200])
+    if pattern is not None and _leaves_json(pattern):
+        return t(
+            "the pattern allows a quote, a backslash or a control character, which end a JSON string: {pattern}",
+            pattern=str(pattern)[:200],
+        )
     return _range_fault(node)
 
 
@@ -173,6 +179,12 @@ def _resolves(ref: Any, root: Any) -> bool:
             return True
         ref = node["$ref"]
     return False
+
+
+def _leaves_json(pattern: str) -> bool:
+    """Whether a part of a plain pattern matches what JSON escapes: xgrammar would have it written as it is."""
+    atoms = {found[0] for found in _PIECE.finditer(pattern) if found.lastgroup == "atom"}
+    return any(re.fullmatch(atom, char) for atom in atoms for char in _ESCAPED_IN_JSON)
 
 
 def _is_plain(pattern: Any) -> bool:
