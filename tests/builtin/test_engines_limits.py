@@ -128,7 +128,7 @@ async def test_a_client_that_leaves_leaves_no_grammar_behind(smollm2_gguf, monke
 
 async def test_a_child_that_does_not_come_back_is_started_again(smollm2_gguf, monkeypatch):
     monkeypatch.setattr("slipway.builtin.engines.process.http.COME_BACK_SECONDS", 1.0)
-    engine = LlamaEngine(LlamaEngine.Config(**ENGINES["llama"][1]), "smol", {"m.gguf": smollm2_gguf})
+    engine = LlamaEngine(LlamaEngine.Config(**ENGINES["llama"][1], aside=False), "smol", {"m.gguf": smollm2_gguf})
     await engine.start()
     choose = GenerateRequest(prompt="x", choices=("a" * 500, "b"))
     stream = engine.generate(choose)
