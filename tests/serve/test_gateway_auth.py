@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from served import echo, make_context, promote, release, serving
 
+from slipway.core.address import is_loopback
 from slipway.errors import MissingPrerequisite, NotFound
 from slipway.serve.app import create_app
-from slipway.serve.auth import create_key, is_loopback, revoke_key
+from slipway.serve.auth import create_key, revoke_key
 from slipway.store.store import Store
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slipway.core import visible
+from slipway.core.address import is_loopback
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound
 from slipway.i18n import t
 from slipway.project.schema import ServeConfig
@@ -61,16 +62,6 @@ def _check_name(name: str) -> str:
 
 def _hash(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Keys:

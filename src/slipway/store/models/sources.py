@@ -9,7 +9,6 @@ hf:org/repo[@revision][/file] a Hugging Face repository, or one file of it
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import IO, Literal
 from urllib.parse import unquote, urlsplit
 
+from slipway.core.address import is_loopback
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound, SlipwayError
 from slipway.files import open_regular
 from slipway.i18n import t
@@ -106,18 +106,11 @@ def check_url(url: str) -> None:
             t("the address for {host} carries a user name or password", host=host),
             t("an address is stored and shown: download the file yourself and use file:"),
         )
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigError(
             t("{host} would be asked over plain http, where anyone on the way can change the model", host=host),
             t("use https://"),
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def require_space(folder: Path, size: int) -> None:

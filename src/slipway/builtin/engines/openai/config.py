@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Literal
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from slipway.builtin.engines.openai.wire import ChoicesBy
+from slipway.core.address import is_loopback
 from slipway.i18n import t
 
 _FORBIDDEN_HEADERS = (
@@ -77,7 +77,7 @@ class OpenAIConfig(BaseModel):
     def _key_is_not_read_on_the_way(self) -> OpenAIConfig:
         parts = urlsplit(self.base_url)
         keyed = self.api_key_env or self.api_key_file or any(_SECRET.search(name) for name in self.headers)
-        if parts.scheme == "http" and keyed and not self.allow_plain_http and not _is_loopback(parts.hostname or ""):
+        if parts.scheme == "http" and keyed and not self.allow_plain_http and not is_loopback(parts.hostname or ""):
             raise ValueError(
                 t(
                     "base_url {url} would carry the key over plain http to another machine; use https, or set "
@@ -86,12 +86,3 @@ class OpenAIConfig(BaseModel):
                 )
             )
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
