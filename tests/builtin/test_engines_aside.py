@@ -67,13 +67,37 @@ async def test_only_what_could_hold_others_up_goes_there(make):
     assert re.fullmatch('"[ab]{3}"', (await complete(engine, PATTERN)).text)
     second = engine.aside_pid
     assert second not in (None, first)
-    assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in (first, second)] == [0, places.ASIDE_NICE]
+    for pid, policy in ((first, os.SCHED_OTHER), (second, os.SCHED_IDLE)):
+        assert {os.sched_getscheduler(int(thread)) for thread in os.listdir(f"/proc/{pid}/task")} == {policy}
     session = Path(f"/proc/{second}/autogroup")
     if session.exists():
-        assert session.read_text().split()[-1] == str(places.ASIDE_NICE)
+        assert session.read_text().split()[-1] == "19"
     await engine.close()
     assert gone(first)
     assert gone(second)
+
+
+@pytest.mark.slow
+async def test_it_gets_a_share_of_a_full_machine(make, monkeypatch):
+    monkeypatch.setattr(places, "LOOK_SECONDS", 1.0)
+    engine = await make(parallel=2, threads=os.cpu_count())
+    await complete(engine, PATTERN)
+    full = asyncio.Event()
+
+    async def crowd():
+        while not full.is_set():
+            await complete(engine, GenerateRequest(prompt="Once upon a time", sampling=Sampling(max_tokens=48)))
+
+    crowds = [asyncio.ensure_future(crowd()) for _ in range(4)]
+    letters = {"type": "string", "pattern": "^[ab]{30}$"}
+    ask = GenerateRequest(prompt="JSON:", json_schema=letters, sampling=Sampling(max_tokens=50))
+    try:
+        async with asyncio.timeout(60):
+            assert re.fullmatch('"[ab]{30}"', (await complete(engine, ask)).text)
+    finally:
+        full.set()
+        await asyncio.gather(*crowds)
+    assert engine._first.open.is_set()
 
 
 async def test_it_can_be_switched_off(make):
@@ -172,7 +196,14 @@ async def test_nobody_notices_a_grammar_that_hangs(smollm2_gguf, monkeypatch):
     engine = OpenvinoEngine(config, "smol", {"m.gguf": smollm2_gguf})
     await engine.start()
     first = engine.pid
-    bystander = engine.generate(GenerateRequest(prompt="Once upon a time", sampling=Sampling(max_tokens=900)))
+    ask = GenerateRequest(prompt="Once upon a time", sampling=Sampling(max_tokens=900))
+
+    async def tokens():
+        while True:
+            async for delta in engine.generate(ask):
+                yield delta
+
+    bystander = tokens()
     await anext(bystander)
     hostile = asyncio.ensure_future(complete(engine, GenerateRequest(prompt="x", json_schema=HANGS)))
     while not hostile.done():

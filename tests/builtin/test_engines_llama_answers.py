@@ -64,6 +64,20 @@ async def refused(engine, request):
     return f"{caught.value.message} {caught.value.hint}"
 
 
+async def test_at_temperature_0_the_likeliest_token_is_taken(engine):
+    answer = await complete(engine, raw("Once upon a time", max_tokens=12, logprobs=3))
+    assert len(answer.logprobs) == 12
+    assert all(token.logprob == max(found for _, found in token.top) for token in answer.logprobs)
+
+
+async def test_penalties_count_at_temperature_0(engine):
+    plain = GenerateRequest(prompt="no no no no no no", sampling=Sampling(max_tokens=12))
+    sampling = Sampling(max_tokens=12, frequency_penalty=2.0, presence_penalty=2.0)
+    penal = GenerateRequest(prompt=plain.prompt, sampling=sampling)
+    said, other = [(await complete(engine, request)).text.split() for request in (plain, penal)]
+    assert len(set(said)) < len(set(other))
+
+
 # -- probabilities ----------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from slipway.builtin.engines.compiling import Compiling, Turn
 from slipway.builtin.engines.process.http import ChildHttp
+from slipway.builtin.engines.process.limits import cpu_seconds, waited_seconds
 from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess
 from slipway.core.message import GenerateRequest
 from slipway.core.protocols import OnEvent
@@ -22,9 +23,11 @@ from slipway.core.ref import digest_of
 from slipway.errors import EngineError
 
 ASIDE_PARALLEL = 2  # requests that the second child works on at once
-ASIDE_NICE = 10  # its processor time counts a tenth of the first child's where both want more than there is
 IDLE_SECONDS = 300.0  # without a request the second child is ended
 AGAIN_SECONDS = 60.0  # after it could not be started, until the next try
+LOOK_SECONDS = 5.0  # between looks at what processor time the second child got
+SHARE = 0.1  # of a processor that it gets at least, if need be by keeping new requests from the first child
+LONGEST_HOLD = 30.0  # seconds
 
 
 class Place:
@@ -36,6 +39,8 @@ class Place:
         self._compiling = Compiling(bad)
         self._slots = asyncio.Semaphore(parallel)
         self._taking = asyncio.Lock()  # whoever takes several slots does it alone: two with half of them would wait
+        self.open = asyncio.Event()  # not set: new requests wait
+        self.open.set()
 
     @property
     def process(self) -> EngineProcess:
@@ -47,6 +52,7 @@ class Place:
         """Hold one of the slots, or all of them."""
         held, wanted = 0, self.parallel if alone else 1
         try:
+            await self.open.wait()
             async with self._taking:
                 while held < wanted:
                     await self._slots.acquire()
@@ -75,6 +81,7 @@ class Aside:
         self._place: Place | None = None
         self._starting: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._users = 0
         self._next = 0.0  # when a start may be tried again
 
@@ -94,6 +101,8 @@ class Aside:
                 if self._starting is None or self._starting.done():
                     self._starting = asyncio.create_task(self._start())
                 await asyncio.wait([self._starting])  # who leaves meanwhile does not stop it
+            if self._place is not None and (self._watching is None or self._watching.done()):
+                self._watching = asyncio.create_task(self._watch(first))
             yield self._place or first
         finally:
             self._users -= 1
@@ -102,9 +111,10 @@ class Aside:
 
     async def close(self) -> None:
         """End the child; nothing of it is left when this returns."""
-        tasks = [task for task in (self._starting, self._ending) if task is not None]
-        if self._starting is not None:
-            self._starting.cancel()
+        tasks = [task for task in (self._starting, self._ending, self._watching) if task is not None]
+        for task in (self._starting, self._watching):
+            if task is not None:
+                task.cancel()
         if self._ending is not None and self._place is not None:
             self._ending.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -120,6 +130,35 @@ class Aside:
             self._tell("engine.not_started", {"error": str(error)})
         else:
             self._place = Place(process, settings.limits.stall_seconds, ASIDE_PARALLEL, self._bad)
+
+    async def _watch(self, first: Place) -> None:
+        """While somebody uses the second child, see to it that it gets a share of the processors. It takes only what
+        the first leaves, so on a full machine that would be nothing.
+        """
+        while self._users:
+            waited, used = self._time()
+            await asyncio.sleep(LOOK_SECONDS)
+            now_waited, now_used = self._time()
+            missing = SHARE * LOOK_SECONDS - (now_used - used)
+            if missing > 0 and now_waited - waited > LOOK_SECONDS / 2:
+                await self._hold(first, now_used + missing)
+
+    async def _hold(self, first: Place, until: float) -> None:
+        """Keep new requests from the first child until the second has used `until` seconds, or nobody needs it."""
+        first.open.clear()
+        try:
+            async with asyncio.timeout(LONGEST_HOLD):
+                while self._users and 0 < self._time()[1] < until:
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pass
+        finally:
+            first.open.set()
+
+    def _time(self) -> tuple[float, float]:
+        """Seconds for which the second child waited for a processor, and had one."""
+        pid = self.pid or 0
+        return waited_seconds(pid), cpu_seconds(pid)
 
     async def _end_idle(self) -> None:
         await asyncio.sleep(IDLE_SECONDS)

@@ -23,7 +23,7 @@ from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schem
 from slipway.builtin.engines.llama import wire
 from slipway.builtin.engines.llama.logprobs import Gaps
 from slipway.builtin.engines.llama.threads import Choice, choose, default_choice
-from slipway.builtin.engines.places import ASIDE_NICE, ASIDE_PARALLEL, Aside, Place
+from slipway.builtin.engines.places import ASIDE_PARALLEL, Aside, Place
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
 from slipway.builtin.engines.process.retry import streamed, whole
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
 
 MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
+BATCH, SMALL_BATCH = 512, 128  # prompt tokens at a time: a larger batch is faster, and cancelling waits for one
+SMALL_BYTES = 400 << 20  # a model file up to which the larger batch takes a second or two on two cores
 COMPILE_TIMES = 2.0  # a grammar may take so many times what was estimated
 _WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
 OUTSIDE_JSON = "y"  # no JSON value has it outside a string
@@ -52,7 +54,7 @@ class LlamaConfig(BaseModel):
     threads: int | None = Field(default=None, ge=1, le=512)  # None: measured
     spin: int | None = Field(default=None, ge=0, le=10**9)  # GOMP_SPINCOUNT; None: measured
     measure: bool = True  # at the first load on this machine; False: every core, and 1,000
-    batch: int = Field(default=128, ge=16, le=4096)  # prompt tokens computed at a time; cancellation waits for one
+    batch: int | None = Field(default=None, ge=16, le=4096)  # prompt tokens at a time; None: by the size of the file
     cache_mb: int = Field(default=128, ge=0, le=1_048_576)  # memory for prefixes that no slot holds any more
     load_seconds: float = Field(default=300.0, gt=0, le=86_400)
     stall_seconds: float = Field(default=300.0, gt=0, le=86_400)  # without a token: it hangs, and is started again
@@ -355,13 +357,13 @@ class LlamaEngine:
 
     def _aside_settings(self) -> ChildSettings:
         self._checked(ASIDE_PARALLEL)
-        return self._settings(self._choice, ASIDE_PARALLEL, nice=ASIDE_NICE)
+        return self._settings(self._choice, ASIDE_PARALLEL, spare=True)
 
     def _settings(self, choice: Choice, parallel: int, **more: Any) -> ChildSettings:
         config = self.config
         line = {
             "model": str(self.model), "adapters": [str(path) for path in self._adapters.values()],
-            "context": config.context, "parallel": parallel, "batch": config.batch, "cache_mb": config.cache_mb,
+            "context": config.context, "parallel": parallel, "batch": self._batch(), "cache_mb": config.cache_mb,
             "threads": choice.threads,
         }  # fmt: skip
         return ChildSettings(
@@ -372,6 +374,10 @@ class LlamaEngine:
                 memory_gb=config.memory_gb, stall_seconds=config.stall_seconds, room=ROOM_BYTES + self._cache_bytes()
             ),
         )  # fmt: skip
+
+    def _batch(self) -> int:
+        size = self._header.size if self._header else 0
+        return self.config.batch or (BATCH if size <= SMALL_BYTES else SMALL_BATCH)
 
     def _cache_bytes(self) -> int:
         """Memory for keys and values, those of prefixes that no slot holds included."""

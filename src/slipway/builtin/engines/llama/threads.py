@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 MOST_THREADS = 32
 IDLE_ENOUGH = 0.6  # share of the processors
 LONGEST_SECONDS = 10.0  # a candidate slower than this is none
-ROUNDS = 2  # each candidate's better time counts: a neighbour's load slows one measurement, seldom both
-CLEARLY = 0.75  # of the shorter spin's time: long spinning gains little on an idle host and loses much on a busy one
+ROUNDS = 3  # each candidate's best time counts: a neighbour's load slows one measurement, seldom all
+CLEARLY = 0.95  # of the shorter spin's time: a long one gains a few percent on an idle host and halves a busy one
 
 Measure = Callable[["Choice"], Awaitable[float]]
 

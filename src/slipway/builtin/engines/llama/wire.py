@@ -54,12 +54,15 @@ def completion(request: GenerateRequest, prompt: str, scales: Sequence[float], c
 
 
 def sampler(temperature: float, top_p: float) -> dict[str, Any]:
-    """Temperature, then nucleus, as the OpenAI API has it; llama.cpp's other samplers stay out."""
+    """Temperature, then nucleus, as the OpenAI API has it; llama.cpp's other samplers stay out. At temperature 0 the
+    likeliest token is taken from the start: the others need not be sorted.
+    """
+    greedy = temperature == 0
     return {
-        "samplers": ["penalties", "temperature", "top_p"],
+        "samplers": ["penalties", "top_k"] if greedy else ["penalties", "temperature", "top_p"],
         "temperature": temperature,
         "top_p": top_p,
-        "top_k": 0,
+        "top_k": int(greedy),
         "min_p": 0.0,
         "repeat_penalty": 1.0,
     }

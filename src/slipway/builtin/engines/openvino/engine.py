@@ -23,7 +23,7 @@ from slipway.builtin.engines.compiling import Turn
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.grammar import check_enforceable, one_of
 from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick
-from slipway.builtin.engines.places import ASIDE_NICE, ASIDE_PARALLEL, Aside, Place
+from slipway.builtin.engines.places import ASIDE_PARALLEL, Aside, Place
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
 from slipway.builtin.engines.process.retry import streamed, whole
@@ -285,7 +285,7 @@ class OpenvinoEngine:
 
     def _aside_settings(self) -> ChildSettings:
         settings = self._settings(self._checked(ASIDE_PARALLEL), ASIDE_PARALLEL)
-        return replace(settings, line={**settings.line, "nice": ASIDE_NICE})
+        return replace(settings, line={**settings.line, "spare": True})
 
     def _settings(self, header: ModelHeader, parallel: int) -> ChildSettings:
         config = self.config

@@ -44,7 +44,8 @@ def live(load: Callable[[dict[str, Any]], Callable[[], None]]) -> None:
     except Exception as error:  # noqa: BLE001 -- whatever it was, the parent must hear of it
         report.write(json.dumps({"event": "failed", "error": f"{type(error).__name__}: {error}"}) + "\n")
         os._exit(1)
-    _be_nice(settings.get("nice", 0))  # not before: on a busy machine it would load for minutes
+    if settings.get("spare"):  # not before: on a busy machine it would load for minutes
+        _take_spare_time()
     report.write(json.dumps({"event": "ready"}) + "\n")
     serve()
     os._exit(1)
@@ -58,15 +59,20 @@ def _die_with(parent: int) -> None:
         os._exit(0)
 
 
-def _be_nice(by: int) -> None:
-    """Leave processor time to others. Where the kernel shares it by session first, the session must be nice, too."""
-    if not by:
-        return
-    for thread in os.listdir("/proc/self/task") if sys.platform == "linux" else ["0"]:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, int(thread), by)
+def _take_spare_time() -> None:
+    """Run when a processor has nothing else to do (SCHED_IDLE). Being nice is not enough: threads that compute together
+    wait for the slowest, so each turn of ours would hold up all of another child's. Where the kernel shares time by
+    session first, the session must be nice, too.
+    """
+    done = set[str]()
+    while sys.platform == "linux" and (new := set(os.listdir("/proc/self/task")) - done):  # some begin meanwhile
+        for thread in new:
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
+                os.setpriority(os.PRIO_PROCESS, int(thread), 19)
+        done |= new
     with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
-        file.write(str(by))
+        file.write("19")
 
 
 def _end_with_input(path: str) -> None:

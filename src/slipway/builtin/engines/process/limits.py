@@ -84,3 +84,14 @@ def cpu_seconds(pid: int) -> float:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return 0.0
+
+
+def waited_seconds(pid: int) -> float:
+    """How long the threads of a process could have run and had no processor; 0 where the system does not say."""
+    total = 0
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text("ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        pass  # a thread that ended meanwhile
+    return total / 1e9
