@@ -201,7 +201,7 @@ async def test_a_damaged_cached_graph_is_made_again(minilm):
 
 async def test_a_cache_that_cannot_be_written_is_done_without(minilm, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(engine_module, "_cache_folder", lambda: tmp_path / "file" / "onnx")
+    monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path / "file"))
     engine = OnnxEngine(OnnxConfig(precision="fp32"), files=minilm.files)
     assert (await engine.embed(["x"])).shape == (1, 384)
     await engine.close()

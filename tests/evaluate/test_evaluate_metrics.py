@@ -11,8 +11,8 @@ from slipway.core.message import Usage
 from slipway.core.ref import Ref
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, NotFound
+from slipway.evaluate.aggregate import METRICS, MetricInfo, aggregates, build_report, meanings, metric_info
 from slipway.evaluate.compare import compare, most_changed
-from slipway.evaluate.metrics import METRICS, MetricInfo, aggregates, build_report, meanings, metric_info
 from slipway.evaluate.render import changed_table, comparison_table, ranking_table, report_table
 from slipway.plugins import BUILTIN, Plugins
 from slipway.project.schema import Project

@@ -11,7 +11,7 @@ import pytest
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Example
 from slipway.errors import EngineError
-from slipway.evaluate.run import evaluate
+from slipway.evaluate.scoring import evaluate
 from slipway.i18n import say, speaking, told
 from slipway.project.schema import EvaluateConfig, Project
 from slipway.runtime.cost import make_cost
