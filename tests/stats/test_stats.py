@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from slipway.stats.groups import standard_error
+from slipway.stats.grouping import standard_error
 from slipway.stats.intervals import mean_bounds, quantile_bounds, quantile_needs, t_bounds
 from slipway.stats.power import detectable, groups_needed
 from slipway.stats.significance import holm, mcnemar, sign_flip

@@ -29,7 +29,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import Said, say
 from slipway.release.rules import Rule, asked, check_rules, choose
 from slipway.stats.distributions import normal_quantile
-from slipway.stats.groups import standard_error
+from slipway.stats.grouping import standard_error
 from slipway.stats.intervals import quantile_needs
 from slipway.stats.pairs import Pair, compare_pair, difference_bounds, pair, shifted_p_value
 from slipway.stats.power import groups_needed

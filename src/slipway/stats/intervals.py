@@ -9,11 +9,11 @@ import math
 from typing import TYPE_CHECKING
 
 from slipway.stats.distributions import normal_quantile, t_quantile
-from slipway.stats.groups import NORMAL_GROUPS, group_totals, standard_error
+from slipway.stats.grouping import NORMAL_GROUPS, group_totals, standard_error
 from slipway.stats.resampling import draws_for, exponential_weights
 
 if TYPE_CHECKING:
-    from slipway.stats.groups import Codes, Floats, Statistic
+    from slipway.stats.grouping import Codes, Floats, Statistic
 
 
 def mean_bounds(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from slipway.stats.resampling import draws_for, exponential_weights
 
 if TYPE_CHECKING:
-    from slipway.stats.groups import Codes, Floats, Statistic
+    from slipway.stats.grouping import Codes, Floats, Statistic
 
 
 def macro_f1(gold: Sequence[str], predicted: Sequence[str]) -> Statistic:

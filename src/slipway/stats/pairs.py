@@ -12,7 +12,7 @@ from slipway.core.release import Comparison
 from slipway.core.report import Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
-from slipway.stats.groups import NORMAL_GROUPS, standard_error
+from slipway.stats.grouping import NORMAL_GROUPS, standard_error
 from slipway.stats.intervals import mean_bounds, t_bounds
 from slipway.stats.power import detectable, groups_needed
 from slipway.stats.resampling import bootstrap_difference
@@ -20,7 +20,7 @@ from slipway.stats.samples import Sample, point, sample, statistic
 from slipway.stats.significance import mcnemar, sign_flip, swap_test
 
 if TYPE_CHECKING:
-    from slipway.stats.groups import Codes, Floats
+    from slipway.stats.grouping import Codes, Floats
 
 _FEW = 8  # changed groups below which a sign-flip interval says too little about what may change
 

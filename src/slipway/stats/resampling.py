@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from slipway.stats.groups import Codes, Statistic
+    from slipway.stats.grouping import Codes, Statistic
 
 _CELLS = 8_000_000  # of one matrix of random draws: 32 MB in float32
 

@@ -20,7 +20,7 @@ from slipway.stats.macro_f1 import macro_f1, macro_f1_bounds
 from slipway.text.words import normalize_label
 
 if TYPE_CHECKING:
-    from slipway.stats.groups import Codes, Floats, Statistic
+    from slipway.stats.grouping import Codes, Floats, Statistic
 
 
 @dataclass(frozen=True)

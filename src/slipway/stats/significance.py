@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from slipway.stats.distributions import normal_quantile
-from slipway.stats.groups import NORMAL_GROUPS, group_totals, standard_error
+from slipway.stats.grouping import NORMAL_GROUPS, group_totals, standard_error
 from slipway.stats.resampling import draws_for
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from slipway.stats.groups import Codes, Floats, Statistic
+    from slipway.stats.grouping import Codes, Floats, Statistic
 
 _EXACT_GROUPS = 13  # up to here all 2**G sign patterns are enumerated
 
