@@ -34,12 +34,12 @@ from scipy.stats import beta as beta_distribution
 from scipy.stats import binom, norm
 
 from slipway.core.answer import Answer
-from slipway.core.measure import point, sample
 from slipway.core.metrics import metric_info
 from slipway.core.ref import Ref
 from slipway.core.report import Aggregate, Report, Score
 from slipway.evaluate.compare import compare
 from slipway.release.gate import Rule, judge
+from slipway.stats.samples import point, sample
 
 REF = Ref("candidate", "bench", "0" * 64)
 Draw = Callable[[np.random.Generator, int, float], tuple[np.ndarray, np.ndarray]]  # champion, challenger

@@ -49,8 +49,8 @@ def serve(folder: str, stub: str, durability: str) -> None:
     from slipway.core.release import Release
     from slipway.project.schema import ServeConfig
     from slipway.runtime.session import Session
-    from slipway.serve.context import ServeContext
-    from slipway.serve.run import run
+    from slipway.serve.resources import ServeContext
+    from slipway.serve.server import run
     from slipway.store.store import Store
 
     store = Store(Path(folder))

@@ -331,11 +331,12 @@ def compare(folder: Path, python: dict[str, str], args: argparse.Namespace) -> N
 
 # Our parsing pool against a Daft program ------------------------------------------------------------------------------
 def frames_contender(name: str, folder: Path, count: int) -> dict[str, Any]:
-    from slipway.data.blocks import Outcome
-    from slipway.data.media import HTML
-    from slipway.data.parse import Settings, outcome_key
-    from slipway.data.parse_child import Task
-    from slipway.data.parse_pool import parse_many
+    from slipway.data.parsing.blocks import Outcome
+    from slipway.data.parsing.key import code_version, outcome_key
+    from slipway.data.parsing.media import HTML
+    from slipway.data.parsing.parse import Settings
+    from slipway.data.parsing.pool import parse_many
+    from slipway.data.parsing.worker import Task
 
     pages = choose_pages(folder, count)
     tasks = [Task(bytes(page.resolve()), HTML, Settings(), (1_500_000_000, 60.0)) for page in pages]
@@ -350,13 +351,17 @@ def frames_contender(name: str, folder: Path, count: int) -> dict[str, Any]:
         # The child's function, called directly: Daft is charged only for itself, and nothing limits the parser.
         @daft.func(return_dtype=daft.DataType.binary())
         def parse(path: str) -> bytes:
-            from slipway.data.parse import parse_bytes
+            from slipway.data.parsing.parse import parse_bytes
 
             return msgspec.msgpack.encode(parse_bytes(Path(path).read_bytes(), HTML, Settings()))
 
         digests = [hashlib.sha256(page.read_bytes()).hexdigest() for page in pages]
+        code = code_version()
         frame = daft.from_pydict(
-            {"path": [task.path for task in tasks], "key": [outcome_key(d, HTML, Settings()) for d in digests]}
+            {
+                "path": [task.path for task in tasks],
+                "key": [outcome_key(d, HTML, Settings(), code) for d in digests],
+            }
         )
         known = daft.from_pydict({"key": [""]})
         column = parse(daft.col("path"))

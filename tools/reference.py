@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,11 +53,12 @@ def project_file() -> Iterator[str]:
     """Every key of slipway.yaml with its type and default."""
     from pydantic import BaseModel
 
-    from slipway.project import schema
+    from slipway.project import fields, plugin_config, schema
 
+    ours = {module.__name__ for module in (fields, plugin_config, schema)}
     yield "# The project file, key by key\n\n`slipway schema` prints the JSON schema.\n"
     for name, cls in vars(schema).items():
-        if isinstance(cls, type) and issubclass(cls, BaseModel) and cls.__module__ == schema.__name__:
+        if isinstance(cls, type) and issubclass(cls, BaseModel) and cls.__module__ in ours:
             if not cls.model_fields:
                 continue
             yield f"## {name}\n\n{inspect.getdoc(cls) or ''}\n\n| key | type | default |\n|---|---|---|"
@@ -72,7 +74,7 @@ def typename(annotation: Any) -> str:
     if get_origin(annotation) in (Union, UnionType):
         return " or ".join("None" if one is NoneType else typename(one) for one in get_args(annotation))
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return text.replace("typing.", "").replace("slipway.project.schema.", "").replace("|", "or").split(", FieldInfo")[0]
+    return re.sub(r"typing\.|slipway\.project\.\w+\.", "", text).replace("|", "or").split(", FieldInfo")[0]
 
 
 def default_of(field: Any) -> str:

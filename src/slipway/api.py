@@ -34,14 +34,14 @@ from slipway.core.release import Comparison, Release, Verdict
 from slipway.core.report import Report, Score
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace
-from slipway.data import show as _show
+from slipway.data import inspection as _show
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.evaluate import compare as _compare
 from slipway.i18n import t
 from slipway.loop import check as _check
 from slipway.loop import run as _run
 from slipway.loop.context import Context, Listener, whoami
-from slipway.loop.models import pin_models
+from slipway.loop.model_lock import pin_models
 from slipway.privacy.redact import Redactor
 from slipway.privacy.secrets import Own, named, of_environment
 from slipway.project import load as _load
@@ -369,7 +369,7 @@ def export_traces(
 # keys ----------------------------------------------------------------------------------------------------------
 def create_key(project: Context, name: str) -> tuple[str, str]:
     """(id, secret) of a new API key. The secret is shown here once; only its hash is kept."""
-    from slipway.serve.auth import create_key as create
+    from slipway.serve.auth.keys import create_key as create
 
     return create(project.store, name)
 

@@ -157,7 +157,7 @@ def _names(node: ast.AST) -> Iterator[str]:
         yield base
         join = "" if base.endswith(".") else "."
         yield from (f"{base}{join}{alias.name}" for alias in node.names if alias.name != "*")
-    elif isinstance(node, ast.Call) and _called(node.func) in ("import_module", "__import__"):
+    elif isinstance(node, ast.Call) and _called(node.func) in ("import_module", "__import__", "find_spec"):
         first = node.args[0] if node.args else None
         if isinstance(first, ast.Constant) and isinstance(first.value, str):
             yield first.value

@@ -1,12 +1,15 @@
-"""Opening files that anybody may have put there: only regular ones, of bounded size, where they may lie.
+"""The habits with files: opening what anybody may have put there, digests, whole writes, the user's cache folder.
 
-A pipe or a device never blocks or fills the memory, and a link that appears between the look and the opening is not
-followed. Every failure is an OSError whose `strerror` can be shown. Knows nothing of what files mean.
+Only regular files are opened, of bounded size, where they may lie. A pipe or a device never blocks or fills the memory,
+and a link that appears between the look and the opening is not followed. Every failure is an OSError whose `strerror`
+can be shown. Knows nothing of what files mean.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import io
 import os
 import re
@@ -68,6 +71,30 @@ def read(file: io.BufferedReader, most: int) -> bytes:
                 raise OSError(errno.EFBIG, t("it is larger than {n} bytes", n=most))
             pieces.append(piece)
     return b"".join(pieces)
+
+
+def sha256_of(file: io.BufferedReader) -> str:
+    """Digest of what an opened file holds, in hexadecimal."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put a file in its place whole or not at all; its folder is made. For caches: a power cut may lose it."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        aside.write_bytes(data)
+        os.replace(aside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
+
+
+def cache_folder() -> Path:
+    """Where what can be had again is kept for a user: $SLIPWAY_CACHE, else ~/.cache/slipway."""
+    chosen = os.environ.get("SLIPWAY_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "slipway"
 
 
 def printable(name: str) -> str:

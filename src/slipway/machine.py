@@ -1,4 +1,5 @@
-"""What this process may use of the machine: cores and memory, within the limits of its control groups.
+"""What this process may use of the machine: cores and memory, within the limits of its control groups; and how long
+it may live.
 
 Linux; versions 1 and 2 of control groups (`man 7 cgroups`). A group's limits hold for the groups in it, so every group
 from this process's own up to the outermost counts. What cannot be read limits nothing.
@@ -6,11 +7,15 @@ from this process's own up to the outermost counts. What cannot be read limits n
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path("/")
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def usable_cores(root: Path = _ROOT) -> int:
@@ -43,6 +48,14 @@ def free_bytes(root: Path = _ROOT) -> int:
         cache = sum(stat.get(f"{prefix}{name}", 0) for name in ("inactive_file", "active_file"))
         free = min(free, limit - used + min(cache, used))
     return max(0, free)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when the parent (strictly: the thread that made it) dies; end now if it has."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(0)
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:

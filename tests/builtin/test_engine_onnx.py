@@ -38,7 +38,7 @@ def minilm():
 def graphs(tmp_path_factory):
     """Graphs of these tests are built anew, in a folder of their own; models come from the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_module, "_cache_folder", lambda: tmp_path_factory.getbasetemp() / "onnx")
+        patch.setattr(engine_module, "cache_folder", tmp_path_factory.getbasetemp)
         yield
 
 
@@ -189,7 +189,7 @@ async def test_a_damaged_cached_graph_is_made_again(minilm):
     engine = OnnxEngine(OnnxConfig(), files=minilm.files)
     before = await engine.embed(["some words"])
     await engine.close()
-    (graph,) = engine_module._cache_folder().glob("*/int8.onnx")
+    (graph,) = engine_module.cache_folder().glob("onnx/*/int8.onnx")
     raw = bytearray(graph.read_bytes())
     raw[len(raw) // 2] ^= 1
     graph.write_bytes(raw)
@@ -201,7 +201,7 @@ async def test_a_damaged_cached_graph_is_made_again(minilm):
 
 async def test_a_cache_that_cannot_be_written_is_done_without(minilm, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(engine_module, "_cache_folder", lambda: tmp_path / "file" / "onnx")
+    monkeypatch.setattr(engine_module, "cache_folder", lambda: tmp_path / "file")
     engine = OnnxEngine(OnnxConfig(precision="fp32"), files=minilm.files)
     assert (await engine.embed(["x"])).shape == (1, 384)
     await engine.close()

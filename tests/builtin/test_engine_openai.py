@@ -9,7 +9,6 @@ import json
 import shutil
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,15 +17,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from served import Running, echo, make_context, serving
 from slipway.builtin.engines.openai.engine import OpenAIConfig, OpenAIEngine
 from slipway.builtin.engines.openai.http import retry_after
 from slipway.core.message import Completion, Delta, GenerateRequest, Message, Sampling, Usage
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite
 from slipway.store.store import Store
 from slipway.testing.engines import EngineContract, complete
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
-from served import Running, echo, make_context, serving  # noqa: E402
 
 ASK = GenerateRequest(messages=(Message("user", "hello there"),), sampling=Sampling(max_tokens=20))
 CAN = frozenset({"generate", "embed", "logprobs", "json_schema", "choices"})

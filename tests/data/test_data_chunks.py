@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.core.material import Chunk, Document
-from slipway.data import media
 from slipway.data.chunks import chunks_of, make_chunks
 from slipway.data.documents import make_documents
-from slipway.data.parse import Settings, parse_bytes
+from slipway.data.parsing import media
+from slipway.data.parsing.parse import Settings, parse_bytes
 from slipway.data.spans import cut, weigh
 from slipway.project.schema import ChunkConfig, DataConfig
 from slipway.store.store import Store

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.core.material import Change, Dataset, Example
-from slipway.data import show
+from slipway.data import inspection
 from slipway.data.documents import make_documents
 from slipway.data.examples import make_examples
 from slipway.data.reasons import explain
@@ -285,19 +285,19 @@ def test_show_describes_and_compares(tmp_path: Path, store: Store) -> None:
     one = make(tmp_path, store)
     write(tmp_path / "q.jsonl", [{"question": "a?", "answer": "3"}, {"question": "c?", "answer": "2"}])
     two = make(tmp_path, store)
-    assert show.diff(one, two, store) == {
+    assert inspection.diff(one, two, store) == {
         "added": ["c?"],
         "removed": ["b?"],
         "changed": [{"item": "a?", "fields": ["expected"]}],
         "same": 0,
     }
-    shown = show.describe(one, store)
+    shown = inspection.describe(one, store)
     assert shown["size"] == 2
     assert shown["reasons"] == [
         {"action": "dropped", "reason": "missing-question", "meaning": "there is no question", "count": 1}
     ]
-    assert [change.item for change in show.changes(one, store, "missing-question")] == ["q.jsonl:3"]
-    assert show.changes(one, store, "other") == []
+    assert [change.item for change in inspection.changes(one, store, "missing-question")] == ["q.jsonl:3"]
+    assert inspection.changes(one, store, "other") == []
     json.dumps(shown)
 
 
@@ -309,20 +309,20 @@ def test_show_compares_documents_by_source(tmp_path: Path, store: Store) -> None
     (tmp_path / "a.md").write_text("# A\n\nThe second version of this document.")
     (tmp_path / "b.md").rename(tmp_path / "c.md")
     two = make_documents(config, tmp_path, store)
-    found = show.diff(one, two, store)
+    found = inspection.diff(one, two, store)
     assert (found["added"], found["removed"], found["same"]) == (["c.md"], ["b.md"], 0)
     assert found["changed"] == [{"item": "a.md", "fields": ["text", "raw_sha256", "sections"]}]
     write(tmp_path / "q.jsonl", [{"question": "a?"}])
     with pytest.raises(ConfigError, match="holds examples"):
-        show.diff(make(tmp_path, store), two, store)
+        inspection.diff(make(tmp_path, store), two, store)
 
 
 def test_every_reason_that_the_code_gives_is_explained() -> None:
     import re
 
-    folder = Path(show.__file__).parent
+    folder = Path(inspection.__file__).parent
     given = set()
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         text = path.read_text()
         given |= set(re.findall(r'Refused\(\s*"([a-z0-9-]+)"', text))
         given |= set(re.findall(r'"(?:dropped|changed|flagged)", "([a-z0-9-]+)"', text))

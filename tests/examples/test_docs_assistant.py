@@ -13,8 +13,8 @@ import yaml
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from slipway.core.text import answer_words
 from slipway.project.schema import Project
+from slipway.text.words import answer_words
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -29,8 +29,6 @@ from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.replay import ReplayConfig, ReplayEngine
 from slipway.builtin.indexes.dense import FaissIndex
 from slipway.builtin.indexes.lexical import TantivyIndex
-from slipway.core.gguf import Unsound
-from slipway.core.gguf import read_header as raw_header
 from slipway.core.material import Change, Chunk, Document
 from slipway.core.message import Delta, GenerateRequest, Message
 from slipway.core.ref import canonical, digest_of
@@ -38,7 +36,9 @@ from slipway.core.trace import Feedback, Trace
 from slipway.data.documents import make_documents
 from slipway.data.examples import make_examples
 from slipway.errors import SlipwayError
-from slipway.loop.models import Lock
+from slipway.gguf import Unsound
+from slipway.gguf import read_header as raw_header
+from slipway.loop.model_lock import Lock
 from slipway.project.load import load
 from slipway.project.places import read_text
 from slipway.project.plugin_file import inspect

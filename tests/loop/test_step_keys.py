@@ -73,7 +73,7 @@ JUDGED = {"gate", "release", "promote:production"}
 def test_a_change_runs_the_steps_that_import_it_and_no_others(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
     assert DATA | EVALUATE | {"index:words", "gate", "release"} <= copy.run()
-    copy.add("core/text.py", "# a comment")
+    copy.add("text/words.py", "# a comment")
     copy.add("builtin/engines/echo.py", '"""A text that nobody reads."""')
     copy.add("builtin/engines/llama/engine.py", "ANOTHER_ENGINE = 1")
     copy.add("builtin/scorers/retrieval.py", "ANOTHER_SCORER = 1")
@@ -85,9 +85,9 @@ def test_a_change_runs_the_steps_that_import_it_and_no_others(tmp_path: Path) ->
     assert EVALUATE <= ran <= EVALUATE | JUDGED
     copy.add("builtin/scorers/overlap.py", "THIS_SCORER = 1")
     assert copy.run() == EVALUATE
-    copy.add("core/text.py", "EVERYWHERE = 1")
+    copy.add("text/words.py", "EVERYWHERE = 1")
     assert {*DATA, "index:words", "gate", *EVALUATE} <= copy.run()
-    copy.add("data/parse_pdf.py", "ONLY_DOCUMENTS = 1")
+    copy.add("data/parsing/pdf.py", "ONLY_DOCUMENTS = 1")
     ran = copy.run()
     assert "documents" in ran
     assert not ran & {"chunks", "index:words", "gate", *EVALUATE}

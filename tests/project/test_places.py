@@ -15,7 +15,7 @@ from slipway.builtin.indexes.saved import check_manifest
 from slipway.core.material import Change, Document
 from slipway.errors import ConfigError, IntegrityError, SlipwayError
 from slipway.files import open_real, read, real
-from slipway.loop.models import absolute
+from slipway.loop.model_lock import absolute
 from slipway.project.places import read_text
 from slipway.store import models
 from slipway.testing.projects import write_project

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.core.answer import Citation
-from slipway.core.text import sentences, weigh
 from slipway.runtime.excerpt import excerpt
+from slipway.text.words import sentences, weigh
 
 HARBOUR = "The harbour was built in 1840. Ships were repaired there. It was closed after the flood of 1953. Nobody lives there now."
 KEEL = "The keel is laid first. It weighs nine tonnes. The paint is red."

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import PROJECT, Running, child, echo, make_context, promote, release, serving
 
+from served import PROJECT, Running, child, echo, make_context, promote, release, serving
 from slipway import api
 from slipway.core.answer import Answer
 from slipway.core.candidate import ModelPin
 from slipway.core.trace import Trace
 from slipway.privacy.secrets import SECRET, Own
-from slipway.serve.run import JsonFormatter
+from slipway.serve.logs import JsonFormatter
 from slipway.store.store import Store
 from slipway.testing.projects import write_project
 

@@ -16,8 +16,8 @@ import pytest
 from gguf.quants import dequantize
 from safetensors.numpy import save as save_tensors
 
-from slipway.core.gguf import TENSOR_TYPES
 from slipway.errors import ConfigError, IntegrityError, NotFound
+from slipway.gguf import TENSOR_TYPES
 from slipway.store import models
 from slipway.store.models.check import check_file, read_gguf
 

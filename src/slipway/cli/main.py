@@ -29,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code. Unexpected errors are written to a file, with how to report them."""
-    from slipway.cli import words
+    from slipway.cli import translation
 
-    words.adopt()
+    translation.adopt()
     catch_logs()
     import typer
 

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from slipway.cli import terminal
-from slipway.core import visible
 from slipway.i18n import t
+from slipway.text import visible
 
 EVERY = 5.0  # seconds between two plain lines of one step
 

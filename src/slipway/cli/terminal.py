@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from slipway.core import visible
 from slipway.i18n import t
+from slipway.text import visible
 
 MARKS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "insufficient": ("?", "yellow"),
          "ok": ("✓", "green"), "error": ("✗", "red"), "warning": ("!", "yellow")}  # fmt: skip

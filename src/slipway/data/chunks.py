@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from slipway.core.material import Change, Chunk, Dataset, Document, Section
-from slipway.core.text import weigh
 from slipway.data.freeze import freeze
 from slipway.data.spans import before, cut
 from slipway.project.schema import ChunkConfig, DataConfig
 from slipway.store.store import Store
+from slipway.text.words import weigh
 
 
 def make_chunks(config: DataConfig, documents: Dataset, store: Store) -> Dataset:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from slipway.data import media
-from slipway.data.blocks import Note
+from slipway.data.parsing import media
+from slipway.data.parsing.blocks import Note
 from slipway.data.reasons import explain
 from slipway.errors import ConfigError, nearest
 from slipway.files import inside, printable, real

@@ -6,7 +6,6 @@ Collect -> parse and clean (remembered by the bytes, done in limited children) -
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from collections import Counter
@@ -16,21 +15,22 @@ from pathlib import Path
 import msgspec
 
 from slipway.core.material import Change, Dataset, Document
-from slipway.core.text import weigh
-from slipway.data.blocks import Note, Outcome, Parsed
 from slipway.data.collect import Found, collect
 from slipway.data.dedupe import drop_exact, drop_near
+from slipway.data.document_language import same_language
 from slipway.data.freeze import freeze
-from slipway.data.language import same_language
 from slipway.data.outliers import flag_outliers
-from slipway.data.parse import Settings, outcome_key
-from slipway.data.parse_child import Task
-from slipway.data.parse_pool import parse_many
+from slipway.data.parsing.blocks import Note, Outcome, Parsed
+from slipway.data.parsing.key import code_version, outcome_key
+from slipway.data.parsing.parse import Settings
+from slipway.data.parsing.pool import parse_many
+from slipway.data.parsing.worker import Task
 from slipway.errors import ConfigError
-from slipway.files import UNDECODABLE, open_real
+from slipway.files import UNDECODABLE, open_real, sha256_of
 from slipway.i18n import t
 from slipway.project.schema import CleanConfig, DataConfig, ParseLimits
 from slipway.store.store import Store
+from slipway.text.words import weigh
 
 Progress = Callable[[int, int], None]
 
@@ -80,7 +80,8 @@ def parse_files(
     """
     outcomes: list[Outcome | None] = [_too_large(file, limits) for file in found]
     digests = {n: _sha256(file.path) for n, file in enumerate(found) if outcomes[n] is None}
-    keys = {n: outcome_key(digest, found[n].media_type, settings) for n, digest in digests.items() if digest}
+    code = code_version(store.catalog)
+    keys = {n: outcome_key(digest, found[n].media_type, settings, code) for n, digest in digests.items() if digest}
     known = store.catalog.recall(_MEMO, set(keys.values()))
     for n, key in keys.items():
         if key in known:
@@ -96,7 +97,7 @@ def parse_files(
     for position, outcome in parse_many(tasks, len(tasks)):
         number = todo[position]
         outcomes[number] = outcome
-        memory.add(outcome, outcome_key(outcome.sha256, found[number].media_type, settings))
+        memory.add(outcome, outcome_key(outcome.sha256, found[number].media_type, settings, code))
         done += 1
         if progress:
             progress(done, len(found))
@@ -141,7 +142,7 @@ def _sha256(path: Path) -> str:
     """Digest of a file; empty when it cannot be read (the child will say why)."""
     try:
         with open_real(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(file)
     except OSError:
         return ""
 

@@ -17,14 +17,14 @@ from typing import Any
 import msgspec
 
 from slipway.core.material import Change, Dataset, Example
-from slipway.data import media
-from slipway.data.blocks import Note
 from slipway.data.clean import clean_text
 from slipway.data.collect import Found, matching
 from slipway.data.documents import parse_files
 from slipway.data.freeze import freeze
-from slipway.data.parse import Settings
-from slipway.data.parse_rows import missing, plain, shown
+from slipway.data.parsing import media
+from slipway.data.parsing.blocks import Note
+from slipway.data.parsing.parse import Settings
+from slipway.data.parsing.rows import missing, plain, shown
 from slipway.data.reasons import explain
 from slipway.data.split import assign
 from slipway.errors import ConfigError, nearest
@@ -155,7 +155,7 @@ def _columns(source: ExampleSource, file: str, columns: list[str]) -> dict[str, 
 
 
 def _entry(values: Mapping[str, Any], names: Mapping[str, str], place: str, changes: list[Change]) -> _Entry | None:
-    from slipway.data.language import identify
+    from slipway.data.document_language import identify
 
     counts: Counter[str] = Counter()
     question = _text(values.get(names["question"]), counts)

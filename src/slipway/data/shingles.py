@@ -1,6 +1,6 @@
 """How alike two texts are: word 5-shingles, their MinHash signature, and their exact Jaccard similarity.
 
-Words as in `core.text`: a CJK character is a word. Signatures by rensa's R-MinHash; they only propose pairs, the exact
+Words as in `text.words`: a CJK character is a word. Signatures by rensa's R-MinHash; they only propose pairs, the exact
 similarity decides, so the result does not depend on luck.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 
-from slipway.core.text import words
+from slipway.text.words import words
 
 PERMUTATIONS = 128
 _SEED = 7

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from slipway.core.text import CJK_WEIGHT, SENTENCE_END, WIDE, weigh
+from slipway.text.words import CJK_WEIGHT, SENTENCE_END, WIDE, weigh
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
 _ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from slipway.core.measure import compare_pair, pair
 from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.release import Comparison
 from slipway.core.report import Score
+from slipway.stats.pairs import compare_pair, pair
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,14 +19,14 @@ from slipway.data.collect import collect
 from slipway.data.examples import example_files
 from slipway.data.reasons import explain
 from slipway.errors import SlipwayError
-from slipway.evaluate.metrics import meanings
+from slipway.evaluate.aggregate import meanings
 from slipway.i18n import t
-from slipway.loop.models import absolute
+from slipway.loop.model_lock import absolute
 from slipway.machine import free_bytes, usable_cores
 from slipway.plugins import Plugins
-from slipway.project.options import check_options
 from slipway.project.places import named_plugins, plugin_path, read_text
 from slipway.project.plugin_file import inspect
+from slipway.project.plugin_options import check_options
 from slipway.project.schema import Project
 from slipway.runtime.cost import make_cost
 from slipway.runtime.extract import check_pattern

@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 from slipway.code import Code
 from slipway.core.candidate import ModelPin
-from slipway.loop.models import Lock, locate
+from slipway.loop.model_lock import Lock, locate
 from slipway.plugins import Plugins
-from slipway.project.options import check_options
+from slipway.project.plugin_options import check_options
 from slipway.project.schema import Project
 from slipway.runtime.cost import make_cost
 from slipway.runtime.session import Session

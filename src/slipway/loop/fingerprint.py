@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from slipway.core.ref import digest_of
-from slipway.files import open_regular
+from slipway.files import open_regular, sha256_of
 from slipway.store.store import Store
 
 
@@ -40,6 +39,6 @@ def fingerprint(files: Iterable[tuple[str, Path]], store: Store) -> str:
 def _sha256(path: Path) -> str:
     try:
         with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(file)
     except OSError as error:
         return error.strerror or "unreadable"

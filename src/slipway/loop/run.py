@@ -21,13 +21,13 @@ from slipway.data.collect import collect
 from slipway.data.documents import make_documents
 from slipway.data.examples import example_files, make_examples
 from slipway.errors import ConfigError, NotFound, nearest
-from slipway.evaluate.metrics import build_report, meanings
-from slipway.evaluate.run import evaluate, scorers_of
+from slipway.evaluate.aggregate import build_report, meanings
+from slipway.evaluate.scoring import evaluate, scorers_of
 from slipway.i18n import t
 from slipway.loop.context import Context, whoami
 from slipway.loop.execute import Steps
 from slipway.loop.fingerprint import fingerprint
-from slipway.loop.models import pin_models
+from slipway.loop.model_lock import pin_models
 from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, choose, judge
 from slipway.release.promote import PASSED, promote

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.loop.context import Context
-from slipway.loop.models import pin_models
+from slipway.loop.model_lock import pin_models
 from slipway.release.bundle import verify
 from slipway.runtime.cost import make_cost
 from slipway.runtime.session import Session
-from slipway.serve.context import ServeContext
-from slipway.serve.run import run
+from slipway.serve.resources import ServeContext
+from slipway.serve.server import run
 
 
 def serve(context: Context, host: str | None, port: int | None, ready: Callable[[str], None] | None) -> None:

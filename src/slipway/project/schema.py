@@ -6,90 +6,13 @@ Units are written in the file (`8 s`, `0.10 CNY`, `200 MB`) and are plain number
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from slipway.core.metrics import METRICS
-from slipway.core.release import check_channel
-from slipway.errors import ConfigError
 from slipway.i18n import t
-
-_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-_QUANTITY = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([A-Za-z%]*)\s*")
-NAME = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
-
-
-def quantity(value: Any, units: dict[str, float]) -> Any:
-    """A number with one of `units` as a plain number; plain numbers pass; raises ValueError with the known units."""
-    if not isinstance(value, str):
-        return value
-    found = _QUANTITY.fullmatch(value)
-    if not found or (found[2] and found[2] not in units):
-        raise ValueError(
-            t("'{value}' is not a number with one of the units {units}", value=value, units=", ".join(units))
-        )
-    return float(found[1]) * (units[found[2]] if found[2] else 1.0)
-
-
-def _written(pattern: str, *more: dict[str, Any]) -> WithJsonSchema:
-    """The JSON schema of a number that may be written with a unit."""
-    number = r"^\s*[-+]?\d+(\.\d+)?([eE][-+]?\d+)?\s*"
-    return WithJsonSchema(
-        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"{number}({pattern})?$"}, *more]}
-    )
-
-
-Seconds = Annotated[float, BeforeValidator(lambda v: quantity(v, _SECONDS)), _written("|".join(_SECONDS))]
-Bytes = Annotated[
-    float, BeforeValidator(lambda v: quantity(v, {k: float(n) for k, n in _BYTES.items()})), _written("|".join(_BYTES))
-]
-Bound = Annotated[float | None, _written("ms|s|min|h|d|%|[A-Z]{3}", {"type": "null"})]
-Name = Annotated[str, Field(pattern=NAME)]
-Redact = Annotated[
-    Literal["off", "mask", "hash"],
-    BeforeValidator(lambda v: "off" if v is False else v),  # YAML reads a bare `off` as false
-]
-
-
-def _channel(value: str) -> str:
-    try:
-        return check_channel(value)
-    except ConfigError as error:
-        raise ValueError(f"{error.message}; {error.hint}") from error
-
-
-ChannelName = Annotated[str, AfterValidator(_channel), WithJsonSchema({"type": "string", "pattern": NAME})]
-
-
-class Money(BaseModel):
-    """An amount and its ISO 4217 currency, written `0.10 CNY`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    amount: float = Field(ge=0)
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """A string such as `0.10 CNY`, or the two fields."""
-        return {"anyOf": [{"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[A-Z]{3}\s*$"}, handler(core_schema)]}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        found = _QUANTITY.fullmatch(value)
-        if not found or not re.fullmatch(r"[A-Z]{3}", found[2]):
-            raise ValueError(t("'{value}' is not an amount with a currency, such as '0.10 CNY'", value=value))
-        return {"amount": float(found[1]), "currency": found[2]}
-
-
-class Strict(BaseModel):
-    """Unknown keys are refused; values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from slipway.project.fields import SECONDS, Bound, Bytes, ChannelName, Money, Name, Redact, Seconds, Strict, quantity
+from slipway.project.plugin_config import MetricConfig, PluginConfig
 
 
 class Price(Strict):
@@ -187,81 +110,6 @@ class DataConfig(Strict):
     split: SplitConfig = SplitConfig()
 
 
-class PluginConfig(Strict):
-    """A plug-in by its name, or with options of its own: `faiss`, or `faiss: {type: flat}`."""
-
-    name: str
-    options: dict[str, Any] = {}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """A name, or a mapping of one name to its options."""
-        return _NAMED
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.keys() == {"name", "options"}:
-            return value
-        name, options = _named(value)
-        return {"name": name, "options": options}
-
-    def __repr__(self) -> str:
-        return repr({self.name: self.options} if self.options else self.name)
-
-
-_NAMED: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": 1,
-            "additionalProperties": {"anyOf": [{"type": "object"}, {"type": "null"}]},
-        },
-    ]
-}
-
-
-def _named(value: Any) -> tuple[str, dict[str, Any]]:
-    """A name and its options, from `name` or `{name: {option: value}}`."""
-    if isinstance(value, str):
-        return value, {}
-    if isinstance(value, dict) and len(value) == 1:
-        ((name, options),) = value.items()
-        if isinstance(name, str) and (options is None or isinstance(options, dict)):
-            return name, dict(options or {})
-    raise ValueError(t("write a name, or one name with its options: {example}", example="name: {option: value}"))
-
-
-class MetricConfig(Strict):
-    """A metric by its name; with options of its scorer; or under a name of yours: `short: {scorer: ./my.py:Short}`."""
-
-    name: str
-    scorer: str
-    options: dict[str, Any] = {}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """A name, or a mapping of one name to `scorer` and its options."""
-        return _NAMED
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, dict) and {"name", "scorer"} <= value.keys() <= {"name", "scorer", "options"}:
-            return value
-        name, options = _named(value)
-        scorer = options.pop("scorer", name)
-        if scorer != name and name in METRICS:
-            raise ValueError(t("'{name}' is a metric of Slipway's own; give yours another name", name=name))
-        return {"name": name, "scorer": scorer, "options": options}
-
-    def __repr__(self) -> str:
-        more = {} if self.scorer == self.name else {"scorer": self.scorer}
-        return repr({self.name: more | self.options} if more or self.options else self.name)
-
-
 class RetrieveConfig(Strict):
     """Which passages are put into the prompt, and the plug-ins that search vectors (`index`) and words (`lexical`)."""
 
@@ -351,7 +199,7 @@ class GateRule(Strict):
     @classmethod
     def _units(cls, value: Any) -> Any:
         if isinstance(value, dict):
-            units = {**_SECONDS, "%": 0.01}
+            units = {**SECONDS, "%": 0.01}
             return {k: _plain(v, units) if k in ("min", "max", "margin") else v for k, v in value.items()}
         return value
 

@@ -21,18 +21,6 @@ from typing import Literal
 
 import msgspec
 
-from slipway.core import stats
-from slipway.core.measure import (
-    Pair,
-    Sample,
-    bounds,
-    compare_pair,
-    difference_bounds,
-    pair,
-    point,
-    sample,
-    shifted_p_value,
-)
 from slipway.core.metrics import MetricInfo, said_value
 from slipway.core.ref import Ref
 from slipway.core.release import Comparison, RuleResult, Verdict
@@ -40,6 +28,13 @@ from slipway.core.report import Report, Score
 from slipway.errors import ConfigError
 from slipway.i18n import Said, say
 from slipway.release.rules import Rule, asked, check_rules, choose
+from slipway.stats.distributions import normal_quantile
+from slipway.stats.grouping import standard_error
+from slipway.stats.intervals import quantile_needs
+from slipway.stats.pairs import Pair, compare_pair, difference_bounds, pair, shifted_p_value
+from slipway.stats.power import groups_needed
+from slipway.stats.samples import Sample, bounds, point, sample
+from slipway.stats.significance import holm
 
 Champion = tuple[Ref, Report, Sequence[Score]]  # the release to beat, its report on the same split, its scores
 Champions = Mapping[str, Champion]  # by channel; one that is absent has no release to beat
@@ -109,7 +104,7 @@ def judge_all(
     adjusted: list[dict[str, float]] = [{} for _ in contenders]
     for name in rules:
         having = [(index, found) for index, one in enumerate(compared) if (found := one.get(name)) is not None]
-        for (index, _), p_value in zip(having, stats.holm([found.p_value for _, found in having]), strict=True):
+        for (index, _), p_value in zip(having, holm([found.p_value for _, found in having]), strict=True):
             adjusted[index][name] = p_value
     return [
         _verdict(rules, contender, champions or {}, gate_uses, alpha, (compared[index], adjusted[index]))
@@ -291,11 +286,11 @@ def _not_inferior(base: RuleResult, case: _Case, both: Pair, comparison: Compari
         return msgspec.structs.replace(base, outcome="pass", reason=(reason,))
     if best < -margin:
         return msgspec.structs.replace(base, outcome="fail", reason=(reason,))
-    error = (high - low) / (2 * stats.normal_quantile(1 - alpha))
+    error = (high - low) / (2 * normal_quantile(1 - alpha))
     pull = (1.0 + abs(comparison.effect)) if info.high is not None and info.form == "mean" else 0.0
     if info.form == "mean":
-        error = stats.standard_error(both.differences, both.codes)
-    groups = stats.groups_needed(error, comparison.groups, abs(good + margin), alpha, pull)
+        error = standard_error(both.differences, both.codes)
+    groups = groups_needed(error, comparison.groups, abs(good + margin), alpha, pull)
     needed = None if groups is None else math.ceil(groups * comparison.n / comparison.groups)
     return msgspec.structs.replace(
         base, outcome="insufficient", needed=needed, reason=(reason, _more(needed, comparison.n))
@@ -321,8 +316,8 @@ def _superior(base: RuleResult, case: _Case, both: Pair, comparison: Comparison)
         return msgspec.structs.replace(base, outcome="pass", reason=(reason,))
     if good <= 0:
         return msgspec.structs.replace(base, outcome="fail", reason=(reason, say("not better as measured")))
-    error = stats.standard_error(both.differences, both.codes)
-    groups = stats.groups_needed(error, comparison.groups, good, case.alpha / 2)
+    error = standard_error(both.differences, both.codes)
+    groups = groups_needed(error, comparison.groups, good, case.alpha / 2)
     needed = comparison.needed or (None if groups is None else math.ceil(groups * comparison.n / comparison.groups))
     return msgspec.structs.replace(
         base, outcome="insufficient", needed=needed, reason=(reason, _more(needed, comparison.n))
@@ -333,14 +328,14 @@ def _needed_for_bound(case: _Case, kind: str, bound: float, found: tuple[float |
     """Examples in all at which the bound would be decided, were the value and its scatter to stay as they are."""
     info, tail, n = case.info, case.alpha, len(case.found)
     if info.form == "quantile" and None in found:
-        return max(n + 1, math.ceil(stats.quantile_needs(info.q, tail) * n / case.groups))
+        return max(n + 1, math.ceil(quantile_needs(info.q, tail) * n / case.groups))
     low, high = found[0] or 0.0, found[1] or 0.0
-    error = stats.standard_error(case.found.values, case.found.codes)
+    error = standard_error(case.found.values, case.found.codes)
     if info.form != "mean":
-        error = (high - low) / (2 * stats.normal_quantile(1 - tail))
+        error = (high - low) / (2 * normal_quantile(1 - tail))
     end = info.low if kind == "min" else info.high
     pull = abs(case.value - end) if end is not None and info.form == "mean" else 0.0
-    groups = stats.groups_needed(error, case.groups, abs(case.value - bound), tail, pull)
+    groups = groups_needed(error, case.groups, abs(case.value - bound), tail, pull)
     return None if groups is None else max(n + 1, math.ceil(groups * n / case.groups))
 
 

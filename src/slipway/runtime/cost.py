@@ -10,7 +10,8 @@ from slipway.core.candidate import ModelPin
 from slipway.core.message import Usage
 from slipway.errors import ConfigError
 from slipway.i18n import t
-from slipway.project.schema import Money, Project
+from slipway.project.fields import Money
+from slipway.project.schema import Project
 from slipway.runtime.session import Cost
 
 

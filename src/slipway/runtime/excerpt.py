@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from slipway.core.answer import Citation
-from slipway.core.fusion import reciprocal_rank_fusion
-from slipway.core.text import cjk_bigrams, is_cjk, sentences, weigh
+from slipway.runtime.fusion import reciprocal_rank_fusion
+from slipway.text.words import cjk_bigrams, is_cjk, sentences, weigh
 
 if TYPE_CHECKING:
     import numpy as np

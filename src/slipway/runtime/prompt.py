@@ -17,11 +17,11 @@ from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
 
 from slipway.core.answer import Citation
-from slipway.core.language import of_question
 from slipway.core.message import Message
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
 from slipway.runtime.sandbox import Prompt, TooMuch, compile_prompt, parse
+from slipway.text.language import of_question
 
 VARIABLES = ("question", "passages", "examples", "language")
 MAX_QUESTION = 100_000  # characters; a longer one is refused before any work is done

@@ -19,12 +19,12 @@ from slipway.core.answer import Answer, Citation
 from slipway.core.candidate import Candidate, FewShot
 from slipway.core.message import Completion, Delta, GenerateRequest, Message, Sampling, Usage
 from slipway.core.protocols import Engine
-from slipway.core.text import normalize_answer, words
 from slipway.errors import EngineError
 from slipway.i18n import t
 from slipway.runtime.extract import extract
 from slipway.runtime.prompt import build_messages, question_of
 from slipway.runtime.session import Session
+from slipway.text.words import normalize_answer, words
 
 T = TypeVar("T")
 

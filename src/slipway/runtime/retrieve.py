@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from slipway.core.answer import Citation
 from slipway.core.candidate import ModelPin, Retrieval
-from slipway.core.fusion import reciprocal_rank_fusion
 from slipway.core.material import Chunk, Dataset
 from slipway.core.protocols import Engine
 from slipway.core.ref import digest_of
 from slipway.plugins import Plugins
 from slipway.runtime.excerpt import Similarity, excerpt
+from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
 from slipway.store.store import Store
 

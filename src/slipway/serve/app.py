@@ -1,6 +1,6 @@
 """The ASGI application: who may ask, which function answers, headers and counts of every answer.
 
-The endpoints where models answer are plain functions; the rest (`admin`) is a FastAPI application behind them.
+The endpoints where models answer are plain functions; the rest (`admin.routes`) is a FastAPI application behind them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import t
 from slipway.privacy.redact import Redactor
 from slipway.privacy.secrets import named
-from slipway.serve.admin import Inside, make_admin
-from slipway.serve.auth import Keys, Origins
-from slipway.serve.context import ServeContext
-from slipway.serve.gateway import Gateway
-from slipway.serve.http import Call, Receive, Scope, Send, preflight_headers
-from slipway.serve.limits import Slots
-from slipway.serve.metrics import Metrics
-from slipway.serve.record import Recorder
+from slipway.serve.admin.routes import Inside, make_admin
+from slipway.serve.auth.failed_sign_ins import Throttle
+from slipway.serve.auth.keys import Keys
+from slipway.serve.auth.origins import Origins
+from slipway.serve.connection.call import Call, Receive, Scope, Send, preflight_headers
+from slipway.serve.gateway.concurrency import Slots
+from slipway.serve.gateway.endpoints import Gateway
+from slipway.serve.gateway.router import Router
+from slipway.serve.prometheus import Metrics
+from slipway.serve.recording.recorder import Recorder
 from slipway.serve.refuse import Refused, bad, draining, refusal, unexpected
-from slipway.serve.route import Router
-from slipway.serve.throttle import Throttle
+from slipway.serve.resources import ServeContext
 
 log = logging.getLogger("slipway.serve")
 

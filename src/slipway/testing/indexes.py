@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from slipway.core.material import Chunk
-from slipway.core.text import cjk_bigrams
 from slipway.errors import IntegrityError
+from slipway.text.words import cjk_bigrams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

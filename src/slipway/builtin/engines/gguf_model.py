@@ -1,7 +1,7 @@
 """Which files make a GGUF model, what they say of themselves, and whether they can be loaded here.
 
 Loads nothing itself. What an engine would refuse in one opaque sentence, or die of, is refused here in words that say
-what to do; the file format is `core.gguf`'s.
+what to do; the file format is `slipway.gguf`'s.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from slipway.core import gguf
+from slipway import gguf
 from slipway.core.message import Message
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t

@@ -24,8 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.builtin.indexes.facets import facets_of, wanted
 from slipway.builtin.indexes.saved import MANIFEST, check_manifest, unusable, write_manifest
 from slipway.core.material import Chunk
-from slipway.core.text import cjk_bigrams, is_cjk
 from slipway.i18n import t
+from slipway.text.words import cjk_bigrams, is_cjk
 
 if TYPE_CHECKING:
     from slipway.core.protocols import Vectors

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from slipway.errors import IntegrityError
-from slipway.files import UNDECODABLE, open_regular, read
+from slipway.files import UNDECODABLE, open_regular, read, sha256_of
 from slipway.i18n import t
 
 MANIFEST = "index.json"
@@ -59,4 +58,4 @@ def unusable(folder: str, why: str) -> IntegrityError:
 
 def _digest(path: Path) -> str:
     with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(file)

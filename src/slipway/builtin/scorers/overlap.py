@@ -1,6 +1,6 @@
 """How much an answer's text overlaps with its references. Knows no retrieval, no aggregation.
 
-English is compared as SQuAD does, CJK text character by character (`core.text`).
+English is compared as SQuAD does, CJK text character by character (`text.words`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.core.answer import Answer
 from slipway.core.material import Example
-from slipway.core.text import answer_words, normalize_answer, normalize_label, words
+from slipway.text.words import answer_words, normalize_answer, normalize_label, words
 
 _ROUGE_WORDS = 50_000  # words of a text that ROUGE-L reads: about a tenth of a second
 
@@ -96,7 +96,7 @@ class RougeL:
 class Bleu:
     """Sentence BLEU (Papineni et al. 2002) in [0, 1], all references together.
 
-    Words are `core.text.words`. An n-gram order without a match counts as 1 / (2^k n), k the number of such orders so
+    Words are `text.words.words`. An n-gram order without a match counts as 1 / (2^k n), k the number of such orders so
     far (NIST's smoothing, `exp` in sacreBLEU, Post 2018); orders longer than the answer are left out (effective
     order). The brevity penalty uses the reference length closest to the answer's, the shorter of two equally close.
     """

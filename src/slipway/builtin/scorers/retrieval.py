@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.core.answer import Answer, Citation
 from slipway.core.material import Example
-from slipway.core.text import normalize_label
+from slipway.text.words import normalize_label
 
 
 class Cutoff(BaseModel):

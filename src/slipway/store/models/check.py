@@ -11,7 +11,7 @@ import math
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from slipway.core import gguf
+from slipway import gguf
 from slipway.errors import ConfigError, IntegrityError
 from slipway.i18n import t
 

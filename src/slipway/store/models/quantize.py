@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from slipway.core.gguf import MAGIC, TENSOR_TYPES, Header, Tensor
 from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
+from slipway.gguf import MAGIC, TENSOR_TYPES, Header, Tensor
 from slipway.i18n import t
 from slipway.store.models.check import read_gguf
 

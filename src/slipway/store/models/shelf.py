@@ -19,14 +19,15 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from slipway.errors import IntegrityError, MissingPrerequisite
-from slipway.files import UNDECODABLE, open_regular
+from slipway.files import UNDECODABLE, open_regular, replace_file
+from slipway.files import cache_folder as users_cache
 from slipway.files import read as read_bounded
 from slipway.i18n import t
 from slipway.store.failing import FULL, of_system
@@ -73,10 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def cache_folder(cache: Path | None = None) -> Path:
     """`cache`, else $SLIPWAY_CACHE, else ~/.cache/slipway, and in it `models`."""
-    if cache is not None:
-        return cache
-    chosen = os.environ.get("SLIPWAY_CACHE")
-    return (Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "slipway") / "models"
+    return users_cache() / "models" if cache is None else cache
 
 
 def source_key(source: str) -> str:
@@ -216,12 +214,8 @@ def read(root: Path, key: str) -> Model | None:
 
 def _rewrite(folder: Path, manifest: Manifest) -> None:
     """Remember the new file times, where the cache can be written; where not, the files are hashed again next time."""
-    aside = folder / f".{MANIFEST}.{os.getpid()}"
-    try:
-        aside.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        os.replace(aside, folder / MANIFEST)
-    except OSError:
-        return
+    with suppress(OSError):
+        replace_file(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
 
 
 def manifest_of(folder: Path) -> Manifest | None:

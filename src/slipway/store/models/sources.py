@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Literal
 from urllib.parse import unquote, urlsplit
 
-from slipway.core.address import is_loopback
+from slipway.address import is_loopback
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound, SlipwayError
 from slipway.files import open_regular
 from slipway.i18n import t

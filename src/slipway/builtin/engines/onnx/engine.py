@@ -9,10 +9,8 @@ re-embedding all would.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +23,9 @@ from slipway.builtin.engines.onnx import graph
 from slipway.core.message import Delta, GenerateRequest
 from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError, MissingPrerequisite
+from slipway.files import cache_folder, replace_file
 from slipway.i18n import t
+from slipway.machine import usable_cores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,7 +174,7 @@ class _Loaded:
         self.config, self.encoder, self.session, self.tokenizer = config, encoder, session, tokenizer
         self.precision: Literal["fp32", "int8"] = "fp32"
         self.max_tokens = min(config.max_tokens, encoder.max_tokens)
-        self.threads = config.threads or len(os.sched_getaffinity(0))
+        self.threads = config.threads or usable_cores()
         self.closed = False
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="slipway-onnx")
 
@@ -287,7 +287,7 @@ class _Graphs:
         for path in [config, *weights]:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
-        self.folder = _cache_folder() / digest.hexdigest()[:32]
+        self.folder = cache_folder() / "onnx" / digest.hexdigest()[:32]
 
     def session(self, precision: Literal["fp32", "int8"]) -> Any:
         """An inference session: from the cache, else built, and cached where that can be written."""
@@ -319,8 +319,8 @@ class _Graphs:
                 t("use a smaller one, or serve it by the openai engine"),
                 status=500,
             ) from error
-        if _write_aside(path, content):
-            _write_aside(_digest_file(path), hashlib.sha256(content).hexdigest().encode())
+        if _keep(path, content):
+            _keep(_digest_file(path), hashlib.sha256(content).hexdigest().encode())
         return content
 
     def _sound(self, path: Path) -> bytes:
@@ -341,28 +341,18 @@ class _Graphs:
             exact = _Loaded(loaded.config, self.encoder, self.session("fp32"), loaded.tokenizer)
             rows = loaded.tokens(PROBES)[0]
             value = sum(float((loaded.run([row]) * exact.run([row])).sum()) for row in rows) / len(rows)
-            _write_aside(remembered, json.dumps({key: value}).encode())
+            _keep(remembered, json.dumps({key: value}).encode())
             return value
-
-
-def _cache_folder() -> Path:
-    chosen = os.environ.get("SLIPWAY_CACHE")
-    return (Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "slipway") / "onnx"
 
 
 def _digest_file(path: Path) -> Path:
     return path.with_suffix(".sha256")
 
 
-def _write_aside(path: Path, content: bytes) -> bool:
-    """Put a file in its place whole or not at all; False where the cache cannot be written."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+def _keep(path: Path, content: bytes) -> bool:
+    """Put a file into the cache; False where that cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        os.replace(aside, path)
+        replace_file(path, content)
     except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink()
         return False
     return True

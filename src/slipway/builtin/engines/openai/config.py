@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from slipway.address import is_loopback
 from slipway.builtin.engines.openai.wire import ChoicesBy
-from slipway.core.address import is_loopback
 from slipway.i18n import t
 
 _FORBIDDEN_HEADERS = (

@@ -1,0 +1,159 @@
+"""PDF into blocks, page by page, with pypdfium2. Headings are a best effort: lines in a larger type than the body.
+
+Lines that repeat at the edges of most pages (running titles, page numbers) are dropped; words cut at line ends are
+joined, and lines of a paragraph too. A scanned page has no text: none is made up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from slipway.data.parsing.blocks import Block, Draft, Note
+from slipway.data.reasons import Refused
+
+_CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]")
+_ENDS = re.compile(r"[.!?:;。！？：；…][\"'”’)\]）」』]*$")
+_BULLET = re.compile(r"\s*(?:[•▪‣◦●○–*-]|\(?\d{1,3}[.)]|[a-z]\))\s+\S")
+_CUT_WORD = re.compile(r"(?<=[^\W\d_])-$")
+_HYPHEN = re.compile("[\u0002\ufffe]")  # what PDFium leaves of a hyphen at which it joined a word
+
+
+class _Line(msgspec.Struct):
+    text: str
+    size: float  # points, of its first visible character
+    page: int
+    edge: bool  # first or last two lines of its page
+
+
+def parse_pdf(data: bytes, max_text: int) -> Draft:
+    """Blocks of a PDF. Raises Refused: `encrypted`, `corrupt`, `too-much-text`."""
+    import pypdfium2
+    from pypdfium2 import raw
+
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if raw.FPDF_GetLastError() == raw.FPDF_ERR_PASSWORD or "password" in str(error).lower():
+            raise Refused("encrypted") from error
+        raise Refused("corrupt", "the PDF cannot be opened") from error
+    lines: list[_Line] = []
+    left, broken = max_text, 0
+    for number in range(len(document)):
+        try:
+            found = _page(document, number)
+        except pypdfium2.PdfiumError:
+            broken += 1
+            continue
+        left -= sum(len(line.text) for line in found)
+        if left < 0:
+            raise Refused("too-much-text", f"more than {max_text:,} characters after {number + 1} pages")
+        lines += found
+    notes = [Note("parse", "changed", "corrupt", f"{broken} of {len(document)} pages cannot be read")] if broken else []
+    lines, dropped = _without_running_titles(lines, len(document))
+    if dropped:
+        notes.append(Note("clean", "changed", "boilerplate", f"{dropped} running titles and page numbers removed"))
+    info = document.get_metadata_dict(skip_empty=True)
+    blocks, pages = _blocks(lines)
+    return Draft(blocks=blocks, pages=pages, title=info.get("Title", ""), notes=notes)
+
+
+def _page(document: Any, number: int) -> list[_Line]:
+    from pypdfium2 import raw
+
+    page = document[number]
+    text_page = page.get_textpage()
+    try:
+        text = text_page.get_text_range()
+        rows = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        at, found = 0, list[_Line]()
+        for row in rows:
+            visible = row.strip()
+            if visible:
+                first = min(at + row.index(visible[0]), max(0, text_page.count_chars() - 1))
+                size = float(raw.FPDFText_GetFontSize(text_page, first)) * _scale(text_page, first)
+                found.append(_Line(text=visible, size=round(size, 1), page=number, edge=False))
+            at += len(row) + 2  # the text has \r\n at line ends, which count as characters of the page
+    finally:
+        text_page.close()
+        page.close()
+    for line in found[:2] + found[-2:]:
+        line.edge = True
+    return found
+
+
+def _scale(text_page: Any, index: int) -> float:
+    """Fonts are often set at size 1 and scaled by the text matrix (ISO 32000-1, 9.4.4)."""
+    from pypdfium2 import raw
+
+    matrix = raw.FS_MATRIX()
+    if not raw.FPDFText_GetMatrix(text_page, index, ctypes.byref(matrix)):
+        return 1.0
+    scale = (matrix.c**2 + matrix.d**2) ** 0.5
+    return scale if 0.01 < scale < 1000 else 1.0
+
+
+def _without_running_titles(lines: list[_Line], pages: int) -> tuple[list[_Line], int]:
+    body = _body_size(lines)
+
+    def shape(line: _Line) -> str:  # "Page 3" repeats, "Chapter 3" in large type does not
+        return line.text if line.size > body else re.sub(r"\d+", "0", line.text)
+
+    if pages < 3:
+        return lines, 0
+    seen = Counter(key for key, _ in {(shape(line), line.page) for line in lines if line.edge})
+    kept = [line for line in lines if not (line.edge and len(line.text) < 150 and seen[shape(line)] > pages / 2)]
+    return kept, len(lines) - len(kept)
+
+
+def _blocks(lines: list[_Line]) -> tuple[list[Block], list[int]]:
+    body = _body_size(lines)
+    larger = sorted({line.size for line in lines if _is_heading(line, body)}, reverse=True)
+    usual = sorted(len(line.text) for line in lines)[len(lines) // 2] if lines else 0
+    blocks: list[Block] = []
+    pages: list[int] = []
+    page = -1
+    whole = True  # whether the last paragraph is complete
+    for line in lines:
+        while page < line.page:
+            page += 1
+            pages.append(len(blocks))
+        if _is_heading(line, body):
+            level = min(larger.index(line.size) + 1, 4)
+            if blocks and not whole and blocks[-1].kind == "heading" and blocks[-1].level == level:
+                blocks[-1].text += " " + line.text  # a heading over two lines
+            else:
+                blocks.append(Block("heading", line.text, level))
+            whole = False
+            continue
+        if whole or not blocks or blocks[-1].kind == "heading" or _BULLET.match(line.text):
+            blocks.append(Block("text", line.text))
+        else:
+            blocks[-1].text = _joined(blocks[-1].text, line.text)
+        whole = bool(_ENDS.search(line.text)) and len(line.text) < 0.9 * usual or len(line.text) < 0.4 * usual
+    for block in blocks:
+        block.text = _HYPHEN.sub("", block.text)
+    return blocks, pages
+
+
+def _body_size(lines: list[_Line]) -> float:
+    """The size that most characters have."""
+    sizes: Counter[float] = Counter()
+    for line in lines:
+        sizes[line.size] += len(line.text)
+    return sizes.most_common(1)[0][0] if sizes else 0.0
+
+
+def _is_heading(line: _Line, body: float) -> bool:
+    return line.size > 1.12 * body and 2 <= len(line.text) <= 120 and any(map(str.isalpha, line.text))
+
+
+def _joined(before: str, after: str) -> str:
+    if _CUT_WORD.search(before) and after[:1].islower():
+        return before[:-1] + after
+    glue = "" if _CJK.match(before[-1:]) and _CJK.match(after[:1]) else " "
+    return f"{before}{glue}{after}"

@@ -1,0 +1,88 @@
+"""How single values of the project file are written: numbers with units, money, names. Knows no key of the file."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from slipway.core.release import check_channel
+from slipway.errors import ConfigError
+from slipway.i18n import t
+
+SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_QUANTITY = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([A-Za-z%]*)\s*")
+NAME = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
+
+
+def quantity(value: Any, units: dict[str, float]) -> Any:
+    """A number with one of `units` as a plain number; plain numbers pass; raises ValueError with the known units."""
+    if not isinstance(value, str):
+        return value
+    found = _QUANTITY.fullmatch(value)
+    if not found or (found[2] and found[2] not in units):
+        raise ValueError(
+            t("'{value}' is not a number with one of the units {units}", value=value, units=", ".join(units))
+        )
+    return float(found[1]) * (units[found[2]] if found[2] else 1.0)
+
+
+def _written(pattern: str, *more: dict[str, Any]) -> WithJsonSchema:
+    """The JSON schema of a number that may be written with a unit."""
+    number = r"^\s*[-+]?\d+(\.\d+)?([eE][-+]?\d+)?\s*"
+    return WithJsonSchema(
+        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"{number}({pattern})?$"}, *more]}
+    )
+
+
+Seconds = Annotated[float, BeforeValidator(lambda v: quantity(v, SECONDS)), _written("|".join(SECONDS))]
+Bytes = Annotated[
+    float, BeforeValidator(lambda v: quantity(v, {k: float(n) for k, n in _BYTES.items()})), _written("|".join(_BYTES))
+]
+Bound = Annotated[float | None, _written("ms|s|min|h|d|%|[A-Z]{3}", {"type": "null"})]
+Name = Annotated[str, Field(pattern=NAME)]
+Redact = Annotated[
+    Literal["off", "mask", "hash"],
+    BeforeValidator(lambda v: "off" if v is False else v),  # YAML reads a bare `off` as false
+]
+
+
+def _channel(value: str) -> str:
+    try:
+        return check_channel(value)
+    except ConfigError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from error
+
+
+ChannelName = Annotated[str, AfterValidator(_channel), WithJsonSchema({"type": "string", "pattern": NAME})]
+
+
+class Money(BaseModel):
+    """An amount and its ISO 4217 currency, written `0.10 CNY`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    amount: float = Field(ge=0)
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """A string such as `0.10 CNY`, or the two fields."""
+        return {"anyOf": [{"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[A-Z]{3}\s*$"}, handler(core_schema)]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = _QUANTITY.fullmatch(value)
+        if not found or not re.fullmatch(r"[A-Z]{3}", found[2]):
+            raise ValueError(t("'{value}' is not an amount with a currency, such as '0.10 CNY'", value=value))
+        return {"amount": float(found[1]), "currency": found[2]}
+
+
+class Strict(BaseModel):
+    """Unknown keys are refused; values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,1 @@
+"""What is asked about the server rather than of a model."""

@@ -1,0 +1,106 @@
+"""API keys: made, taken back, checked. Knows nothing of what is asked.
+
+A key is `sk-slipway-<id>-<secret>`; the secret is 256 random bits, so a plain SHA-256 of the key is enough at rest:
+slow password hashes protect guessable secrets, and nobody guesses this one. Keys are required when the server
+listens on anything but loopback, and everywhere once a key was ever created (a reverse proxy also comes from loopback).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from slipway.address import is_loopback
+from slipway.errors import ConfigError, MissingPrerequisite, NotFound
+from slipway.i18n import t
+from slipway.project.schema import ServeConfig
+from slipway.serve.refuse import Refused
+from slipway.store.store import Store
+from slipway.text import visible
+
+PREFIX = "sk-slipway-"
+
+
+def create_key(store: Store, name: str) -> tuple[str, str]:
+    """A new API key: (id, the key). The key is shown this once; only its hash is kept."""
+    name = _check_name(name)
+    id_ = secrets.token_hex(6)
+    key = f"{PREFIX}{id_}-{secrets.token_urlsafe(32)}"
+    store.catalog.add_key(id_, name, _hash(key))
+    return id_, key
+
+
+def revoke_key(store: Store, id_: str) -> None:
+    """Take a key back; running servers refuse it within a second. Raises NotFound."""
+    if not store.catalog.revoke_key(id_):
+        rows = store.catalog.api_keys()
+        raise NotFound(
+            t("no key in force has the id {id}", id=id_),
+            t("keys in force: {ids}", ids=", ".join(row["id"] for row in rows if not row["revoked"]) or "-"),
+        )
+
+
+_NAME_LENGTH = 100
+
+
+def _check_name(name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > _NAME_LENGTH or visible.line(name) != name:
+        raise ConfigError(
+            t("a key needs a name of 1 to {n} characters, none of them a control character", n=_NAME_LENGTH),
+            t("name who will use it, such as: slipway keys create alice"),
+        )
+    return name
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class Keys:
+    """The keys in force, in memory; `refresh` reads them again."""
+
+    def __init__(self, store: Store, config: ServeConfig) -> None:
+        self._store = store
+        self._exposed = not is_loopback(config.host)
+        self._hashes: dict[str, str] = {}
+        self.required = self._exposed
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the catalog."""
+        rows = self._store.catalog.api_keys()
+        self._hashes = {row["id"]: row["hash"] for row in rows if not row["revoked"]}
+        self.required = self._exposed or bool(rows)
+
+    def check_start(self, host: str) -> None:
+        """Raise MissingPrerequisite when nobody could use the server: it needs keys and there is none."""
+        if self.required and not self._hashes:
+            raise MissingPrerequisite(
+                t("listening on {host} needs an API key, and there is none", host=host),
+                t("create one with `slipway keys create NAME`, or listen on 127.0.0.1"),
+            )
+
+    def check(self, header: str) -> str:
+        """The id of the key in an Authorization header; empty when none is needed. Raises Refused (401).
+
+        The comparison takes the same time wherever two hashes differ. The id is no secret.
+        """
+        if not self.required:
+            return ""
+        if id_ := self._known(header):
+            return id_
+        raise Refused(
+            401,
+            t("this server needs an API key") if not header else t("the API key is not valid"),
+            t("send the header Authorization: Bearer sk-slipway-...; `slipway keys create NAME` makes a key"),
+            code="invalid_api_key",
+        )
+
+    def _known(self, header: str) -> str:
+        scheme, _, key = header.partition(" ")
+        key = key.strip()
+        id_ = key.removeprefix(PREFIX).partition("-")[0]
+        known = self._hashes.get(id_, "")
+        return id_ if scheme.lower() == "bearer" and hmac.compare_digest(_hash(key), known) else ""

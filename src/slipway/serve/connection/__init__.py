@@ -1,0 +1,1 @@
+"""How a request comes off the wire, and its answer back on."""

@@ -1,0 +1,1 @@
+"""The endpoints where models answer: which model, when, and in which shape."""

@@ -1,0 +1,76 @@
+"""Ask what answers, a raw model or a release, whole or as a stream, in one shape for both. Knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, TypeVar, cast
+
+from slipway.core.answer import Answer
+from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
+from slipway.runtime import respond as runtime
+from slipway.runtime.session import Session
+from slipway.serve.gateway.router import Raw, Served
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Job:
+    """One request, checked: who answers, what is asked. `asked` goes into the trace."""
+
+    target: Raw | Served
+    asked: dict[str, Any]
+    generation: GenerateRequest | None = None  # for a raw model
+    input: dict[str, Any] | None = None  # for a release
+    overrides: runtime.Overrides = runtime.AS_MEASURED
+    stream: bool = False
+    include_usage: bool = False
+    logprobs: tuple[TokenLogprob, ...] = ()  # of the whole answer, once it is there
+
+    async def whole(self, session: Session) -> Answer:
+        """The whole answer. Raises EngineError or ConfigError; cancelling frees the model."""
+        if isinstance(self.target, Served):
+            return await runtime.answer(self.target.candidate, self.input or {}, session, self.overrides)
+        started = monotonic()
+        completion = await runtime.complete(self.target.engine, self.generation or GenerateRequest())
+        self.logprobs = completion.logprobs
+        return _answer(completion, self.target, session, monotonic() - started)
+
+    def pieces(self, session: Session) -> AsyncGenerator[Delta | Answer]:
+        """Text deltas as they are made, then one Answer. Closing it frees the model."""
+        if isinstance(self.target, Served):
+            stream = runtime.respond(self.target.candidate, self.input or {}, session, self.overrides)
+            return _generator(stream)
+        return self._raw_pieces(self.target, session)
+
+    async def _raw_pieces(self, target: Raw, session: Session) -> AsyncGenerator[Delta | Answer]:
+        started, first = monotonic(), 0.0
+        deltas: list[Delta] = []
+        async with aclosing(_generator(target.engine.generate(self.generation or GenerateRequest()))) as stream:
+            async for delta in stream:
+                deltas.append(delta)
+                if delta.text:
+                    first = first or monotonic() - started
+                    yield delta
+        yield _answer(runtime.join(deltas), target, session, monotonic() - started, first)
+
+
+def _answer(completion: Completion, target: Raw, session: Session, seconds: float, first: float = 0.0) -> Answer:
+    cost, currency = session.cost(target.pin, completion.usage, seconds)
+    return Answer(
+        text=completion.text,
+        raw=completion.text,
+        usage=completion.usage,
+        finish=completion.finish,
+        seconds=seconds,
+        first_token_seconds=first or seconds,
+        cost=cost,
+        currency=currency,
+    )
+
+
+def _generator(stream: AsyncIterator[T]) -> AsyncGenerator[T]:
+    return cast("AsyncGenerator[T]", stream)  # engines and `respond` are async generators: they have aclose()

@@ -1,0 +1,1 @@
+"""Traces and feedback on their way to the disk."""

@@ -1,0 +1,303 @@
+"""From the bytes of a request to a checked one, before anything reaches an engine. Knows the limits, no model.
+
+A body is read twice: by the standard library, which can be told to refuse duplicate keys, NaN and Infinity, and by
+msgspec, which checks types and ranges. Both run in C; together they take microseconds on a usual request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from slipway.core.message import GenerateRequest, Message, Sampling
+from slipway.i18n import t
+from slipway.runtime.respond import Overrides
+from slipway.serve.refuse import Refused, bad
+from slipway.serve.requests.shapes import (
+    ChatMessage,
+    ChatRequest,
+    Common,
+    CompletionRequest,
+    EmbeddingRequest,
+    GenerateBody,
+)
+
+T = TypeVar("T")
+
+MAX_DEPTH = 64
+_AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<path>[^`]*)`$", re.DOTALL)
+_KEY = re.compile(r"[A-Za-z_]{1,40}")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_NOT_APPLIED = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
+
+
+def read(body: bytes, type_: type[T]) -> tuple[T, tuple[str, ...]]:
+    """A checked request, and the names of fields in it that nobody knows (they are not applied).
+
+    Raises Refused (400): no JSON, invalid UTF-8, duplicate keys, NaN, too deep, a wrong type or a value out of range.
+    """
+    plain = _json(body)
+    try:
+        request = msgspec.convert(plain, type_)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+    known = type_.__struct_fields__  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    return request, tuple(key for key in plain if key not in known and _KEY.fullmatch(key))[:20]
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        text = body.decode("utf-8")
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise _no_json(t("the body is not UTF-8 at byte {at}", at=error.start)) from error
+    except json.JSONDecodeError as error:
+        raise _no_json(t("the body is not JSON: {why}", why=error)) from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:  # a number of more digits than Python converts
+        raise _no_json(t("the body holds a number that is too long")) from error
+    if not isinstance(found, dict):
+        raise _no_json(t("the body is not a JSON object"))
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        _check_depth(found)
+    if "\\u" in text and _SURROGATE.search(text):
+        _check_unicode(found)
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _no_json(message: str) -> Refused:
+    return bad(message, t("send one JSON object, UTF-8, without duplicate keys, NaN or Infinity"))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise bad(
+            t("the field '{field}' stands twice in one object", field=twice[:40]), t("leave one of them out"),
+            param=twice[:40],
+        )  # fmt: skip
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise bad(t("{value} is not JSON", value=name), t("send a finite number, or leave the field out"))
+
+
+def _check_depth(value: Any) -> None:
+    """Walk without recursion: this is what must not fail on deep nesting."""
+    stack: list[tuple[int, Any]] = [(1, value)]
+    while stack:
+        depth, node = stack.pop()
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        children: Any = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        stack.extend((depth + 1, child) for child in children if isinstance(child, dict | list))
+
+
+def _too_deep() -> Refused:
+    return bad(t("the body is nested more than {limit} deep", limit=MAX_DEPTH), t("flatten it"))
+
+
+def _check_unicode(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise bad(
+            t("the body holds half of a surrogate pair (\\ud800 to \\udfff)"),
+            t("encode characters beyond U+FFFF as a pair, or as plain UTF-8"),
+        ) from error
+
+
+def _invalid(error: msgspec.ValidationError) -> Refused:
+    found = _AT.match(str(error))
+    what, path = (found["what"], found["path"]) if found else (str(error), "")
+    if not path:
+        return bad(t("the request is not valid: {what}", what=what), t("/openapi.json describes every field"))
+    return bad(
+        t("the field '{field}' is not valid: {what}", field=path, what=what),
+        t("/openapi.json describes every field"),
+        param=path,
+    )
+
+
+# -- chat and completions ---------------------------------------------------------------------------------------------
+
+
+def check_chat(request: ChatRequest) -> None:
+    """What single fields cannot say. Raises Refused (400)."""
+    for field in ("tools", "functions"):
+        if getattr(request, field):
+            raise bad(
+                t("'{field}' cannot be used: tools are not served", field=field),
+                t("leave it out, and call tools in your program"),
+                param=field,
+            )
+    _check_common(request)
+    for at, message in enumerate(request.messages):
+        if message.role in ("tool", "function"):
+            raise bad(
+                t("messages with the role '{role}' cannot be answered", role=message.role),
+                t("roles: system, user, assistant"),
+                param=f"messages[{at}].role",
+            )
+        text_of(message, at)
+    if request.top_logprobs is not None and not request.logprobs:
+        raise bad(t("top_logprobs needs logprobs"), t("set logprobs to true"), param="top_logprobs")
+
+
+def check_completion(request: CompletionRequest) -> None:
+    """What single fields cannot say. Raises Refused (400)."""
+    _check_common(request)
+    if not isinstance(request.prompt, str):
+        raise bad(
+            t("'prompt' must be one text"),
+            t("send one request for each prompt, as text, not as tokens"),
+            param="prompt",
+        )
+    for field, harmless in (("best_of", (None, 1)), ("echo", (None, False)), ("suffix", (None, ""))):
+        if getattr(request, field) not in harmless:
+            raise bad(t("'{field}' is not supported", field=field), t("leave it out"), param=field)
+
+
+def _check_common(request: Common) -> None:
+    if request.n not in (None, 1):
+        raise bad(
+            t("'n' must be 1: one request has one answer"), t("send the request {n} times", n=request.n), param="n"
+        )
+    if request.logit_bias:
+        raise bad(t("'{field}' is not supported", field="logit_bias"), t("leave it out"), param="logit_bias")
+    form = request.response_format
+    if form is not None and form.type == "json_schema" and form.json_schema is None:
+        raise bad(
+            t("response_format.type is json_schema, but there is no schema"),
+            t("put it into response_format.json_schema.schema"),
+            param="response_format.json_schema",
+        )
+    if request.guided_choice and form is not None and form.type != "text":
+        raise bad(t("response_format and guided_choice cannot be used together"), t("leave one out"))
+
+
+def text_of(message: ChatMessage, at: int = 0) -> str:
+    """A message's text, its parts joined. Raises Refused (400) for parts that are no text, or for no content."""
+    if isinstance(message.content, str):
+        return message.content
+    for part in message.content or ():
+        if part.type != "text":
+            raise bad(
+                t("a content part of the type '{type}' cannot be answered", type=part.type[:40]),
+                t("send text only"),
+                param=f"messages[{at}].content",
+            )
+    if not message.content:
+        raise bad(t("a message has no content"), t("send text"), param=f"messages[{at}].content")
+    return "\n".join(part.text for part in message.content)
+
+
+def conversation(request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The input of a release: the last user message is the question, what came before is history.
+
+    System messages are not applied (a release has been measured with its own) and are named in the second value.
+    Raises Refused (400) when the last message is not the user's.
+    """
+    turns = [(m.role, text_of(m, n)) for n, m in enumerate(request.messages) if m.role in ("user", "assistant")]
+    if not turns or turns[-1][0] != "user":
+        raise bad(t("the last message must be the user's"), t("end with a message of the role user"), param="messages")
+    ignored = ("messages.system",) if len(turns) < len(request.messages) else ()
+    history = [{"role": role, "content": text} for role, text in turns[:-1]]
+    return ({"question": turns[-1][1], "history": history} if history else {"question": turns[-1][1]}), ignored
+
+
+def overrides(request: Common) -> tuple[Overrides, tuple[str, ...]]:
+    """What a release lets a caller change, and the names of the rest. Raises Refused (400) for another output format:
+    a client that asks for JSON and gets prose is worse off than one that is told.
+    """
+    form = request.response_format
+    for field, asked in (
+        ("response_format", form is not None and form.type != "text"),
+        ("guided_choice", bool(request.guided_choice)),
+        ("logprobs", bool(getattr(request, "logprobs", None))),
+    ):
+        if asked:
+            raise bad(
+                t("'{field}' cannot be used with a release: it answers as it was measured", field=field),
+                t("leave it out, or ask a model by its own name"),
+                param=field,
+            )
+    ignored = tuple(field for field in _NOT_APPLIED if getattr(request, field) is not None)
+    return Overrides(_max_tokens(request), _stops(request), whole=not request.stream), ignored
+
+
+def generation(request: ChatRequest | CompletionRequest) -> GenerateRequest:
+    """A request to a raw model: everything is applied."""
+    asked = {
+        field: value
+        for field in ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
+        if (value := getattr(request, field)) is not None
+    }
+    if (limit := _max_tokens(request)) is not None:
+        asked["max_tokens"] = limit
+    sampling = Sampling(stop=_stops(request), **asked)
+    schema, choices = _constraint(request)
+    if isinstance(request, CompletionRequest):
+        prompt = request.prompt if isinstance(request.prompt, str) else ""
+        return GenerateRequest(
+            prompt=prompt, sampling=sampling, json_schema=schema, choices=choices, logprobs=request.logprobs or 0
+        )
+    messages = tuple(
+        Message("system" if m.role == "developer" else m.role, text_of(m, n))  # pyright: ignore[reportArgumentType]
+        for n, m in enumerate(request.messages)
+    )
+    logprobs = max(1, request.top_logprobs or 0) if request.logprobs else 0
+    return GenerateRequest(messages=messages, sampling=sampling, json_schema=schema, choices=choices, logprobs=logprobs)
+
+
+def _constraint(request: Common) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    if request.guided_choice:
+        return None, tuple(request.guided_choice)
+    form = request.response_format
+    if form is None or form.type == "text":
+        return None, ()
+    if form.json_schema is None:
+        return {"type": "object"}, ()
+    return form.json_schema.schema, ()
+
+
+def _max_tokens(request: Common) -> int | None:
+    newer = getattr(request, "max_completion_tokens", None)
+    return request.max_tokens if newer is None else newer
+
+
+def _stops(request: Common) -> tuple[str, ...]:
+    return (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
+
+
+def short_form(body: GenerateBody, model: str) -> ChatRequest:
+    """/generate as the chat request that it is short for."""
+    return ChatRequest(
+        model=model,
+        messages=[ChatMessage(role="user", content=body.prompt)],
+        max_tokens=body.max_length,
+        temperature=body.temperature,
+        top_p=body.top_p,
+    )
+
+
+def inputs(request: EmbeddingRequest) -> list[str]:
+    """The texts to embed. Raises Refused (400) for token ids, or a dimension that cannot be chosen."""
+    if request.dimensions is not None:
+        raise bad(t("'{field}' is not supported", field="dimensions"), t("leave it out"), param="dimensions")
+    texts: list[Any] = [request.input] if isinstance(request.input, str) else request.input
+    for at, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise bad(
+                t("'input' must be a text or a list of texts"),
+                t("tokens cannot be embedded; send text"),
+                param=f"input[{at}]",
+            )
+    return texts

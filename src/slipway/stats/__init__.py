@@ -1,0 +1,1 @@
+"""The statistics of the judge: intervals, tests, power, and what leads from scores to them."""

@@ -1,0 +1,247 @@
+"""Reports, comparisons and their tables, from scores."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from slipway.core.answer import Answer
+from slipway.core.message import Usage
+from slipway.core.ref import Ref
+from slipway.core.report import Report, Score
+from slipway.errors import ConfigError, NotFound
+from slipway.evaluate.aggregate import METRICS, MetricInfo, aggregates, build_report, meanings, metric_info
+from slipway.evaluate.compare import compare, most_changed
+from slipway.evaluate.render import changed_table, comparison_table, ranking_table, report_table
+from slipway.plugins import BUILTIN, Plugins
+from slipway.project.schema import Project
+
+REF = Ref("candidate", "grounded", "0" * 64)
+
+
+def score(index, *, error="", seconds=1.0, text="x", expected=(), language="en", group="", cost=0.002, **metrics):
+    answer = Answer(
+        text=text,
+        raw=text,
+        seconds=seconds,
+        first_token_seconds=0.0 if error else 0.2,
+        error=error,
+        cost=cost,
+        currency="CNY",
+        usage=Usage() if error else Usage(prompt_tokens=100, completion_tokens=10),
+    )
+    return Score(
+        example=f"e{index}", group=group, language=language, answer=answer, metrics=metrics, expected=tuple(expected)
+    )
+
+
+def report(scores):
+    return build_report(REF, Ref("dataset", "examples", "1" * 64), "gate", scores, "blob", "CNY")
+
+
+def test_every_builtin_scorer_has_a_line_in_the_table():
+    assert set(BUILTIN["scorers"]) <= set(METRICS)
+    for name in BUILTIN["scorers"]:
+        assert Plugins().load("scorers", name).higher_is_better == METRICS[name].higher_is_better
+
+
+def test_unknown_metric_names_the_nearest():
+    with pytest.raises(NotFound, match="token_f1"):
+        metric_info("tokenf1")
+
+
+def test_a_scorer_of_the_project_brings_its_direction(tmp_path):
+    (tmp_path / "rude.py").write_text(RUDE)
+    for asked, name in (("./rude.py:Rude", "./rude.py:Rude"), ({"rude": {"scorer": "./rude.py:Rude"}}, "rude")):
+        project = Project.model_validate({"slipway": 1, "name": "a", "evaluate": {"metrics": [asked, "token_f1"]}})
+        found = meanings(project, Plugins(tmp_path))
+        assert list(found) == [name]
+        assert not found[name].higher_is_better
+        assert found[name].worst == 1.0
+        made = report_with(found)
+        assert made.meaning(name) == found[name]
+        assert made.meaning("token_f1").higher_is_better
+        with pytest.raises(NotFound, match="no metric"):
+            made.meaning("ruder")
+
+
+RUDE = """
+from pydantic import BaseModel
+class Rude:
+    class Config(BaseModel):
+        pass
+    higher_is_better = False
+    def __init__(self, config): pass
+    def score(self, example, answer): return 0.5
+"""
+
+
+def report_with(found):
+    return build_report(REF, Ref("dataset", "d", "1" * 64), "gate", [score(0, token_f1=1.0)], "blob", "CNY", found)
+
+
+def test_report_has_quality_and_operations_per_language():
+    scores = [score(i, token_f1=i / 10, language="zh" if i % 2 else "en", seconds=1 + i / 10) for i in range(10)]
+    made = report(scores)
+    assert made.metrics["token_f1"].value == pytest.approx(0.45)
+    assert made.metrics["token_f1"].low < 0.45 < made.metrics["token_f1"].high
+    assert made.metrics["latency_p50"].value == pytest.approx(1.4)  # the 5th of 10
+    assert made.metrics["latency_p95"].value == pytest.approx(1.9)
+    assert made.metrics["prompt_tokens"].value == 100
+    assert made.metrics["cost_per_query"].value == pytest.approx(0.002)
+    assert made.metrics["error_rate"].value == 0
+    assert made.metrics["error_rate"].high > 0.1  # ten answers do not show that errors are rare
+    assert {k: v["token_f1"].n for k, v in made.by_language.items()} == {"en": 5, "zh": 5}
+    assert "rouge_l" not in made.metrics
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Report) == made
+
+
+def test_errors_get_the_worst_of_everything():
+    scores = [score(i, token_f1=0.8, seconds=2.0) for i in range(9)] + [score(9, error="timeout", seconds=0.01)]
+    made = report(scores)
+    assert made.errors == 1
+    assert made.metrics["token_f1"].value == pytest.approx(0.72)
+    assert made.metrics["token_f1"].n == 10
+    assert made.metrics["latency_p50"].value == 2.0  # failing fast makes nothing faster
+    assert aggregates(scores)["latency_p95"].value == 2.0
+    assert made.metrics["error_rate"].value == pytest.approx(0.1)
+    assert made.metrics["prompt_tokens"].n == 9
+
+
+def test_an_error_cannot_help_a_metric_where_lower_is_better():
+    scores = [score(0, rude=0.2), score(1, error="no answer", rude=0.0)]
+    rude = {"rude": MetricInfo(name="rude", higher_is_better=False)}
+    assert aggregates(scores, rude)["rude"].value == pytest.approx(0.6)
+
+
+def test_macro_f1_is_over_labels():
+    """sklearn 1.7: f1_score(gold, predicted, average="macro", labels=["a", "b", "c"]) is 5/9."""
+    gold, predicted = ["a", "b", "c", "a", "b", "c"], ["a", "c", "c", "z", "b", "a"]
+    scores = [
+        score(i, text=p, expected=[g], accuracy=float(g == p))
+        for i, (g, p) in enumerate(zip(gold, predicted, strict=True))
+    ]
+    found = aggregates(scores)["macro_f1"]
+    assert found.value == pytest.approx(5 / 9)
+    assert found.low < 5 / 9 < found.high
+    assert "macro_f1" not in aggregates([score(0, token_f1=1.0, expected=["a"])])  # free text has no labels
+
+
+def test_no_price_is_no_cost_rather_than_a_cost_of_zero():
+    free = msgspec.structs.replace(score(0), answer=Answer(text="x", raw="x"))
+    assert "cost_per_query" not in aggregates([free])
+
+
+def test_bad_reports_are_refused():
+    with pytest.raises(ConfigError, match="no scores"):
+        report([])
+    dollars = msgspec.structs.replace(score(1), answer=Answer(text="x", raw="x", currency="USD"))
+    with pytest.raises(ConfigError, match="several currencies"):
+        report([score(0), dollars])
+
+
+def pairs(champion, challenger, groups=None, metric="token_f1"):
+    groups = groups or [""] * len(champion)
+    return (
+        [score(i, group=g, **{metric: v}) for i, (v, g) in enumerate(zip(champion, groups, strict=True))],
+        [
+            score(i, group=g, **{metric: v})
+            for i, (v, g) in reversed(list(enumerate(zip(challenger, groups, strict=True))))
+        ],
+    )
+
+
+def test_compare_pairs_by_example_not_by_position():
+    rng = np.random.default_rng(0)
+    base = rng.random(40) * 0.8
+    found = compare(*pairs(base, base + 0.05), "token_f1")
+    assert found.effect == pytest.approx(0.05)
+    assert (found.low, found.high) == pytest.approx((0.05, 0.05), abs=1e-4)
+    assert found.p_value < 0.001
+    assert found.test == "permutation"
+    assert found.needed is None
+
+
+def test_right_or_wrong_uses_mcnemar():
+    champion, challenger = [1.0] * 20 + [0.0] * 20, [1.0] * 18 + [0.0] * 12 + [1.0] * 10
+    found = compare(*pairs(champion, challenger, metric="exact_match"), "exact_match")
+    assert found.test == "mcnemar-exact"
+    assert found.p_value == pytest.approx(158 / 4096)  # ten against two
+    assert found.low > 0
+
+
+def test_shared_groups_are_flipped_together():
+    champion, challenger = [0.0] * 40, [0.5] * 40
+    groups = [f"doc{i // 8}" for i in range(40)]
+    found = compare(*pairs(champion, challenger, groups), "token_f1")
+    assert found.groups == 5
+    assert found.test == "cluster-permutation-exact"
+    assert found.p_value == pytest.approx(2 / 32)  # forty equal gains in five documents prove little
+    assert found.mde is None
+
+
+def test_identical_answers_are_no_proof_of_equality():
+    found = compare(*pairs([0.5] * 60, [0.5] * 60), "token_f1")
+    assert found.effect == 0
+    assert found.p_value == 1.0
+    assert found.low == pytest.approx(-(1 - 0.05 ** (1 / 60)), abs=0.01)
+    assert 0.1 < found.mde < 0.2
+
+
+def test_the_comparison_interval_covers_when_few_answers_change():
+    """A true loss of 2% in otherwise equal answers: most samples of 60 show one loss or none."""
+    rng, missed = np.random.default_rng(1), 0
+    for _ in range(150):
+        lost = (rng.random(60) < 0.02) * 1.0
+        missed += not (found := compare(*pairs(np.ones(60), 1 - lost), "token_f1")).low <= -0.02 <= found.high
+    assert missed <= 15
+
+
+def test_latency_compares_quantiles():
+    rng = np.random.default_rng(0)
+    base = rng.lognormal(0, 0.3, 80)
+    first = [score(i, seconds=float(v)) for i, v in enumerate(base)]
+    second = [score(i, seconds=float(v) * 2) for i, v in enumerate(base)]
+    found = compare(first, second, "latency_p95")
+    assert found.effect == pytest.approx(found.champion)
+    assert found.p_value < 0.05
+    assert found.low > 0
+    assert found.test == "swap-permutation"
+
+
+def test_different_examples_cannot_be_compared():
+    first, second = pairs([0.1] * 10, [0.2] * 10)
+    with pytest.raises(ConfigError, match="1 only in the champion's"):
+        compare(first, second[:-1], "token_f1")
+    with pytest.raises(ConfigError, match="bleu"):
+        compare(first, second, "bleu")
+    one = pairs([0.1] * 3, [0.2] * 3, ["doc"] * 3)
+    with pytest.raises(ConfigError, match="one group"):
+        compare(*one, "token_f1")
+
+
+def test_most_changed_shows_losses_first():
+    found = most_changed(*pairs([0.5, 0.5, 0.5, 0.5], [0.5, 1.0, 0.0, 0.6]), "token_f1")
+    assert [one.example for one in found] == ["e2", "e1", "e3"]
+    assert [one.difference for one in found] == pytest.approx([-0.5, 0.5, 0.1])
+    assert len(most_changed(*pairs([0.5] * 4, [0.5, 1.0, 0.0, 0.6]), "token_f1", n=2)) == 2
+
+
+def test_tables_are_rectangular_and_say_what_was_found():
+    first, second = pairs(np.linspace(0, 0.8, 40), np.linspace(0, 0.8, 40) + 0.1)
+    made = report(
+        [score(i, token_f1=0.5, language="zh" if i % 2 else "en") for i in range(10)] + [score(10, error="x")]
+    )
+    found = compare(first, second, "token_f1")
+    tables = [
+        report_table(made),
+        ranking_table({"a": made, "b": report(first)}),
+        comparison_table([found], "plain", "grounded", "CNY"),
+        changed_table(most_changed(first, second, "token_f1"), "token_f1", "plain", "grounded"),
+    ]
+    for table in tables:
+        assert table.rows
+        assert all(len(row) == len(table.columns) for row in table.rows)
+    assert "1 examples got no answer" in tables[0].notes[0]
+    assert "grounded is better" in tables[2].rows[0][-1]
