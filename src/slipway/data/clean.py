@@ -25,14 +25,17 @@ _TAG_NAMES = (
     "link|main|mark|meta|nav|nobr|noscript|o:p|ol|p|param|picture|pre|q|s|samp|script|section|small|source|span|"
     "strike|strong|style|sub|summary|sup|svg|table|tbody|td|tfoot|th|thead|title|tr|tt|u|ul|var|video|wbr"
 )
-_TAG = re.compile(
-    rf"</?(?:{_TAG_NAMES})(?:\s[^<>]{{0,2000}})?/?>|<!--.{{0,20000}}?-->|<!doctype[^<>]{{0,200}}>", re.I | re.S
-)
+_TAG = re.compile(rf"</?(?:{_TAG_NAMES})(?:\s[^<>]{{0,2000}})?/?>|<!doctype[^<>]{{0,200}}>", re.I)
 _BREAKING = re.compile(r"</?(?:br|p|div|li|tr|h[1-6]|table|ul|ol|hr)\b", re.I)
-_HIDDEN = re.compile(r"<(script|style)\b[^<>]{0,2000}>.{0,200000}?</\1\s*>", re.I | re.S)
+_HIDDEN = re.compile(r"<!--|<(script|style)\b[^<>]{0,2000}>", re.I)
+_HIDDEN_END = {  # and how many characters may be hidden at most
+    "": (re.compile("-->"), 20_000),
+    "script": (re.compile(r"</script\s{0,9}>", re.I), 200_000),
+    "style": (re.compile(r"</style\s{0,9}>", re.I), 200_000),
+}
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
-_INLINE_CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.S)
-_DATA_URI = re.compile(r"!?\[([^\]\n]{0,300})\]\(data:[^)\s]*\)")
+_INLINE_CODE = re.compile(r"(?<!`)(`++)(.+?)(?<!`)\1(?!`)", re.S)
+_DATA_URI = re.compile(r"!?\[([^\]\n]{0,300})\]\(data:[^()\[\]\s]*\)")
 
 Counts = Counter[str]
 
@@ -47,7 +50,7 @@ def clean_text(text: str, counts: Counts, *, tags: bool = False, verbatim: bool 
     text = _counted(_CONTROL, "", text, counts, "control-characters")
     if verbatim:
         return text.strip("\n")
-    text = re.sub(r"[ \t]+(?=\n|$)", "", text)
+    text = re.sub(r"(?<![ \t])[ \t]++(?=\n|$)", "", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
@@ -84,9 +87,8 @@ def _without_tags(text: str, counts: Counts) -> str:
 
 
 def _stripped(text: str, counts: Counts) -> str:
-    text = _counted(_HIDDEN, "", text, counts, "tags")
+    text, found = _without_hidden(text)
     text = _counted(_DATA_URI, r"\1", text, counts, "tags")
-    found = 0
 
     def gone(tag: re.Match[str]) -> str:
         nonlocal found
@@ -99,3 +101,24 @@ def _stripped(text: str, counts: Counts) -> str:
         counts["tags"] += found + entities
         text = _SPACES.sub(" ", text)
     return text
+
+
+def _without_hidden(text: str) -> tuple[str, int]:
+    """Without comments, scripts and styles, and how many there were. Each end is looked for once: time in proportion to
+    the length, however many begin and never end.
+    """
+    kept: list[str] = []
+    ends: dict[str, tuple[int, int]] = {}
+    at = 0
+    for begin in _HIDDEN.finditer(text):
+        if begin.start() < at:
+            continue
+        kind = (begin[1] or "").lower()
+        pattern, most = _HIDDEN_END[kind]
+        if ends.get(kind, (-1, -1))[0] < begin.end():
+            end = pattern.search(text, begin.end())
+            ends[kind] = end.span() if end else (len(text) + most + 1, 0)
+        if ends[kind][0] - begin.end() <= most:
+            kept.append(text[at : begin.start()])
+            at = ends[kind][1]
+    return "".join((*kept, text[at:])), len(kept)

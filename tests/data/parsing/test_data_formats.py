@@ -15,6 +15,7 @@ from slipway.data.document_language import identify
 from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Outcome, Parsed
 from slipway.data.parsing.decode import decode
+from slipway.data.parsing.markdown import parse_markdown
 from slipway.data.parsing.parse import Settings, parse_bytes
 from slipway.data.reasons import Refused
 
@@ -116,9 +117,26 @@ def test_markdown_front_matter_that_is_no_yaml_stays_text() -> None:
     assert "&a [x, x]" in parsed(bomb, media.MARKDOWN).text
 
 
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("Two\nlines\n===\n", [("heading", "Two lines")]),
+        ("- a\n\n  # no section of the page\n", [("text", "- a\n\n  # no section of the page")]),
+        ("[a]: https://example.org\n\nb\n", [("text", "[a]: https://example.org"), ("text", "b")]),
+        ("a | b\n--|--\n1 | 2\n", [("table", "a | b\n--|--\n1 | 2")]),
+        ("~~~py\nx\n", [("code", "~~~py\nx\n~~~")]),
+        ("    # code\n", [("text", "    # code")]),
+        ("`<!-- shown -->` and <!-- not -->it\n", [("text", "`<!-- shown -->` and it")]),
+        ("# A [link](x) {#id}\n", [("heading", "A link")]),
+    ],
+)
+def test_markdown_is_read_as_commonmark_has_it(text: str, blocks: list[tuple[str, str]]) -> None:
+    assert [(block.kind, block.text) for block in parse_markdown(text).blocks] == blocks
+
+
 def test_markdown_tags_go_but_not_those_in_code() -> None:
     outcome = outcome_of(
-        "# T\n\nA<br>B <span class='x'>C</span> &amp; `<div>` <!-- gone\n\nover lines --> D a < b\n\n```\n<b>kept</b>\n```",
+        "# T\n\nA<br>B <span class='x'>C</span> &amp; `<div>` <!-- gone\nover lines --> D a < b\n\n```\n<b>kept</b>\n```",
         media.MARKDOWN,
     )
     text = outcome.documents[0].text

@@ -239,6 +239,21 @@ def test_no_child_outlives_a_killed_parent(tmp_path: Path) -> None:
     wait_for(lambda: not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text())
 
 
+def test_no_markdown_takes_the_square_of_its_length(tmp_path: Path) -> None:
+    parts = ["`", "[](", "{#", "<!--", "- ", "> ", "a `b", "|", "*a ", "[a]: b\n", "1. a\n\n", "<h1>", "<script>", "<style x>",
+             "[](data:", "![](data:a)", " ", "\t", "&amp", "<a ", "é`", "\u00c3", "{", "**", "](", "x ``` "]  # fmt: skip
+    paths: list[Path] = []
+    for first in ("", "a ", "# a "):
+        for part in parts:
+            paths.append(tmp_path / f"{len(paths)}.md")
+            paths[-1].write_text(first + part * 60_000)
+    work = parse_many(tasks(paths, seconds=15), len(paths), 2)
+    late = [
+        paths[at].read_text()[:10] for at, outcome in work if outcome.refused and outcome.refused.reason == "timeout"
+    ]
+    assert not late, "a backtick sixty thousand times took minutes"
+
+
 def wait_for(condition, seconds: float = 60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

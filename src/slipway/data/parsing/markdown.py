@@ -1,4 +1,4 @@
-"""Markdown and plain text into blocks. Follows CommonMark 0.31 for what is a heading and what is code.
+"""Markdown and plain text into blocks. What is a heading, code or a table is for CommonMark's parser to say.
 
 The text stays Markdown: emphasis, links and lists read well as they are. Front matter becomes title and meta.
 """
@@ -6,17 +6,18 @@ The text stays Markdown: emphasis, links and lists read well as they are. Front 
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 from slipway.data.parsing.blocks import Block, Draft
 
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-_FENCE = re.compile(r"( {0,3})(`{3,}|~{3,})([^\n]*)$")
-_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
-_NO_PARAGRAPH = re.compile(r"\s*(?:[-*+] |\d{1,9}[.)] |>|\||#)|\s*$| {4}|\t")  # a line that setext cannot underline
-_TABLE_ROW = re.compile(r"\s*\|.*\|\s*$")
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
 _HTML_HEADING = re.compile(r"\s*<h([1-6])\b[^>]*>(.*?)</h\1>\s*$", re.I)
-_CODE_SPAN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)")
+_COMMENT = re.compile(r"((?<!`)(`++).+?(?<!`)\2(?!`))|<!--.*?(?:-->|\Z)", re.S)  # or a code span, which may show one
+LONGEST_HEADING = 2000  # characters
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _ANCHOR = re.compile(r"\s*\{[#.:][^}]*\}\s*$")
 
@@ -25,15 +26,12 @@ def parse_markdown(text: str) -> Draft:
     """Blocks of a Markdown text."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     meta, body = _front_matter(text)
-    reader = _Reader()
-    for line in body.split("\n"):
-        reader.take(line)
-    reader.end()
+    blocks = list(_blocks(body))
     title = str(meta.pop("title", "") or "")
     if not title:
-        title = next((block.text for block in reader.blocks if block.kind == "heading" and block.level == 1), "")
+        title = next((block.text for block in blocks if block.kind == "heading" and block.level == 1), "")
     language = str(meta.pop("language", "") or meta.pop("lang", "") or "")
-    return Draft(blocks=reader.blocks, title=title, language=language, meta=meta, tags=True)
+    return Draft(blocks=blocks, title=title, language=language, meta=meta, tags=True)
 
 
 def parse_plain(text: str) -> Draft:
@@ -42,97 +40,60 @@ def parse_plain(text: str) -> Draft:
     return Draft(blocks=[Block("text", part.strip("\n")) for part in paragraphs if part.strip()], tags=True)
 
 
-class _Reader:
-    """Takes lines, makes blocks. Inside a fence nothing but its end means anything."""
+def _blocks(text: str) -> Iterator[Block]:
+    """The blocks of the outermost level, each as its lines stand in the text."""
+    lines, done = text.split("\n"), 0
+    tokens = _parser().parse(text)
+    for at, token in enumerate(tokens):
+        if token.map is None or token.level or token.nesting < 0:
+            continue
+        begin, end = token.map
+        yield from _text(lines[done:begin])  # what makes no block: definitions of links
+        done = end
+        if token.type == "heading_open":
+            yield from _heading(int(token.tag[1]), tokens[at + 1].content)
+        elif token.type == "fence":
+            yield Block("code", _fenced(lines[begin:end], token.markup))
+        elif token.type == "table_open":
+            yield Block("table", "\n".join(lines[begin:end]).strip("\n"))
+        else:
+            yield from _text(lines[begin:end])
+    yield from _text(lines[done:])
 
-    def __init__(self) -> None:
-        self.blocks: list[Block] = []
-        self._lines: list[str] = []
-        self._table = False
-        self._fence = ""
-        self._comment = False
 
-    def take(self, line: str) -> None:
-        """One more line."""
-        if self._fence:
-            self._in_fence(line)
-            return
-        line = self._without_comment(line)
-        fence = _FENCE.match(line)
-        if fence and not (fence[2][0] == "`" and "`" in fence[3]):
-            self._flush()
-            self._fence, self._lines = fence[2], [line]
-            return
-        atx = _ATX.match(line)
-        html = _HTML_HEADING.match(line)
-        if atx or html:
-            self._flush()
-            level, name = (len(atx[1]), atx[2] or "") if atx else (int(html[1]), html[2]) if html else (1, "")
-            self._heading(level, name)
-            return
-        if self._lines and not self._table and _SETEXT.match(line) and not _NO_PARAGRAPH.match(self._lines[-1]):
-            self._setext(1 if "=" in line else 2)
-            return
-        self._text(line)
+@cache
+def _parser() -> MarkdownIt:
+    """CommonMark with tables; what is inside a line stays as it is."""
+    from markdown_it import MarkdownIt
 
-    def end(self) -> None:
-        """No more lines; a fence left open ends here, as CommonMark has it."""
-        if self._fence:
-            self._lines.append(self._fence)
-            self.blocks.append(Block("code", "\n".join(self._lines)))
-            self._fence, self._lines = "", []
-        self._flush()
+    return MarkdownIt("commonmark").enable("table").disable("inline")
 
-    def _in_fence(self, line: str) -> None:
-        self._lines.append(line)
-        closing = line.strip()
-        if closing.startswith(self._fence) and not closing.strip(self._fence[0]) and len(line) - len(line.lstrip()) < 4:
-            self.blocks.append(Block("code", "\n".join(self._lines)))
-            self._fence, self._lines = "", []
 
-    def _text(self, line: str) -> None:
-        row = _TABLE_ROW.match(line) is not None
-        if not line.strip() or row != self._table:
-            self._flush()
-        if line.strip():
-            self._table = row
-            self._lines.append(line)
+def _fenced(lines: list[str], fence: str) -> str:
+    """A code block with both its fences; one left open ends with its container."""
+    text = "\n".join(lines).rstrip("\n")
+    closed = len(lines) > 1 and lines[-1].strip().startswith(fence) and not lines[-1].strip().strip(fence[0])
+    return text if closed else f"{text}\n{fence}"
 
-    def _setext(self, level: int) -> None:
-        """The whole paragraph above the underline is the heading; a list or quote above it stays text."""
-        start = len(self._lines)
-        while start and not _NO_PARAGRAPH.match(self._lines[start - 1]):
-            start -= 1
-        name = " ".join(line.strip() for line in self._lines[start:])
-        del self._lines[start:]
-        self._flush()
-        self._heading(level, name)
 
-    def _heading(self, level: int, name: str) -> None:
-        name = _ANCHOR.sub("", _LINK.sub(r"\1", name)).strip()
-        for mark in ("**", "__"):
-            if name.startswith(mark) and name.endswith(mark) and len(name) > 4:
-                name = name[2:-2].strip()
-        if name:
-            self.blocks.append(Block("heading", name, level))
+def _text(lines: list[str]) -> Iterator[Block]:
+    text = _COMMENT.sub(lambda found: found[1] or "", "\n".join(lines))
+    html = _HTML_HEADING.match(text)
+    if html:
+        yield from _heading(int(html[1]), html[2])
+    elif text.strip():
+        yield Block("text", text.strip("\n"))
 
-    def _flush(self) -> None:
-        if self._lines:
-            self.blocks.append(Block("table" if self._table else "text", "\n".join(self._lines)))
-        self._lines, self._table = [], False
 
-    def _without_comment(self, line: str) -> str:
-        if self._comment:
-            if "-->" not in line:
-                return ""
-            line, self._comment = line.split("-->", 1)[1], False
-        while (start := _CODE_SPAN.sub(lambda code: "." * len(code[0]), line).find("<!--")) >= 0:
-            end = line.find("-->", start + 4)
-            if end < 0:
-                self._comment = True
-                return line[:start]
-            line = line[:start] + line[end + 3 :]
-        return line
+def _heading(level: int, name: str) -> Iterator[Block]:
+    if len(name) <= LONGEST_HEADING:  # these patterns look ahead: the square of a longer one would take seconds
+        name = _ANCHOR.sub("", _LINK.sub(r"\1", _COMMENT.sub(lambda found: found[1] or "", name)))
+    name = " ".join(name.split())
+    for mark in ("**", "__"):
+        if name.startswith(mark) and name.endswith(mark) and len(name) > 4:
+            name = name[2:-2].strip()
+    if name:
+        yield Block("heading", name, level)
 
 
 def _front_matter(text: str) -> tuple[dict[str, Any], str]:
