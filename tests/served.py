@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from slipway.core.candidate import Candidate, ModelPin
+from slipway.core.database import Address
 from slipway.core.message import Sampling
 from slipway.core.ref import Ref
 from slipway.core.release import Release
@@ -172,7 +173,7 @@ def serving(context: ServeContext) -> Iterator[Running]:
 def child(
     folder: Path, environment: dict[str, str] | None = None, **spec: Any
 ) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
-    """A server as a child process; `spec`: config, engine (options of echo), release (false: raw model only)."""
+    """A server as a child process; `spec`: config, engine (options of echo), store, release (false: raw model only)."""
     process = subprocess.Popen(
         [sys.executable, __file__, str(folder), json.dumps(spec)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
@@ -189,7 +190,7 @@ def child(
 
 def main() -> None:
     folder, spec = Path(sys.argv[1]), json.loads(sys.argv[2])
-    store = Store(folder)
+    store = Store(folder, Address(**spec.get("store", {})))
     model = echo(**spec.get("engine", {}))
     if spec.get("release", True) and not store.catalog.channels():
         promote(store, release(store, model))

@@ -42,14 +42,20 @@ from slipway.loop import check as _check
 from slipway.loop import run as _run
 from slipway.loop.context import Context, Listener, whoami
 from slipway.loop.model_lock import pin_models
+from slipway.loop.retain import retention
 from slipway.privacy.redact import Redactor
-from slipway.privacy.secrets import Own, named, of_environment
+from slipway.privacy.secrets import Own, of_environment
 from slipway.project import load as _load
 from slipway.project.scaffold import init as _init
 from slipway.release import bundle as _bundle
 from slipway.release import promote as _promote
 from slipway.runtime.respond import answer as _answer
+from slipway.store import backup as _backup
+from slipway.store import gc as _gc
 from slipway.store import models as _models
+from slipway.store import restore as _restore
+from slipway.store import stats as _stats
+from slipway.store import verify as _verify
 
 __all__ = [
     "ask",
@@ -78,6 +84,11 @@ __all__ = [
     "run",
     "runs",
     "serve",
+    "store_backup",
+    "store_gc",
+    "store_restore",
+    "store_stats",
+    "store_verify",
     "trace",
     "traces",
     "verdict",
@@ -366,6 +377,38 @@ def export_traces(
     return len(found)
 
 
+# the store -----------------------------------------------------------------------------------------------------
+def store_stats(project: Context) -> _stats.Stats:
+    """How much of what the store holds, how much it takes and how much room is left."""
+    return _stats.stats(project.store)
+
+
+def store_gc(project: Context, *, dry_run: bool = False) -> _gc.Swept:
+    """Delete what nothing needs and what is over the time of `store.retention`; safe while a server answers.
+
+    Raises Busy while a run is at work in the project.
+    """
+    return _gc.gc(project.store, retention(project.project), dry_run=dry_run)
+
+
+def store_backup(project: Context, file: Path) -> _backup.Backup:
+    """Write all of the project's state, as it is at one instant, into a new file; safe while a server answers."""
+    return _backup.backup(project.store, file)
+
+
+def store_restore(project: Context, file: Path, *, replace: bool = False) -> _restore.Restored:
+    """Put a backup in the place of the project's state, whichever database it came from; all of it or nothing.
+
+    Raises ConfigError where there is some, unless `replace`; IntegrityError, with nothing changed, for a damaged one.
+    """
+    return _restore.restore(project.store, file, replace=replace)
+
+
+def store_verify(project: Context, head: str = "") -> _verify.Verified:
+    """Read every row and blob and compare them with their digests; `head`: of the history, kept from an earlier day."""
+    return _verify.verify(project.store, [head] if head else [])
+
+
 # keys ----------------------------------------------------------------------------------------------------------
 def create_key(project: Context, name: str) -> tuple[str, str]:
     """(id, secret) of a new API key. The secret is shown here once; only its hash is kept."""
@@ -408,8 +451,7 @@ def _release(project: Context, name: str) -> Release:
 def _redactor(project: Context, mode: Literal["off", "mask", "hash"] = "off") -> Redactor:
     """For what is shown or exported: traces that an older version kept may hold secrets."""
     own = Own(of_environment())
-    for model in project.project.models.values():
-        own.learn(named(model.options))
+    own.learn(project.secrets)
     return Redactor(mode, own, project.store.salt if mode == "hash" else b"")
 
 

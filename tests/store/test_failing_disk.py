@@ -15,7 +15,7 @@ import pytest
 from disks import SmallDisk, failing_writes, read_only, small_disk
 from slipway.core.material import Document
 from slipway.errors import Busy, IntegrityError, MissingPrerequisite, SlipwayError
-from slipway.store import connect
+from slipway.store import sqlite
 from slipway.store.blobs import write_aside
 from slipway.store.store import Store
 from slipway.testing.projects import write_project
@@ -195,7 +195,7 @@ def test_a_rotten_page_is_said_by_every_command_and_is_no_defect(tmp_path: Path)
 
 
 def test_a_locked_catalog_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "WAIT", 0.1)
+    monkeypatch.setattr(sqlite, "WAIT", 0.1)
     store = Store(tmp_path / ".slipway")
     blocker = sqlite3.connect(tmp_path / ".slipway" / "catalog.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")

@@ -15,6 +15,7 @@ from slipway.core.material import Dataset, Document
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import Busy, ConfigError, IntegrityError, NotFound
 from slipway.store.catalog import Catalog, now
+from slipway.store.sqlite import SQLite
 from slipway.store.store import Store
 
 
@@ -165,7 +166,7 @@ def test_what_is_no_catalog_or_a_newer_one_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "a")
     newer = Store(tmp_path / "b")
     with newer.catalog.engine.begin() as connection:
-        connection.exec_driver_sql("PRAGMA user_version = 999")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     newer.close()
     with pytest.raises(ConfigError, match="newer"):
         Store(tmp_path / "b")
@@ -197,11 +198,11 @@ def test_kill_9_between_any_two_writes_leaves_whole_nouns(tmp_path: Path) -> Non
 
 
 def test_a_schema_that_is_no_text_is_said_in_words(tmp_path: Path) -> None:
-    Catalog(tmp_path / "a.db").close()
+    Catalog(SQLite(tmp_path / "a.db")).close()
     with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
     data = (tmp_path / "a.db").read_bytes()
     at = data.index(b"CREATE TABLE")
     (tmp_path / "a.db").write_bytes(data[:at] + b"CREATE \x8a\xff\xfe\x8a\x8a" + data[at + 12 :])
     with pytest.raises(IntegrityError, match="damaged|cannot be read"):
-        Catalog(tmp_path / "a.db")
+        Catalog(SQLite(tmp_path / "a.db"))

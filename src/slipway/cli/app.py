@@ -9,6 +9,7 @@ import typer
 
 from slipway.cli import terminal
 from slipway.cli.groups import GROUPS
+from slipway.cli.keep import store_app
 from slipway.cli.options import HERE, NONE, Channel, Host, Json, Limit, Port, Project, Set, open_project
 from slipway.i18n import t
 
@@ -176,5 +177,6 @@ def runs(project: Project = HERE, limit: Limit = 20, json: Json = False) -> None
         show.runs(api.runs(opened, limit), json=json)
 
 
+GROUPS["store"] = store_app
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from slipway.core.ref import Noun, Ref, digest_of
+from slipway.core.ref import Noun, Ref, digest_bytes, digest_of
 
 Split = Literal["train", "dev", "gate"]
 
@@ -50,6 +50,11 @@ class Chunk(Noun, frozen=True, kw_only=True):
     def passage(self) -> str:
         """What indexes see: the headings it stands under, then its text."""
         return f"{' > '.join(self.path)}\n{self.text}" if self.path else self.text
+
+    @property
+    def vector_key(self) -> str:
+        """What its vectors are remembered under."""
+        return digest_bytes(self.passage.encode())
 
 
 class Example(Noun, frozen=True, kw_only=True):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any, Self
+import threading
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 from slipway.errors import ConfigError
 from slipway.i18n import t
 
+T = TypeVar("T")
+_decoders: dict[Any, Any] = {}
+_looking = threading.Lock()
 _REF = re.compile(r"(?P<kind>[a-z]+):(?P<name>[^@\s]+)@(?P<digest>[0-9a-f]{8,64})")
 
 
@@ -20,6 +24,18 @@ def canonical(value: Any) -> bytes:
     The idea of RFC 8785; floats are written as Python's shortest repr.
     """
     return msgspec.json.encode(value, order="sorted")
+
+
+def decoder_of(type_: type[T]) -> msgspec.json.Decoder[T]:
+    """What reads a type from JSON, one for all threads.
+
+    msgspec looks into a struct when it is first decoded, and two threads that do so at once crash the process.
+    """
+    found = _decoders.get(type_)
+    if found is None:
+        with _looking:
+            found = _decoders.setdefault(type_, msgspec.json.Decoder(type_))
+    return found
 
 
 def digest_bytes(data: bytes) -> str:

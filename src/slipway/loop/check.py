@@ -40,6 +40,7 @@ EXTRAS = {
     "onnx": "onnxruntime",
     "data": "selectolax",
     "retrieve": "faiss",
+    "postgres": "psycopg",
 }
 
 
@@ -64,6 +65,7 @@ def check(project: Project, file: Path, *, run_plugins: bool = False) -> list[Fi
     found = [*unsound, *_not_run(skip), *_extras(project), *_options(project, plugins, file, skip)]
     found += [*_models(project, root), *_prompts(project, root), *_data(project, root)]
     found += [*_metrics(project, plugins, skip), *_prices(project), *_machine(root), *_port(project)]
+    found += _store(project, root)
     order = {"error": 0, "warning": 1, "ok": 2}
     return sorted(found, key=lambda f: order[f.level])
 
@@ -77,11 +79,28 @@ def _extras(project: Project) -> Iterator[Finding]:
     needed = {engine: engine in engines for engine in ("openvino", "llama", "onnx")}
     needed["data"] = bool(project.data.documents)
     needed["retrieve"] = any(effective(project, name).retrieve for name in project.candidates)
+    needed["postgres"] = bool(project.store.url)
     for extra, module in EXTRAS.items():
         if needed[extra] and importlib.util.find_spec(module) is None:
             yield Finding(
                 "error", t("the extra '{extra}' is not installed", extra=extra), f"pip install 'slipway-ai[{extra}]'"
             )
+
+
+def _store(project: Project, root: Path) -> Iterator[Finding]:
+    """Whether the database can be reached and takes writes; nothing is made in it."""
+    if not project.store.url or importlib.util.find_spec("psycopg") is None:
+        return
+    from slipway.store.postgres import Postgres
+
+    try:
+        database = Postgres(project.store.address(root))
+        database.room()
+        database.engine.dispose()
+    except SlipwayError as error:
+        yield _error(error)
+    else:
+        yield Finding("ok", t("the database {where} answers", where=database.where))
 
 
 def _own_plugins(project: Project) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ Knows no stage.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from slipway.code import Code
 from slipway.core.candidate import ModelPin
 from slipway.loop.model_lock import Lock, locate
 from slipway.plugins import Plugins
+from slipway.privacy.secrets import named
 from slipway.project.plugin_options import check_options
 from slipway.project.schema import Project
 from slipway.runtime.cost import make_cost
@@ -61,7 +63,7 @@ class Context:
         self.root = file.parent
         self.file = file
         self.listener: Listener = listener or Silent()
-        self.store = Store(self.root / ".slipway")
+        self.store = Store(self.root / ".slipway", project.store.address(self.root))
         self.code = Code(self.store.catalog)
         self.plugins = Plugins(self.root, self.code)
         self.lock_file = Lock(self.root / "slipway.lock")
@@ -83,6 +85,13 @@ class Context:
         if self._session is None:
             self._session = Session(self.store, self.locate, make_cost(self.project), self.tell, self.plugins)
         return self._session
+
+    @property
+    def secrets(self) -> list[str]:
+        """What this project names that must never be shown: the keys of its models, the password of its database."""
+        options: list[Mapping[str, Any]] = [model.options for model in self.project.models.values()]
+        options.append(dataclasses.asdict(self.project.store.address(self.root)))
+        return [secret for one in options for secret in named(one)]
 
     def check_options(self) -> None:
         """Raise ConfigError, with line and column, for plug-ins that are not there or take other options."""

@@ -8,6 +8,7 @@ from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.model_lock import pin_models
+from slipway.loop.retain import daily, retention
 from slipway.release.bundle import verify
 from slipway.runtime.cost import make_cost
 from slipway.runtime.session import Session
@@ -27,14 +28,16 @@ def serve(context: Context, host: str | None, port: int | None, ready: Callable[
     context.check_options()
     pins = pin_models(project, context.root, context.lock_file, context.listener.progress, context.plugins)
     session = Session(store, context.locate, make_cost(project), context.tell, context.plugins)
-    run(
-        ServeContext(
-            project=project.name,
-            config=config,
-            store=store,
-            session=session,
-            verify=lambda release: verify(release, store, context.locate),
-            models=pins,
-        ),
-        ready,
-    )
+    session.own.learn(context.secrets)
+    with daily(store, retention(project)):
+        run(
+            ServeContext(
+                project=project.name,
+                config=config,
+                store=store,
+                session=session,
+                verify=lambda release: verify(release, store, context.locate),
+                models=pins,
+            ),
+            ready,
+        )

@@ -41,6 +41,12 @@ Seconds = Annotated[float, BeforeValidator(lambda v: quantity(v, SECONDS)), _wri
 Bytes = Annotated[
     float, BeforeValidator(lambda v: quantity(v, {k: float(n) for k, n in _BYTES.items()})), _written("|".join(_BYTES))
 ]
+Kept = Annotated[
+    float | None,
+    BeforeValidator(lambda v: quantity(v, SECONDS)),
+    Field(gt=0),
+    _written("|".join(SECONDS), {"type": "null"}),
+]
 Bound = Annotated[float | None, _written("ms|s|min|h|d|%|[A-Z]{3}", {"type": "null"})]
 Name = Annotated[str, Field(pattern=NAME)]
 Redact = Annotated[

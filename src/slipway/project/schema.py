@@ -6,12 +6,27 @@ Units are written in the file (`8 s`, `0.10 CNY`, `200 MB`) and are plain number
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from slipway.core.database import Address
+from slipway.errors import ConfigError
 from slipway.i18n import t
-from slipway.project.fields import SECONDS, Bound, Bytes, ChannelName, Money, Name, Redact, Seconds, Strict, quantity
+from slipway.project.fields import (
+    SECONDS,
+    Bound,
+    Bytes,
+    ChannelName,
+    Kept,
+    Money,
+    Name,
+    Redact,
+    Seconds,
+    Strict,
+    quantity,
+)
 from slipway.project.plugin_config import MetricConfig, PluginConfig
 
 
@@ -252,6 +267,37 @@ class MachineConfig(Strict):
     per_hour: Money | None = None
 
 
+class RetentionConfig(Strict):
+    """How long what was recorded is kept, such as `90d`; without a time, for ever. Docs: operations."""
+
+    traces: Kept = None
+    feedback: Kept = None  # default: as long as traces; longer while its release serves
+    answers: Kept = None  # what evaluation remembers of candidates' answers
+    steps: Kept = None  # executed steps, and what they remember: parsed documents, vectors nothing needs
+
+
+class StoreConfig(Strict):
+    """Where the catalog lies: by default an SQLite file in `.slipway`; with `url` a PostgreSQL database of its own."""
+
+    url: str = ""  # postgresql+psycopg://USER@HOST/DATABASE, without the password
+    password_env: str = ""  # the environment variable that holds it
+    password_file: str = ""  # the file that holds it, relative to the project
+    retention: RetentionConfig = RetentionConfig()
+
+    def address(self, root: Path) -> Address:
+        """The server; its URL is empty when there is none. `root`: the project's folder."""
+        file = str(root / Path(self.password_file).expanduser()) if self.password_file else ""
+        return Address(self.url, self.password_env, file)
+
+    @model_validator(mode="after")
+    def _server(self) -> StoreConfig:
+        try:
+            Address(self.url).check()
+        except ConfigError as error:
+            raise ValueError(f"{error.message}; {error.hint}") from error
+        return self
+
+
 class Project(Strict):
     """A whole project file."""
 
@@ -266,3 +312,4 @@ class Project(Strict):
     release: ReleaseConfig = ReleaseConfig()
     serve: ServeConfig = ServeConfig()
     machine: MachineConfig = MachineConfig()
+    store: StoreConfig = StoreConfig()

@@ -7,7 +7,6 @@ answers.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -55,7 +54,7 @@ async def embed_chunks(
 
     kind = f"vector:{embedder_key(pin)[:16]}"
     texts = [chunk.passage for chunk in chunks]
-    keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    keys = [chunk.vector_key for chunk in chunks]
     known = store.catalog.recall(kind, set(keys))
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     todo = list(missing.items())

@@ -156,7 +156,7 @@ class Application:
                 raise draining()
             self.recorder.require()
             if call.parent:
-                self._own_trace(call)
+                await self._own_trace(call)
             await handler(call)
         except SlipwayError as error:
             refused = refusal(error)
@@ -194,11 +194,11 @@ class Application:
             self.metrics.auth_failures.labels(reason).inc()
             raise slowed or refused from None
 
-    def _own_trace(self, call: Call) -> None:
+    async def _own_trace(self, call: Call) -> None:
         """A client may send several requests under one `traceparent`; only the first can have its trace id."""
         if not self.recorder.pending(call.trace):
             try:
-                self.context.store.catalog.trace(call.trace)
+                await asyncio.to_thread(self.context.store.catalog.trace, call.trace)
             except NotFound:
                 return
         call.renew_trace()

@@ -14,9 +14,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TypeVar
 
-import msgspec
-
-from slipway.core.ref import canonical
+from slipway.core.ref import canonical, decoder_of
 from slipway.errors import IntegrityError, NotFound
 from slipway.i18n import t
 from slipway.store.failing import told
@@ -61,6 +59,9 @@ class Blobs:
                 os.chmod(file.name, 0o400)
                 os.rename(file.name, target)
                 sync_folder(target.parent)
+            else:
+                with suppress(OSError):
+                    os.utime(target)  # `gc` lets what is young be
         return name
 
     def get(self, digest: str) -> bytes:
@@ -90,13 +91,23 @@ class Blobs:
 
     def get_lines(self, digest: str, kind: type[T]) -> Iterator[T]:
         """Read back what `put_lines` stored, typed; the blob is checked first."""
-        decoder = msgspec.json.Decoder(kind)
+        decoder = decoder_of(kind)
         for line in self.get(digest).splitlines():
             yield decoder.decode(line)
 
     def remove(self, digest: str) -> None:
         """Forget a blob that is rebuildable or no longer pointed at; a missing one is fine."""
         self.path(digest).unlink(missing_ok=True)
+
+    def files(self) -> Iterator[Path]:
+        """Every blob that is here."""
+        for folder in sorted(self.folder.iterdir()):
+            if len(folder.name) == 2 and folder.is_dir():
+                yield from sorted(path for path in folder.iterdir() if len(path.name) == 64)
+
+    def aside(self) -> list[Path]:
+        """What is being written now, and what interrupted writes left."""
+        return list(self._aside.iterdir())
 
     def sweep(self) -> None:
         """Delete what interrupted writes left aside. Only while no one else writes (the project lock is held)."""

@@ -1,33 +1,30 @@
-"""What exists and what happened: nouns, runs, memoised work, channels, traces, feedback, keys. SQLAlchemy Core on
-SQLite (WAL, synchronous=FULL: a commit that returned survives `kill -9` and a power cut).
+"""What exists and what happened: nouns, runs, memoised work, channels, traces, feedback, keys. SQLAlchemy Core on a
+`Database`: a commit that returned survives `kill -9` and a power cut.
 
-Safe for several threads and processes. Knows no stage: it stores what it is given and finds it again.
+Safe for several threads and processes. Knows no stage: it stores what it is given and finds it again. What the rest of
+Slipway may ask of it is the protocol `slipway.core.catalog.Catalog`.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
 
-from slipway.core.ref import Noun, Ref, canonical, digest_bytes
+from slipway.core.ref import Noun, Ref, canonical, decoder_of, digest_bytes
 from slipway.core.release import Release
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace
-from slipway.errors import ConfigError, IntegrityError, NotFound
+from slipway.errors import IntegrityError, NotFound
 from slipway.files import UNDECODABLE
 from slipway.i18n import t
 from slipway.store import ledger, tables
-from slipway.store.connect import connect
-from slipway.store.failing import damaged, told
-from slipway.store.migrate import MIGRATIONS, migrate, version_of
+from slipway.store.database import Database
+from slipway.store.migrate import migrate
 
 N = TypeVar("N", bound=Noun)
 T = TypeVar("T")
@@ -43,48 +40,44 @@ def now() -> str:
 class Catalog:
     """An open catalog. `close` it, or leave it to the end of the process: nothing is pending."""
 
-    def __init__(self, path: Path) -> None:
-        if not path.exists():
-            with told(path):
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))  # SQLite's own files take their rights from it
-        self.path = path
-        self.engine: Engine = connect(path)
-        self._reader = self.engine.execution_options(read=True)
-        with self._reader.connect() as connection:
-            found = version_of(connection)
-        if found < 0:
-            raise damaged(path, f"user_version {found}")
-        if found < len(MIGRATIONS):  # only then is anything written: an up-to-date catalog opens on a full disk
-            with self.engine.begin() as connection:
-                migrate(connection)
-        if found > len(MIGRATIONS):
-            raise ConfigError(t("{path} was written by a newer Slipway", path=path), "pip install -U 'slipway-ai'")
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.engine, self._reader = database.engine, database.reader
+        migrate(database)
+        self._add_trace, self._trace_row = _trace_insert(database)
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the file, or the server."""
         self.engine.dispose()
+
+    @property
+    def where(self) -> str:
+        """What a person is shown of the place; never a password."""
+        return self.database.where
+
+    def room(self) -> tuple[int, int] | None:
+        """(free, in all) bytes of the disk that records are written to; None when that cannot be seen from here."""
+        return self.database.room()
 
     # nouns -----------------------------------------------------------------------------------------------------
     def put(self, kind: str, name: str, noun: Noun) -> Ref:
         """Store a noun; the same noun again is the same row, now the newest of its name."""
         ref = Ref(kind, name, noun.digest)
-        newest = select(func.coalesce(func.max(tables.nouns.c.seq), 0) + 1).scalar_subquery()
-        row = {"kind": kind, "name": name, "digest": ref.digest, "body": canonical(noun), "at": now(), "seq": newest}
+        row = {"kind": kind, "name": name, "digest": ref.digest, "body": canonical(noun), "at": now()}
         with self.engine.begin() as connection:
-            kept = upsert(tables.nouns).values(row)
+            self.database.alone(connection)  # two that are stored at once do not get the same number
+            kept = self.database.upsert(tables.nouns).values({**row, "seq": _next(tables.nouns)})
             fresh = {"at": kept.excluded.at, "seq": kept.excluded.seq}
-            connection.execute(kept.on_conflict_do_update(["kind", "digest"], set_=fresh))
+            connection.execute(kept.on_conflict_do_update(index_elements=["kind", "digest"], set_=fresh))
         return ref
 
     def get(self, kind: str, digest: str, type_: type[N]) -> N:
         """The noun with this digest, or with this unambiguous beginning of one (8 characters or more)."""
         with self._reader.connect() as connection:
-            rows = connection.execute(
-                select(tables.nouns.c.digest, tables.nouns.c.body)
-                .where(tables.nouns.c.kind == kind, tables.nouns.c.digest.startswith(digest, autoescape=True))
-                .limit(2)
-            ).all()
+            whole = tables.nouns.c.digest
+            wanted = whole == digest if len(digest) == 64 else whole.startswith(digest, autoescape=True)
+            query = select(whole, tables.nouns.c.body).where(tables.nouns.c.kind == kind, wanted)
+            rows = connection.execute(query.limit(2)).all()
         if len(rows) != 1 or len(digest) < 8:
             raise NotFound(
                 t("no single {kind} has the digest {digest}", kind=kind, digest=digest),
@@ -113,7 +106,8 @@ class Catalog:
         """Write a run, or its new state."""
         row = {"id": run.id, "step": run.step, "key": run.key, "status": run.status, "body": canonical(run)}
         with self.engine.begin() as connection:
-            connection.execute(upsert(tables.runs).values(row).on_conflict_do_update(["id"], set_=row))
+            kept = self.database.upsert(tables.runs).values(row)
+            connection.execute(kept.on_conflict_do_update(index_elements=["id"], set_=row))
 
     def finished(self, key: str) -> Run | None:
         """The newest finished run with this key: its output can be used instead of running the step."""
@@ -141,13 +135,22 @@ class Catalog:
         """Remember results of pure work, all or none of them. The first result stays, unless its bytes were changed."""
         if not values:
             return
-        rows = [{"kind": kind, "key": k, "value": v, "digest": digest_bytes(v)} for k, v in values.items()]
-        memo = tables.memo
+        at, memo = now(), tables.memo
+        rows = [
+            {"kind": kind, "key": key, "value": value, "digest": digest_bytes(value), "at": at}
+            for key, value in sorted(values.items())  # in one order, so that two who remember the same do not block
+        ]
         with self.engine.begin() as connection:
             for row in _remembered(connection, kind, values):
                 if not _sound(row):
                     connection.execute(delete(memo).where(memo.c.kind == kind, memo.c.key == row.key))
-            connection.execute(upsert(memo).on_conflict_do_nothing(), rows)
+            connection.execute(self.database.upsert(memo).on_conflict_do_nothing(), rows)
+
+    def remembered(self, kind: str) -> list[tuple[str, str]]:
+        """(kind, key) of all that is remembered of a kind."""
+        query = select(tables.memo.c.kind, tables.memo.c.key).where(tables.memo.c.kind == kind)
+        with self._reader.connect() as connection:
+            return [(row.kind, row.key) for row in connection.execute(query)]
 
     # channels --------------------------------------------------------------------------------------------------
     def promote(self, channel: str, release: str, *, by: str, why: str, action: str = "promote") -> None:
@@ -176,11 +179,13 @@ class Catalog:
         return self.get("release", digest, Release)
 
     # the ledger ------------------------------------------------------------------------------------------------
-    def _enter(self, table: Table, row: dict[str, Any]) -> None:
-        """Write a row and its entry in the ledger, both or neither."""
+    def _enter(self, table: Table, row: dict[str, Any], **more: Any) -> None:
+        """Write a row, with `more` that is not entered, and its entry in the ledger, both or neither."""
         with self.engine.begin() as connection:
-            made = connection.execute(insert(table).values(row)).inserted_primary_key
-            ledger.append(connection, str(table.name), {**row, "seq": made[0]} if "seq" in table.c and made else row)
+            self.database.alone(connection)
+            made = connection.execute(insert(table).values({**row, **more})).inserted_primary_key
+            entry = {**row, "seq": made[0]} if made and table.c.seq.primary_key else row
+            ledger.append(connection, str(table.name), entry)
 
     def head(self) -> str:
         """`<entries>:<digest>`: stands for every promotion, look at the gate and key up to now."""
@@ -193,7 +198,7 @@ class Catalog:
         Returns the head. Raises IntegrityError where history was deleted, changed or put in by hand.
         """
         kept = [release.history for _, release in self.list("release", Release) if release.history]
-        with self._reader.connect() as connection:
+        with self.database.snapshot.connect() as connection:
             return ledger.verify(connection, [*kept, *anchors])
 
     # gate ------------------------------------------------------------------------------------------------------
@@ -209,7 +214,7 @@ class Catalog:
         """Write traces and feedback in one transaction: one sync to disk for all of them."""
         with self.engine.begin() as connection:
             if traces:  # plain SQL: while serving this is written thousands of times a second, and costs 40% less so
-                connection.exec_driver_sql(_ADD_TRACE, [_trace_row(trace) for trace in traces])
+                connection.exec_driver_sql(self._add_trace, [self._trace_row(trace) for trace in traces])
             if feedback:
                 rows = [{"id": f.id, "trace": f.trace, "at": f.at, "body": canonical(f)} for f in feedback]
                 connection.execute(insert(tables.feedback), rows)
@@ -245,7 +250,7 @@ class Catalog:
     def try_writing(self) -> None:
         """Write and delete a piece as large as a long trace; raises the SlipwayError that says why it cannot."""
         memo = tables.memo
-        row = {"kind": "try", "key": uuid4().hex, "value": func.zeroblob(TRIED)}
+        row = {"kind": "try", "key": uuid4().hex, "value": bytes(TRIED)}
         with self.engine.begin() as connection:
             connection.execute(insert(memo).values(row))
         with self.engine.begin() as connection:
@@ -254,26 +259,40 @@ class Catalog:
     # keys ------------------------------------------------------------------------------------------------------
     def add_key(self, id: str, name: str, hash_: str) -> None:
         """Store an API key's hash."""
-        self._enter(tables.keys, {"id": id, "name": name, "hash": hash_, "at": now()})
+        row = {"id": id, "name": name, "hash": hash_, "at": now()}
+        self._enter(tables.keys, row, seq=_next(tables.keys))
 
     def api_keys(self) -> list[dict[str, Any]]:
         """Every key, revoked ones too: id, name, hash, at, revoked."""
+        columns = [column for column in tables.keys.c if column.name != "seq"]
         with self._reader.connect() as connection:
-            return [
-                _plain(row) for row in connection.execute(select(tables.keys).order_by(tables.in_order(tables.keys)))
-            ]
+            return [_plain(row) for row in connection.execute(select(*columns).order_by(tables.keys.c.seq))]
 
     def revoke_key(self, id: str) -> bool:
         """Returns whether there was such a key, not yet revoked."""
         change, at = update(tables.keys).where(tables.keys.c.id == id, tables.keys.c.revoked.is_(None)), now()
         with self.engine.begin() as connection:
+            self.database.alone(connection)
             found = connection.execute(change.values(revoked=at)).rowcount == 1
             if found:
                 ledger.append(connection, ledger.REVOKED, {"id": id, "at": at})
             return found
 
 
-_ADD_TRACE = "INSERT INTO traces (id, at, channel, release, status, seconds, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+def _next(table: Table) -> Any:
+    """The number after the highest in a table; whoever uses it must be alone."""
+    return select(func.coalesce(func.max(table.c.seq), 0) + 1).scalar_subquery()
+
+
+_TRACE = ("id", "at", "channel", "release", "status", "seconds", "body")
+
+
+def _trace_insert(database: Database) -> tuple[str, Callable[[Trace], Any]]:
+    """The statement that inserts a trace, in the database's own words, and what makes its parameters."""
+    compiled = insert(tables.traces).inline().compile(dialect=database.engine.dialect, column_keys=_TRACE)
+    return str(compiled), _trace_row if compiled.positional else lambda trace: dict(
+        zip(_TRACE, _trace_row(trace), strict=True)
+    )
 
 
 def _trace_row(trace: Trace) -> tuple[Any, ...]:
@@ -295,7 +314,7 @@ def _sound(row: Any) -> bool:
 
 def _read(kind: str, digest: str, body: bytes, type_: type[N]) -> N:
     try:
-        noun = msgspec.json.decode(body, type=type_)
+        noun = decoder_of(type_).decode(body)
     except UNDECODABLE as error:
         raise _altered(kind, digest) from error
     if noun.digest != digest:
@@ -306,7 +325,7 @@ def _read(kind: str, digest: str, body: bytes, type_: type[N]) -> N:
 def _decoded(kind: str, id_: object, body: bytes, type_: type[T]) -> T:
     """A row that is no frozen noun: a run, a trace, feedback."""
     try:
-        return msgspec.json.decode(body, type=type_)
+        return decoder_of(type_).decode(body)
     except UNDECODABLE as error:
         raise IntegrityError(
             t("{kind} {id} in the catalog cannot be read: {why}", kind=kind, id=id_, why=error),

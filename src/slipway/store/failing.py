@@ -1,4 +1,4 @@
-"""What a disk or a database says when it refuses, as an error a person can act on.
+"""What a disk says when it refuses, as an error a person can act on; `sqlite` and `postgres` do so for databases.
 
 Every hint loses nothing: what was stored stays where it is. Knows neither what was being written nor who asked.
 """
@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
-import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slipway.errors import Busy, IntegrityError, MissingPrerequisite, SlipwayError
+from slipway.errors import IntegrityError, MissingPrerequisite, SlipwayError
 from slipway.i18n import t
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -44,41 +43,6 @@ def of_system(error: OSError, path: Path | str) -> SlipwayError:
     if error.errno == errno.EIO:
         return broken_disk(path)
     return SlipwayError(t("the system said: {why}", why=error), t("check disk space and permissions"))
-
-
-def of_database(error: sqlite3.Error, path: Path) -> SlipwayError | None:
-    """The error for what SQLite says, by its result code; None when it is no matter of the disk but a defect."""
-    code: int = getattr(error, "sqlite_errorcode", 0) or 0
-    kind = code & 0xFF
-    if kind == sqlite3.SQLITE_FULL:
-        return full(path)
-    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Busy(
-            t("another program holds {path} and did not let go", path=path),
-            t("end what works in this project's folder, then run the same command again; nothing was changed"),
-        )
-    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or _lacks(error, kind):
-        return damaged(path, str(error))
-    if kind == sqlite3.SQLITE_IOERR:
-        no_room = code == sqlite3.SQLITE_IOERR_SHMSIZE or free_bytes(path.parent) < ROOM
-        return full(path) if no_room else broken_disk(path)
-    if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return _not_writable(path)
-    return None
-
-
-def _lacks(error: sqlite3.Error, kind: int) -> bool:
-    """Whether the file has not what our statements name: tables that vanished, texts that are none."""
-    ours = isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError)
-    return kind in (0, sqlite3.SQLITE_ERROR) and isinstance(error, sqlite3.DatabaseError) and not ours
-
-
-def _not_writable(path: Path) -> SlipwayError:
-    if is_read_only(path.parent):
-        return read_only(path)
-    if free_bytes(path.parent) < ROOM:
-        return full(path)
-    return forbidden(path)
 
 
 def full(path: Path | str) -> MissingPrerequisite:

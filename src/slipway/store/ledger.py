@@ -31,10 +31,16 @@ REVOKED = "revoked"
 
 
 def append(connection: Connection, what: str, entry: Mapping[str, Any]) -> None:
-    """Add an entry, in the transaction that writes the row it is about."""
-    last = connection.execute(select(tables.ledger.c.digest).order_by(tables.ledger.c.seq.desc()).limit(1)).scalar()
+    """Add an entry, in the transaction that writes the row it is about; it must be alone (`Database.alone`)."""
+    place, last = _last(connection)
     body = canonical({"what": what, **entry})
-    connection.execute(insert(tables.ledger).values(body=body, digest=_next(last or BEGIN, body)))
+    connection.execute(insert(tables.ledger).values(seq=place + 1, body=body, digest=_next(last, body)))
+
+
+def _last(connection: Connection) -> tuple[int, str]:
+    query = select(tables.ledger.c.seq, tables.ledger.c.digest).order_by(tables.ledger.c.seq.desc()).limit(1)
+    row = connection.execute(query).first()
+    return (row.seq, row.digest) if row else (0, BEGIN)
 
 
 def _next(before: str, body: bytes) -> str:
@@ -43,18 +49,8 @@ def _next(before: str, body: bytes) -> str:
 
 def head(connection: Connection) -> str:
     """`<entries>:<digest>` of the newest entry."""
-    query = select(tables.ledger.c.seq, tables.ledger.c.digest).order_by(tables.ledger.c.seq.desc()).limit(1)
-    row = connection.execute(query).first()
-    return f"{row.seq}:{row.digest}" if row else f"0:{BEGIN}"
-
-
-def adopt(connection: Connection) -> None:
-    """Enter what an older version of Slipway wrote, marked `adopted`: nothing vouches for it but the tables."""
-    for what in _COLUMNS:
-        for row in _rows(connection, what):
-            append(connection, what, {**row, "adopted": True})
-    for id_, at in _revoked(connection).items():
-        append(connection, REVOKED, {"id": id_, "at": at, "adopted": True})
+    place, digest = _last(connection)
+    return f"{place}:{digest}"
 
 
 def verify(connection: Connection, anchors: Iterable[str] = ()) -> str:
@@ -95,7 +91,7 @@ def _follow(entries: Sequence[Row[Any]]) -> dict[str, list[dict[str, Any]]]:
 
 def _rows(connection: Connection, what: str) -> list[dict[str, Any]]:
     columns = [_TABLES[what].c[name] for name in _COLUMNS[what]]
-    found = connection.execute(select(*columns).order_by(tables.in_order(_TABLES[what])))
+    found = connection.execute(select(*columns).order_by(_TABLES[what].c.seq))
     return [dict(zip(_COLUMNS[what], row, strict=True)) for row in found]
 
 

@@ -1,55 +1,90 @@
-"""How an older catalog becomes a newer one, step by step. Knows no verbs; `catalog` has them."""
+"""Brings a catalog's schema to this version of Slipway, by Alembic. The steps lie in `migrations/versions`.
+
+One transaction, and whoever comes second waits and finds it done. A new catalog gets the tables of today at once; an
+up-to-date one is only read, and Alembic is not even imported. Knows no verbs; `catalog` has them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
-from slipway.core.ref import digest_bytes
-from slipway.store import ledger, tables
+from slipway.errors import ConfigError, SlipwayError
+from slipway.i18n import t
+from slipway.store import tables
+from slipway.store.database import Database
 
-
-def _first(connection: Connection) -> None:
-    tables.metadata.create_all(connection)  # everything of today: later steps add only what an older catalog lacks
-
-
-def _second(connection: Connection) -> None:
-    """Nouns in the order they were stored, digests of remembered work, and the ledger of what had been decided."""
-    if not _has(connection, "nouns", "seq"):
-        connection.execute(text("ALTER TABLE nouns ADD COLUMN seq INTEGER NOT NULL DEFAULT 0"))
-        connection.execute(
-            text(
-                "WITH sorted AS (SELECT rowid AS id, row_number() OVER (ORDER BY at, rowid) AS place FROM nouns) "
-                "UPDATE nouns SET seq = (SELECT place FROM sorted WHERE sorted.id = nouns.rowid)"
-            )
-        )
-        connection.execute(text("CREATE INDEX ix_nouns_seq ON nouns (seq)"))
-    if not _has(connection, "memo", "digest"):
-        connection.execute(text("ALTER TABLE memo ADD COLUMN digest VARCHAR"))
-        driver: Any = connection.connection.driver_connection
-        driver.create_function("sha256", 1, digest_bytes, deterministic=True)
-        connection.execute(text("UPDATE memo SET digest = sha256(value)"))
-    tables.ledger.create(connection, checkfirst=True)
-    ledger.adopt(connection)
+REVISIONS = ("0001", "0002", "0003")
+HEAD = REVISIONS[-1]
+_ALEMBIC = Table(  # Alembic's own table, as it makes it
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
-def _has(connection: Connection, table: str, column: str) -> bool:
-    return column in [row[1] for row in connection.execute(text(f"PRAGMA table_info({table})"))]
+def revision_of(connection: Connection, database: Database) -> str:
+    """The revision of a catalog; empty for a database that has none of our tables."""
+    before = database.version(connection)
+    if before < 0:
+        raise database.damaged(f"user_version {before}")
+    if inspect(connection).has_table(_ALEMBIC.name):
+        return str(connection.execute(select(_ALEMBIC.c.version_num)).scalar() or "")
+    if before > len(REVISIONS):
+        raise newer(database.where)
+    return REVISIONS[before - 1] if before else ""
 
 
-# One function a version, oldest first; each runs once, in one transaction with the change of `user_version`.
-MIGRATIONS: list[Callable[[Connection], None]] = [_first, _second]
+def migrate(database: Database) -> None:
+    """Bring the schema up to date. Raises ConfigError for one that a newer Slipway wrote; it is left alone."""
+    with database.snapshot.connect() as connection:
+        if _is_current(connection, database):
+            return
+    with database.engine.begin() as connection:  # only now is anything written: the rest opens on a full disk
+        database.alone(connection)
+        if _is_current(connection, database):  # another process was quicker
+            return
+        found = revision_of(connection, database)
+        if found:
+            upgrade(connection, found)
+        else:
+            tables.metadata.create_all(connection)
+            _ALEMBIC.create(connection)
+            connection.execute(insert(_ALEMBIC).values(version_num=HEAD))
+        database.set_version(connection, len(REVISIONS))
 
 
-def version_of(connection: Connection) -> int:
-    """The version of a catalog; 0 for a new one."""
-    return int(connection.execute(text("PRAGMA user_version")).scalar_one())
+def _is_current(connection: Connection, database: Database) -> bool:
+    found = revision_of(connection, database)
+    if found and found not in REVISIONS:
+        raise newer(database.where)
+    return found == HEAD
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the catalog to this version of Slipway; one that is newer than this code is left alone."""
-    for version in range(version_of(connection), len(MIGRATIONS)):
-        MIGRATIONS[version](connection)
-        connection.execute(text(f"PRAGMA user_version = {version + 1}"))
+def upgrade(connection: Connection, since: str, to: str = "head") -> None:
+    """Take the steps after the revision `since`, within the transaction of this connection."""
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    scripts = ScriptDirectory.from_config(config)
+
+    def steps(revision: Any, context: Any) -> Any:
+        return scripts._upgrade_revs(to, since)  # pyright: ignore[reportPrivateUsage]  # as alembic.command does
+
+    with EnvironmentContext(config, scripts, fn=steps) as environment:
+        if not inspect(connection).has_table(_ALEMBIC.name):
+            _ALEMBIC.create(connection)
+            connection.execute(insert(_ALEMBIC).values(version_num=since))
+        environment.configure(connection=connection)
+        environment.run_migrations()
+
+
+def newer(where: str) -> SlipwayError:
+    """The schema is not known here."""
+    return ConfigError(t("{path} was written by a newer Slipway", path=where), "pip install -U 'slipway-ai'")

@@ -1,33 +1,42 @@
-"""A project's state folder, opened: blobs and catalog together, and the lock that keeps two runs apart."""
+"""A project's state, opened: the folder with blobs, the catalog in it or on a server, and the lock that keeps two runs
+apart.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Generator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from slipway.core.database import Address
 from slipway.errors import Busy
 from slipway.i18n import t
 from slipway.store.blobs import Blobs
 from slipway.store.catalog import Catalog
-from slipway.store.failing import is_read_only, told
+from slipway.store.database import Database
+from slipway.store.failing import is_read_only, of_system, told
+from slipway.store.sqlite import SQLite
+
+WAIT = 10  # seconds for another command to end that deletes or reads all blobs
 
 
 class Store:
     """`.slipway/` of one project. Reading and serving need no lock; what changes the project holds `lock`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: Address | None = None) -> None:
         self.folder = folder
         with told(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.blobs = Blobs(folder / "blobs")
         _tighten(folder)
-        self.catalog = Catalog(folder / "catalog.db")
+        self.catalog = Catalog(_database(folder, address))
 
     def close(self) -> None:
         """Release files."""
@@ -55,8 +64,36 @@ class Store:
         return path.read_bytes()
 
     @contextlib.contextmanager
-    def lock(self) -> Generator[None, None, None]:
+    def sweeping(self, *, shared: bool = False) -> Generator[None]:
+        """Held by whoever deletes blobs, and `shared` by those who need them all to stay.
+
+        Raises Busy when another holds it for longer than `WAIT` seconds.
+        """
+        try:
+            file = os.open(self.folder / "sweep.lock", os.O_RDONLY | os.O_CREAT, 0o600)
+        except OSError as error:
+            if shared and error.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+                yield  # nobody can delete anything either
+                return
+            raise of_system(error, self.folder) from error
+        try:
+            end = time.monotonic() + WAIT
+            while not _locked(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+                if time.monotonic() > end:
+                    raise Busy(
+                        t("a backup or a `slipway store gc` is at work in this project"),
+                        t("wait for it to end, then run the same command again; nothing was changed"),
+                    )
+                time.sleep(0.05)
+            yield
+        finally:
+            os.close(file)
+
+    @contextlib.contextmanager
+    def lock(self, *, sweep: bool = True) -> Generator[None, None, None]:
         """Held by one process at a time; the kernel frees it when that process ends, however it ends.
+
+        `sweep`: delete what interrupted writes left aside.
 
         Raises Busy, naming the holder's process id, when someone else has it.
         """
@@ -76,8 +113,25 @@ class Store:
                 file.truncate(0)
                 file.write(str(os.getpid()))
                 file.flush()
-                self.blobs.sweep()
+                if sweep:
+                    self.blobs.sweep()
             yield
+
+
+def _locked(file: int, how: int) -> bool:
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _database(folder: Path, address: Address | None) -> Database:
+    if address is None or not address.url:
+        return SQLite(folder / "catalog.db")
+    from slipway.store.postgres import Postgres
+
+    return Postgres(address)
 
 
 def _tighten(folder: Path) -> None:

@@ -1,10 +1,9 @@
-"""The catalog's tables. Knows no verbs, `catalog` has them, and no older shapes, `migrate` has them."""
+"""The catalog's tables as they are now. Knows no verbs (`catalog`) and no older shapes (`migrations`)."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
+    BigInteger,
     Column,
     Float,
     Index,
@@ -14,10 +13,11 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    literal_column,
+    text,
 )
 
 metadata = MetaData()
+Place = BigInteger().with_variant(Integer(), "sqlite")  # what numbers rows; SQLite numbers only an INTEGER by itself
 
 nouns = Table(  # every frozen noun, as canonical JSON
     "nouns",
@@ -27,14 +27,14 @@ nouns = Table(  # every frozen noun, as canonical JSON
     Column("digest", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("at", String, nullable=False),
-    Column("seq", Integer, nullable=False, server_default="0", index=True),  # the order: a clock may be set back
+    Column("seq", Place, nullable=False, server_default="0", index=True),  # the order: a clock may be set back
     PrimaryKeyConstraint("kind", "digest"),
     Index("nouns_by_name", "kind", "name", "at"),
 )
 runs = Table(
     "runs",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Place, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
     Column("step", String, nullable=False),
     Column("key", String, nullable=False, index=True),
@@ -48,12 +48,13 @@ memo = Table(  # results of pure work by the digest of all that went into it: pa
     Column("key", String, nullable=False),
     Column("value", LargeBinary, nullable=False),
     Column("digest", String),  # sha256 of the value
+    Column("at", String, nullable=False, server_default=text("''")),  # when; empty: before this was kept
     PrimaryKeyConstraint("kind", "key"),
 )
 promotions = Table(  # append-only; a channel points where its last row says
     "promotions",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Place, primary_key=True, autoincrement=True),
     Column("channel", String, nullable=False, index=True),
     Column("release", String, nullable=False),
     Column("at", String, nullable=False),
@@ -64,7 +65,7 @@ promotions = Table(  # append-only; a channel points where its last row says
 gate_uses = Table(  # every look at a gate split
     "gate_uses",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Place, primary_key=True, autoincrement=True),
     Column("split", String, nullable=False, index=True),  # digest of the gate examples
     Column("candidate", String, nullable=False),
     Column("at", String, nullable=False),
@@ -72,7 +73,7 @@ gate_uses = Table(  # every look at a gate split
 traces = Table(
     "traces",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Place, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
     Column("at", String, nullable=False),
     Column("channel", String, nullable=False),
@@ -84,7 +85,7 @@ traces = Table(
 feedback = Table(
     "feedback",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Place, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
     Column("trace", String, nullable=False, index=True),
     Column("at", String, nullable=False),
@@ -98,17 +99,12 @@ keys = Table(
     Column("hash", String, nullable=False),
     Column("at", String, nullable=False),
     Column("revoked", String),
+    Column("seq", Place, nullable=False, server_default="0"),  # the order in which they were made
 )
-
 ledger = Table(  # what was decided, each entry bound to all before it: see `ledger`
     "ledger",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Place, primary_key=True, autoincrement=False),  # 1, 2, 3, ... without a gap
     Column("body", LargeBinary, nullable=False),
     Column("digest", String, nullable=False),
 )
-
-
-def in_order(table: Table) -> Any:
-    """What sorts the rows of a table as they were written, whatever the clock said."""
-    return table.c.seq if "seq" in table.c else literal_column(f"{table.name}.rowid")

@@ -311,7 +311,7 @@ class Gateway:
             said, call.ignored = validate.read(body, FeedbackBody)
             if said.thumb is None and said.score is None and said.correction is None and said.comment is None:
                 raise bad(t("the feedback says nothing"), t("send at least one of thumb, score, correction, comment"))
-            self._check_trace(said.trace)
+            await self._check_trace(said.trace)
             feedback = Feedback(
                 id=uuid.uuid4().hex,
                 trace=said.trace,
@@ -332,11 +332,11 @@ class Gateway:
         self._metrics.feedback.labels(said.thumb or "").inc()
         await call.answer(200, msgspec.json.encode({"id": feedback.id, "object": "feedback", "trace": said.trace}))
 
-    def _check_trace(self, trace: str) -> None:
+    async def _check_trace(self, trace: str) -> None:
         if self._recorder.pending(trace):
             return
         try:
-            self._context.store.catalog.trace(trace)
+            await asyncio.to_thread(self._context.store.catalog.trace, trace)
         except NotFound as error:
             raise Refused(404, error.message, error.hint, param="trace", code="trace_not_found") from error
 

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import os
 from time import monotonic
 
+from slipway.core.catalog import Records
 from slipway.errors import MissingPrerequisite, SlipwayError
 from slipway.i18n import t
-from slipway.store.catalog import Catalog
 
 LEAST_FREE = 16 << 20
 LEAST_SHARE = 0.05
@@ -22,7 +21,7 @@ EVERY = 1.0
 class Room:
     """`trouble`: why records cannot be written now, None when they can. `free`: bytes free at the last look."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Records) -> None:
         self.trouble: SlipwayError | None = None
         self.free = -1
         self._catalog = catalog
@@ -49,16 +48,17 @@ class Room:
         self._failed, self.trouble, self._looked = True, error, monotonic()
 
     def _low(self) -> SlipwayError | None:
-        folder = self._catalog.path.parent
         try:
-            found = os.statvfs(folder)
-        except OSError:
+            room = self._catalog.room()
+        except SlipwayError as error:
+            return error
+        if room is None:
             return None  # the next write will tell
-        self.free = found.f_bavail * found.f_frsize
-        least = min(LEAST_FREE, int(found.f_blocks * found.f_frsize * LEAST_SHARE))
+        self.free, size = room
+        least = min(LEAST_FREE, int(size * LEAST_SHARE))
         if self.free >= least:
             return None
         return MissingPrerequisite(
-            t("the disk of {folder} has {free} MB left", folder=folder, free=self.free // 1_000_000),
+            t("the disk of {folder} has {free} MB left", folder=self._catalog.where, free=self.free // 1_000_000),
             t("free at least {n} MB; delete nothing in .slipway", n=-(-least // 1_000_000)),
         )

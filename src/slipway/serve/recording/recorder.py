@@ -15,12 +15,12 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
 
+from slipway.core.catalog import Records
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import SlipwayError
 from slipway.i18n import t
 from slipway.serve.recording.disk_space import EVERY, Room
 from slipway.serve.refuse import Refused
-from slipway.store.catalog import Catalog
 
 log = logging.getLogger("slipway.serve")
 
@@ -41,7 +41,7 @@ class Recorder:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: Records,
         *,
         strict: bool,
         on_commit: Callable[[int, float], None],

@@ -1,0 +1,153 @@
+"""What the rest of Slipway may ask of a catalog: five roles of at most six methods each, and all of them together.
+
+Its contract suite is `slipway.testing.catalogs`. Every method may raise SlipwayError: the disk is full, the server is
+down, somebody holds a lock. A write that returned survives `kill -9` and a power cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from slipway.core.ref import Noun, Ref
+from slipway.core.release import Release
+from slipway.core.run import Run
+from slipway.core.trace import Feedback, Trace
+
+N = TypeVar("N", bound=Noun)
+
+
+class Nouns(Protocol):
+    """Frozen things by kind, name and digest."""
+
+    def put(self, kind: str, name: str, noun: Noun) -> Ref:
+        """Store a noun; the same noun again is the same row, now the newest of its name."""
+        ...
+
+    def get(self, kind: str, digest: str, type_: type[N]) -> N:
+        """The noun with this digest or this unambiguous beginning of one; raises NotFound, IntegrityError."""
+        ...
+
+    def has(self, kind: str, digest: str) -> bool:
+        """Whether there is a noun of this kind and whole digest."""
+        ...
+
+    def list(self, kind: str, type_: type[N], name: str | None = None) -> list[tuple[str, N]]:
+        """(when, noun) of a kind, the last stored first, whatever the clock said."""
+        ...
+
+    def release(self, digest: str) -> Release:
+        """A release by digest or its beginning."""
+        ...
+
+
+class Work(Protocol):
+    """Executed steps, and results of pure work by the digest of all that went into it."""
+
+    def record(self, run: Run) -> None:
+        """Write a run, or its new state."""
+        ...
+
+    def finished(self, key: str) -> Run | None:
+        """The newest finished run with this key."""
+        ...
+
+    def runs(self, limit: int = 50, status: str | None = None) -> list[Run]:
+        """Newest first."""
+        ...
+
+    def recall(self, kind: str, keys: Iterable[str]) -> dict[str, bytes]:
+        """What is remembered of these keys; unknown and damaged ones are absent."""
+        ...
+
+    def remember(self, kind: str, values: Mapping[str, bytes]) -> None:
+        """Remember results, all or none of them; the first result stays."""
+        ...
+
+
+class Decisions(Protocol):
+    """Where channels point and looks at the gate, each bound to all before it by the ledger."""
+
+    def promote(self, channel: str, release: str, *, by: str, why: str, action: str = "promote") -> None:
+        """Point a channel at a release, by digest."""
+        ...
+
+    def channels(self) -> dict[str, str]:
+        """Channel -> digest of the release it points at."""
+        ...
+
+    def history(self, channel: str | None = None) -> list[dict[str, Any]]:
+        """Promotions and rollbacks, newest first: channel, release, at, by, why, action."""
+        ...
+
+    def use_gate(self, split: str, candidate: str) -> int:
+        """Count a look at a gate split; returns how many there have been, this one included."""
+        ...
+
+    def head(self) -> str:
+        """`<entries>:<digest>`: stands for all that was decided up to now."""
+        ...
+
+    def verify_history(self, anchors: Iterable[str] = ()) -> str:
+        """Follow the ledger; returns its head. Raises IntegrityError where history was changed."""
+        ...
+
+
+class Records(Protocol):
+    """What was served and what users said. Written thousands of times a second."""
+
+    @property
+    def where(self) -> str:
+        """What a person is shown of the place; never a password."""
+        ...
+
+    def add_traces(self, traces: Sequence[Trace], feedback: Sequence[Feedback] = ()) -> None:
+        """Write traces and feedback, all or none of them, with one sync to disk."""
+        ...
+
+    def trace(self, id: str) -> Trace:
+        """One trace; raises NotFound."""
+        ...
+
+    def traces(self, limit: int = 50, after: int = 0, channel: str | None = None) -> list[tuple[int, Trace]]:
+        """(sequence number, trace), newest first; `after` leaves out what is older or equal."""
+        ...
+
+    def feedback(self, trace: str | None = None, limit: int = 1000) -> list[Feedback]:
+        """Newest first."""
+        ...
+
+    def try_writing(self) -> None:
+        """Write and delete a piece as large as a long trace."""
+        ...
+
+    def room(self) -> tuple[int, int] | None:
+        """(free, in all) bytes of the disk that records go to; None when that cannot be seen from here.
+
+        Raises the SlipwayError that says why nothing could be written now, where that shows without writing.
+        """
+        ...
+
+
+class Keys(Protocol):
+    """API keys, as hashes."""
+
+    def add_key(self, id: str, name: str, hash_: str) -> None:
+        """Store one."""
+        ...
+
+    def api_keys(self) -> list[dict[str, Any]]:
+        """Every key in the order they were made, revoked ones too: id, name, hash, at, revoked."""
+        ...
+
+    def revoke_key(self, id: str) -> bool:
+        """Returns whether there was such a key, not yet revoked."""
+        ...
+
+
+class Catalog(Nouns, Work, Decisions, Records, Keys, Protocol):
+    """All of it. Safe for several threads and processes at once."""
+
+    def close(self) -> None:
+        """Release files and connections."""
+        ...

@@ -1,0 +1,57 @@
+"""What a server deletes by itself: records that are over the time of `store.retention`, once a day.
+
+In a thread of its own, in short transactions with pauses, so that answers do not wait. Nouns and blobs are left to
+`slipway store gc`. Without a retention nothing is ever deleted, and there is no thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from slipway.errors import SlipwayError
+from slipway.project.schema import Project
+from slipway.store.gc import expire_records
+from slipway.store.retention import Retention
+from slipway.store.store import Store
+
+log = logging.getLogger("slipway.store")
+
+FIRST = 60.0  # seconds after the start, when engines have loaded
+EVERY = 86_400.0
+
+
+def retention(project: Project) -> Retention:
+    """`store.retention` of a project file."""
+    found = project.store.retention
+    return Retention(found.traces, found.feedback, found.answers, found.steps)
+
+
+@contextmanager
+def daily(store: Store, keep: Retention) -> Generator[None]:
+    """Delete once a day what is over its time, as long as this is open."""
+    if keep == Retention():
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_work, args=(store, keep, ended), name="slipway-retention", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _work(store: Store, keep: Retention, ended: threading.Event) -> None:
+    wait = FIRST
+    while not ended.wait(wait):
+        wait = EVERY
+        try:
+            expire_records(store, keep, ended.is_set)
+        except SlipwayError as error:  # tomorrow again; whoever writes records says the same
+            log.error("nothing deleted", extra={"why": error.message})
+        except Exception:
+            log.exception("nothing deleted")

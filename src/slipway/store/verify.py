@@ -1,0 +1,161 @@
+"""`slipway store verify`: is every row, blob and entry of the history what it was, and is nothing pointed at missing?
+
+Only reads; safe while a server answers. What a release pins outside the store (model files) is `release verify`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, cast
+
+import msgspec
+from sqlalchemy import Connection, Table, select
+
+from slipway.core.ref import decoder_of, digest_bytes
+from slipway.core.run import Run
+from slipway.core.trace import Feedback, Trace
+from slipway.errors import SlipwayError
+from slipway.files import UNDECODABLE
+from slipway.i18n import t
+from slipway.store import tables
+from slipway.store.store import Store
+
+NOUNS = ("dataset", "candidate", "report", "verdict", "release")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is not as it was. `forgotten` is harmless: remembered work that is computed again."""
+
+    kind: Literal["database", "row", "blob", "missing", "history", "forgotten"]
+    what: str
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at and found. `head`: of the history, empty when that was changed."""
+
+    rows: dict[str, int]
+    blobs: int
+    bytes: int
+    head: str
+    problems: list[Problem]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is lost or changed."""
+        return all(problem.kind == "forgotten" for problem in self.problems)
+
+
+def verify(store: Store, heads: Iterable[str] = ()) -> Verified:
+    """Read everything. `heads`: of the history, kept elsewhere; it must still stand on them."""
+    problems: list[Problem] = []
+    rows: dict[str, int] = {}
+    with store.sweeping(shared=True):
+        with store.catalog.database.snapshot.connect() as connection:
+            problems += [Problem("database", what) for what in store.catalog.database.check(connection)]
+            for table in tables.metadata.sorted_tables:
+                counted = _Table(table)
+                problems += counted.look(connection)
+                rows[str(table.name)] = counted.rows
+            problems += _dangling(store, connection)
+        blobs, size = 0, 0
+        for path in store.blobs.files():
+            blobs += 1
+            try:
+                store.blobs.verify(path.name)
+                size += path.stat().st_size
+            except SlipwayError as error:
+                problems.append(Problem("blob", error.message))
+    head = ""
+    try:
+        head = store.catalog.verify_history(heads)
+    except SlipwayError as error:
+        problems.append(Problem("history", error.message))
+    return Verified(rows=rows, blobs=blobs, bytes=size, head=head, problems=problems)
+
+
+class _Table:
+    """One table's rows, one by one."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.rows = 0
+
+    def look(self, connection: Connection) -> Iterator[Problem]:
+        query = select(self._table).order_by(*self._table.primary_key.columns)
+        for row in connection.execution_options(yield_per=500).execute(query):
+            self.rows += 1
+            what = _wrong(str(self._table.name), row)
+            if what:
+                yield Problem("forgotten" if self._table.name == "memo" else "row", what)
+
+
+_TYPES = {"runs": Run, "traces": Trace, "feedback": Feedback}
+
+
+def _wrong(table: str, row: Any) -> str:
+    """What is wrong with a row, or nothing."""
+    if table == "nouns" and digest_bytes(_raw(row.body)) != row.digest:
+        return t("{kind} {digest} does not match its digest", kind=row.kind, digest=row.digest[:12])
+    if table == "memo" and digest_bytes(_raw(row.value)) != row.digest:
+        return t("what is remembered as {kind} {digest} was changed", kind=row.kind, digest=row.key[:12])
+    if table in _TYPES:
+        try:
+            found = decoder_of(_TYPES[table]).decode(row.body)
+        except UNDECODABLE as error:
+            return t("{kind} {id} in the catalog cannot be read: {why}", kind=table, id=row.id, why=error)
+        if found.id != row.id:
+            return t("{kind} {id} in the catalog cannot be read: {why}", kind=table, id=row.id, why=found.id)
+    return ""
+
+
+def _raw(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else str(body).encode()
+
+
+def _dangling(store: Store, connection: Connection) -> Iterator[Problem]:
+    """What nouns and channels point at and is not there."""
+    columns = (tables.nouns.c.kind, tables.nouns.c.name, tables.nouns.c.digest)
+    held = {(row.kind, row.digest) for row in connection.execute(select(*columns))}
+    missing: dict[str, str] = {}
+    for row in connection.execution_options(yield_per=500).execute(select(tables.nouns)):
+        by = f"{row.kind}:{row.name}@{row.digest[:12]}"
+        try:
+            noun = msgspec.json.decode(row.body)
+        except UNDECODABLE:
+            continue  # told above
+        for kind, digest in _refs(noun):
+            if kind in NOUNS and (kind, digest) not in held:
+                missing[f"{kind} {digest[:12]}"] = by
+        for digest in _blobs(row.kind, noun):
+            if not store.blobs.has(digest):
+                missing[f"blob {digest[:12]}"] = by
+    for row in connection.execute(select(tables.promotions.c.channel, tables.promotions.c.release).distinct()):
+        if ("release", row.release) not in held:
+            missing[f"release {row.release[:12]}"] = row.channel
+    for what, by in missing.items():
+        yield Problem("missing", t("{what} is not there, and {by} points at it", what=what, by=by))
+
+
+def _refs(value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        found = cast("dict[str, Any]", value)
+        if found.keys() == {"kind", "name", "digest"}:
+            yield str(found["kind"]), str(found["digest"])
+        for inner in found.values():
+            yield from _refs(inner)
+    elif isinstance(value, list):
+        for inner in cast("list[Any]", value):
+            yield from _refs(inner)
+
+
+def _blobs(kind: str, noun: Any) -> Iterator[str]:
+    named: list[Any] = []
+    if kind == "dataset":
+        named = [noun.get("items"), noun.get("changes")]
+    elif kind == "report":
+        named = [noun.get("scores")]
+    elif kind == "release":
+        named = [digest for what, digest in noun.get("pins", {}).items() if what.startswith("blob:")]
+    yield from (digest for digest in named if isinstance(digest, str) and _DIGEST.fullmatch(digest))
