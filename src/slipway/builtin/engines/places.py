@@ -8,6 +8,9 @@ gives up, only its own requests notice. Which requests go there is for the engin
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -25,9 +28,8 @@ from slipway.errors import EngineError
 ASIDE_PARALLEL = 2  # requests that the second child works on at once
 IDLE_SECONDS = 300.0  # without a request the second child is ended
 AGAIN_SECONDS = 60.0  # after it could not be started, until the next try
-LOOK_SECONDS = 5.0  # between looks at what processor time the second child got
-SHARE = 0.1  # of a processor that it gets at least, if need be by keeping new requests from the first child
-LONGEST_HOLD = 30.0  # seconds
+LOOK_SECONDS = 0.5  # between looks at what processor time the second child got
+SHARE = 0.1  # of the time in which the first child stands still, where the second got less than that of a processor
 
 
 class Place:
@@ -39,8 +41,6 @@ class Place:
         self._compiling = Compiling(bad)
         self._slots = asyncio.Semaphore(parallel)
         self._taking = asyncio.Lock()  # whoever takes several slots does it alone: two with half of them would wait
-        self.open = asyncio.Event()  # not set: new requests wait
-        self.open.set()
 
     @property
     def process(self) -> EngineProcess:
@@ -52,7 +52,6 @@ class Place:
         """Hold one of the slots, or all of them."""
         held, wanted = 0, self.parallel if alone else 1
         try:
-            await self.open.wait()
             async with self._taking:
                 while held < wanted:
                     await self._slots.acquire()
@@ -139,21 +138,9 @@ class Aside:
             waited, used = self._time()
             await asyncio.sleep(LOOK_SECONDS)
             now_waited, now_used = self._time()
-            missing = SHARE * LOOK_SECONDS - (now_used - used)
-            if missing > 0 and now_waited - waited > LOOK_SECONDS / 2:
-                await self._hold(first, now_used + missing)
-
-    async def _hold(self, first: Place, until: float) -> None:
-        """Keep new requests from the first child until the second has used `until` seconds, or nobody needs it."""
-        first.open.clear()
-        try:
-            async with asyncio.timeout(LONGEST_HOLD):
-                while self._users and 0 < self._time()[1] < until:
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            pass
-        finally:
-            first.open.set()
+            starves = now_used - used < SHARE * LOOK_SECONDS and now_waited - waited > LOOK_SECONDS / 2
+            if starves and (pid := first.process.pid) is not None:
+                await asyncio.to_thread(_pause, pid, SHARE * LOOK_SECONDS)
 
     def _time(self) -> tuple[float, float]:
         """Seconds for which the second child waited for a processor, and had one."""
@@ -172,3 +159,13 @@ class Aside:
     def _tell(self, event: str, details: Mapping[str, Any]) -> None:
         if self._on_event is not None:
             self._on_event(event, {**details, "aside": True})
+
+
+def _pause(pid: int, seconds: float) -> None:
+    """Stop a process for a moment. In a thread, so that a busy event loop does not make it longer."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+        finally:
+            os.kill(pid, signal.SIGCONT)
