@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from slipway.core.message import GenerateRequest, Sampling
-from slipway.core.protocols import Capability
+from slipway.core.protocols import Capability, missing
 from slipway.core.ref import canonical
 from slipway.errors import EngineError
 from slipway.i18n import t
@@ -31,14 +31,6 @@ MAX_SEED = 2**32 - 2  # llama.cpp's seed is 32 bits wide, and its largest value 
 def refuse(message: str, hint: str = "") -> EngineError:
     """The error of a request that can never succeed: status 400, not retryable."""
     return EngineError(message, hint, status=400)
-
-
-def missing(name: str, capability: str) -> EngineError:
-    """The error of asking an engine for what it cannot do."""
-    return refuse(
-        t("the model '{name}' cannot do this: its engine has no '{capability}'", name=name, capability=capability),
-        t("an engine that has it is needed: `llama` for log-probabilities, scores and adapters, `onnx` for embeddings"),
-    )
 
 
 def too_long(name: str, tokens: int, limit: int, *, at_least: bool = False) -> EngineError:

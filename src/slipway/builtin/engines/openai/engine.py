@@ -1,5 +1,6 @@
 """An engine that asks any OpenAI-compatible server (vLLM, TEI, a cloud service, another Slipway). Owns the shape of
-generation and embedding over HTTP; `openai_http` owns connections, `openai_wire` the JSON.
+generation and embedding over HTTP; `http` owns connections, `wire` the JSON. There is no `score`: no such server
+reports the log-probabilities of given text reliably.
 
 What a server promises and does not keep is found out: a JSON schema or choices that it ignored, a stream that ends in
 the middle, a missing token count (then counts are 0, and `on_event` is told once).
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import msgspec
 
-from slipway.builtin.engines.checks import check_request, check_text, missing
+from slipway.builtin.engines.checks import check_request, check_text
 from slipway.builtin.engines.openai.config import OpenAIConfig
 from slipway.builtin.engines.openai.http import Server, error_message
 from slipway.builtin.engines.openai.wire import (
@@ -27,7 +28,7 @@ from slipway.builtin.engines.openai.wire import (
     read_spoken,
 )
 from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, TokenLogprob, Usage
-from slipway.core.protocols import Capability, OnEvent
+from slipway.core.protocols import Capability, OnEvent, missing
 from slipway.errors import EngineError
 from slipway.files import UNDECODABLE
 from slipway.i18n import t
@@ -194,10 +195,6 @@ class OpenAIEngine:
         if all(item.index >= 0 for item in answer.data):
             answer.data.sort(key=lambda item: item.index)
         return [item.embedding for item in answer.data]
-
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
-        """Refused: no OpenAI-compatible server reports the log-probabilities of given text reliably."""
-        raise missing(self.name, "score")
 
     async def count_tokens(self, text: str) -> int:
         """Tokens by the server's own /tokenize; refused when the config does not say that it has one."""
