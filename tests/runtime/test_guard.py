@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.builtin.engines.echo import EchoEngine
-from slipway.core.message import Completion, GenerateRequest, Usage
+from slipway.core.message import Completion, GenerateRequest, Message, Tool, Usage
 from slipway.core.protocols import Completes, CountsTokens, Embeds, OutOfVocabulary, Scores, TellsTrouble
 from slipway.errors import EngineError
 from slipway.privacy.secrets import SECRET, Own
@@ -46,6 +46,10 @@ async def test_whatever_it_says_is_clean() -> None:
     engine = guarded(Telling(Telling.Config()))
     assert (await complete(engine, GenerateRequest(prompt=f"say {KEY}"))).text == f"say {SECRET}"
     assert (await engine.complete(GenerateRequest(prompt="x"))).text == f"it is {SECRET}"
+    tool = Tool(name="note", parameters={"type": "object", "properties": {"text": {"type": "string"}}})
+    ask = GenerateRequest(messages=(Message("user", f"say {KEY}"),), tools=(tool,), tool_choice="required")
+    (call,) = (await complete(engine, ask)).tool_calls
+    assert call.arguments == f'{{"text": "say {SECRET}"}}'
     assert await engine.trouble() == f"{SECRET} was refused"
     with pytest.raises(EngineError) as caught:
         await engine.out_of_vocabulary("x")

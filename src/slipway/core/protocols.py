@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]  # [n, dimension], each row of unit length
 
-Capability = Literal["generate", "embed", "logprobs", "json_schema", "choices", "adapters", "tokenize"]
+Capability = Literal[
+    "generate", "embed", "logprobs", "json_schema", "choices", "adapters", "tokenize", "tools", "images"
+]
 
 
 class OnEvent(Protocol):
@@ -120,7 +122,10 @@ def missing(name: str, capability: str) -> EngineError:
     """The error of asking the model `name` for what its engine cannot do: status 400, not retryable."""
     return EngineError(
         t("the model '{name}' cannot do this: its engine has no '{capability}'", name=name, capability=capability),
-        t("an engine that has it is needed: `llama` for log-probabilities, scores and adapters, `onnx` for embeddings"),
+        t(
+            "an engine that has it is needed: `llama` for log-probabilities and adapters, `onnx` for embeddings, "
+            "`openai` for tools"
+        ),
         status=400,
     )
 

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import msgspec
 
-from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
+from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob, ToolCall
 from slipway.core.protocols import (
     Capability,
     Completes,
@@ -76,8 +76,9 @@ class Guarded:
                         yield made
 
     def _whole(self, found: Completion) -> Completion:
-        text = _ended(self._own, self._own.scrub(found.text))
-        return found if text == found.text else msgspec.structs.replace(found, text=text, logprobs=())
+        text, calls = _ended(self._own, self._own.scrub(found.text)), _calls(self._own, found.tool_calls)
+        logprobs = found.logprobs if text == found.text else ()
+        return msgspec.structs.replace(found, text=text, logprobs=logprobs, tool_calls=calls)
 
     def _cleaned(
         self, ask: Callable[P, Awaitable[T]], clean: Callable[[T], T] | None = None
@@ -124,12 +125,17 @@ class _Held:
             self._logprobs = []  # they spell the secret token by token
         cut = len(clean) - wait
         self._text = clean[cut:]
-        if cut == 0 and delta.finish is None and delta.usage is None:
+        if cut == 0 and delta.finish is None and delta.usage is None and not delta.tool_calls:
             return None
         logprobs = () if wait else tuple(self._logprobs)
         if not wait:
             self._logprobs = []
-        return msgspec.structs.replace(delta, text=clean[:cut], logprobs=logprobs)
+        calls = _calls(self._own, delta.tool_calls)
+        return msgspec.structs.replace(delta, text=clean[:cut], logprobs=logprobs, tool_calls=calls)
+
+
+def _calls(own: Own, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(own.scrub(c.id), own.scrub(c.name), _ended(own, own.scrub(c.arguments))) for c in calls)
 
 
 def _ended(own: Own, text: str) -> str:

@@ -130,6 +130,7 @@ def join(deltas: Sequence[Delta]) -> Completion:
         finish=last.finish,
         usage=last.usage or Usage(),
         logprobs=tuple(p for d in deltas for p in d.logprobs),
+        tool_calls=tuple(call for d in deltas for call in d.tool_calls),
     )
 
 

@@ -25,7 +25,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import pytest
 import pytest_asyncio
 
-from slipway.core.message import Completion, Delta, GenerateRequest, Message, Sampling, TokenLogprob, Usage
+from slipway.core.message import (
+    Completion,
+    Delta,
+    GenerateRequest,
+    ImagePart,
+    ImageUrl,
+    Message,
+    NamedTool,
+    Sampling,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from slipway.core.protocols import CountsTokens, Embeds, Scores
 from slipway.errors import EngineError
 
@@ -39,6 +52,12 @@ SCHEMA: dict[str, Any] = {
     "required": ["city", "kind"],
     "additionalProperties": False,
 }
+TOOL = Tool(
+    name="weather",
+    description="The weather in a city.",
+    parameters={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
 BAD_SAMPLING: tuple[dict[str, Any], ...] = (
     {"temperature": math.nan},
     {"temperature": -0.5},
@@ -70,16 +89,23 @@ async def complete(engine: Engine, request: GenerateRequest, seconds: float = 12
 
 
 async def _complete(engine: Engine, request: GenerateRequest) -> Completion:
-    text, logprobs, last = "", list[TokenLogprob](), None
+    text, logprobs, calls, last = "", list[TokenLogprob](), list[ToolCall](), None
     async for delta in engine.generate(request):
         assert last is None, "nothing may follow the delta that carries `finish`"
         text += delta.text
         logprobs += delta.logprobs
+        calls += delta.tool_calls
         assert (delta.finish is None) == (delta.usage is None), "`finish` and `usage` come together"
         last = delta if delta.finish else None
     assert last is not None, "the last delta must carry `finish` and `usage`"
     assert last.finish is not None
-    return Completion(text=text, finish=last.finish, usage=last.usage or Usage(), logprobs=tuple(logprobs))
+    return Completion(
+        text=text,
+        finish=last.finish,
+        usage=last.usage or Usage(),
+        logprobs=tuple(logprobs),
+        tool_calls=tuple(calls),
+    )
 
 
 async def count(engine: Engine, text: str) -> int:
@@ -269,6 +295,22 @@ class EngineContract:
         self.need("json_schema")
         await self.refused(engine, GenerateRequest(prompt="x", json_schema=deep_schema(depth)))
 
+    # -- tools --------------------------------------------------------------------------------------------------------
+
+    async def test_a_tool_is_called_and_its_result_read(self, engine: Engine) -> None:
+        self.need("tools")
+        ask = Message("user", "What is the weather in Bath?")
+        choice = NamedTool(TOOL.name)
+        answer = await complete(engine, GenerateRequest(messages=(ask,), tools=(TOOL,), tool_choice=choice))
+        assert answer.finish == "tool_calls"
+        (call,) = answer.tool_calls
+        assert call.name == TOOL.name
+        assert isinstance(json.loads(call.arguments)["city"], str)
+        turns = (ask, Message("assistant", "", (call,)), Message("tool", "rain", tool_call_id=call.id))
+        told = await complete(engine, GenerateRequest(messages=turns, tools=(TOOL,), tool_choice="none"))
+        assert told.text.strip()
+        assert not told.tool_calls
+
     # -- what is refused ----------------------------------------------------------------------------------------------
 
     async def refused(self, engine: Engine, request: GenerateRequest) -> None:
@@ -296,6 +338,15 @@ class EngineContract:
             GenerateRequest(messages=(Message("user", "half a pair \ud83d"),)),
             GenerateRequest(prompt="hello", logprobs=-1),
             GenerateRequest(prompt="hello", logprobs=10_000),
+            GenerateRequest(messages=(message,), tool_choice=NamedTool("nothing")),
+            GenerateRequest(messages=(message,), tools=(TOOL, TOOL)),
+            GenerateRequest(messages=(message,), tools=(Tool(name="two words"),)),
+            GenerateRequest(messages=(message,), tools=(Tool(name="f", parameters=deep_schema(100)),)),
+            GenerateRequest(prompt="hello", tools=(TOOL,)),
+            GenerateRequest(messages=(message,), tools=(TOOL,), choices=("a", "b")),
+            GenerateRequest(messages=(Message("tool", "a result of nothing"),)),
+            GenerateRequest(messages=(Message("user", "x", (ToolCall("1", "f", "{}"),)),)),
+            GenerateRequest(messages=(Message("user", (ImagePart(ImageUrl("https://example.org/x.png")),)),)),
         ):
             await self.refused(engine, request)
 
@@ -306,6 +357,8 @@ class EngineContract:
             "json_schema": GenerateRequest(prompt="hello", json_schema=SCHEMA),
             "choices": GenerateRequest(prompt="hello", choices=("a", "b")),
             "adapters": GenerateRequest(prompt="hello", adapters={"nothing": 1.0}),
+            "tools": GenerateRequest(messages=(Message("user", "hello"),), tools=(TOOL,)),
+            "images": GenerateRequest(messages=(Message("user", (ImagePart(ImageUrl(IMAGE)),)),)),
         }
         for capability in asks.keys() - self.capabilities:
             await self.refused(engine, asks[capability])
