@@ -120,7 +120,7 @@ def readable(task: Task, vectors: Rankings) -> Rankings:
     engine = OnnxEngine(OnnxConfig(), files=models.pull(SOURCE).files)
 
     async def unread() -> list[float]:
-        return [await engine.unread(question) for question in task.questions]
+        return [await engine.out_of_vocabulary(question) for question in task.questions]
 
     return [ranking if part <= UNREAD else [] for ranking, part in zip(vectors, asyncio.run(unread()), strict=True)]
 

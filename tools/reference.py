@@ -117,6 +117,7 @@ def metrics() -> Iterator[str]:
 def plug_ins() -> Iterator[str]:
     """Engines, indexes and scorers with their options."""
     from slipway import plugins
+    from slipway.core import protocols
 
     registry = plugins.Plugins()
     yield "# Plug-ins\n"
@@ -132,6 +133,26 @@ def plug_ins() -> Iterator[str]:
                 for key, field in fields.items():
                     yield f"| `{key}` | `{typename(field.annotation)}` | {default_of(field)} |"
                 yield ""
+        if protocol is protocols.Engine:
+            yield from besides(protocols)
+
+
+def besides(protocols: Any) -> Iterator[str]:
+    """What an engine may have beyond its protocol."""
+    yield "### What an engine can do besides\n\n| protocol | method | meaning |\n|---|---|---|"
+    for name, found in vars(protocols).items():
+        if getattr(found, "_is_runtime_protocol", False):
+            for method, function in vars(found).items():
+                if inspect.iscoroutinefunction(function):
+                    signature = (
+                        str(inspect.signature(function))
+                        .replace("(self, ", "(")
+                        .replace("(self)", "()")
+                        .replace("'", "")
+                    )
+                    said = f"{inspect.getdoc(found)} {inspect.getdoc(function)}"
+                    yield f"| `{name}` | `{method}{signature}` | {said} |"
+    yield ""
 
 
 def errors() -> Iterator[str]:

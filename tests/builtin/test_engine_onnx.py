@@ -165,9 +165,9 @@ async def test_counts_tokens_without_special_ones(minilm):
 
 async def test_says_what_it_cannot_read(minilm):
     engine = OnnxEngine(OnnxConfig(), files=minilm.files)
-    assert await engine.unread("How do I reset my password? naïve café") == 0
-    assert await engine.unread("如何重置我的密码？") > 0.3
-    assert await engine.unread("") == 0
+    assert await engine.out_of_vocabulary("How do I reset my password? naïve café") == 0
+    assert await engine.out_of_vocabulary("如何重置我的密码？") > 0.3
+    assert await engine.out_of_vocabulary("") == 0
     await engine.close()
 
 

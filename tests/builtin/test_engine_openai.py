@@ -20,13 +20,26 @@ from pydantic import ValidationError
 from served import Running, echo, make_context, serving
 from slipway.builtin.engines.openai.engine import OpenAIConfig, OpenAIEngine
 from slipway.builtin.engines.openai.http import retry_after
-from slipway.core.message import Completion, Delta, GenerateRequest, Message, Sampling, Usage
+from slipway.core.message import (
+    Completion,
+    Delta,
+    GenerateRequest,
+    ImagePart,
+    ImageUrl,
+    Message,
+    NamedTool,
+    Sampling,
+    TextPart,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite
 from slipway.store.store import Store
 from slipway.testing.engines import EngineContract, complete
 
 ASK = GenerateRequest(messages=(Message("user", "hello there"),), sampling=Sampling(max_tokens=20))
-CAN = frozenset({"generate", "embed", "logprobs", "json_schema", "choices"})
+CAN = frozenset({"generate", "embed", "logprobs", "json_schema", "choices", "tools", "images"})
 KEY = "sk-very-secret-0123456789"
 
 
@@ -249,6 +262,102 @@ async def test_a_server_that_counts_nothing_is_told_about_once() -> None:
     assert answers[0].usage.prompt_tokens == 0
     assert [(event, details["model"]) for event, details in heard] == [("engine.uncounted", "remote")]
     assert "no token usage" in heard[0][1]["why"]
+
+
+# -- tools and images -------------------------------------------------------------------------------------------------
+
+TOOL = Tool(name="weather", description="In a city.", parameters={"type": "object"})
+CALLS = (ToolCall("a", "weather", '{"city": "Bath"}'), ToolCall("b", "weather", "{}"))
+TURNS = (
+    Message("user", (TextPart("this"), ImagePart(ImageUrl("data:image/png;base64,AAAA")))),
+    Message("assistant", "", CALLS[:1]),
+    Message("tool", "rain", tool_call_id="a"),
+)
+WITH_TOOLS = GenerateRequest(messages=TURNS, tools=(TOOL,))
+
+
+def called(index: int | None = None, **more: Any) -> dict[str, Any]:
+    names = ({} if index is None else {"index": index}) | ({"id": more["id"]} if "id" in more else {})
+    return {**names, "type": "function", "function": {k: v for k, v in more.items() if k != "id"}}
+
+
+def calling(*calls: Any, finish: str | None = None, key: str = "delta") -> dict[str, Any]:
+    return {"choices": [{key: {"content": None, "tool_calls": list(calls)}, "finish_reason": finish}]}
+
+
+async def test_tools_and_images_are_sent() -> None:
+    async with script(whole()) as server, started(server.url) as engine:
+        await engine.complete(WITH_TOOLS)
+        await engine.complete(GenerateRequest(messages=TURNS, tools=(TOOL,), tool_choice=NamedTool("weather")))
+    body = server.requests[0][2]
+    function = {"name": "weather", "arguments": '{"city": "Bath"}'}
+    assert body["messages"] == [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "this"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+            ],
+        },
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "type": "function", "function": function}]},
+        {"role": "tool", "content": "rain", "tool_call_id": "a"},
+    ]
+    tool = {"name": "weather", "description": "In a city.", "parameters": {"type": "object"}}
+    assert body["tools"] == [{"type": "function", "function": tool}]
+    assert body["tool_choice"] == "auto"
+    assert server.requests[1][2]["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
+
+
+async def test_tool_calls_are_read_whole_and_streamed() -> None:
+    args = '{"city": "Bath"}'
+    both = calling(
+        called(id="a", name="weather", arguments=args),
+        called(id="b", name="weather", arguments=""),
+        finish="stop",
+        key="message",
+    )
+    parts = [
+        calling(called(1, id="b", name="weather")), calling(called(0, id="a", name="weather", arguments=args[:5])),
+        calling(called(0, arguments=args[5:]), finish="tool_calls"), "[DONE]",
+    ]  # fmt: skip
+    for answer in (http(200, both), stream(*parts)):
+        async with script(answer) as server, started(server.url) as engine:
+            found = await (
+                engine.complete(WITH_TOOLS) if answer[:200].find(b"event-stream") < 0 else complete(engine, WITH_TOOLS)
+            )
+            assert (found.tool_calls, found.finish, found.text) == (CALLS, "tool_calls", "")
+    async with script(http(200, both)) as server, started(server.url) as engine:
+        assert not (await engine.complete(ASK)).tool_calls, "no tools were offered"
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (calling(called(128, name="weather")), "no OpenAI answer"),
+        (calling(called(-1, name="weather")), "no OpenAI answer"),
+        (calling(*[called(name="weather")] * 129), "no OpenAI answer"),
+        (calling(called(0, name=7)), "no OpenAI answer"),
+        (calling(called(0, arguments="{}"), finish="tool_calls"), "without saying which"),
+    ],
+)
+async def test_odd_tool_calls_are_no_answer(part: Any, words: str) -> None:
+    async with script(stream(part, "[DONE]")) as server, started(server.url) as engine:
+        with pytest.raises(EngineError, match=words):
+            await complete(engine, WITH_TOOLS)
+
+
+async def test_tool_calls_without_end_are_cut() -> None:
+    flood = stream(*[calling(called(0, name="weather", arguments="x" * 50_000))] * 25)
+    async with script(flood) as server, started(server.url, max_answer_mb=1) as engine:
+        with pytest.raises(EngineError, match="sent more than 1 MB"):
+            await complete(engine, WITH_TOOLS)
+
+
+async def test_an_engine_that_can_no_tools_refuses_them() -> None:
+    async with started("http://127.0.0.1:9/v1", can=["generate"]) as engine:
+        with pytest.raises(EngineError, match="no 'tools'") as caught:
+            await engine.complete(WITH_TOOLS)
+    assert caught.value.status == 400
 
 
 # -- what is too much ---------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from slipway.core.message import Usage
+from slipway.core.message import ToolCall, Usage
 from slipway.i18n import Said
 
 
@@ -36,4 +36,5 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost: float = 0.0
     currency: str = ""
     samples: tuple[str, ...] = ()  # the raw answers that voted, when there were several
+    tool_calls: tuple[ToolCall, ...] = ()  # of a model asked by its own name
     error: Said | str = ""  # set when no answer could be made; it then scores 0

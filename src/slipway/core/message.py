@@ -6,14 +6,70 @@ from typing import Any, Literal
 
 import msgspec
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 
 
-class Message(msgspec.Struct, frozen=True):
-    """One turn of a conversation."""
+class TextPart(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+    """A part of a message that is text."""
+
+    text: str
+
+
+class ImageUrl(msgspec.Struct, frozen=True):
+    """`url`: a data URL that holds the image itself. Nothing is ever fetched."""
+
+    url: str
+
+
+class ImagePart(msgspec.Struct, frozen=True, tag_field="type", tag="image_url"):
+    """A part of a message that is an image; for engines with the capability `images`."""
+
+    image_url: ImageUrl
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A tool that the model wants called. `arguments`: JSON text as the model wrote it, which may not be JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One turn of a conversation. `tool_calls`: what the assistant wanted called; `tool_call_id`: which of these calls
+    a message of the role `tool` is the result of.
+    """
 
     role: Role
-    content: str
+    content: str | tuple[TextPart | ImagePart, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+    @property
+    def text(self) -> str:
+        """What it says, its parts of text joined by line breaks."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
+
+    @property
+    def images(self) -> tuple[ImagePart, ...]:
+        """Its parts that are images."""
+        return () if isinstance(self.content, str) else tuple(p for p in self.content if isinstance(p, ImagePart))
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a model may ask to be called. `parameters`: JSON schema of its arguments, an object."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+
+
+class NamedTool(msgspec.Struct, frozen=True):
+    """The choice of one tool."""
+
+    name: str
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,6 +89,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     Constrained output: `json_schema` (the answer is valid JSON for it) or `choices` (the answer is one of them).
     `adapters`: LoRA name -> scale. `logprobs`: alternatives to report per token (0: no logprobs).
+    `tool_choice` of `tools`: `required` is any of them, `none` is text.
     """
 
     messages: tuple[Message, ...] = ()
@@ -42,6 +99,8 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     choices: tuple[str, ...] = ()
     logprobs: int = 0
     adapters: dict[str, float] = {}
+    tools: tuple[Tool, ...] = ()
+    tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,14 +126,18 @@ class TokenLogprob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     top: tuple[tuple[str, float], ...] = ()
 
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A piece of an answer as it is made. The last one carries `finish` and `usage`; earlier ones carry neither."""
+    """A piece of an answer as it is made. The last one carries `finish` and `usage`; earlier ones carry neither.
+
+    A tool call comes whole, in one delta.
+    """
 
     text: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
     finish: FinishReason | None = None
     usage: Usage | None = None
 
@@ -86,3 +149,4 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finish: FinishReason
     usage: Usage
     logprobs: tuple[TokenLogprob, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()

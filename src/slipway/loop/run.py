@@ -168,7 +168,7 @@ class Loop:
         self._indexed.add(same)
 
         async def build() -> None:
-            engine = await context.session.engine(embedder) if embedder else None
+            engine = await context.session.embedder(embedder) if embedder else None
             await Retriever.open(self.store, retrieval, engine, self._progress(name), context.plugins)
 
         def work() -> Ref:

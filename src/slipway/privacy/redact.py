@@ -118,6 +118,8 @@ def _texts(record: Trace | Feedback) -> Iterator[str]:
             yield answer.raw
         yield _plain(answer.error)
         yield from answer.samples
+        for call in answer.tool_calls:
+            yield from (call.id, call.name, call.arguments)
         for citation in answer.citations:
             yield citation.text
             yield citation.shown

@@ -6,23 +6,30 @@ anything else sees it: clients, traces, reports. Engines without a secret are no
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import msgspec
 
-from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
-from slipway.core.protocols import Engine
+from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob, ToolCall
+from slipway.core.protocols import (
+    Capability,
+    Completes,
+    CountsTokens,
+    Embeds,
+    Engine,
+    OutOfVocabulary,
+    Scores,
+    TellsTrouble,
+)
 from slipway.errors import EngineError, SlipwayError
 from slipway.i18n import Said
 from slipway.privacy.redact import clean_said
 from slipway.privacy.secrets import SECRET, SHORTEST, Own
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from slipway.core.protocols import Vectors
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Guarded:
@@ -31,10 +38,24 @@ class Guarded:
     def __init__(self, engine: Engine, own: Own) -> None:
         self._engine = engine
         self._own = own
+        # It has the methods that the engine has and no others: that is how they are asked for.
+        if isinstance(engine, Completes):
+            self.complete = self._cleaned(engine.complete, self._whole)
+        if isinstance(engine, Embeds):
+            self.embed = self._cleaned(engine.embed)
+        if isinstance(engine, Scores):
+            self.score = self._cleaned(engine.score)
+        if isinstance(engine, CountsTokens):
+            self.count_tokens = self._cleaned(engine.count_tokens)
+        if isinstance(engine, TellsTrouble):
+            self.trouble = self._cleaned(engine.trouble, own.scrub)
+        if isinstance(engine, OutOfVocabulary):
+            self.out_of_vocabulary = self._cleaned(engine.out_of_vocabulary)
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._engine, name)
-        return self._complete(found) if name == "complete" else found
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """As the engine."""
+        return self._engine.capabilities
 
     async def start(self) -> None:
         """As the engine."""
@@ -54,29 +75,22 @@ class Guarded:
                     if (made := held.feed(delta)) is not None:
                         yield made
 
-    def _complete(self, inner: Any) -> Any:
-        async def complete(request: GenerateRequest) -> Completion:
+    def _whole(self, found: Completion) -> Completion:
+        text, calls = _ended(self._own, self._own.scrub(found.text)), _calls(self._own, found.tool_calls)
+        logprobs = found.logprobs if text == found.text else ()
+        return msgspec.structs.replace(found, text=text, logprobs=logprobs, tool_calls=calls)
+
+    def _cleaned(
+        self, ask: Callable[P, Awaitable[T]], clean: Callable[[T], T] | None = None
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        """A method of the engine whose errors, and answers where they are text, hold no secret."""
+
+        async def asked(*args: P.args, **more: P.kwargs) -> T:
             with self._clean():
-                found: Completion = await inner(request)
-            text = _ended(self._own, self._own.scrub(found.text))
-            return found if text == found.text else msgspec.structs.replace(found, text=text, logprobs=())
+                found = await ask(*args, **more)
+            return clean(found) if clean else found
 
-        return complete
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """As the engine."""
-        with self._clean():
-            return await self._engine.embed(texts)
-
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
-        """As the engine."""
-        with self._clean():
-            return await self._engine.score(prompt, continuations)
-
-    async def count_tokens(self, text: str) -> int:
-        """As the engine."""
-        with self._clean():
-            return await self._engine.count_tokens(text)
+        return asked
 
     @contextmanager
     def _clean(self) -> Generator[None]:
@@ -111,12 +125,17 @@ class _Held:
             self._logprobs = []  # they spell the secret token by token
         cut = len(clean) - wait
         self._text = clean[cut:]
-        if cut == 0 and delta.finish is None and delta.usage is None:
+        if cut == 0 and delta.finish is None and delta.usage is None and not delta.tool_calls:
             return None
         logprobs = () if wait else tuple(self._logprobs)
         if not wait:
             self._logprobs = []
-        return msgspec.structs.replace(delta, text=clean[:cut], logprobs=logprobs)
+        calls = _calls(self._own, delta.tool_calls)
+        return msgspec.structs.replace(delta, text=clean[:cut], logprobs=logprobs, tool_calls=calls)
+
+
+def _calls(own: Own, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(own.scrub(c.id), own.scrub(c.name), _ended(own, own.scrub(c.arguments))) for c in calls)
 
 
 def _ended(own: Own, text: str) -> str:

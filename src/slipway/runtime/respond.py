@@ -18,7 +18,7 @@ import msgspec
 from slipway.core.answer import Answer, Citation
 from slipway.core.candidate import Candidate, FewShot
 from slipway.core.message import Completion, Delta, GenerateRequest, Message, Sampling, Usage
-from slipway.core.protocols import Engine
+from slipway.core.protocols import Completes, Engine
 from slipway.errors import EngineError
 from slipway.i18n import t
 from slipway.runtime.extract import extract
@@ -113,13 +113,9 @@ async def answer(
 
 
 async def complete(engine: Engine, request: GenerateRequest) -> Completion:
-    """A generation, waited for; the model is freed when the caller is cancelled.
-
-    An engine may have `complete(request) -> Completion` besides the protocol's methods, where that is less work for it.
-    """
-    whole = getattr(engine, "complete", None)
-    if whole is not None:
-        return await whole(request)
+    """A generation, waited for; the model is freed when the caller is cancelled."""
+    if isinstance(engine, Completes):
+        return await engine.complete(request)
     async with aclosing(_generator(engine.generate(request))) as stream:
         return join([delta async for delta in stream])
 
@@ -134,6 +130,7 @@ def join(deltas: Sequence[Delta]) -> Completion:
         finish=last.finish,
         usage=last.usage or Usage(),
         logprobs=tuple(p for d in deltas for p in d.logprobs),
+        tool_calls=tuple(call for d in deltas for call in d.tool_calls),
     )
 
 

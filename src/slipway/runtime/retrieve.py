@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from slipway.core.answer import Citation
 from slipway.core.candidate import ModelPin, Retrieval
 from slipway.core.material import Chunk, Dataset
-from slipway.core.protocols import Engine
+from slipway.core.protocols import Embeds, OutOfVocabulary
 from slipway.core.ref import digest_of
 from slipway.plugins import Plugins
 from slipway.runtime.excerpt import Similarity, excerpt
@@ -47,7 +47,7 @@ def indexes_key(retrieval: Retrieval) -> str:
 
 
 async def embed_chunks(
-    store: Store, chunks: Sequence[Chunk], pin: ModelPin, engine: Engine, progress: Progress | None = None
+    store: Store, chunks: Sequence[Chunk], pin: ModelPin, engine: Embeds, progress: Progress | None = None
 ) -> NDArray[np.float32]:
     """Vectors [len(chunks), dimension] in the order of the chunks; only those not yet remembered are computed."""
     import numpy as np
@@ -74,7 +74,7 @@ async def embed_chunks(
 class Retriever:
     """One chunk set with its indexes, loaded. Made by `open`; searches are safe from concurrent tasks."""
 
-    def __init__(self, chunks: Mapping[str, Chunk], dense: Kept | None, lexical: Kept, embedder: Engine | None) -> None:
+    def __init__(self, chunks: Mapping[str, Chunk], dense: Kept | None, lexical: Kept, embedder: Embeds | None) -> None:
         self._chunks = chunks
         self._dense = dense
         self._lexical = lexical
@@ -85,7 +85,7 @@ class Retriever:
         cls,
         store: Store,
         retrieval: Retrieval,
-        embedder: Engine | None,
+        embedder: Embeds | None,
         progress: Progress | None = None,
         plugins: Plugins | None = None,
     ) -> Self:
@@ -145,8 +145,10 @@ class Retriever:
         An English encoder knows a third of a Chinese question's tokens; its ranking would drag the fused one down
         (recall@3 on XQuAD zh 0.60 instead of 0.98). No English question there has an unknown token.
         """
-        unread = getattr(self._embedder, "unread", None)  # an engine that cannot tell is believed to read everything
-        return unread is not None and await unread(question) > MOST_UNREAD
+        embedder = self._embedder
+        if not isinstance(embedder, OutOfVocabulary):
+            return False  # an engine that cannot tell is believed to read everything
+        return await embedder.out_of_vocabulary(question) > MOST_UNREAD
 
 
 def _within(passages: list[Citation], max_chars: int) -> tuple[Citation, ...]:

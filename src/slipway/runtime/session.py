@@ -11,7 +11,7 @@ import msgspec
 
 from slipway.core.candidate import FewShot, ModelPin, Retrieval
 from slipway.core.message import Usage
-from slipway.core.protocols import Engine, OnEvent
+from slipway.core.protocols import Embeds, Engine, OnEvent, TellsTrouble, missing
 from slipway.core.ref import digest_of
 from slipway.errors import IntegrityError, SlipwayError
 from slipway.i18n import t
@@ -70,6 +70,13 @@ class Session:
                     self._engines[key] = await self._load(key, pin)
         return self._engines[key]
 
+    async def embedder(self, pin: ModelPin) -> Embeds:
+        """`engine`, for vectors. Raises EngineError when its engine makes none."""
+        engine = await self.engine(pin)
+        if isinstance(engine, Embeds):
+            return engine
+        raise missing(pin.name, "embed")
+
     async def _load(self, key: str, pin: ModelPin) -> Engine:
         """Read every byte of the model's files, then load it. Raises IntegrityError for bytes that are not pinned."""
 
@@ -123,7 +130,7 @@ class Session:
 
     async def retriever(self, retrieval: Retrieval) -> Retriever:
         """The loaded passages and indexes that a candidate retrieves from."""
-        embedder = await self.engine(retrieval.embedder) if retrieval.embedder else None
+        embedder = await self.embedder(retrieval.embedder) if retrieval.embedder else None
         key = indexes_key(retrieval)
         if key not in self._retrievers:
             async with self._locks.setdefault(key, asyncio.Lock()):
@@ -134,7 +141,7 @@ class Session:
     async def nearest_examples(self, few_shot: FewShot, question: str) -> list[dict[str, str]]:
         """The `k` examples of the pool most like the question, the most like it last: next to where it is asked."""
         assert few_shot.embedder is not None
-        engine = await self.engine(few_shot.embedder)
+        engine = await self.embedder(few_shot.embedder)
         key = digest_of(few_shot)
         if key not in self._pools:
             self._pools[key] = await engine.embed([e["question"] for e in few_shot.examples])
@@ -151,8 +158,8 @@ class Session:
         return await asyncio.shield(self._asking)
 
     async def _ask(self) -> str:
-        able = [ask for engine in self._engines.values() if (ask := getattr(engine, "trouble", None)) is not None]
-        return next(filter(None, await asyncio.gather(*(ask() for ask in able))), "")
+        able = [engine for engine in self._engines.values() if isinstance(engine, TellsTrouble)]
+        return next(filter(None, await asyncio.gather(*(engine.trouble() for engine in able))), "")
 
     async def close(self) -> None:
         """Stop every engine; child processes are gone when this returns."""

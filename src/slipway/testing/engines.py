@@ -25,7 +25,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import pytest
 import pytest_asyncio
 
-from slipway.core.message import Completion, Delta, GenerateRequest, Message, Sampling, TokenLogprob, Usage
+from slipway.core.message import (
+    Completion,
+    Delta,
+    GenerateRequest,
+    ImagePart,
+    ImageUrl,
+    Message,
+    NamedTool,
+    Sampling,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    Usage,
+)
+from slipway.core.protocols import CountsTokens, Embeds, Scores
 from slipway.errors import EngineError
 
 if TYPE_CHECKING:
@@ -38,6 +52,12 @@ SCHEMA: dict[str, Any] = {
     "required": ["city", "kind"],
     "additionalProperties": False,
 }
+TOOL = Tool(
+    name="weather",
+    description="The weather in a city.",
+    parameters={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
 BAD_SAMPLING: tuple[dict[str, Any], ...] = (
     {"temperature": math.nan},
     {"temperature": -0.5},
@@ -69,16 +89,29 @@ async def complete(engine: Engine, request: GenerateRequest, seconds: float = 12
 
 
 async def _complete(engine: Engine, request: GenerateRequest) -> Completion:
-    text, logprobs, last = "", list[TokenLogprob](), None
+    text, logprobs, calls, last = "", list[TokenLogprob](), list[ToolCall](), None
     async for delta in engine.generate(request):
         assert last is None, "nothing may follow the delta that carries `finish`"
         text += delta.text
         logprobs += delta.logprobs
+        calls += delta.tool_calls
         assert (delta.finish is None) == (delta.usage is None), "`finish` and `usage` come together"
         last = delta if delta.finish else None
     assert last is not None, "the last delta must carry `finish` and `usage`"
     assert last.finish is not None
-    return Completion(text=text, finish=last.finish, usage=last.usage or Usage(), logprobs=tuple(logprobs))
+    return Completion(
+        text=text,
+        finish=last.finish,
+        usage=last.usage or Usage(),
+        logprobs=tuple(logprobs),
+        tool_calls=tuple(calls),
+    )
+
+
+async def count(engine: Engine, text: str) -> int:
+    """Tokens of a text, of an engine that claims to count them."""
+    assert isinstance(engine, CountsTokens)
+    return await engine.count_tokens(text)
 
 
 def deep_schema(depth: int) -> dict[str, Any]:
@@ -94,7 +127,7 @@ class EngineContract:
     """What every engine does alike. Override `capabilities`, `make_engine`, and the knobs that do not fit."""
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
-    can_score: ClassVar[bool] = True  # `score` works (local engines); else it must be refused
+    can_score: ClassVar[bool] = True  # `score` works; else it is refused, or not there
     deterministic: ClassVar[bool] = True  # temperature 0, and a seed, give the same answer again
     likely: ClassVar[tuple[str, str, str]] = ("The capital of France is", " Paris", " banana purple of the")
 
@@ -122,6 +155,9 @@ class EngineContract:
 
     async def test_claims_what_it_says(self, engine: Engine) -> None:
         assert engine.capabilities == self.capabilities
+        assert isinstance(engine, Embeds) or "embed" not in self.capabilities
+        assert isinstance(engine, CountsTokens) or "tokenize" not in self.capabilities
+        assert isinstance(engine, Scores) or not self.can_score
 
     async def test_start_and_close_can_be_repeated(self, request: pytest.FixtureRequest) -> None:
         engine = self.make_engine(request)
@@ -151,10 +187,10 @@ class EngineContract:
         self.need("generate", "tokenize")
         prompt = "One two three four five six seven eight nine ten, and then we all went home. 你好。"
         answer = await complete(engine, _raw(prompt, max_tokens=6))
-        counted = await engine.count_tokens(prompt)
+        counted = await count(engine, prompt)
         assert answer.usage.prompt_tokens - counted in (0, 1), "the prompt's tokens, and at most one that begins it"
         assert 0 <= answer.usage.cached_tokens <= answer.usage.prompt_tokens
-        assert answer.usage.completion_tokens - await engine.count_tokens(answer.text) in (0, 1)
+        assert answer.usage.completion_tokens - await count(engine, answer.text) in (0, 1)
 
     async def test_max_tokens(self, engine: Engine) -> None:
         self.need("generate")
@@ -219,7 +255,7 @@ class EngineContract:
         requests = [_raw(prompt, max_tokens=n + 1) for n, prompt in enumerate(prompts)]
         answers = await asyncio.gather(*(complete(engine, request) for request in requests))
         for n, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-            assert answer.usage.prompt_tokens - await engine.count_tokens(prompt) in (0, 1)
+            assert answer.usage.prompt_tokens - await count(engine, prompt) in (0, 1)
             assert answer.usage.completion_tokens <= n + 1
         if "choices" in self.capabilities:
             labels = [f"label {n}" for n in range(6)]
@@ -259,6 +295,22 @@ class EngineContract:
         self.need("json_schema")
         await self.refused(engine, GenerateRequest(prompt="x", json_schema=deep_schema(depth)))
 
+    # -- tools --------------------------------------------------------------------------------------------------------
+
+    async def test_a_tool_is_called_and_its_result_read(self, engine: Engine) -> None:
+        self.need("tools")
+        ask = Message("user", "What is the weather in Bath?")
+        choice = NamedTool(TOOL.name)
+        answer = await complete(engine, GenerateRequest(messages=(ask,), tools=(TOOL,), tool_choice=choice))
+        assert answer.finish == "tool_calls"
+        (call,) = answer.tool_calls
+        assert call.name == TOOL.name
+        assert isinstance(json.loads(call.arguments)["city"], str)
+        turns = (ask, Message("assistant", "", (call,)), Message("tool", "rain", tool_call_id=call.id))
+        told = await complete(engine, GenerateRequest(messages=turns, tools=(TOOL,), tool_choice="none"))
+        assert told.text.strip()
+        assert not told.tool_calls
+
     # -- what is refused ----------------------------------------------------------------------------------------------
 
     async def refused(self, engine: Engine, request: GenerateRequest) -> None:
@@ -286,6 +338,15 @@ class EngineContract:
             GenerateRequest(messages=(Message("user", "half a pair \ud83d"),)),
             GenerateRequest(prompt="hello", logprobs=-1),
             GenerateRequest(prompt="hello", logprobs=10_000),
+            GenerateRequest(messages=(message,), tool_choice=NamedTool("nothing")),
+            GenerateRequest(messages=(message,), tools=(TOOL, TOOL)),
+            GenerateRequest(messages=(message,), tools=(Tool(name="two words"),)),
+            GenerateRequest(messages=(message,), tools=(Tool(name="f", parameters=deep_schema(100)),)),
+            GenerateRequest(prompt="hello", tools=(TOOL,)),
+            GenerateRequest(messages=(message,), tools=(TOOL,), choices=("a", "b")),
+            GenerateRequest(messages=(Message("tool", "a result of nothing"),)),
+            GenerateRequest(messages=(Message("user", "x", (ToolCall("1", "f", "{}"),)),)),
+            GenerateRequest(messages=(Message("user", (ImagePart(ImageUrl("https://example.org/x.png")),)),)),
         ):
             await self.refused(engine, request)
 
@@ -296,11 +357,15 @@ class EngineContract:
             "json_schema": GenerateRequest(prompt="hello", json_schema=SCHEMA),
             "choices": GenerateRequest(prompt="hello", choices=("a", "b")),
             "adapters": GenerateRequest(prompt="hello", adapters={"nothing": 1.0}),
+            "tools": GenerateRequest(messages=(Message("user", "hello"),), tools=(TOOL,)),
+            "images": GenerateRequest(messages=(Message("user", (ImagePart(ImageUrl(IMAGE)),)),)),
         }
         for capability in asks.keys() - self.capabilities:
             await self.refused(engine, asks[capability])
 
     async def test_embed_or_refuse(self, engine: Engine) -> None:
+        if not isinstance(engine, Embeds):
+            return  # `test_claims_what_it_says` has seen that it does not claim to
         if "embed" not in self.capabilities:
             with pytest.raises(EngineError) as caught:
                 await engine.embed(["hello"])
@@ -319,6 +384,8 @@ class EngineContract:
 
     async def test_score_or_refuse(self, engine: Engine) -> None:
         prompt, better, worse = self.likely
+        if not isinstance(engine, Scores):
+            return
         if not self.can_score:
             with pytest.raises(EngineError) as caught:
                 await engine.score(prompt, [better])
@@ -335,6 +402,8 @@ class EngineContract:
         assert math.isclose(whole, head + tail, rel_tol=0.05), "the chain rule of probability"
 
     async def test_count_tokens_or_refuse(self, engine: Engine) -> None:
+        if not isinstance(engine, CountsTokens):
+            return
         if "tokenize" not in self.capabilities:
             with pytest.raises(EngineError) as caught:
                 await engine.count_tokens("hello")

@@ -92,3 +92,38 @@ def test_an_error_in_the_middle_of_a_stream(client: openai.OpenAI) -> None:
     with pytest.raises(openai.APIError, match="the model died"):
         got.extend(chunk.choices[0].delta.content for chunk in stream)
     assert "".join(text or "" for text in got) == "one two"
+
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    }
+]
+
+
+def test_tools_there_and_back(client: openai.OpenAI) -> None:
+    asked: list = [
+        {"role": "user", "content": [{"type": "text", "text": "the weather in"}, {"type": "text", "text": "Bath?"}]}
+    ]
+    first = client.chat.completions.create(model="writer", messages=asked, tools=TOOLS).choices[0]  # type: ignore[arg-type]
+    assert (first.finish_reason, first.message.content) == ("tool_calls", None)
+    assert first.message.tool_calls
+    (call,) = first.message.tool_calls
+    assert call.type == "function"
+    assert (call.function.name, call.function.arguments) == ("weather", '{"city": "the weather in\\nBath?"}')
+    asked += [first.message, {"role": "tool", "tool_call_id": call.id, "content": "it rains"}]
+    then = client.chat.completions.create(model="writer", messages=asked, tools=TOOLS).choices[0]  # type: ignore[arg-type]
+    assert (then.finish_reason, then.message.content, then.message.tool_calls) == ("stop", "it rains", None)
+
+
+def test_tools_streamed(client: openai.OpenAI) -> None:
+    hello = [{"role": "user", "content": "hello"}]
+    with client.chat.completions.stream(model="writer", messages=hello, tools=TOOLS, tool_choice="required") as stream:  # type: ignore[arg-type]
+        final = stream.get_final_completion().choices[0]
+    assert final.finish_reason == "tool_calls"
+    assert final.message.tool_calls
+    assert final.message.tool_calls[0].function.arguments == '{"city": "hello"}'

@@ -27,6 +27,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+CALLED = [{"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "rain"}, *HELLO]
+PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]
+
+
 def chat(**more: Any) -> dict[str, Any]:
     return {"model": PROJECT, "messages": HELLO, **more}
 
@@ -85,8 +91,20 @@ TABLE: list[tuple[str, Any, int, str]] = [
     (CHAT, {"model": PROJECT, "messages": [{"role": "assistant", "content": "x"}]}, 400, "must be the user's"),
     (CHAT, {"model": PROJECT, "messages": [{"role": "system", "content": "x"}]}, 400, "must be the user's"),
     (CHAT, chat(stream="yes"), 400, "stream"),
-    (CHAT, chat(tools=[{"type": "function"}]), 400, "tools are not served"),
-    (CHAT, chat(functions=[{}]), 400, "tools are not served"),
+    (CHAT, chat(tools=[{"type": "function"}]), 400, "tools[0]"),
+    (CHAT, chat(tools=TOOLS), 400, "'tools' cannot be used with a release"),
+    (CHAT, {"model": PROJECT, "messages": CALLED}, 400, "'tool_calls' cannot be used with a release"),
+    (CHAT, {"model": PROJECT, "messages": [*CALLED[1:], *HELLO]}, 400, "role 'tool'"),
+    (CHAT, {"model": PROJECT, "messages": PICTURE}, 400, "'image_url' cannot be used with a release"),
+    (CHAT, {"model": "writer", "messages": PICTURE}, 400, "no 'images'"),
+    (CHAT, {"model": "writer", "messages": CALLED[1:]}, 400, "tool_call_id"),
+    (CHAT, raw(tools=[*TOOLS, *TOOLS]), 400, "same name"),
+    (CHAT, raw(tools=[{"type": "function", "function": {"name": "two words"}}]), 400, "name of a tool"),
+    (CHAT, raw(tools=TOOLS, tool_choice="always"), 400, "tool_choice"),
+    (CHAT, raw(tools=TOOLS, tool_choice={"type": "function", "function": {"name": "other"}}), 400, "not among"),
+    (CHAT, raw(tool_choice="required"), 400, "not among"),
+    (CHAT, raw(functions=[{}]), 400, "'functions' is not supported"),
+    (CHAT, {"model": "writer", "messages": [{"role": "function", "content": "x"}]}, 400, "role 'function'"),
     (CHAT, chat(n=2), 400, "'n' must be 1"),
     (CHAT, chat(n=0), 400, "'n'"),
     (CHAT, chat(logit_bias={"1": 5}), 400, "logit_bias"),

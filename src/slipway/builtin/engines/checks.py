@@ -7,11 +7,12 @@ remote servers answer each in their own way. Checked here, every engine refuses 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from slipway.core.message import GenerateRequest, Sampling
-from slipway.core.protocols import Capability
+from slipway.core.message import GenerateRequest, Message, NamedTool, Sampling
+from slipway.core.protocols import Capability, missing
 from slipway.core.ref import canonical
 from slipway.errors import EngineError
 from slipway.i18n import t
@@ -24,6 +25,10 @@ MAX_STOPS = 16
 MAX_STOP_CHARS = 256
 MAX_LOGPROBS = 20
 MAX_TOKENS = 1_000_000
+MAX_TOOLS = 128
+MAX_DESCRIPTION = 16_384  # characters
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_IMAGE = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64,[A-Za-z0-9+/=]+")
 LONGEST_TOKEN = 128  # characters; a prompt of more than this times the context cannot fit
 MAX_SEED = 2**32 - 2  # llama.cpp's seed is 32 bits wide, and its largest value means "draw one"
 
@@ -31,14 +36,6 @@ MAX_SEED = 2**32 - 2  # llama.cpp's seed is 32 bits wide, and its largest value 
 def refuse(message: str, hint: str = "") -> EngineError:
     """The error of a request that can never succeed: status 400, not retryable."""
     return EngineError(message, hint, status=400)
-
-
-def missing(name: str, capability: str) -> EngineError:
-    """The error of asking an engine for what it cannot do."""
-    return refuse(
-        t("the model '{name}' cannot do this: its engine has no '{capability}'", name=name, capability=capability),
-        t("an engine that has it is needed: `llama` for log-probabilities, scores and adapters, `onnx` for embeddings"),
-    )
 
 
 def too_long(name: str, tokens: int, limit: int, *, at_least: bool = False) -> EngineError:
@@ -66,6 +63,8 @@ def check_request(request: GenerateRequest, name: str, capabilities: frozenset[C
         (request.json_schema is not None, "json_schema"),
         (request.choices, "choices"),
         (request.adapters, "adapters"),
+        (request.tools or any(m.tool_calls or m.role == "tool" for m in request.messages), "tools"),
+        (any(m.images for m in request.messages), "images"),
     ):
         if wanted and capability not in capabilities:
             raise missing(name, capability)
@@ -74,6 +73,9 @@ def check_request(request: GenerateRequest, name: str, capabilities: frozenset[C
     if request.json_schema is not None:
         check_schema(request.json_schema)
     _check_choices(request.choices)
+    for message in request.messages:
+        _check_message(message)
+    _check_tools(request)
     for adapter, scale in request.adapters.items():
         _check_number(f"adapters.{adapter}", scale, -10.0, 10.0)
 
@@ -82,7 +84,7 @@ def check_fits(request: GenerateRequest, name: str, context: int) -> None:
     """Raise EngineError (status 400) for a request that cannot fit into `context` tokens; tokenizes nothing."""
     if request.sampling.max_tokens > context:
         raise refuse(t("max_tokens must be at most {limit}, the context of '{name}'", limit=context, name=name))
-    characters = len(request.prompt or "") + sum(len(message.content) for message in request.messages)
+    characters = len(request.prompt or "") + sum(len(message.text) for message in request.messages)
     if characters > LONGEST_TOKEN * context:
         raise too_long(name, characters // LONGEST_TOKEN, context, at_least=True)
 
@@ -142,7 +144,54 @@ def _check_texts(request: GenerateRequest) -> None:
         if not request.prompt:
             raise refuse(t("the prompt is empty"))
     for message in request.messages:
-        check_text(message.content)
+        check_text(message.text)
+
+
+def _check_message(message: Message) -> None:
+    """What belongs to one role stands there and nowhere else; images are here already."""
+    if message.tool_calls and message.role != "assistant":
+        raise refuse(t("only a message of the role '{role}' has {field}", role="assistant", field="tool_calls"))
+    if bool(message.tool_call_id) != (message.role == "tool"):
+        raise refuse(
+            t("messages of the role 'tool', and no others, have a tool_call_id"),
+            t("it is the id of the call that the message is the result of"),
+        )
+    check_text(message.tool_call_id)
+    for call in message.tool_calls:
+        _check_tool_name(call.name)
+        check_text(call.id)
+        check_text(call.arguments)
+    for part in message.images:
+        if not _IMAGE.fullmatch(part.image_url.url):
+            raise refuse(
+                t("an image must be a data URL such as data:image/png;base64,..."),
+                t("nothing is fetched from other addresses; put the image itself into the request"),
+            )
+
+
+def _check_tools(request: GenerateRequest) -> None:
+    names = [tool.name for tool in request.tools]
+    if request.tools and (request.choices or request.prompt is not None):
+        raise refuse(t("tools can be used with messages only, and not together with choices"))
+    if len(names) > MAX_TOOLS:
+        raise refuse(t("at most {n} tools are allowed", n=MAX_TOOLS))
+    if len(set(names)) != len(names):
+        raise refuse(t("two tools have the same name"))
+    for tool in request.tools:
+        _check_tool_name(tool.name)
+        check_text(tool.description)
+        if len(tool.description) > MAX_DESCRIPTION:
+            raise refuse(t("the description of a tool has more than {n} characters", n=MAX_DESCRIPTION))
+        check_schema(tool.parameters)
+    choice = request.tool_choice
+    wanted = isinstance(choice, NamedTool) and choice.name not in names
+    if wanted or (choice == "required" and not names):
+        raise refuse(t("tool_choice asks for a tool that is not among the tools"))
+
+
+def _check_tool_name(name: str) -> None:
+    if not _TOOL_NAME.fullmatch(name):
+        raise refuse(t("the name of a tool has 1 to 64 letters, digits, '_' and '-'"))
 
 
 def _check_choices(choices: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_request, check_text, too_long
-from slipway.core.message import Delta, FinishReason, GenerateRequest, TokenLogprob, Usage
+from slipway.core.message import Delta, FinishReason, GenerateRequest, NamedTool, TokenLogprob, ToolCall, Usage
 from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError
 
@@ -44,11 +44,14 @@ class EchoConfig(BaseModel):
 
 
 class EchoEngine:
-    """Answers with the last user message (or the prompt), token by token; embeds by hashing tokens."""
+    """Answers with the last user message (or the prompt, or a tool's result), token by token; embeds by hashing tokens.
+
+    It calls the tool that the message names, or that it must.
+    """
 
     Config: ClassVar[type[EchoConfig]] = EchoConfig
     capabilities: frozenset[Capability] = frozenset(
-        ("generate", "embed", "logprobs", "json_schema", "choices", "tokenize")
+        ("generate", "embed", "logprobs", "json_schema", "choices", "tokenize", "tools")
     )
 
     def __init__(
@@ -72,7 +75,8 @@ class EchoEngine:
         """Stream the echo, one token a delta."""
         check_request(request, self.name, self.capabilities)
         prompt_tokens = self._prompt_tokens(request)
-        text, finish = _cut(self._answer(request), request)
+        called = _called(request)
+        text, finish = ("", "tool_calls") if called else _cut(self._answer(request), request)
         tokens = _tokens(text)
         if len(tokens) > request.sampling.max_tokens:
             tokens, finish = tokens[: request.sampling.max_tokens], "length"
@@ -84,8 +88,9 @@ class EchoEngine:
                 await asyncio.sleep(self.config.token_delay)
                 yield Delta(text=token, logprobs=_logprobs(token, request.logprobs))
             self._maybe_fail(len(tokens))
-            usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=len(tokens))
-            yield Delta(finish=finish, usage=usage)
+            made = len(tokens) + sum(len(_tokens(call.arguments)) for call in called)
+            usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=made)
+            yield Delta(tool_calls=called, finish=finish, usage=usage)
         finally:
             self.active -= 1
 
@@ -115,7 +120,7 @@ class EchoEngine:
         return len(_tokens(text))
 
     def _prompt_tokens(self, request: GenerateRequest) -> int:
-        texts = [request.prompt] if request.prompt is not None else [m.content for m in request.messages]
+        texts = [request.prompt] if request.prompt is not None else [m.text for m in request.messages]
         count = sum(len(_tokens(text)) for text in texts)
         limit = self.config.context
         if count >= limit:
@@ -123,7 +128,7 @@ class EchoEngine:
         return count
 
     def _answer(self, request: GenerateRequest) -> str:
-        asked = request.prompt or next((m.content for m in reversed(request.messages) if m.role == "user"), "")
+        asked = request.prompt or next((m.text for m in reversed(request.messages) if m.role in ("user", "tool")), "")
         text = self.config.reply or asked
         if request.choices:
             return next((choice for choice in request.choices if choice in text), request.choices[0])
@@ -134,6 +139,19 @@ class EchoEngine:
     def _maybe_fail(self, made: int) -> None:
         if self.config.fail and made >= self.config.fail_after:
             raise EngineError(self.config.fail, retryable=self.config.fail_retryable, status=self.config.fail_status)
+
+
+def _called(request: GenerateRequest) -> tuple[ToolCall, ...]:
+    """The tool that must be called, or that the user's last message names; its strings hold the message."""
+    choice, last = request.tool_choice, request.messages[-1] if request.messages else None
+    if choice == "none" or last is None or last.role != "user":
+        return ()
+    named = choice.name if isinstance(choice, NamedTool) else ""
+    for tool in request.tools:
+        if tool.name == named or (not named and (choice == "required" or tool.name in last.text)):
+            arguments = json.dumps(_instance(tool.parameters, tool.parameters, last.text), ensure_ascii=False)
+            return (ToolCall(f"call_{len(request.messages)}", tool.name, arguments),)
+    return ()
 
 
 def _tokens(text: str) -> list[str]:

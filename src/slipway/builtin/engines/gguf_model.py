@@ -84,7 +84,7 @@ class ModelHeader:
             return found[0][0] + "\u200b" + found[0][1:]
 
         return [
-            {"role": message.role, "content": control.sub(split, message.content) if control else message.content}
+            {"role": message.role, "content": control.sub(split, message.text) if control else message.text}
             for message in messages
         ]
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import msgspec
 from pydantic import BaseModel, ConfigDict
 
-from slipway.builtin.engines.checks import check_request, missing, refuse
+from slipway.builtin.engines.checks import check_request, refuse
 from slipway.core.message import Delta, GenerateRequest
-from slipway.core.protocols import Capability, OnEvent
+from slipway.core.protocols import Capability, CountsTokens, Embeds, OnEvent, Scores, missing
 from slipway.core.ref import canonical, digest_of
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, open_regular, read
@@ -109,7 +109,10 @@ class ReplayEngine:
             raise missing(self.name, "embed")
         key = digest_of(["embed", list(texts)])
         if key not in self._answers:
-            vectors = await self._ask("embed").embed(texts)
+            inner = self._ask("embed")
+            if not isinstance(inner, Embeds):
+                raise missing(self.name, "embed")
+            vectors = await inner.embed(texts)
             self._add(key, list(texts), {"shape": vectors.shape, "values": vectors.ravel().tolist()})
         return self._recorded(key, lambda found: np.array(found["values"], np.float32).reshape(found["shape"]))
 
@@ -117,7 +120,10 @@ class ReplayEngine:
         """The recorded sums."""
         key = digest_of(["score", prompt, list(continuations)])
         if key not in self._answers:
-            sums = await self._ask("score").score(prompt, continuations)
+            inner = self._ask("score")
+            if not isinstance(inner, Scores):
+                raise missing(self.name, "score")
+            sums = await inner.score(prompt, continuations)
             self._add(key, [prompt, list(continuations)], sums)
         return self._recorded(key, lambda found: msgspec.convert(found, list[float]))
 
@@ -127,7 +133,10 @@ class ReplayEngine:
             raise missing(self.name, "tokenize")
         key = digest_of(["count_tokens", text])
         if key not in self._answers:
-            self._add(key, text, await self._ask("count_tokens").count_tokens(text))
+            inner = self._ask("count_tokens")
+            if not isinstance(inner, CountsTokens):
+                raise missing(self.name, "tokenize")
+            self._add(key, text, await inner.count_tokens(text))
         return self._recorded(key, lambda found: msgspec.convert(found, int))
 
     def _recorded(self, key: str, read_as: Callable[[Any], T]) -> T:

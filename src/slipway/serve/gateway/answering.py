@@ -69,6 +69,7 @@ def _answer(completion: Completion, target: Raw, session: Session, seconds: floa
         first_token_seconds=first or seconds,
         cost=cost,
         currency=currency,
+        tool_calls=completion.tool_calls,
     )
 
 

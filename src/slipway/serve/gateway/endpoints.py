@@ -19,6 +19,7 @@ import msgspec
 
 from slipway.core.answer import Answer
 from slipway.core.message import Delta, Usage
+from slipway.core.protocols import CountsTokens, Embeds
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import Said, say, t
@@ -260,9 +261,9 @@ class Gateway:
                 watch.listen()
                 request, call.ignored = validate.read(body, EmbeddingRequest)
                 texts = validate.inputs(request)
-                target = await self._embedder(call, request.model)
+                target, engine = await self._embedder(call, request.model)
                 job = Job(target, _asked(request))
-                vectors, usage = await self._embed(call, target, texts)
+                vectors, usage = await self._embed(call, target, engine, texts)
             await self._record(call, job, 200, Answer(text="", raw="", usage=usage, seconds=call.model_seconds))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- told to the client and logged
             await self._ended(call, job, error)
@@ -272,11 +273,11 @@ class Gateway:
         counts = {"prompt_tokens": usage.prompt_tokens, "total_tokens": usage.prompt_tokens}
         await call.answer(200, encode(Embedded([Vector(v, n) for n, v in enumerate(shown)], call.model, counts)))
 
-    async def _embedder(self, call: Call, name: str) -> Raw:
+    async def _embedder(self, call: Call, name: str) -> tuple[Raw, Embeds]:
         target = await self._router.resolve(name)
-        if isinstance(target, Raw) and "embed" in target.engine.capabilities:
+        if isinstance(target, Raw) and "embed" in target.engine.capabilities and isinstance(target.engine, Embeds):
             call.model = target.name
-            return target
+            return target, target.engine
         able = [pin.name for pin in self._context.models.values()]
         raise bad(
             t("'{name}' makes no embeddings", name=name[:100]),
@@ -284,15 +285,15 @@ class Gateway:
             param="model",
         )
 
-    async def _embed(self, call: Call, target: Raw, texts: list[str]) -> tuple[Any, Usage]:
+    async def _embed(self, call: Call, target: Raw, engine: Embeds, texts: list[str]) -> tuple[Any, Usage]:
         started = perf_counter()
         await self._slots.take()
         taken = perf_counter()
         call.began = True
         try:
-            vectors = await target.engine.embed(texts)
+            vectors = await engine.embed(texts)
             tokens = 0
-            if "tokenize" in target.engine.capabilities:
+            if isinstance(target.engine, CountsTokens) and "tokenize" in target.engine.capabilities:
                 for text in texts:
                     tokens += await target.engine.count_tokens(text)
         finally:

@@ -13,9 +13,11 @@ from slipway.serve.requests.shapes import (
     ChatChoice,
     Completed,
     Extension,
+    FunctionCall,
     PromptDetails,
     Said,
     TextChoice,
+    ToolCallOut,
     UsageOut,
     encode,
 )
@@ -65,7 +67,7 @@ def whole(form: Form, model: str, answer: Answer, own: Extension, logprobs: tupl
     """A whole answer."""
     shown = logprobs_out(form, logprobs)
     choice = (
-        ChatChoice(answer.finish, message=Said("assistant", answer.text), logprobs=shown)
+        ChatChoice(answer.finish, message=_message(answer), logprobs=shown)
         if form == "chat"
         else TextChoice(answer.text, answer.finish, logprobs=shown)
     )
@@ -80,6 +82,16 @@ def whole(form: Form, model: str, answer: Answer, own: Extension, logprobs: tupl
             slipway=own,
         )
     )
+
+
+def _message(answer: Answer) -> Said:
+    if not answer.tool_calls:
+        return Said("assistant", answer.text)
+    return Said("assistant", answer.text or None, _calls(answer))
+
+
+def _calls(answer: Answer) -> list[ToolCallOut]:
+    return [ToolCallOut(c.id, FunctionCall(c.name, c.arguments), "function") for c in answer.tool_calls]
 
 
 class Chunks:
@@ -109,9 +121,13 @@ class Chunks:
         return self._event([ChatChoice(None, delta=Said(content=delta.text), logprobs=shown)])
 
     def closing(self, answer: Answer, own: Extension, *, include_usage: bool) -> bytes:
-        """The reason for the end with our own field, the usage if it was asked for, and `[DONE]`."""
+        """The tools that were called, the reason for the end with our own field, the usage if it was asked for, and
+        `[DONE]`.
+        """
+        calls = [msgspec.structs.replace(call, index=at) for at, call in enumerate(_calls(answer))]
         last = TextChoice("", answer.finish) if self._form == "text" else ChatChoice(answer.finish, delta=Said())
-        end = self._event([last], slipway=own)
+        end = self._event([ChatChoice(None, delta=Said(tool_calls=calls))]) if calls else b""
+        end += self._event([last], slipway=own)
         if include_usage:
             end += self._event([], usage=usage_out(answer.usage))
         return end + DONE

@@ -44,18 +44,70 @@ class ResponseFormat(Struct):
     json_schema: JsonSchema | None = None
 
 
-class ContentPart(Struct):
-    """One part of a message's content; only text can be answered."""
+class ImageUrl(Struct):
+    """`image_url` of a content part: a data URL; nothing is fetched."""
+
+    url: str
+
+
+class ContentPart(Struct, omit_defaults=True):
+    """One part of a message's content: `text`, or `image_url` for a model whose engine reads images."""
 
     type: str
     text: str = ""
+    image_url: ImageUrl | None = None
 
 
-class ChatMessage(Struct):
-    """One turn. `developer` is OpenAI's newer name of `system`."""
+class FunctionCall(Struct):
+    """`function` of a tool call; `arguments` is JSON text."""
+
+    name: str
+    arguments: str = ""
+
+
+class ToolCallIn(Struct):
+    """A tool that the assistant called."""
+
+    id: str
+    function: FunctionCall
+    type: Literal["function"] = "function"
+
+
+class Function(Struct, omit_defaults=True):
+    """`function` of a tool; `parameters` is a JSON schema."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class ToolIn(Struct):
+    """A tool that the model may call."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class FunctionName(Struct):
+    """`function` of a tool choice."""
+
+    name: str
+
+
+class ToolChoice(Struct):
+    """The choice of one tool."""
+
+    type: Literal["function"]
+    function: FunctionName
+
+
+class ChatMessage(Struct, omit_defaults=True):
+    """One turn. `developer` is OpenAI's newer name of `system`; `tool_call_id` says which call a `tool` answers."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[ContentPart] | None = None
+    tool_calls: Annotated[list[ToolCallIn], Meta(max_length=128)] | None = None
+    tool_call_id: str | None = None
 
 
 class Common(Struct, kw_only=True, omit_defaults=True):
@@ -85,8 +137,8 @@ class ChatRequest(Common, kw_only=True, omit_defaults=True):
     max_completion_tokens: Tokens | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    tools: list[Any] | None = None
-    tool_choice: Any = None
+    tools: Annotated[list[ToolIn], Meta(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     functions: list[Any] | None = None
     function_call: Any = None
 
@@ -133,11 +185,21 @@ class FeedbackBody(Struct, kw_only=True, omit_defaults=True):
 # -- answers ----------------------------------------------------------------------------------------------------------
 
 
+class ToolCallOut(Struct, omit_defaults=True):
+    """A tool that the model called; `index` in a stream."""
+
+    id: str
+    function: FunctionCall
+    type: str | UnsetType = UNSET
+    index: int | UnsetType = UNSET
+
+
 class Said(Struct, omit_defaults=True):
     """`message` or `delta`."""
 
     role: str | UnsetType = UNSET
-    content: str | UnsetType = UNSET
+    content: str | None | UnsetType = UNSET
+    tool_calls: list[ToolCallOut] | UnsetType = UNSET
 
 
 class ChatChoice(Struct):

@@ -12,7 +12,17 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
-from slipway.core.message import GenerateRequest, Message, Sampling
+from slipway.core.message import (
+    GenerateRequest,
+    ImagePart,
+    ImageUrl,
+    Message,
+    NamedTool,
+    Sampling,
+    TextPart,
+    Tool,
+    ToolCall,
+)
 from slipway.i18n import t
 from slipway.runtime.respond import Overrides
 from slipway.serve.refuse import Refused, bad
@@ -21,8 +31,11 @@ from slipway.serve.requests.shapes import (
     ChatRequest,
     Common,
     CompletionRequest,
+    ContentPart,
     EmbeddingRequest,
+    Function,
     GenerateBody,
+    ToolChoice,
 )
 
 T = TypeVar("T")
@@ -131,22 +144,15 @@ def _invalid(error: msgspec.ValidationError) -> Refused:
 
 def check_chat(request: ChatRequest) -> None:
     """What single fields cannot say. Raises Refused (400)."""
-    for field in ("tools", "functions"):
-        if getattr(request, field):
-            raise bad(
-                t("'{field}' cannot be used: tools are not served", field=field),
-                t("leave it out, and call tools in your program"),
-                param=field,
-            )
+    if request.functions or request.function_call:
+        raise bad(
+            t("'{field}' is not supported", field="functions"), t("use `tools` and `tool_choice`"), param="functions"
+        )
     _check_common(request)
     for at, message in enumerate(request.messages):
-        if message.role in ("tool", "function"):
-            raise bad(
-                t("messages with the role '{role}' cannot be answered", role=message.role),
-                t("roles: system, user, assistant"),
-                param=f"messages[{at}].role",
-            )
-        text_of(message, at)
+        if message.role == "function":
+            raise _wrong_role(at, message.role)
+        content_of(message, at)
     if request.top_logprobs is not None and not request.logprobs:
         raise bad(t("top_logprobs needs logprobs"), t("set logprobs to true"), param="top_logprobs")
 
@@ -183,20 +189,59 @@ def _check_common(request: Common) -> None:
         raise bad(t("response_format and guided_choice cannot be used together"), t("leave one out"))
 
 
-def text_of(message: ChatMessage, at: int = 0) -> str:
-    """A message's text, its parts joined. Raises Refused (400) for parts that are no text, or for no content."""
+def _wrong_role(at: int, role: str) -> Refused:
+    return bad(
+        t("messages with the role '{role}' cannot be answered", role=role),
+        t("roles: system, user, assistant, and tool for a model asked by its own name"),
+        param=f"messages[{at}].role",
+    )
+
+
+def content_of(message: ChatMessage, at: int = 0) -> str | tuple[TextPart | ImagePart, ...]:
+    """A message's text, its parts joined; the parts when an image is among them. Raises Refused (400) for other parts,
+    or for no content.
+    """
     if isinstance(message.content, str):
         return message.content
-    for part in message.content or ():
-        if part.type != "text":
-            raise bad(
-                t("a content part of the type '{type}' cannot be answered", type=part.type[:40]),
-                t("send text only"),
-                param=f"messages[{at}].content",
-            )
     if not message.content:
+        if message.tool_calls:
+            return ""
         raise bad(t("a message has no content"), t("send text"), param=f"messages[{at}].content")
-    return "\n".join(part.text for part in message.content)
+    parts = tuple(_part(part, at) for part in message.content)
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    return "\n".join(texts) if len(texts) == len(parts) else parts
+
+
+def _part(part: ContentPart, at: int) -> TextPart | ImagePart:
+    if part.type == "text":
+        return TextPart(part.text)
+    if part.type == "image_url" and part.image_url is not None:
+        return ImagePart(ImageUrl(part.image_url.url))
+    raise bad(
+        t("a content part of the type '{type}' cannot be answered", type=part.type[:40]),
+        t("send text only"),
+        param=f"messages[{at}].content",
+    )
+
+
+def _text_for_release(message: ChatMessage, at: int) -> str:
+    """What a release is told of a message. Raises Refused (400) for what it was not measured with."""
+    if message.role == "tool":
+        raise _wrong_role(at, message.role)
+    if message.tool_calls:
+        raise _not_measured("tool_calls", f"messages[{at}].tool_calls")
+    content = content_of(message, at)
+    if not isinstance(content, str):
+        raise _not_measured("image_url", f"messages[{at}].content")
+    return content
+
+
+def _not_measured(field: str, param: str = "") -> Refused:
+    return bad(
+        t("'{field}' cannot be used with a release: it answers as it was measured", field=field),
+        t("leave it out, or ask a model by its own name"),
+        param=param or field,
+    )
 
 
 def conversation(request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -205,7 +250,8 @@ def conversation(request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]
     System messages are not applied (a release has been measured with its own) and are named in the second value.
     Raises Refused (400) when the last message is not the user's.
     """
-    turns = [(m.role, text_of(m, n)) for n, m in enumerate(request.messages) if m.role in ("user", "assistant")]
+    said = [(m.role, _text_for_release(m, n)) for n, m in enumerate(request.messages)]
+    turns = [(role, text) for role, text in said if role in ("user", "assistant")]
     if not turns or turns[-1][0] != "user":
         raise bad(t("the last message must be the user's"), t("end with a message of the role user"), param="messages")
     ignored = ("messages.system",) if len(turns) < len(request.messages) else ()
@@ -213,7 +259,7 @@ def conversation(request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]
     return ({"question": turns[-1][1], "history": history} if history else {"question": turns[-1][1]}), ignored
 
 
-def overrides(request: Common) -> tuple[Overrides, tuple[str, ...]]:
+def overrides(request: ChatRequest | CompletionRequest) -> tuple[Overrides, tuple[str, ...]]:
     """What a release lets a caller change, and the names of the rest. Raises Refused (400) for another output format:
     a client that asks for JSON and gets prose is worse off than one that is told.
     """
@@ -221,14 +267,11 @@ def overrides(request: Common) -> tuple[Overrides, tuple[str, ...]]:
     for field, asked in (
         ("response_format", form is not None and form.type != "text"),
         ("guided_choice", bool(request.guided_choice)),
-        ("logprobs", bool(getattr(request, "logprobs", None))),
+        ("logprobs", bool(request.logprobs)),
+        ("tools", isinstance(request, ChatRequest) and bool(request.tools)),
     ):
         if asked:
-            raise bad(
-                t("'{field}' cannot be used with a release: it answers as it was measured", field=field),
-                t("leave it out, or ask a model by its own name"),
-                param=field,
-            )
+            raise _not_measured(field)
     ignored = tuple(field for field in _NOT_APPLIED if getattr(request, field) is not None)
     return Overrides(_max_tokens(request), _stops(request), whole=not request.stream), ignored
 
@@ -249,12 +292,29 @@ def generation(request: ChatRequest | CompletionRequest) -> GenerateRequest:
         return GenerateRequest(
             prompt=prompt, sampling=sampling, json_schema=schema, choices=choices, logprobs=request.logprobs or 0
         )
-    messages = tuple(
-        Message("system" if m.role == "developer" else m.role, text_of(m, n))  # pyright: ignore[reportArgumentType]
-        for n, m in enumerate(request.messages)
+    choice = request.tool_choice or "auto"
+    return GenerateRequest(
+        messages=tuple(_message(m, n) for n, m in enumerate(request.messages)),
+        sampling=sampling,
+        json_schema=schema,
+        choices=choices,
+        logprobs=max(1, request.top_logprobs or 0) if request.logprobs else 0,
+        tools=tuple(_tool(tool.function) for tool in request.tools or ()),
+        tool_choice=NamedTool(choice.function.name) if isinstance(choice, ToolChoice) else choice,
     )
-    logprobs = max(1, request.top_logprobs or 0) if request.logprobs else 0
-    return GenerateRequest(messages=messages, sampling=sampling, json_schema=schema, choices=choices, logprobs=logprobs)
+
+
+def _message(message: ChatMessage, at: int) -> Message:
+    """`developer` is `system`: the models that know the difference take `system` for it."""
+    if message.role == "function":
+        raise _wrong_role(at, message.role)
+    role = "system" if message.role == "developer" else message.role
+    calls = tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in message.tool_calls or ())
+    return Message(role, content_of(message, at), calls, message.tool_call_id or "")
+
+
+def _tool(function: Function) -> Tool:
+    return Tool(name=function.name, description=function.description or "", parameters=function.parameters or {})
 
 
 def _constraint(request: Common) -> tuple[dict[str, Any] | None, tuple[str, ...]]:

@@ -11,12 +11,12 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.builtin.engines.checks import check_fits, check_request, check_text, missing, refuse, too_long
+from slipway.builtin.engines.checks import check_fits, check_request, check_text, refuse, too_long
 from slipway.builtin.engines.compiling import Turn
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick
@@ -32,9 +32,6 @@ from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogpro
 from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError
 from slipway.i18n import t
-
-if TYPE_CHECKING:
-    from slipway.core.protocols import Vectors
 
 MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
 BATCH, SMALL_BATCH = 512, 128  # prompt tokens at a time: a larger batch is faster, and cancelling waits for one
@@ -139,10 +136,6 @@ class LlamaEngine:
     async def trouble(self) -> str:
         """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
         return await self._first.process.trouble() if self._first else closed(self.name).message
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Not what a generating model is for: EngineError with status 400."""
-        raise missing(self.name, "embed")
 
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
         """Sum of the log-probabilities of each continuation's tokens, chained one forced token at a time.

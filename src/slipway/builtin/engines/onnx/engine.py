@@ -115,10 +115,6 @@ class OnnxEngine:
         raise missing(self.name, "generate")
         yield Delta()  # pragma: no cover -- makes this an iterator
 
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
-        """Refused: an encoder gives no probabilities of text."""
-        raise missing(self.name, "logprobs")
-
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, [len(texts), hidden size], float32. Cancelling stops it after the runs in progress.
 
@@ -156,15 +152,15 @@ class OnnxEngine:
         loaded = await self._ready()
         return await asyncio.to_thread(lambda: len(loaded.tokenizer.encode(text, add_special_tokens=False).ids))
 
-    async def unread(self, text: str) -> float:
-        """The part of a text's tokens that the vocabulary does not know, 0 to 1; not one of the protocol's methods.
+    async def out_of_vocabulary(self, text: str) -> float:
+        """The part of a text's tokens that the vocabulary does not know, 0 to 1.
 
         A vector of text that was not read means nothing. An English encoder knows few Chinese characters: on XQuAD no
         English question has an unknown token, and every Chinese one has a third of them or more.
         """
         check_text(text)
         loaded = await self._ready()
-        return await asyncio.to_thread(loaded.unread, text)
+        return await asyncio.to_thread(loaded.out_of_vocabulary, text)
 
 
 class _Loaded:
@@ -187,7 +183,7 @@ class _Loaded:
         # The last token ends the sentence ([SEP], </s>) and is kept.
         return [row if len(row) <= self.max_tokens else [*row[: self.max_tokens - 1], row[-1]] for row in ids], cut
 
-    def unread(self, text: str) -> float:
+    def out_of_vocabulary(self, text: str) -> float:
         """Share of unknown tokens; 0 for a tokenizer that has none."""
         unknown = self.tokenizer.token_to_id(getattr(self.tokenizer.model, "unk_token", None) or "<unk>")
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids

@@ -48,8 +48,8 @@ class OpenAIConfig(BaseModel):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     choices_by: ChoicesBy = "json_schema"
     tokenize: Literal["", "vllm", "llama.cpp"] = ""  # whose /tokenize the server has
-    can: frozenset[Literal["generate", "embed", "logprobs", "json_schema", "choices"]] = frozenset(
-        ("generate", "embed", "logprobs", "json_schema", "choices")
+    can: frozenset[Literal["generate", "embed", "logprobs", "json_schema", "choices", "tools", "images"]] = frozenset(
+        ("generate", "embed", "logprobs", "json_schema", "choices", "tools", "images")
     )
     embed_batch: int = Field(default=64, ge=1, le=2048)  # texts in one request
 

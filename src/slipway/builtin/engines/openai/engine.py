@@ -1,5 +1,6 @@
 """An engine that asks any OpenAI-compatible server (vLLM, TEI, a cloud service, another Slipway). Owns the shape of
-generation and embedding over HTTP; `openai_http` owns connections, `openai_wire` the JSON.
+generation and embedding over HTTP; `http` owns connections, `wire` the JSON. There is no `score`: no such server
+reports the log-probabilities of given text reliably.
 
 What a server promises and does not keep is found out: a JSON schema or choices that it ignored, a stream that ends in
 the middle, a missing token count (then counts are 0, and `on_event` is told once).
@@ -14,20 +15,20 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import msgspec
 
-from slipway.builtin.engines.checks import check_request, check_text, missing
+from slipway.builtin.engines.checks import check_request, check_text
 from slipway.builtin.engines.openai.config import OpenAIConfig
 from slipway.builtin.engines.openai.http import Server, error_message
 from slipway.builtin.engines.openai.wire import (
     Embeddings,
     Events,
+    Heard,
     Spoken,
     body_of,
-    logprobs_of,
     read_embeddings,
     read_spoken,
 )
-from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, TokenLogprob, Usage
-from slipway.core.protocols import Capability, OnEvent
+from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, Usage
+from slipway.core.protocols import Capability, OnEvent, missing
 from slipway.errors import EngineError
 from slipway.files import UNDECODABLE
 from slipway.i18n import t
@@ -74,60 +75,42 @@ class OpenAIEngine:
             whole = await self.complete(request)
             yield Delta(text=whole.text, logprobs=whole.logprobs, finish=whole.finish, usage=whole.usage)
             return
-        finish: FinishReason | None = None
-        usage: Usage | None = None
-        said: list[str] = []
+        heard = Heard()
         async with aclosing(self._stream(request)) as parts:
             async for part in parts:
-                usage = part.usage.usage() if part.usage else usage
-                for choice in part.choices[:1]:
-                    finish = self._finish(choice.finish_reason) or finish
-                    if text := choice.said:
-                        said.append(text)
-                        yield Delta(text=text, logprobs=logprobs_of(choice))
-        if finish is None:
-            raise self._cut_off()
-        self._check_constraint(request, "".join(said), finish)
-        yield Delta(finish=finish, usage=usage or self._uncounted())
+                delta = heard.take(part)
+                if delta.text:
+                    yield delta
+        whole = self._checked(request, heard)
+        yield Delta(tool_calls=whole.tool_calls, finish=whole.finish, usage=whole.usage)
 
     async def complete(self, request: GenerateRequest) -> Completion:
         """The whole answer at once: what `generate` would stream, for less work. Cancelling frees the server."""
         check_request(request, self.name, self.capabilities)
+        heard = Heard()
         if self.config.stream == "always":
-            text, finish, usage, logprobs = await self._collect(request)
+            async with aclosing(self._stream(request)) as parts:
+                async for part in parts:
+                    heard.take(part)
         else:
-            text, finish, usage, logprobs = await self._whole(request)
-        if finish is None:
+            async with self._server.post(_path(request), self._body(request, stream=False)) as response:
+                answer = read_spoken(await self._server.read(response))
+            if not answer.choices:
+                raise self._failed(answer.error)
+            heard.take(answer)
+        return self._checked(request, heard)
+
+    def _checked(self, request: GenerateRequest, heard: Heard) -> Completion:
+        """What was heard as a whole answer. Raises EngineError when it is none, or breaks a promise."""
+        if heard.finish is None:
             raise self._cut_off()
+        calls = heard.calls if request.tools else ()
+        finish = self._finish(heard.finish, called=bool(calls))
+        usage = heard.usage or self._uncounted()
         if request.choices:
-            return Completion(text=self._chosen(request, text), finish="stop", usage=usage or self._uncounted())
-        self._check_constraint(request, text, finish)
-        return Completion(text=text, finish=finish, usage=usage or self._uncounted(), logprobs=logprobs)
-
-    async def _whole(
-        self, request: GenerateRequest
-    ) -> tuple[str, FinishReason | None, Usage | None, tuple[TokenLogprob, ...]]:
-        async with self._server.post(_path(request), self._body(request, stream=False)) as response:
-            answer = read_spoken(await self._server.read(response))
-        if not answer.choices:
-            raise self._failed(answer.error)
-        choice = answer.choices[0]
-        usage = answer.usage.usage() if answer.usage else None
-        return choice.said, self._finish(choice.finish_reason), usage, logprobs_of(choice) if choice.logprobs else ()
-
-    async def _collect(
-        self, request: GenerateRequest
-    ) -> tuple[str, FinishReason | None, Usage | None, tuple[TokenLogprob, ...]]:
-        said, logprobs = list[str](), list[TokenLogprob]()
-        finish, usage = cast("FinishReason | None", None), cast("Usage | None", None)
-        async with aclosing(self._stream(request)) as parts:
-            async for part in parts:
-                usage = part.usage.usage() if part.usage else usage
-                for choice in part.choices[:1]:
-                    said.append(choice.said)
-                    logprobs += logprobs_of(choice)
-                    finish = self._finish(choice.finish_reason) or finish
-        return "".join(said), finish, usage, tuple(logprobs)
+            return Completion(text=self._chosen(request, heard.text), finish="stop", usage=usage)
+        self._check_constraint(request, heard.text, finish)
+        return Completion(text=heard.text, finish=finish, usage=usage, logprobs=tuple(heard.logprobs), tool_calls=calls)
 
     async def _stream(self, request: GenerateRequest) -> AsyncGenerator[Spoken]:
         """The chunks of a streamed answer up to `[DONE]` or the end of the stream."""
@@ -195,10 +178,6 @@ class OpenAIEngine:
             answer.data.sort(key=lambda item: item.index)
         return [item.embedding for item in answer.data]
 
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
-        """Refused: no OpenAI-compatible server reports the log-probabilities of given text reliably."""
-        raise missing(self.name, "score")
-
     async def count_tokens(self, text: str) -> int:
         """Tokens by the server's own /tokenize; refused when the config does not say that it has one."""
         if not self.config.tokenize:
@@ -218,18 +197,18 @@ class OpenAIEngine:
 
     # -- what a server may do wrong -----------------------------------------------------------------------------------
 
-    def _finish(self, reason: str | None) -> FinishReason | None:
-        if reason is None:
-            return None
+    def _finish(self, reason: str, *, called: bool) -> FinishReason:
         if reason == "content_filter":
             raise EngineError(
                 t("the server of '{name}' stopped the answer by its content filter", name=self.name),
                 t("change the request, or the server's filter"),
             )
-        return "length" if reason in ("length", "max_tokens") else "stop"
+        if reason in ("length", "max_tokens"):
+            return "length"
+        return "tool_calls" if called else "stop"  # some servers say `stop` for both
 
     def _check_constraint(self, request: GenerateRequest, text: str, finish: FinishReason) -> None:
-        if request.json_schema is None or finish == "length":
+        if request.json_schema is None or finish != "stop":
             return
         try:
             msgspec.json.decode(text)

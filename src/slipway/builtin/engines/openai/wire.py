@@ -10,21 +10,40 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from slipway.core.message import GenerateRequest, TokenLogprob, Usage
+from slipway.core.message import Delta, GenerateRequest, Message, NamedTool, TokenLogprob, ToolCall, Usage
 from slipway.errors import EngineError
 from slipway.i18n import t
 
 MAX_EVENT = 4_000_000
 """Bytes that one server-sent event may have; a server that sends more is not speaking this protocol."""
 
+MAX_CALLS = 128
+"""Tools that one answer may call."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 ChoicesBy = Literal["json_schema", "guided_choice", "structured_outputs"]
+
+
+class Function(msgspec.Struct):
+    """`tool_calls[].function`, or a piece of it."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class Called(msgspec.Struct):
+    """A tool call, or a piece of one; pieces of the same call have the same `index`."""
+
+    index: Annotated[int, msgspec.Meta(ge=0, lt=MAX_CALLS)] | None = None
+    id: str | None = None
+    function: Function | None = None
 
 
 class Said(msgspec.Struct):
     """`message` of a whole answer or `delta` of a chunk."""
 
     content: str | None = None
+    tool_calls: Annotated[list[Called], msgspec.Meta(max_length=MAX_CALLS)] | None = None
 
 
 class OneOf(msgspec.Struct):
@@ -64,6 +83,11 @@ class Choice(msgspec.Struct):
         if self.text is not None:
             return self.text
         return ((self.message or self.delta or Said()).content) or ""
+
+    @property
+    def calls(self) -> list[Called]:
+        """The tool calls, or pieces of them."""
+        return (self.message or self.delta or Said()).tool_calls or []
 
 
 class PromptDetails(msgspec.Struct):
@@ -124,7 +148,8 @@ def body_of(
         max_tokens_field: sampling.max_tokens,
     }
     if request.prompt is None:
-        body["messages"] = request.messages
+        body["messages"] = [_message(message) for message in request.messages]
+        body.update(_tools(request))
     else:
         body["prompt"] = request.prompt
     for key in ("stop", "seed", "frequency_penalty", "presence_penalty"):
@@ -138,6 +163,28 @@ def body_of(
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
     return msgspec.json.encode(body)
+
+
+def _message(message: Message) -> dict[str, Any]:
+    said: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_call_id:
+        said["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        said["content"] = message.content or None
+        said["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    return said
+
+
+def _tools(request: GenerateRequest) -> dict[str, Any]:
+    if not request.tools:
+        return {}
+    choice: Any = request.tool_choice
+    if isinstance(choice, NamedTool):
+        choice = {"type": "function", "function": choice}
+    return {"tools": [{"type": "function", "function": tool} for tool in request.tools], "tool_choice": choice}
 
 
 def _logprobs_asked(request: GenerateRequest) -> dict[str, Any]:
@@ -190,6 +237,53 @@ def logprobs_of(choice: Choice) -> tuple[TokenLogprob, ...]:
         )
         for at, (token, logprob) in enumerate(zip(found.tokens or (), found.token_logprobs or (), strict=False))
     )
+
+
+class Heard:
+    """An answer as its parts come in, whole or streamed."""
+
+    def __init__(self) -> None:
+        self.finish: str | None = None
+        self.usage: Usage | None = None
+        self.logprobs: list[TokenLogprob] = []
+        self._said: list[str] = []
+        self._calls: dict[int, list[str]] = {}  # index -> id, name, arguments
+
+    @property
+    def text(self) -> str:
+        """What was said so far."""
+        return "".join(self._said)
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The tools that were called. Raises EngineError for a call without a name."""
+        made = [
+            (id or f"call_{at}", name, arguments or "{}") for at, (id, name, arguments) in sorted(self._calls.items())
+        ]
+        if any(not name for _, name, _ in made):
+            raise EngineError(t("the server called a tool without saying which"))
+        return tuple(ToolCall(*call) for call in made)
+
+    def take(self, part: Spoken) -> Delta:
+        """Add a part; what is new in it."""
+        self.usage = part.usage.usage() if part.usage else self.usage
+        if not part.choices:
+            return Delta()
+        choice = part.choices[0]
+        self.finish = choice.finish_reason or self.finish
+        delta = Delta(text=choice.said, logprobs=logprobs_of(choice))
+        self._said.append(delta.text)
+        self.logprobs += delta.logprobs
+        for at, called in enumerate(choice.calls):
+            self._add(at if called.index is None else called.index, called)
+        return delta
+
+    def _add(self, at: int, called: Called) -> None:
+        """The id and the name come once, some servers repeat them; the arguments come in pieces."""
+        call, function = self._calls.setdefault(at, ["", "", ""]), called.function or Function()
+        call[0] = call[0] or called.id or ""
+        call[1] = call[1] or function.name or ""
+        call[2] += function.arguments or ""
 
 
 def _at_most_zero(logprob: float) -> float:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.builtin.engines.checks import check_fits, check_request, check_text, missing, refuse, too_long
+from slipway.builtin.engines.checks import check_fits, check_request, check_text, refuse, too_long
 from slipway.builtin.engines.compiling import Turn
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.grammar import check_enforceable, one_of
@@ -33,9 +33,6 @@ from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError
 from slipway.i18n import t
 from slipway.machine import usable_cores
-
-if TYPE_CHECKING:
-    from slipway.core.protocols import Vectors
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 TOKENIZER = "gpt2"  # GGUF's name for byte-level BPE
@@ -129,14 +126,6 @@ class OpenvinoEngine:
     async def trouble(self) -> str:
         """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
         return await self._first.process.trouble() if self._first else closed(self.name).message
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Not what a generating model is for: EngineError with status 400."""
-        raise missing(self.name, "embed")
-
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
-        """Not possible: OpenVINO tells no probability of a given token. EngineError with status 400."""
-        raise missing(self.name, "logprobs")
 
     async def count_tokens(self, text: str) -> int:
         """Tokens of raw text; a control token that it spells out counts as text."""
