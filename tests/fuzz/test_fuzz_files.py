@@ -50,6 +50,7 @@ from slipway.store.catalog import Catalog
 from slipway.store.models.check import check_file
 from slipway.store.models.shelf import read as read_shelf
 from slipway.store.models.wheels import open_wheel
+from slipway.store.sqlite import SQLite
 from slipway.store.store import Store
 from slipway.testing.projects import FILE, write_project
 
@@ -430,7 +431,7 @@ def test_replay(tmp_path: Path, changes: list[tuple[float, int, bytes]]) -> None
 
 def test_catalog(tmp_path: Path) -> None:
     write_project(tmp_path / "p")
-    sound = Catalog(tmp_path / "sound.db")
+    sound = Catalog(SQLite(tmp_path / "sound.db"))
     for n in range(40):
         trace = Trace(
             id=f"t{n}", at="2026-01-01T00:00:00Z", endpoint="/", channel="c", release="", status=200, request={}
@@ -451,7 +452,7 @@ def test_catalog(tmp_path: Path) -> None:
             changed[rng.choice([rng.randrange(200), rng.randrange(len(changed))])] = rng.randrange(256)
         (tmp_path / "a.db").write_bytes(changed[: rng.choice([len(changed), rng.randrange(len(changed))])])
         with in_words():
-            catalog = Catalog(tmp_path / "a.db")
+            catalog = Catalog(SQLite(tmp_path / "a.db"))
             for use in (catalog.traces, catalog.feedback, catalog.runs, catalog.channels, catalog.history, catalog.api_keys,
                         partial(catalog.recall, "answer", ["k"]), partial(catalog.trace, "t1")):  # fmt: skip
                 with in_words():
