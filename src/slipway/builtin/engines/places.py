@@ -1,5 +1,5 @@
 """Where a request of a local engine is worked on: its first child, or the second one that is set aside for requests
-which could hold others up. Owns slots and turns of each, and the life of the second.
+which could hold others up. Owns slots and turns of each, the life of the second, and its share of the time.
 
 The second is started when it is first needed and ended when nobody has needed it for a while. When it dies, hangs or
 gives up, only its own requests notice. Which requests go there is for the engine to say; what they ask is its affair.
