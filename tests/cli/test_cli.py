@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -9,18 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from commands import slipway
 from slipway.testing.projects import write_project
 
 HEAVY = (
     "pydantic", "sqlalchemy", "numpy", "scipy", "fastapi", "uvicorn", "aiohttp", "daft", "pyarrow", "faiss", "tantivy",
     "onnx", "onnxruntime", "xllamacpp", "openvino", "openvino_genai", "gguf", "torch", "jinja2", "yaml", "prometheus_client",
 )  # fmt: skip
-
-
-def slipway(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "SLIPWAY_"))} | environment
-    return subprocess.run([sys.executable, "-m", "slipway", *arguments], capture_output=True, text=True, env=env,
-                          timeout=120, check=False)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import commands
 from slipway import api
 from slipway.errors import Busy, ConfigError
 from slipway.project.load import load
@@ -25,10 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def slipway(folder: Path, *arguments: str, code: int = 0, **more: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "slipway", *arguments, "-C", str(folder)],
-        capture_output=True, text=True, check=False, env={**os.environ, "SLIPWAY_LANG": "en", **more},
-    )  # fmt: skip
+    done = commands.slipway(*arguments, "-C", str(folder), **more)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr

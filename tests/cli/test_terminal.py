@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import io
 import json
-import os
 import subprocess
 import sys
 import unicodedata
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-import slipway.cli as commands
+import commands
+from slipway import cli
 from slipway.cli import terminal
 from slipway.cli.progress import Bars
 from slipway.core.answer import Answer, Citation
@@ -34,12 +34,8 @@ def acting(shown: str) -> list[str]:
     return [c for c in shown if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
 
 
-def slipway(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "SLIPWAY_"))}
-    command = [sys.executable, "-m", "slipway", *arguments]
-    return subprocess.run(
-        command, capture_output=True, env=env | {"COLUMNS": "400"} | environment, timeout=120, check=False
-    )
+def slipway(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return commands.slipway(*arguments, **{"COLUMNS": "400"} | environment)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +49,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "questions.jsonl").open("a") as file:
         file.write(json.dumps(asked) + "\n")
     done = slipway("run", "-C", str(folder))
-    assert done.returncode in (0, 1), done.stderr.decode()
+    assert done.returncode in (0, 1), done.stderr
     store = Store(folder / ".slipway")
     passage = Citation(chunk="0" * 64, source=NAME, path=(EVIL,), start=0, end=1, text=EVIL, score=0.5)
     answer = Answer(text=EVIL, raw=EVIL, citations=(passage,), error="")
@@ -89,7 +85,7 @@ def test_no_command_prints_what_acts(hostile: Path, command: tuple[str, ...]) ->
     place = ["-C", str(hostile)] if len(command) > 1 or command[0] in ("runs", "check", "run") else []
     for more in ([], ["--json"]):
         done = slipway(*command, *place, *more)
-        said = done.stdout.decode("utf-8") + done.stderr.decode("utf-8")
+        said = done.stdout + done.stderr
         assert "Traceback" not in said
         assert not acting(said), ascii(said)
         # No line of foreign text stands at the margin, where ours stand; an answer to `ask` keeps its lines, first of all.
@@ -101,7 +97,7 @@ def test_no_command_prints_what_acts(hostile: Path, command: tuple[str, ...]) ->
 
 
 def test_markup_is_shown_and_not_obeyed(hostile: Path) -> None:
-    shown = slipway("feedback", "list", "-C", str(hostile)).stdout.decode()
+    shown = slipway("feedback", "list", "-C", str(hostile)).stdout
     assert "[red]markup[/red]" in shown
     assert "[link=http://evil.example]" in shown
     assert ":skull:" in shown
@@ -151,7 +147,7 @@ def test_bars_show_names_and_lines_as_text() -> None:
 def test_the_command_line_prints_in_one_place_only() -> None:
     """Whatever else in cli/ prints, echoes, or takes hold of a stream or a console would go around `terminal`."""
     found: list[str] = []
-    for path in sorted(Path(commands.__file__).parent.glob("*.py")):
+    for path in sorted(Path(cli.__file__).parent.glob("*.py")):
         if path.name == "terminal.py":
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -50,6 +50,7 @@ def test_packets_out_are_counted() -> None:
     assert "packets=0" not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_loop_with_echo_on_loopback_only_and_counted(tmp_path: Path) -> None:
     done = inside(LOOPBACK, up(write_project(tmp_path / "a").parent))
     assert done.returncode == 0, done.stderr

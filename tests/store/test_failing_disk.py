@@ -105,6 +105,7 @@ def test_a_blob_that_finds_no_room_leaves_nothing(disk: SmallDisk) -> None:
     assert store.blobs.put(b"x")
 
 
+@pytest.mark.slow
 def test_every_command_on_a_full_disk_says_so_and_goes_on_afterwards(disk: SmallDisk) -> None:
     folder = write_project(disk.path / "demo").parent
     disk.fill(leave=400_000)
@@ -166,6 +167,7 @@ import os; os.kill(os.getpid(), 9)
     assert store.blobs.get(store.blobs.put(b"19")) == b"19"
 
 
+@pytest.mark.slow
 def test_a_rotten_page_is_said_by_every_command_and_is_no_defect(tmp_path: Path) -> None:
     folder = write_project(tmp_path / "demo").parent
     store = Store(folder / ".slipway")

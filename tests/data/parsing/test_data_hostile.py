@@ -239,6 +239,7 @@ def test_no_child_outlives_a_killed_parent(tmp_path: Path) -> None:
     wait_for(lambda: not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text())
 
 
+@pytest.mark.slow
 def test_no_markdown_takes_the_square_of_its_length(tmp_path: Path) -> None:
     parts = ["`", "[](", "{#", "<!--", "- ", "> ", "a `b", "|", "*a ", "[a]: b\n", "1. a\n\n", "<h1>", "<script>", "<style x>",
              "[](data:", "![](data:a)", " ", "\t", "&amp", "<a ", "é`", "\u00c3", "{", "**", "](", "x ``` "]  # fmt: skip
