@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from processes import stop
 from slipway.builtin.engines.gguf_model import read_header
 from slipway.builtin.engines.llama.engine import LlamaEngine
 from slipway.builtin.engines.openvino.engine import OpenvinoEngine
@@ -131,7 +132,7 @@ async def test_a_child_that_hangs_is_started_again(make, smollm2_gguf):
     engine = make(smollm2_gguf, stall_seconds=2.0)
     await engine.start()
     pid = engine.pid
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     with pytest.raises(EngineError) as caught:
         await complete(engine, SHORT)
     assert (caught.value.retryable, caught.value.status) == (True, 504)
@@ -144,7 +145,7 @@ async def test_close_ends_a_child_that_does_not_listen(make, smollm2_gguf):
     engine = make(smollm2_gguf)
     await engine.start()
     pid = engine.pid
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     await engine.close()
     assert gone(pid)
 

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from processes import stop
 from slipway.builtin.engines.compiling import Compiling
 from slipway.builtin.engines.llama.engine import LlamaEngine
 from slipway.builtin.engines.openvino import engine as openvino
@@ -138,7 +139,7 @@ async def test_a_child_that_does_not_come_back_is_started_again(smollm2_gguf, mo
     pid = engine.pid
     stream = engine.generate(choose)
     await anext(stream)
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     await stream.aclose()
     async with asyncio.timeout(30):
         while engine.pid in (None, pid):
@@ -152,7 +153,7 @@ async def test_a_child_over_its_memory_is_started_again(make, smollm2_gguf, monk
     engine = make(smollm2_gguf, lambda event, details: events.append((event, details)), memory_gb=16)
     await engine.start()
     pid = engine.pid
-    account = engine._first.process._child.account
+    account = engine._places.first.process._child.account
     monkeypatch.setattr(account, "_memory", own_bytes(pid) - 1)
     async with asyncio.timeout(30):
         while engine.pid == pid:
@@ -192,7 +193,7 @@ async def test_a_stopped_child_is_in_trouble_and_a_busy_one_is_not(make, smollm2
         asked += 1
     busy.cancel()
     await asyncio.gather(busy, return_exceptions=True)
-    os.kill(engine.pid, signal.SIGSTOP)
+    stop(engine.pid)
     began = time.monotonic()
     async with asyncio.timeout(30):  # in the middle of a piece of work it is late only after a while
         while not (said := await engine.trouble()):

@@ -4,6 +4,7 @@ import json
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,9 @@ def test_ctrl_c_is_safe(tmp_path: Path) -> None:
 
     folder = write_project(tmp_path / "demo").parent
     command = [sys.executable, "-m", "slipway", "run", "-C", str(folder), "--set", "models.writer.token_delay=0.05"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore Ctrl-C
+    with subprocess.Popen(command, preexec_fn=hears, **pipes) as child:
         assert child.stderr is not None
         for line in child.stderr:
             if "index" in line:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from processes import stop
 from slipway.core.material import Change, Document
 from slipway.data.documents import make_documents
 from slipway.data.parsing.blocks import Outcome
@@ -188,7 +189,7 @@ def test_a_child_that_hangs_is_replaced(tmp_path: Path) -> None:
     work = parse_many(tasks(documents(tmp_path, 3), seconds=1), 3, 1)
     found = dict([next(work)])
     (child,) = children_of(os.getpid())
-    os.kill(child, signal.SIGSTOP)  # it will get the second task, and never answer
+    stop(child)  # it will get the second task, and never answer
     found.update(work)
     assert found[1].refused is not None
     assert found[1].refused.reason == "timeout"
@@ -199,7 +200,7 @@ def test_a_child_that_dies_is_replaced(tmp_path: Path) -> None:
     work = parse_many(tasks(documents(tmp_path, 7), seconds=120), 7, 1)
     found = dict([next(work)])
     (child,) = children_of(os.getpid())
-    os.kill(child, signal.SIGSTOP)
+    stop(child)
     killer = threading.Timer(1.0, os.kill, (child, signal.SIGKILL))  # while it has the second task
     killer.start()
     found.update(work)
@@ -233,7 +234,7 @@ def test_no_child_outlives_a_killed_parent(tmp_path: Path) -> None:
     assert parent.stdout is not None
     assert parent.stdout.readline() == "ready\n"
     (child,) = children_of(parent.pid)
-    os.kill(child, signal.SIGSTOP)  # it does not see that stdin has ended
+    stop(child)  # it does not see that stdin has ended
     parent.kill()
     parent.communicate()
     wait_for(lambda: not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text())

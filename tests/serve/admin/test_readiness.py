@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+from processes import stop
 from served import make_context, promote, release, serving
 from slipway.core.candidate import ModelPin
 from slipway.runtime.session import Session
@@ -25,7 +26,7 @@ def test_a_child_that_hangs_dies_or_gave_up_makes_the_server_unready(tmp_path: P
         server.until("/readyz", 200, 120)
         engine = next(iter(session._engines.values()))
 
-        os.kill(engine.pid, signal.SIGSTOP)
+        stop(engine.pid)
         began = time.monotonic()
         reply = server.get("/readyz")
         assert (reply.status, reply.json["status"]) == (503, "not ready")

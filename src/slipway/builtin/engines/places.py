@@ -1,5 +1,5 @@
 """Where a request of a local engine is worked on: its first child, or the second one that is set aside for requests
-which could hold others up. Owns slots and turns of each, the life of the second, and its share of the time.
+which could hold others up. Owns slots and turns of each, the life of both, and the second one's share of the time.
 
 The second is started when it is first needed and ended when nobody has needed it for a while. When it dies, hangs or
 gives up, only its own requests notice. Which requests go there is for the engine to say; what they ask is its affair.
@@ -12,14 +12,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from slipway.builtin.engines.compiling import Compiling, Turn
 from slipway.builtin.engines.process.http import ChildHttp
 from slipway.builtin.engines.process.limits import cpu_seconds, waited_seconds
-from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess
+from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, closed
 from slipway.core.message import GenerateRequest
 from slipway.core.protocols import OnEvent
 from slipway.core.ref import digest_of
@@ -159,6 +159,72 @@ class Aside:
     def _tell(self, event: str, details: Mapping[str, Any]) -> None:
         if self._on_event is not None:
             self._on_event(event, {**details, "aside": True})
+
+
+class Places:
+    """Both children of one engine: started, asked after and ended together. `name`: of the model."""
+
+    def __init__(self, name: str, on_event: OnEvent | None = None) -> None:
+        self._name = name
+        self._on_event = on_event
+        self._first: Place | None = None
+        self._aside: Aside | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def first(self) -> Place:
+        """The first child; raises EngineError when it was not started."""
+        if self._first is None:
+            raise closed(self._name)
+        return self._first
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running first child, None when there is none."""
+        return self._first.process.pid if self._first else None
+
+    @property
+    def aside_pid(self) -> int | None:
+        """Process id of the second child, None when there is none."""
+        return self._aside.pid if self._aside else None
+
+    async def start(
+        self,
+        settings: Callable[[], Awaitable[ChildSettings]],
+        parallel: int,
+        aside: Callable[[], ChildSettings] | None = None,
+    ) -> bool:
+        """Start the first child; False when it runs already. `aside`: what the second one would be started with, None
+        for no second one. Raises EngineError when the model cannot be loaded.
+        """
+        async with self._lock:
+            if self._first is not None:
+                return False
+            bad: dict[str, str] = {}
+            chosen = await settings()
+            process = EngineProcess(chosen, self._on_event)
+            await process.start()
+            self._first = Place(process, chosen.limits.stall_seconds, parallel, bad)
+            self._aside = Aside(aside, bad, self._on_event) if aside is not None else None
+            return True
+
+    async def close(self) -> None:
+        """End the child processes; nothing of them is left when this returns."""
+        async with self._lock:
+            first, self._first = self._first, None
+            aside, self._aside = self._aside, None
+            if aside is not None:
+                await aside.close()
+            if first is not None:
+                await first.process.stop()
+
+    async def trouble(self) -> str:
+        """Why the first child cannot answer now; empty when it can, however busy it is. The second does not count."""
+        return await self._first.process.trouble() if self._first else closed(self._name).message
+
+    def place(self, *, quick: bool) -> AbstractAsyncContextManager[Place]:
+        """The child for a request: the second one for what could hold others up, that is, what is not `quick`."""
+        return nullcontext(self.first) if quick or self._aside is None else self._aside.use(self.first)
 
 
 def _pause(pid: int, seconds: float) -> None:

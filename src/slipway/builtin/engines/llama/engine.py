@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,11 +23,11 @@ from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schem
 from slipway.builtin.engines.llama import wire
 from slipway.builtin.engines.llama.logprobs import Gaps
 from slipway.builtin.engines.llama.threads import Choice, choose, default_choice
-from slipway.builtin.engines.places import ASIDE_PARALLEL, Aside, Place
+from slipway.builtin.engines.places import ASIDE_PARALLEL, Place, Places
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
 from slipway.builtin.engines.process.retry import streamed, whole
-from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, closed
+from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess
 from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
 from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError
@@ -79,11 +79,8 @@ class LlamaEngine:
         self.model, self._adapters = sorted_files(name, files or {})
         if self._adapters:
             self.capabilities = self.capabilities | _WITH_ADAPTERS
-        self._on_event = on_event
-        self._first: Place | None = None
-        self._aside: Aside | None = None
+        self._places = Places(name, on_event)
         self._choice = default_choice()
-        self._lock = asyncio.Lock()
         self._header: ModelHeader | None = None
         self._probe: int = 0  # id of the token that spells OUTSIDE_JSON
 
@@ -91,37 +88,29 @@ class LlamaEngine:
 
     async def start(self) -> None:
         """Check the files, settle the threads, load the model. Raises EngineError that says what is wrong."""
-        async with self._lock:
-            if self._first is not None:
-                return
-            config, bad = self.config, dict[str, str]()
-            self._header = await asyncio.to_thread(self._checked, config.parallel)
-            self._choice = await self._chosen()
-            process = EngineProcess(self._settings(self._choice, config.parallel), self._on_event)
-            await process.start()
-            self._first = Place(process, config.stall_seconds, config.parallel, bad)
-            self._aside = Aside(self._aside_settings, bad, self._on_event) if config.aside else None
+        config = self.config
+        if await self._places.start(
+            self._first_settings, config.parallel, self._aside_settings if config.aside else None
+        ):
             self._probe = (await self._tokenize(OUTSIDE_JSON))[-1]
 
     async def close(self) -> None:
         """End the child processes; nothing of them is left when this returns."""
-        async with self._lock:
-            first, self._first = self._first, None
-            aside, self._aside = self._aside, None
-            if aside is not None:
-                await aside.close()
-            if first is not None:
-                await first.process.stop()
+        await self._places.close()
+
+    async def trouble(self) -> str:
+        """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
+        return await self._places.trouble()
 
     @property
     def pid(self) -> int | None:
         """Process id of the running child, None when there is none."""
-        return self._first.process.pid if self._first else None
+        return self._places.pid
 
     @property
     def aside_pid(self) -> int | None:
         """Process id of the second child, None when there is none."""
-        return self._aside.pid if self._aside else None
+        return self._places.aside_pid
 
     # -- what it does -------------------------------------------------------------------------------------------------
 
@@ -132,10 +121,6 @@ class LlamaEngine:
     async def complete(self, request: GenerateRequest) -> Completion:
         """The whole answer at once: what `generate` would stream."""
         return await whole(lambda: self._generate(request))
-
-    async def trouble(self) -> str:
-        """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
-        return await self._first.process.trouble() if self._first else closed(self.name).message
 
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
         """Sum of the log-probabilities of each continuation's tokens, chained one forced token at a time.
@@ -170,7 +155,8 @@ class LlamaEngine:
         self._check(request)
         scales = self._scales(request.adapters)
         prompt = await self._prompt(request)
-        async with self._place(request) as place:
+        quick = is_quick(request.json_schema, request.choices)
+        async with self._places.place(quick=quick) as place:
             turn = await place.turn(request)
             try:
                 async with place.room():
@@ -183,11 +169,6 @@ class LlamaEngine:
             finally:
                 if turn is not None:
                     turn.close()
-
-    def _place(self, request: GenerateRequest) -> AbstractAsyncContextManager[Place]:
-        """The child for a request: the second one for what could hold others up."""
-        quick, first = is_quick(request.json_schema, request.choices), self._running()
-        return nullcontext(first) if quick or self._aside is None else self._aside.use(first)
 
     async def _deltas(
         self, place: Place, body: Mapping[str, Any], request: GenerateRequest, turn: Turn | None
@@ -278,7 +259,7 @@ class LlamaEngine:
         return await gaps.fill(await self._tokenize(body["prompt"], whole=True), self._tokenize, look_up)
 
     async def _logprob(self, ids: Sequence[int], token: int) -> float:
-        place = self._running()
+        place = self._places.first
         async with place.room():
             return (await self._look_up(place, ids, token, self._scales({}), 1)).logprob
 
@@ -310,7 +291,7 @@ class LlamaEngine:
         return answer["tokens"]
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._post_to(self._running().http, path, body)
+        return await self._post_to(self._places.first.http, path, body)
 
     async def _post_to(
         self, child: ChildHttp, path: str, body: Mapping[str, Any], *, risky: bool = False
@@ -338,15 +319,15 @@ class LlamaEngine:
                         return
         raise child.died(pid)
 
-    def _running(self) -> Place:
-        if self._first is None:
-            raise closed(self.name)
-        return self._first
-
     # -- before the start ---------------------------------------------------------------------------------------------
 
     def _checked(self, parallel: int) -> ModelHeader:
         return check_files(self.name, self.model, tuple(self._adapters.values()), self.config.context, parallel)
+
+    async def _first_settings(self) -> ChildSettings:
+        self._header = await asyncio.to_thread(self._checked, self.config.parallel)
+        self._choice = await self._chosen()
+        return self._settings(self._choice, self.config.parallel)
 
     def _aside_settings(self) -> ChildSettings:
         self._checked(ASIDE_PARALLEL)

@@ -13,14 +13,13 @@ import hashlib
 import json
 import logging
 import math
-import os
 import platform
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from slipway.errors import EngineError
+from slipway.files import cache_folder, replace_file
 from slipway.machine import usable_cores
 
 logger = logging.getLogger(__name__)
@@ -82,9 +81,8 @@ def siblings() -> int:
 
 
 def memory_file() -> Path:
-    """Where choices are remembered: `threads.json` in $SLIPWAY_CACHE, or in the user's cache folder."""
-    folder = os.environ.get("SLIPWAY_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "slipway"
-    return Path(folder).expanduser() / "threads.json"
+    """Where choices are remembered: `threads.json` in the user's cache folder."""
+    return cache_folder() / "threads.json"
 
 
 def key_of(model: Path) -> str:
@@ -136,15 +134,9 @@ def _read() -> dict[str, Choice]:
 
 
 def _remember(key: str, choice: Choice) -> None:
-    path = memory_file()
     entries = {name: asdict(entry) for name, entry in {**_read(), key: choice}.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".threads-", delete=False, encoding="utf-8"
-        ) as file:
-            json.dump(entries, file, indent=1, sort_keys=True)
-        os.replace(file.name, path)
+        replace_file(memory_file(), json.dumps(entries, indent=1, sort_keys=True).encode())
     except OSError as error:
         logger.warning("the choice of threads cannot be remembered: %s", error)
 

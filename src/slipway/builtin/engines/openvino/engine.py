@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,11 +23,11 @@ from slipway.builtin.engines.compiling import Turn
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
 from slipway.builtin.engines.grammar import check_enforceable, one_of
 from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick
-from slipway.builtin.engines.places import ASIDE_PARALLEL, Aside, Place
+from slipway.builtin.engines.places import ASIDE_PARALLEL, Place, Places
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
 from slipway.builtin.engines.process.retry import streamed, whole
-from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess, closed
+from slipway.builtin.engines.process.supervisor import ChildSettings
 from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, Usage
 from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError
@@ -73,45 +73,33 @@ class OpenvinoEngine:
         self.config = config
         self.name = name
         self.model, self._adapters = sorted_files(name, files or {})
-        self._on_event = on_event
-        self._first: Place | None = None
-        self._aside: Aside | None = None
-        self._lock = asyncio.Lock()
+        self._places = Places(name, on_event)
         self._header: ModelHeader | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Check the files and load the model. Raises EngineError that says what is wrong."""
-        async with self._lock:
-            if self._first is not None:
-                return
-            config, bad = self.config, dict[str, str]()
-            self._header = await asyncio.to_thread(self._checked, config.parallel)
-            process = EngineProcess(self._settings(self._header, config.parallel), self._on_event)
-            await process.start()
-            self._first = Place(process, config.stall_seconds, config.parallel, bad)
-            self._aside = Aside(self._aside_settings, bad, self._on_event) if config.aside else None
+        aside = self._aside_settings if self.config.aside else None
+        await self._places.start(self._first_settings, self.config.parallel, aside)
 
     async def close(self) -> None:
         """End the child processes; nothing of them is left when this returns."""
-        async with self._lock:
-            first, self._first = self._first, None
-            aside, self._aside = self._aside, None
-            if aside is not None:
-                await aside.close()
-            if first is not None:
-                await first.process.stop()
+        await self._places.close()
+
+    async def trouble(self) -> str:
+        """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
+        return await self._places.trouble()
 
     @property
     def pid(self) -> int | None:
         """Process id of the running child, None when there is none."""
-        return self._first.process.pid if self._first else None
+        return self._places.pid
 
     @property
     def aside_pid(self) -> int | None:
         """Process id of the second child, None when there is none."""
-        return self._aside.pid if self._aside else None
+        return self._places.aside_pid
 
     # -- what it does -------------------------------------------------------------------------------------------------
 
@@ -122,10 +110,6 @@ class OpenvinoEngine:
     async def complete(self, request: GenerateRequest) -> Completion:
         """The whole answer at once: what `generate` would stream."""
         return await whole(lambda: self._generate(request))
-
-    async def trouble(self) -> str:
-        """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
-        return await self._first.process.trouble() if self._first else closed(self.name).message
 
     async def count_tokens(self, text: str) -> int:
         """Tokens of raw text; a control token that it spells out counts as text."""
@@ -142,7 +126,9 @@ class OpenvinoEngine:
         # GenAI draws for all requests from one generator, seeded anew by each that comes: a seed is kept to alone only.
         alone = request.sampling.seed is not None and request.sampling.temperature > 0
         body = await self._body(request)
-        async with self._place(request, alone=alone) as place:
+        vocabulary = self._header.vocabulary if self._header else 0
+        quick = not alone and is_quick(request.json_schema, request.choices, vocabulary)
+        async with self._places.place(quick=quick) as place:
             turn = await place.turn(request)
             try:
                 async with place.room(alone=alone), aclosing(self._stream(place, body, turn)) as lines:
@@ -153,13 +139,6 @@ class OpenvinoEngine:
             finally:
                 if turn is not None:
                     turn.close()
-
-    def _place(self, request: GenerateRequest, *, alone: bool) -> AbstractAsyncContextManager[Place]:
-        """The child for a request: the second one for what could hold others up."""
-        vocabulary = self._header.vocabulary if self._header else 0
-        quick = not alone and is_quick(request.json_schema, request.choices, vocabulary)
-        first = self._running()
-        return nullcontext(first) if quick or self._aside is None else self._aside.use(first)
 
     def _check(self, request: GenerateRequest) -> None:
         check_request(request, self.name, self.capabilities)
@@ -199,7 +178,7 @@ class OpenvinoEngine:
         return (await self._post("/template", {"messages": messages}))["prompt"]
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        async with self._running().http.respond(path, body) as response:
+        async with self._places.first.http.respond(path, body) as response:
             answer = msgspec.json.decode(await response.read())
         if "error" in answer:
             raise self._failure(answer)
@@ -247,11 +226,6 @@ class OpenvinoEngine:
         why = _plain(str(answer.get("error")))
         return refuse(t("OpenVINO refused the request to '{name}': {message}", name=self.name, message=why))
 
-    def _running(self) -> Place:
-        if self._first is None:
-            raise closed(self.name)
-        return self._first
-
     # -- before the start ---------------------------------------------------------------------------------------------
 
     def _checked(self, parallel: int) -> ModelHeader:
@@ -271,6 +245,10 @@ class OpenvinoEngine:
                 status=503,
             )
         return header
+
+    async def _first_settings(self) -> ChildSettings:
+        self._header = await asyncio.to_thread(self._checked, self.config.parallel)
+        return self._settings(self._header, self.config.parallel)
 
     def _aside_settings(self) -> ChildSettings:
         settings = self._settings(self._checked(ASIDE_PARALLEL), ASIDE_PARALLEL)

@@ -9,7 +9,6 @@ exit is `os._exit`, so that no native destructor runs. The parent's side is `sup
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -18,7 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
+from slipway.machine import die_with
 
 
 def live(load: Callable[[dict[str, Any]], Callable[[], None]]) -> None:
@@ -37,7 +36,7 @@ def live(load: Callable[[dict[str, Any]], Callable[[], None]]) -> None:
             os._exit(0)
         line += byte
     settings = json.loads(line)
-    _die_with(settings["parent"])
+    die_with(settings["parent"])
     threading.Thread(target=_end_with_input, args=(settings["socket"],), daemon=True).start()
     try:
         serve = load(settings)
@@ -49,14 +48,6 @@ def live(load: Callable[[dict[str, Any]], Callable[[], None]]) -> None:
     report.write(json.dumps({"event": "ready"}) + "\n")
     serve()
     os._exit(1)
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when the parent dies; end now when it is dead already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def _take_spare_time() -> None:
