@@ -43,6 +43,7 @@ from slipway.loop import run as _run
 from slipway.loop.context import Context, Listener, whoami
 from slipway.loop.model_lock import pin_models
 from slipway.loop.retain import retention
+from slipway.plugins import told
 from slipway.privacy.redact import Redactor
 from slipway.privacy.secrets import Own, of_environment
 from slipway.project import load as _load
@@ -135,13 +136,15 @@ def runs(project: Context, limit: int = 50) -> list[Run]:
     return project.store.catalog.runs(limit)
 
 
-def ask(project: Context, question: str, candidate: str | None = None, channel: str | None = None) -> Answer:
+def ask(project: Context, text: str, candidate: str | None = None, channel: str | None = None) -> Answer:
     """One answer from a candidate by name, or from what a channel serves, by default the project's own."""
     if candidate is None:
         chosen = _candidate_of(project, _release(project, channel or project.project.serve.channel))
     else:
         chosen = _newest_candidate(project, candidate)
-    return project.wait(_answer(chosen, {"question": question}, project.session))
+    with told("tasks", chosen.task):
+        input = project.session.task(chosen).conversation([{"role": "user", "content": text}])
+    return project.wait(_answer(chosen, input, project.session))
 
 
 def serve(

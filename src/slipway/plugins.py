@@ -8,9 +8,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import itertools
+import os
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from slipway.code import Code
 from slipway.core import protocols
 from slipway.core.ref import digest_of
-from slipway.errors import ConfigError, MissingPrerequisite, NotFound, nearest
+from slipway.errors import ConfigError, EngineError, MissingPrerequisite, NotFound, SlipwayError, nearest
 from slipway.i18n import t
 
 # kind -> what a plug-in of it must be able to do. A kind loads by built-in name, by an entry point of the group
@@ -30,6 +32,8 @@ KINDS: dict[str, type] = {
     "engines": protocols.Engine,
     "indexes": protocols.Index,
     "scorers": protocols.Scorer,
+    "tasks": protocols.Task,
+    "strategies": protocols.Strategy,
 }
 
 # name -> ("module:Class", extra that brings its packages)
@@ -45,6 +49,12 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     "indexes": {
         "faiss": ("slipway.builtin.indexes.dense:FaissIndex", "retrieve"),
         "tantivy": ("slipway.builtin.indexes.lexical:TantivyIndex", "retrieve"),
+    },
+    "tasks": {
+        "answer": ("slipway.builtin.tasks.answer:AnswerTask", ""),
+    },
+    "strategies": {
+        "direct": ("slipway.builtin.strategies.direct:DirectStrategy", ""),
     },
     "scorers": {
         "token_f1": ("slipway.builtin.scorers.overlap:TokenF1", ""),
@@ -205,6 +215,23 @@ class Plugins:
             package.__path__ = [str(folder)]
             sys.modules[name] = package
         return self._packages[folder]
+
+
+@contextmanager
+def told(kind: str, name: str) -> Generator[None]:
+    """Whatever a plug-in raises within becomes an error that says whose it is (but for SLIPWAY_TRACEBACK)."""
+    try:
+        yield
+    except SlipwayError:
+        raise
+    except Exception as error:
+        if os.environ.get("SLIPWAY_TRACEBACK"):
+            raise
+        raise EngineError(
+            t("the {kind} '{name}' failed: {error}: {why}", kind=_one(kind), name=name, error=type(error).__name__,
+              why=error),
+            t("that is a defect of the plug-in; SLIPWAY_TRACEBACK=1 shows where it happened"),
+        ) from error  # fmt: skip
 
 
 def is_file(name: str) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slipway.builtin.tasks.answer import AnswerTask
 from slipway.core.material import Change, Dataset, Example
 from slipway.data import inspection
 from slipway.data.documents import make_documents
@@ -37,7 +38,7 @@ def make(
     root: Path, store: Store, path: str = "q.jsonl", split: dict[str, Any] | None = None, **source: Any
 ) -> Dataset:
     config = {"examples": [{"path": path, **source}], "split": split or {"train": 1, "dev": 0, "gate": 0}}
-    return make_examples(DataConfig.model_validate(config), root, store)
+    return make_examples(DataConfig.model_validate(config), root, store, AnswerTask(AnswerTask.Config()))
 
 
 def examples(store: Store, dataset: Dataset) -> list[Example]:
@@ -101,7 +102,7 @@ def test_parquet_examples(tmp_path: Path, store: Store) -> None:
     )
     dataset = make(tmp_path, store, "q.parquet")
     assert [example.expected for example in examples(store, dataset)] == [("here", "there")]
-    assert changes(store, dataset) == [("q.parquet:2", "dropped", "missing-question")]
+    assert changes(store, dataset) == [("q.parquet:2", "dropped", "missing-input")]
 
 
 def test_rows_are_validated_with_their_place(tmp_path: Path, store: Store) -> None:
@@ -119,7 +120,7 @@ def test_rows_are_validated_with_their_place(tmp_path: Path, store: Store) -> No
     dataset = make(tmp_path, store)
     assert changes(store, dataset) == [
         ("q.jsonl:2", "dropped", "bad-row"),
-        ("q.jsonl:3", "dropped", "missing-question"),
+        ("q.jsonl:3", "dropped", "missing-input"),
         ("q.jsonl:4", "flagged", "missing-answer"),
         ("q.jsonl:5", "dropped", "exact-duplicate"),
         ("q.jsonl:6", "flagged", "contradiction"),
@@ -137,7 +138,7 @@ def test_rows_are_validated_with_their_place(tmp_path: Path, store: Store) -> No
         ([{"question": "?"}], {"fields": {"answer": "anwser"}}, {}, "no column 'anwser'", "it has: question"),
         (["{", "["], {}, {}, "cannot be read: no line is a JSON object; line 1", ".jsonl"),
         ([], {}, {}, "no example was found", ".jsonl"),
-        ([{"question": ""}], {}, {}, "no example was found", "q.jsonl:1: there is no question"),
+        ([{"question": ""}], {}, {}, "no example was found", "q.jsonl:1: the field of the input is empty"),
         (
             [{"question": "a?", "topic": "x"}],
             {},
@@ -294,9 +295,9 @@ def test_show_describes_and_compares(tmp_path: Path, store: Store) -> None:
     shown = inspection.describe(one, store)
     assert shown["size"] == 2
     assert shown["reasons"] == [
-        {"action": "dropped", "reason": "missing-question", "meaning": "there is no question", "count": 1}
+        {"action": "dropped", "reason": "missing-input", "meaning": "the field of the input is empty", "count": 1}
     ]
-    assert [change.item for change in inspection.changes(one, store, "missing-question")] == ["q.jsonl:3"]
+    assert [change.item for change in inspection.changes(one, store, "missing-input")] == ["q.jsonl:3"]
     assert inspection.changes(one, store, "other") == []
     json.dumps(shown)
 

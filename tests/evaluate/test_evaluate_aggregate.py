@@ -106,7 +106,7 @@ def test_errors_get_the_worst_of_everything():
     assert made.metrics["latency_p50"].value == 2.0  # failing fast makes nothing faster
     assert aggregates(scores)["latency_p95"].value == 2.0
     assert made.metrics["error_rate"].value == pytest.approx(0.1)
-    assert made.metrics["prompt_tokens"].n == 9
+    assert made.metrics["prompt_tokens"].n == 10
 
 
 def test_an_error_cannot_help_a_metric_where_lower_is_better():

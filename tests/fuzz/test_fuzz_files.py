@@ -29,6 +29,7 @@ from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.replay import ReplayConfig, ReplayEngine
 from slipway.builtin.indexes.dense import FaissIndex
 from slipway.builtin.indexes.lexical import TantivyIndex
+from slipway.builtin.tasks.answer import AnswerTask
 from slipway.core.material import Change, Chunk, Document
 from slipway.core.message import Delta, GenerateRequest, Message
 from slipway.core.ref import canonical, digest_of
@@ -152,7 +153,7 @@ PARTS = ["{{", "}}", "{%", "%}", "for x in", "range(99999)", "question", "*", "*
                  st.lists(st.sampled_from(PARTS), max_size=30).map(" ".join)))  # fmt: skip
 def test_template(text: str) -> None:
     with in_words():
-        check_template(text, "p.md")
+        check_template(text, "p.md", AnswerTask)
     with in_words():
         build_messages(text, "", {"question": "a question " * 100}, [], [{"question": "q", "answer": "a"}])
 
@@ -269,7 +270,7 @@ def test_examples(tmp_path: Path, ending: str) -> None:
     for _ in range(int(6 * TIMES)):
         (tmp_path / f"q.{ending}").write_bytes(drawn(rng, sound))
         with in_words():
-            make_examples(config, tmp_path, store)
+            make_examples(config, tmp_path, store, AnswerTask(AnswerTask.Config()))
 
 
 # models ------------------------------------------------------------------------------------------------------------------
@@ -470,5 +471,10 @@ def test_csv_with_a_huge_cell_and_many_columns(tmp_path: Path) -> None:
         writer.writerows([f"What is {n}?", "z" * 1000] for n in range(50))
     config = {"examples": [{"path": "q.csv"}], "split": {"train": 0, "dev": 0.5, "gate": 0.5}}
     with in_words():
-        made = make_examples(DataConfig.model_validate(config), tmp_path, store := Store(tmp_path / "state"))
+        made = make_examples(
+            DataConfig.model_validate(config),
+            tmp_path,
+            store := Store(tmp_path / "state"),
+            AnswerTask(AnswerTask.Config()),
+        )
         assert [c.reason for c in store.blobs.get_lines(made.changes, Change)] == ["too-large"]

@@ -214,9 +214,7 @@ def test_every_kind_loads_by_name_entry_point_and_file(tmp_path: Path, monkeypat
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody\nVersion: 1.2\n")
     lines = [f"[slipway.{kind}]\ntheirs = somebodys:Thing\n" for kind in KINDS]
     (info / "entry_points.txt").write_text("\n".join(lines))
-    everything = sorted(
-        {n for p in KINDS.values() for n in vars(p) if not n.startswith("_")} | {"Config", "higher_is_better"}
-    )
+    everything = sorted({n for p in KINDS.values() for n in (*vars(p), *p.__annotations__) if not n.startswith("_")})
     body = "class Thing:\n" + "".join(f"    {name} = None\n" for name in everything)
     (tmp_path / "somebodys.py").write_text(body)
     (tmp_path / "own.py").write_text(body)

@@ -7,6 +7,7 @@ import tracemalloc
 
 import pytest
 
+from slipway.builtin.tasks.answer import AnswerTask
 from slipway.core.answer import Citation
 from slipway.errors import ConfigError
 from slipway.runtime.prompt import build_messages, check_template
@@ -83,7 +84,7 @@ def test_a_template_that_runs_away_is_stopped(template: str) -> None:
             build_messages(template + Q, "", {"question": QUESTION}, PASSAGES, EXAMPLES)
         seconds = time.monotonic() - started
         with pytest.raises(ConfigError):
-            check_template(template + Q, "p.md")
+            check_template(template + Q, "p.md", AnswerTask)
         assert tracemalloc.get_traced_memory()[1] < 100e6
     finally:
         tracemalloc.stop()
@@ -92,9 +93,9 @@ def test_a_template_that_runs_away_is_stopped(template: str) -> None:
 
 def test_check_says_what_is_too_much_before_anything_runs() -> None:
     with pytest.raises(ConfigError, match="p.md: the template cannot be used: it does more than 200000 operations"):
-        check_template(HOSTILE["loops"] + Q, "p.md")
+        check_template(HOSTILE["loops"] + Q, "p.md", AnswerTask)
     with pytest.raises(ConfigError, match="p.md:2: 'macro' cannot be used in a prompt"):
-        check_template("\n{% macro f() %}{% endmacro %}" + Q, "p.md")
+        check_template("\n{% macro f() %}{% endmacro %}" + Q, "p.md", AnswerTask)
 
 
 ORDINARY = {
@@ -113,7 +114,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize(("template", "expected"), ORDINARY.items())
 def test_what_prompts_do_works(template: str, expected: str) -> None:
-    check_template(template + Q, "p.md")
+    check_template(template + Q, "p.md", AnswerTask)
     text = build_messages(template + Q, "", {"question": QUESTION}, PASSAGES, EXAMPLES)[0].content
     assert expected in text
 

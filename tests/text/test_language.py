@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.text.language import of_question
+from slipway.text.language import of_short_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,14 +35,14 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_languages(question: str, language: str) -> None:
-    assert of_question(question) == language
+    assert of_short_text(question) == language
 
 
 def test_every_question_of_the_example_project() -> None:
     lines = (ROOT / "examples/docs-assistant/evals/questions.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     assert len(rows) > 200
-    assert [row["question"] for row in rows if of_question(row["question"]) != row["language"]] == []
+    assert [row["question"] for row in rows if of_short_text(row["question"]) != row["language"]] == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -53,4 +53,4 @@ def test_xquad(language: str) -> None:
     articles = json.loads(file.read_text("utf-8"))["data"]
     asked = [qa["question"] for article in articles for part in article["paragraphs"] for qa in part["qas"]]
     assert len(asked) == 1190
-    assert sum(of_question(question) == language for question in asked) / len(asked) > 0.99
+    assert sum(of_short_text(question) == language for question in asked) / len(asked) > 0.99

@@ -16,11 +16,12 @@ import msgspec
 from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval
 from slipway.core.material import Example
 from slipway.core.message import Sampling
+from slipway.core.protocols import Task
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.project.places import read_text
-from slipway.project.schema import CandidateConfig, FewShotConfig, Project
+from slipway.project.schema import CandidateConfig, Project
 from slipway.runtime.extract import check_pattern
 from slipway.runtime.prompt import check_template
 
@@ -43,6 +44,7 @@ def make_candidate(
     pins: Mapping[str, ModelPin],
     chunks: Ref | None,
     train: Sequence[Example],
+    task: Task,
 ) -> Candidate:
     """Freeze one candidate. Raises ConfigError for what its configuration lacks or names in vain."""
     config = effective(project, name)
@@ -52,15 +54,18 @@ def make_candidate(
             t("give both, or `extends` a candidate that has them"),
         )
     prompt = read_text(root, config.prompt, f"candidates.{name}.prompt")
-    check_template(prompt, config.prompt)
+    check_template(prompt, config.prompt, task)
     return Candidate(
         name=name,
-        task=project.task,
+        task=project.task.name,
+        task_options=project.task.options,
+        strategy=config.strategy.name,
+        strategy_options=config.strategy.options,
         model=pins[config.model],
         prompt=prompt,
         system=config.system,
         retrieve=_retrieval(config, name, pins, chunks),
-        few_shot=_few_shot(config.few_shot, name, config, pins, train),
+        few_shot=_few_shot(name, config, pins, train, task),
         sampling=msgspec.convert(config.sampling.model_dump(), Sampling),
         answer_pattern=check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern"),
         samples=config.samples,
@@ -69,7 +74,7 @@ def make_candidate(
     )
 
 
-_WHOLE = ("index", "lexical")  # a plug-in with its options: those of another would not fit it
+_WHOLE = ("index", "lexical", "strategy")  # a plug-in with its options: those of another would not fit it
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -113,15 +118,12 @@ def _retrieval(
 
 
 def _few_shot(
-    few_shot: FewShotConfig | None,
-    name: str,
-    config: CandidateConfig,
-    pins: Mapping[str, ModelPin],
-    train: Sequence[Example],
+    name: str, config: CandidateConfig, pins: Mapping[str, ModelPin], train: Sequence[Example], task: Task
 ) -> FewShot | None:
+    few_shot = config.few_shot
     if few_shot is None:
         return None
-    pool = [{"question": e.input["question"], "answer": e.expected[0]} for e in train if e.expected]
+    pool = [{**e.input, task.reference: e.expected[0]} for e in train if e.expected]
     if len(pool) < few_shot.k:
         raise ConfigError(
             t("candidates.{name}.few_shot wants {k} examples; the train split has {n}", name=name, k=few_shot.k,

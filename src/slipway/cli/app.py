@@ -144,7 +144,7 @@ def _tell(opened: Any, url: str) -> None:
 
 @app.command(help=t("Ask one question without a server."))
 def ask(
-    question: Annotated[str, typer.Argument(help=t("The question."))],
+    text: Annotated[str, typer.Argument(help=t("What to ask."))],
     candidate: Annotated[str | None, typer.Option(help=t("A candidate; default what the channel serves."))] = None,
     channel: Channel = None,
     project: Project = HERE,
@@ -156,7 +156,7 @@ def ask(
     from slipway.cli import show
 
     with open_project(project, set_) as opened:
-        show.answer(api.ask(opened, question, candidate, channel), json=json)
+        show.answer(api.ask(opened, text, candidate, channel), json=json)
 
 
 @app.command(help=t("Print the JSON schema of slipway.yaml."))

@@ -15,12 +15,12 @@ from slipway.core.material import Dataset, Example
 from slipway.i18n import t
 
 
-def question(opened: Any) -> str:
-    """An example's question, so that the first answer is a good one; without examples, a plain one."""
+def text(opened: Any) -> str:
+    """An example's input, so that the first answer is a good one; without examples, a plain one."""
     found = opened.store.catalog.list("dataset", Dataset, "examples")
     for example in opened.store.blobs.get_lines(found[0][1].items, Example) if found else ():
         if example.split == "gate":
-            return str(example.input["question"])
+            return example.text
     return "What can you answer?"
 
 
@@ -31,7 +31,7 @@ def curl(opened: Any, url: str) -> str:
 
 
 def _body(opened: Any) -> dict[str, Any]:
-    return {"model": opened.project.name, "messages": [{"role": "user", "content": question(opened)}]}
+    return {"model": opened.project.name, "messages": [{"role": "user", "content": text(opened)}]}
 
 
 def _wait(url: str, seconds: float = 120) -> None:
@@ -57,7 +57,7 @@ def ask_and_stop(opened: Any, url: str) -> None:
             )
             with urllib.request.urlopen(request, timeout=120) as answer:
                 found = json.load(answer)
-                terminal.out(t("question: {text}", text=json.loads(body)["messages"][0]["content"]))
+                terminal.out(t("input: {text}", text=json.loads(body)["messages"][0]["content"]))
                 terminal.block(t("answer: {text}", text=found["choices"][0]["message"]["content"]))
                 for citation in found.get("slipway", {}).get("citations", []):
                     terminal.out(f"  {citation['source']}#{' > '.join(citation['path'])}")

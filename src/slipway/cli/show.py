@@ -132,7 +132,7 @@ def dataset(found: Any, items: Sequence[Any], changes: Sequence[Any], *, json: b
 
 def _item(item: Any) -> list[Any]:
     if hasattr(item, "input"):
-        return [f"{item.split or '-'} {item.id}", item.language, _short(str(item.input.get("question", "")))]
+        return [f"{item.split or '-'} {item.id}", item.language, _short(item.text)]
     where = item.source + (f"#{item.path[-1]}" if getattr(item, "path", None) else "")
     return [where, item.language, _short(item.text)]
 
@@ -218,10 +218,10 @@ def report(found: Any, scores: Sequence[tuple[Any, Any]], limit: int, *, json: b
     from slipway.evaluate.render import report_table
 
     rendered(report_table(found))
-    rows = [[s.example, s.language, _short(str(e.input.get("question", "")), 60), _short(" | ".join(e.expected), 40),
+    rows = [[s.example, s.language, _short(e.text, 60), _short(" | ".join(e.expected), 40),
              _short(told(s.answer.error) or s.answer.text, 60), ", ".join(f"{m} {v:.2f}" for m, v in s.metrics.items())]
             for e, s in scores[:limit]]  # fmt: skip
-    columns = [t("example"), t("language"), t("question"), t("expected"), t("answer"), t("scores")]
+    columns = [t("example"), t("language"), t("input"), t("expected"), t("answer"), t("scores")]
     table(t("Examples"), columns, rows)
 
 
@@ -237,9 +237,9 @@ def comparison(
     currency = next((c.challenger.answer.currency for c in changed), "")
     rendered(comparison_table([found], names[0], names[1], currency))
     made = changed_table(changed, found.metric, names[0], names[1])
-    asked = [_short(str(examples[c.example].input.get("question", "")), 60) for c in changed]
-    rows = [[row[0], question, *row[1:]] for row, question in zip(made.rows, asked, strict=True)]
-    table(made.title, [made.columns[0], t("question"), *made.columns[1:]], rows)
+    inputs = [_short(examples[c.example].text, 60) for c in changed]
+    rows = [[row[0], text, *row[1:]] for row, text in zip(made.rows, inputs, strict=True)]
+    table(made.title, [made.columns[0], t("input"), *made.columns[1:]], rows)
 
 
 # releases ------------------------------------------------------------------------------------------------------

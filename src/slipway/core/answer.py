@@ -22,6 +22,28 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shown: str = ""  # what of the text stood in the prompt, when it was not all of it
 
 
+class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a model's text means in a task: a text to show; a label and its confidence (0 to 1) where there is one.
+
+    `abstained`: it declines to answer. That counts as the worst value of every quality metric.
+    """
+
+    text: str
+    label: str = ""
+    confidence: float | None = None
+    abstained: bool = False
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing a strategy did on its way to an answer, such as a tool that it called."""
+
+    name: str
+    input: str = ""
+    output: str = ""
+    seconds: float = 0.0
+    error: Said | str = ""
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `runtime.respond` made of one input. Seconds are monotonic-clock differences."""
 
@@ -37,4 +59,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str = ""
     samples: tuple[str, ...] = ()  # the raw answers that voted, when there were several
     tool_calls: tuple[ToolCall, ...] = ()  # of a model asked by its own name
-    error: Said | str = ""  # set when no answer could be made; it then scores 0
+    error: Said | str = ""  # set when no answer could be made; it then scores the worst
+    label: str = ""  # what the text says, in a task of labels
+    confidence: float | None = None  # of the answer, 0 to 1; None: nothing was said about it
+    abstained: bool = False  # it declined to answer; it then scores the worst
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is nothing to score: it could not be made, or it declined."""
+        return bool(self.error) or self.abstained

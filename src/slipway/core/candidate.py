@@ -52,14 +52,14 @@ class FewShot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `fixed`: the same for all inputs (they stand in the constant part of the prompt); `nearest`: by the embedder.
     """
 
-    examples: tuple[dict[str, str], ...]  # {"question":..., "answer":...}: the fixed ones, or the pool of the nearest
+    examples: tuple[dict[str, Any], ...]  # fields of input and reference: the fixed ones, or the pool of the nearest
     choose: Literal["fixed", "nearest"] = "fixed"
     k: int = 3
     embedder: ModelPin | None = None
 
 
 class Candidate(Noun, frozen=True, kw_only=True):
-    """Prompt + model + retriever + parameters. `kind` leaves room for agents, classifiers and adapters.
+    """Prompt + model + retriever + parameters. `task` and `strategy` name plug-ins: what is asked, and how it is done.
 
     `prompt` is the template's text (Jinja2, sandboxed); what is in front of its first variable is constant and is
     cached by engines. `answer_pattern`: regular expression whose first group is the answer (chain of thought).
@@ -80,6 +80,9 @@ class Candidate(Noun, frozen=True, kw_only=True):
     json_schema: dict[str, Any] | None = None
     choices: tuple[str, ...] = ()
     adapters: dict[str, float] = {}
+    task_options: dict[str, Any] = {}
+    strategy: str = "direct"
+    strategy_options: dict[str, Any] = {}
 
     @property
     def ref(self) -> Ref:

@@ -58,10 +58,10 @@ class Chunk(Noun, frozen=True, kw_only=True):
 
 
 class Example(Noun, frozen=True, kw_only=True):
-    """One question with what is known of its answer.
+    """One input with what is known of its output.
 
-    `input` is what a user would send: `{"question": ...}` for the task `answer`. `expected` is the reference answer
-    (or several, any of which is right). `relevant` names what answers it: `source` or `source#heading`.
+    `input` has the fields of the project's task. `expected` is the reference (or several, any of which is right).
+    `relevant` names the documents that help: `source` or `source#heading`.
     """
 
     input: dict[str, Any]
@@ -72,6 +72,11 @@ class Example(Noun, frozen=True, kw_only=True):
     source: str = ""  # file:line it came from, or trace:<id>
     split: Split | None = None
     meta: dict[str, Any] = {}
+
+    @property
+    def text(self) -> str:
+        """The input as people read it."""
+        return " | ".join(value if isinstance(value, str) else str(value) for value in self.input.values())
 
     @property
     def id(self) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from slipway.core.answer import Answer
+from slipway.core.answer import Answer, Citation, Output
+from slipway.core.candidate import Candidate
 from slipway.core.material import Chunk, Example
 from slipway.core.message import Completion, Delta, GenerateRequest
 from slipway.errors import EngineError
@@ -173,4 +174,97 @@ class Scorer(Protocol):
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """The metric for this example, or None when it does not apply (no reference, nothing retrieved, ...)."""
+        ...
+
+
+class Task(Protocol):
+    """What an input, a reference and an output are. Made as `Task(config)`.
+
+    An input is a mapping with the fields that `inputs` names; the first of them must be there. A reference is a text,
+    in a row of examples the field that `reference` names. Templates and worked examples use the same names.
+    """
+
+    Config: ClassVar[type[Any]]
+    inputs: ClassVar[tuple[str, ...]]
+    reference: ClassVar[str]
+
+    def input(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """A valid input of what a row or a request gave; raises ConfigError for anything else."""
+        ...
+
+    def conversation(self, turns: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        """The input that a chat makes: `turns` of role and content, the user's last. Raises ConfigError."""
+        ...
+
+    def text(self, input: Mapping[str, Any]) -> str:
+        """One text for an input: searched with, told the language of, compared for repeats."""
+        ...
+
+    def expected(self, text: str) -> str:
+        """A reference as outputs are compared with it; raises ConfigError for one that can never be right."""
+        ...
+
+    def output(self, text: str) -> Output:
+        """What a model's text says; raises ValueError when it is no output of this task, which counts as an error."""
+        ...
+
+
+class Work(Protocol):
+    """One input being answered by a candidate: what a strategy may use. Tokens and time are counted on the way."""
+
+    @property
+    def candidate(self) -> Candidate:
+        """Who answers."""
+        ...
+
+    @property
+    def task(self) -> Task:
+        """What is asked for."""
+        ...
+
+    @property
+    def input(self) -> Mapping[str, Any]:
+        """A valid input of the task."""
+        ...
+
+    @property
+    def whole(self) -> bool:
+        """Nobody reads along: the answer may come at once."""
+        ...
+
+    async def passages(self, text: str) -> tuple[Citation, ...]:
+        """What the candidate retrieves for a text; nothing when it does not retrieve."""
+        ...
+
+    async def examples(self, text: str) -> Sequence[Mapping[str, Any]]:
+        """The candidate's worked examples for a text."""
+        ...
+
+    def request(self, passages: Sequence[Citation] = (), examples: Sequence[Mapping[str, Any]] = ()) -> GenerateRequest:
+        """The candidate's prompt for the input, with its sampling and constraints."""
+        ...
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+        """The candidate's model, streamed."""
+        ...
+
+    async def complete(self, request: GenerateRequest) -> Completion:
+        """The candidate's model, waited for."""
+        ...
+
+    def extract(self, said: str) -> str:
+        """The answer within what the model said, by the candidate's pattern."""
+        ...
+
+
+class Strategy(Protocol):
+    """How a candidate does its task. Made as `Strategy(config)`; one instance answers many inputs at once."""
+
+    Config: ClassVar[type[Any]]
+
+    def respond(self, work: Work) -> AsyncIterator[Delta | Answer]:
+        """Deltas of text as they are made, then exactly one Answer; its tokens, times and cost are filled in after.
+
+        Raises EngineError or ConfigError. Closing the iterator frees the model at once.
+        """
         ...

@@ -1,8 +1,8 @@
-"""`make_examples`: files of questions and answers become a frozen set, validated, grouped and split.
+"""`make_examples`: files of inputs and references become a frozen set, validated, grouped and split.
 
-Rows without a question are dropped; an example without an answer is kept and flagged (retrieval can still be measured
-with it). The same question with the same answer is dropped; with another answer both stay, flagged, in one group, so
-that a contradiction never straddles two splits.
+What an input and a reference are is the task's to say. Rows without an input are dropped; an example without a
+reference is kept and flagged (retrieval can still be measured with it). The same input with the same reference is
+dropped; with another one both stay, flagged, in one group, so that a contradiction never straddles two splits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from slipway.core.material import Change, Dataset, Example
+from slipway.core.protocols import Task
 from slipway.data.clean import clean_text
 from slipway.data.collect import Found, matching
 from slipway.data.documents import parse_files
@@ -33,8 +34,8 @@ from slipway.i18n import t
 from slipway.project.schema import DataConfig, DocumentSource, ExampleSource
 from slipway.store.store import Store
 
-FIELDS = ("question", "answer", "source", "language", "group")
-_LONGEST = 100_000  # characters of one question
+FIELDS = ("source", "language", "group")  # of every example, besides those of the task
+_LONGEST = 100_000  # characters of one field of an input
 
 
 class _Entry(msgspec.Struct):
@@ -44,7 +45,7 @@ class _Entry(msgspec.Struct):
     group: str
 
 
-def make_examples(config: DataConfig, root: Path, store: Store) -> Dataset:
+def make_examples(config: DataConfig, root: Path, store: Store, task: Task) -> Dataset:
     """The examples of a project in file order, each with its split.
 
     `relevant` comes from the field `source`, `group` from `data.split.group_by`; columns that are no field become
@@ -54,11 +55,11 @@ def make_examples(config: DataConfig, root: Path, store: Store) -> Dataset:
     changes: list[Change] = []
     entries: list[_Entry] = []
     for source in config.examples:
-        entries += _read(source, config, root, store, changes)
-    entries = _without_repeats(entries, changes)
+        entries += _read(source, config, root, store, task, changes)
+    entries = _without_repeats(entries, task, changes)
     if not entries:
-        raise _no_example(changes)
-    grouped = _grouped(entries, config.split.group_by, changes)
+        raise _no_example(task, changes)
+    grouped = _grouped(entries, config.split.group_by, task, changes)
     splits, thin = assign(grouped, config.split)
     changes += [
         Change(item=f"language:{name}", step="split", action="flagged", reason="language-not-in-every-split")
@@ -71,7 +72,7 @@ def make_examples(config: DataConfig, root: Path, store: Store) -> Dataset:
 
 
 def _read(
-    source: ExampleSource, config: DataConfig, root: Path, store: Store, changes: list[Change]
+    source: ExampleSource, config: DataConfig, root: Path, store: Store, task: Task, changes: list[Change]
 ) -> Iterator[_Entry]:
     files = example_files(source, config.roots, root)
     settings = Settings(
@@ -89,15 +90,16 @@ def _read(
             )
         changes += [_change(f"{file.source}{note.item}", note) for note in outcome.notes]
         columns = list(dict.fromkeys(name for row in outcome.rows for name in row.values))
-        names = _columns(source, file.source, columns) if outcome.rows else {}
+        names = _columns(source, file.source, columns, task) if outcome.rows else {}
         for row in outcome.rows:
-            entry = _entry(row.values, names, f"{file.source}:{row.number}", changes)
+            entry = _entry(row.values, names, f"{file.source}:{row.number}", task, changes)
             if entry is not None:
                 yield entry
 
 
-def _no_example(changes: list[Change]) -> ConfigError:
-    hint = t("write one a line into a .jsonl file, with the keys question and answer")
+def _no_example(task: Task, changes: list[Change]) -> ConfigError:
+    keys = ", ".join((*task.inputs, task.reference))
+    hint = t("write one a line into a .jsonl file, with the keys {keys}", keys=keys)
     if changes:
         hint = t(
             "every row was dropped; the first: {item}: {why}", item=changes[0].item, why=explain(changes[0].reason)
@@ -127,9 +129,17 @@ def _found(path: Path, place: Path, root: Path) -> Found:
     return Found(name, place, kind)
 
 
-def _columns(source: ExampleSource, file: str, columns: list[str]) -> dict[str, str]:
+def _columns(source: ExampleSource, file: str, columns: list[str], task: Task) -> dict[str, str]:
     """Field -> column. A mapped column must exist; unmapped fields are looked for under their own names."""
+    fields = (*task.inputs, task.reference, *FIELDS)
     for field, column in source.fields.items():
+        if field not in fields:
+            near = nearest(field, fields)
+            raise ConfigError(
+                t("data.examples: fields: the task has no field '{field}'", field=field),
+                (t("did you mean '{near}'?", near=near) + " " if near else "")
+                + t("known: {names}", names=", ".join(fields)),
+            )
         if column not in columns:
             near = nearest(column, columns)
             hint = t("did you mean '{near}'?", near=near) + " " if near else ""
@@ -142,31 +152,41 @@ def _columns(source: ExampleSource, file: str, columns: list[str]) -> dict[str, 
                 ),
                 hint + t("it has: {columns}", columns=", ".join(columns[:20])),
             )
-    found = {field: source.fields.get(field, field) for field in FIELDS}  # pyright: ignore[reportArgumentType]
-    if found["question"] not in columns:
+    found = {field: source.fields.get(field, field) for field in fields}
+    if found[task.inputs[0]] not in columns:
+        which = ", ".join(f"{name}: COLUMN" for name in (task.inputs[0], task.reference))
         raise ConfigError(
-            t("{file} has no column 'question'", file=file),
+            t("{file} has no column '{name}'", file=file, name=found[task.inputs[0]]),
             t(
-                "it has: {columns}; say which is which: fields: {{question: COLUMN, answer: COLUMN}}",
+                "it has: {columns}; say which is which: fields: {fields}",
                 columns=", ".join(columns[:20]),
+                fields=f"{{{which}}}",
             ),
         )
     return found
 
 
-def _entry(values: Mapping[str, Any], names: Mapping[str, str], place: str, changes: list[Change]) -> _Entry | None:
+def _entry(
+    values: Mapping[str, Any], names: Mapping[str, str], place: str, task: Task, changes: list[Change]
+) -> _Entry | None:
     from slipway.data.document_language import identify
 
     counts: Counter[str] = Counter()
-    question = _text(values.get(names["question"]), counts)
-    if not question:
-        changes.append(_dropped(place, "missing-question"))
+    given = {name: _plain(values[names[name]], counts) for name in task.inputs if not missing(values.get(names[name]))}
+    if not given.get(task.inputs[0]):
+        changes.append(_dropped(place, "missing-input", names[task.inputs[0]]))
         return None
-    if len(question) > _LONGEST:
-        changes.append(_dropped(place, "too-large", f"a question of {len(question):,} characters"))
+    too_long = next((n for v in given.values() if isinstance(v, str) and (n := len(v)) > _LONGEST), 0)
+    if too_long:
+        changes.append(_dropped(place, "too-large", f"an input of {too_long:,} characters"))
         return None
-    answers = _several(values.get(names["answer"]), counts)
-    if not answers:
+    try:
+        input = task.input(given)
+        expected = tuple(task.expected(text) for text in _several(values.get(names[task.reference]), counts))
+    except ConfigError as error:
+        changes.append(_dropped(place, "invalid", str(error.message)))
+        return None
+    if not expected:
         changes.append(Change(item=place, step="validate", action="flagged", reason="missing-answer"))
     changes += [
         Change(item=place, step="clean", action="changed", reason=reason, detail=f"{n} times")
@@ -174,14 +194,19 @@ def _entry(values: Mapping[str, Any], names: Mapping[str, str], place: str, chan
     ]
     taken = set(names.values())
     example = Example(
-        input={"question": question},
-        expected=answers,
+        input=input,
+        expected=expected,
         relevant=_several(values.get(names["source"]), Counter()),
-        language=_text(values.get(names["language"]), Counter()) or identify(question),
+        language=_text(values.get(names["language"]), Counter()) or identify(task.text(input)),
         source=place,
         meta={name: plain(value) for name, value in values.items() if name not in taken and not missing(value)},
     )
     return _Entry(example, _text(values.get(names["group"]), Counter()))
+
+
+def _plain(value: Any, counts: Counter[str]) -> Any:
+    """A value of an input: text is cleaned, anything else stays as the file has it."""
+    return _text(value, counts) if not isinstance(value, (list, dict)) else plain(value)
 
 
 def _text(value: Any, counts: Counter[str]) -> str:
@@ -197,13 +222,13 @@ def _several(value: Any, counts: Counter[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for each in values if (text := _text(each, counts))))
 
 
-def _without_repeats(entries: list[_Entry], changes: list[Change]) -> list[_Entry]:
-    """Drop the same question with the same answers; flag and tie together the same question with others."""
+def _without_repeats(entries: list[_Entry], task: Task, changes: list[Change]) -> list[_Entry]:
+    """Drop the same input with the same references; flag and tie together the same input with others."""
     seen: dict[str, list[_Entry]] = {}
     kept: list[_Entry] = []
     for entry in entries:
         example = entry.example
-        same = seen.setdefault(_folded(example.input["question"]), [])
+        same = seen.setdefault(_folded(task.text(example.input)), [])
         answers = sorted(map(_folded, example.expected))
         twin = next((e for e in same if sorted(map(_folded, e.example.expected)) == answers), None)
         if twin is not None:
@@ -223,7 +248,7 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _grouped(entries: list[_Entry], group_by: str | None, changes: list[Change]) -> list[Example]:
+def _grouped(entries: list[_Entry], group_by: str | None, task: Task, changes: list[Change]) -> list[Example]:
     """Examples with their group: what `group_by` names, joined where one example names several, or asks the same."""
     named = [_group_values(entry, group_by) for entry in entries]
     if group_by is not None and not any(named):
@@ -241,7 +266,7 @@ def _grouped(entries: list[_Entry], group_by: str | None, changes: list[Change])
             changes.append(Change(item=place, step="split", action="flagged", reason="missing-group", detail=group_by))
         for value in values:
             union.join(f"\1{n}", value)
-        union.join(f"\1{n}", f"\2{_folded(entry.example.input['question'])}")
+        union.join(f"\1{n}", f"\2{_folded(task.text(entry.example.input))}")
     labels = union.labels()
     return [msgspec.structs.replace(e.example, group=labels.get(f"\1{n}", "")) for n, e in enumerate(entries)]
 
@@ -270,7 +295,7 @@ class _Union:
             self._above[second] = first
 
     def labels(self) -> dict[str, str]:
-        """Name -> its set's smallest given name; for a set without one, its question when several ask it, else ''."""
+        """Name -> its set's smallest given name; for a set without one, its text when several have it, else ''."""
         members: dict[str, list[str]] = {}
         for name in self._above:
             members.setdefault(self._top(name), []).append(name)

@@ -28,7 +28,7 @@ def items(dataset: Dataset, store: Store) -> list[Noun]:
 def describe(dataset: Dataset, store: Store, first: int = 3) -> dict[str, Any]:
     """ref, kind, size, counts, lineage, sizes, reasons, and the `first` items.
 
-    `lengths`: weighted characters (min, median, max) of texts or questions. `reasons`: a list of {action, reason,
+    `lengths`: weighted characters (min, median, max) of texts or inputs. `reasons`: a list of {action, reason,
     meaning, count}, most frequent first.
     """
     held = items(dataset, store)
@@ -61,7 +61,7 @@ def changes(dataset: Dataset, store: Store, reason: str | None = None) -> list[C
 def diff(a: Dataset, b: Dataset, store: Store) -> dict[str, Any]:
     """From `a` to `b`: `added` and `removed` keys, `changed` [{item, fields}], and how many are the `same`.
 
-    Keys: a document's source; a chunk's source, headings and place under them; an example's question. Raises
+    Keys: a document's source; a chunk's source, headings and place under them; an example's input. Raises
     ConfigError for datasets of different kinds.
     """
     if a.kind != b.kind:
@@ -83,7 +83,7 @@ def diff(a: Dataset, b: Dataset, store: Store) -> dict[str, Any]:
 
 
 def _text(item: Noun) -> str:
-    return str(item.input.get("question", "")) if isinstance(item, Example) else getattr(item, "text", "")
+    return item.text if isinstance(item, Example) else getattr(item, "text", "")
 
 
 def _fields(before: Noun, after: Noun) -> list[str]:

@@ -70,9 +70,11 @@ def _texts() -> dict[str, str]:
 
 def _examples() -> dict[str, str]:
     return {
-        "missing-question": t("there is no question"),
+        "missing-input": t("the field of the input is empty"),
+        "missing-question": t("there is no question"),  # of datasets made before there were tasks
+        "invalid": t("it is no input or reference of the task"),
         "missing-answer": t("there is no reference answer; kept, but metrics that compare answers leave it out"),
-        "contradiction": t("the same question stands elsewhere with another answer"),
+        "contradiction": t("the same input stands elsewhere with another reference"),
         "missing-group": t("the field that groups examples is empty; the example is a group of its own"),
         "language-not-in-every-split": t("too few groups in this language to have it in every split"),
     }

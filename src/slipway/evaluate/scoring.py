@@ -16,16 +16,17 @@ import msgspec
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate
 from slipway.core.material import Example
+from slipway.core.message import Usage
 from slipway.core.protocols import Scorer
 from slipway.core.ref import digest_of
 from slipway.core.report import Score
 from slipway.errors import ConfigError, EngineError
 from slipway.files import UNDECODABLE
 from slipway.i18n import say, t
-from slipway.plugins import Plugins, is_file
+from slipway.plugins import Plugins, is_file, told
 from slipway.project.plugin_config import MetricConfig
 from slipway.project.schema import EvaluateConfig
-from slipway.runtime.respond import answer
+from slipway.runtime.respond import AS_MEASURED, Spent, answer
 from slipway.runtime.session import Session
 
 Progress = Callable[[int, int], None]
@@ -56,9 +57,17 @@ async def evaluate(
 
 
 def score(example: Example, answer: Answer, scorers: Mapping[str, Scorer]) -> Score:
-    """Apply the scorers to one answer; one without an answer scores 0 wherever it could have scored."""
-    found = {name: scorer.score(example, answer) for name, scorer in scorers.items()}
-    metrics = {name: 0.0 if answer.error else value for name, value in found.items() if value is not None}
+    """Apply the scorers to one answer; one without an answer gets the worst wherever it could have scored.
+
+    Raises EngineError that names a scorer that fails, and the example.
+    """
+    metrics: dict[str, float] = {}
+    for name, scorer in scorers.items():
+        with told("scorers", f"{name} ({example.source})"):
+            value = scorer.score(example, answer)
+            if value is not None:
+                worst = 0.0 if scorer.higher_is_better else 1.0
+                metrics[name] = worst if answer.failed else float(value)
     return Score(
         example=example.id,
         group=example.group or example.id,
@@ -137,16 +146,21 @@ def _priced(got: Answer, candidate: Candidate, session: Session) -> Answer:
 
 
 async def _attempt(candidate: Candidate, example: Example, session: Session, timeout: float) -> Answer:
+    """The answer; or the error, with the tokens and the seconds that all attempts took."""
+    usage, seconds = Usage(), 0.0
     for attempt in range(1, ATTEMPTS + 1):
+        spent, again = Spent(), False
         try:
             async with asyncio.timeout(timeout):
-                return await answer(candidate, example.input, session)
+                return await answer(candidate, example.input, session, AS_MEASURED, spent)
         except TimeoutError:
-            return Answer(text="", raw="", error=say("no answer within {n:g} s", n=timeout), seconds=timeout)
+            why = say("no answer within {n:g} s", n=timeout)
         except ConfigError as error:
-            return Answer(text="", raw="", error=error.said)
+            why = error.said
         except EngineError as error:
-            if not error.retryable or attempt == ATTEMPTS:
-                return Answer(text="", raw="", error=error.said)
-            await asyncio.sleep(random.uniform(0, 2**attempt))
+            why, again = error.said, error.retryable and attempt < ATTEMPTS
+        usage, seconds = usage + spent.usage, seconds + spent.seconds
+        if not again:
+            return Answer(text="", raw="", error=why, usage=usage, seconds=seconds)
+        await asyncio.sleep(random.uniform(0, 2**attempt))
     raise AssertionError  # the loop above returns

@@ -5,6 +5,7 @@ The project's own plug-ins are code: they are parsed here, and run only when tha
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import socket
@@ -63,7 +64,7 @@ def check(project: Project, file: Path, *, run_plugins: bool = False) -> list[Fi
     unsound = list(_plugins(own, root))
     skip = set() if run_plugins and not unsound else set(own)
     found = [*unsound, *_not_run(skip), *_extras(project), *_options(project, plugins, file, skip)]
-    found += [*_models(project, root), *_prompts(project, root), *_data(project, root)]
+    found += [*_models(project, root), *_prompts(project, root, plugins, skip), *_data(project, root)]
     found += [*_metrics(project, plugins, skip), *_prices(project), *_machine(root), *_port(project)]
     found += _store(project, root)
     order = {"error": 0, "warning": 1, "ok": 2}
@@ -152,7 +153,11 @@ def _models(project: Project, root: Path) -> Iterator[Finding]:
             yield Finding("ok", t("the model '{name}' is here ({size})", name=name, size=size))
 
 
-def _prompts(project: Project, root: Path) -> Iterator[Finding]:
+def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
+    task = None
+    if project.task.name not in skip:
+        with contextlib.suppress(SlipwayError):  # `_plugins` has said why
+            task = plugins.make("tasks", project.task.name, project.task.options, "task")
     for name in project.candidates:
         config = effective(project, name)
         if config.prompt is None:
@@ -161,7 +166,9 @@ def _prompts(project: Project, root: Path) -> Iterator[Finding]:
             )
             continue
         try:
-            check_template(read_text(root, config.prompt, f"candidates.{name}.prompt"), config.prompt)
+            prompt = read_text(root, config.prompt, f"candidates.{name}.prompt")
+            if task is not None:
+                check_template(prompt, config.prompt, task)
             read_schema(root, config.json_schema, name)
             check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern")
         except SlipwayError as error:

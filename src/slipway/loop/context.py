@@ -9,11 +9,13 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import Coroutine, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from slipway.code import Code
 from slipway.core.candidate import ModelPin
+from slipway.core.protocols import Task
 from slipway.loop.model_lock import Lock, locate
 from slipway.plugins import Plugins
 from slipway.privacy.secrets import named
@@ -92,6 +94,12 @@ class Context:
         options: list[Mapping[str, Any]] = [model.options for model in self.project.models.values()]
         options.append(dataclasses.asdict(self.project.store.address(self.root)))
         return [secret for one in options for secret in named(one)]
+
+    @cached_property
+    def task(self) -> Task:
+        """What the project's candidates do."""
+        config = self.project.task
+        return self.plugins.make("tasks", config.name, config.options, "task")
 
     def check_options(self) -> None:
         """Raise ConfigError, with line and column, for plug-ins that are not there or take other options."""

@@ -83,7 +83,7 @@ class Loop:
     # data ------------------------------------------------------------------------------------------------------
     def data(self) -> tuple[Dataset | None, Dataset | None, Dataset]:
         """Documents, chunks and examples, frozen."""
-        config, root, store = self.project.data, self.context.root, self.store
+        project, config, root, store = self.project, self.project.data, self.context.root, self.store
         documents = chunks = None
         if config.documents:
             found, refused = collect(config.documents, root, config.roots)
@@ -101,23 +101,35 @@ class Loop:
         if not config.examples:
             raise ConfigError(
                 t("the project has no examples: nothing can be measured"),
-                t("list questions with their answers under data.examples"),
+                t("list inputs with their references under data.examples"),
             )
         named = [file for source in config.examples for file in example_files(source, config.roots, root)]
         files = fingerprint([(file.source, file.path) for file in named], store)
         shown = config.model_dump(mode="json", include={"examples", "split"})
+        task = project.task
+        if task.name != "answer" or task.options:
+            shown |= {"task": task.model_dump(mode="json")}
         examples = self._dataset(
-            "examples", [], [files, shown], make_examples, lambda: make_examples(config, root, store)
-        )
+            "examples", [], [files, shown], make_examples,
+            lambda: make_examples(config, root, store, self.context.task),
+            self.context.plugins.code("tasks", task.name),
+        )  # fmt: skip
         return documents, chunks, examples
 
     def _dataset(
-        self, name: str, inputs: Sequence[Ref], config: object, by: Callable[..., Dataset], work: Callable[[], Dataset]
+        self,
+        name: str,
+        inputs: Sequence[Ref],
+        config: object,
+        by: Callable[..., Dataset],
+        work: Callable[[], Dataset],
+        plugin: str = "",
     ) -> Dataset:
         def put() -> Ref:
             return self.store.catalog.put("dataset", name, work())
 
-        ref = self.steps.step(name, inputs, config, self.context.code.of(by.__module__), put)
+        code = self.context.code.of(by.__module__)
+        ref = self.steps.step(name, inputs, config, digest_of([code, plugin]) if plugin else code, put)
         self.outcome.datasets[name] = self.store.catalog.get("dataset", ref.digest, Dataset)
         return self.outcome.datasets[name]
 
@@ -138,7 +150,9 @@ class Loop:
         train = [e for e in self.store.blobs.get_lines(examples.items, Example) if e.split == "train"]
         candidates: dict[str, Candidate] = {}
         for name in project.candidates:
-            candidate = make_candidate(project, name, context.root, pins, chunks.ref if chunks else None, train)
+            candidate = make_candidate(
+                project, name, context.root, pins, chunks.ref if chunks else None, train, context.task
+            )
             candidates[name] = candidate
             self.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
         for candidate in candidates.values():
@@ -191,6 +205,7 @@ class Loop:
         """The code that answers with a candidate: what evaluation and serving share, and the plug-ins it uses."""
         few_shot, plugins = candidate.few_shot, self.context.plugins
         used = [self.context.code.of("slipway.runtime.respond"), plugins.code("engines", candidate.model.engine)]
+        used += [plugins.code("tasks", candidate.task), plugins.code("strategies", candidate.strategy)]
         used += self._indexes(candidate.retrieve) if candidate.retrieve else []
         used += [plugins.code("engines", few_shot.embedder.engine)] if few_shot and few_shot.embedder else []
         return digest_of(used)

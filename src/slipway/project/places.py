@@ -77,11 +77,13 @@ def named_plugins(project: Project) -> Iterator[tuple[tuple[str | int, ...], str
     """(key, name) of every plug-in that the project file names."""
     for name, model in project.models.items():
         yield ("models", name, "engine"), model.engine
+    yield ("task",), project.task.name
     for n, metric in enumerate(project.evaluate.metrics):
         yield ("evaluate", "metrics", n), metric.scorer
     for name in project.gate:
         yield ("gate", name), name
     for name, candidate in project.candidates.items():
+        yield ("candidates", name, "strategy"), candidate.strategy.name
         if candidate.retrieve is not None:
             yield ("candidates", name, "retrieve", "index"), candidate.retrieve.index.name
             yield ("candidates", name, "retrieve", "lexical"), candidate.retrieve.lexical.name

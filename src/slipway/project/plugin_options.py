@@ -53,12 +53,15 @@ def problems(plugins: Plugins, use: Use) -> Iterator[Problem]:
 def _uses(project: Project, plugins: Plugins) -> Iterator[Use]:
     for name, model in project.models.items():
         yield ("models", name, "engine"), ("models", name), "engines", model.engine, model.options
+    yield ("task",), ("task", project.task.name), "tasks", project.task.name, project.task.options
     known = plugins.known("scorers")
     for n, metric in enumerate(project.evaluate.metrics):
         at: Path_ = ("evaluate", "metrics", n, metric.name)
         if metric.scorer in known or is_file(metric.scorer) or metric.scorer != metric.name:
             yield (*at, "scorer"), at, "scorers", metric.scorer, metric.options
     for name, candidate in project.candidates.items():
+        at, strategy = ("candidates", name, "strategy"), candidate.strategy
+        yield at, (*at, strategy.name), "strategies", strategy.name, strategy.options
         if candidate.retrieve:
             for key in ("index", "lexical"):
                 chosen: PluginConfig = getattr(candidate.retrieve, key)

@@ -67,7 +67,7 @@ class ExampleSource(Strict):
     """Files of examples: JSONL, CSV or Parquet. `fields` maps our names to the file's columns."""
 
     path: str
-    fields: dict[Literal["question", "answer", "source", "language", "group"], str] = {}
+    fields: dict[str, str] = {}  # those of the task, and source, language, group
 
 
 class CleanConfig(Strict):
@@ -172,6 +172,7 @@ class CandidateConfig(Strict):
     samples: int = Field(default=1, ge=1, le=64)
     json_schema: str | None = None  # a file
     choices: list[str] = []
+    strategy: PluginConfig = PluginConfig(name="direct", options={})
     extends: str | None = None
 
 
@@ -303,7 +304,7 @@ class Project(Strict):
 
     slipway: Literal[1]
     name: Name
-    task: Literal["answer"] = "answer"
+    task: PluginConfig = PluginConfig(name="answer", options={})
     models: dict[Name, ModelConfig] = {}
     data: DataConfig = DataConfig()
     candidates: dict[Name, CandidateConfig] = {}

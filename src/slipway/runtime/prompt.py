@@ -1,8 +1,8 @@
 """From an input to the messages a model reads: sandboxed templates, few-shot examples, history. Calls no model.
 
-A template is Jinja2 in a sandbox with a fixed amount of work (`sandbox`), rendered with `question`,
-`passages` (each `.n`, `.source`, `.heading`, `.text`), `examples` (each `.question`, `.answer`) and `language`, that of
-the question, found here: so evaluation and serving find the same.
+A template is Jinja2 in a sandbox with a fixed amount of work (`sandbox`), rendered with the fields of the task's input,
+`passages` (each `.n`, `.source`, `.heading`, `.text`), `examples` (each with the fields of input and reference) and
+`language`, that of the input.
 What is constant should stand first in the file: engines keep the prefix of a prompt in a cache.
 """
 
@@ -18,13 +18,12 @@ from jinja2.meta import find_undeclared_variables
 
 from slipway.core.answer import Citation
 from slipway.core.message import Message
+from slipway.core.protocols import Task
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
 from slipway.runtime.sandbox import Prompt, TooMuch, compile_prompt, parse
-from slipway.text.language import of_question
 
-VARIABLES = ("question", "passages", "examples", "language")
-MAX_QUESTION = 100_000  # characters; a longer one is refused before any work is done
+VARIABLES = ("passages", "examples", "language")  # besides the fields of the task's input
 
 _FAILURES = (
     TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError,
@@ -37,37 +36,41 @@ def _compiled(template: str) -> Prompt:
     return compile_prompt(template)
 
 
-def check_template(template: str, where: str) -> None:
+def check_template(template: str, where: str, task: type[Task] | Task) -> None:
     """Raise ConfigError, naming line and variable, when a template cannot work; `where` names its file."""
+    known = (*task.inputs, *VARIABLES)
     try:
         used = find_undeclared_variables(parse(template))
         prompt = _compiled(template)
     except TemplateSyntaxError as error:
         raise ConfigError(
             t("{where}:{line}: {what}", where=where, line=error.lineno, what=error.message),
-            t("prompts are Jinja2 templates: {{ question }} is a variable, {% for p in passages %} a loop"),
+            t("prompts are Jinja2 templates: {{ name }} is a variable, {% for p in passages %} a loop"),
         ) from error
-    for name in sorted(used - set(VARIABLES) - {"range", "dict", "cycler", "joiner", "namespace"}):
-        near = nearest(name, VARIABLES)
+    for name in sorted(used - set(known) - {"range", "dict", "cycler", "joiner", "namespace"}):
+        near = nearest(name, known)
         raise ConfigError(
             t("{where}: the template uses '{name}', which does not exist", where=where, name=name),
             (t("did you mean '{near}'?", near=near) + " " if near else "")
-            + t("known: {names}", names=", ".join(VARIABLES)),
+            + t("known: {names}", names=", ".join(known)),
         )
-    if "question" not in used:
+    if task.inputs[0] not in used:
         raise ConfigError(
-            t("{where}: the template never uses the question", where=where), t("put {{ question }} where it belongs")
+            t("{where}: the template never uses '{name}'", where=where, name=task.inputs[0]),
+            t("put {variable} where it belongs", variable=f"{{{{ {task.inputs[0]} }}}}"),
         )
-    _try(prompt, where)
+    _try(prompt, where, task)
 
 
-def _try(prompt: Prompt, where: str) -> None:
+def _try(prompt: Prompt, where: str, task: type[Task] | Task) -> None:
     """Render once with ordinary values: what is too much does not depend on them, other mistakes may."""
     text = "An ordinary sentence of some words. " * 10
     passages = [{"n": n, "source": "a.md", "heading": "A > B", "text": text} for n in range(1, 6)]
-    examples = [{"question": text, "answer": text}] * 5
+    input = dict.fromkeys(task.inputs, text)
     try:
-        prompt.render({"question": text, "passages": passages, "examples": examples, "language": "en"})
+        prompt.render(
+            {**input, "passages": passages, "examples": [{**input, task.reference: text}] * 5, "language": "en"}
+        )
     except (TooMuch, SecurityError) as error:
         raise ConfigError(
             t("{where}: the template cannot be used: {why}", where=where, why=error),
@@ -77,41 +80,25 @@ def _try(prompt: Prompt, where: str) -> None:
         return
 
 
-def question_of(input: Mapping[str, Any]) -> str:
-    """The question of an input; raises ConfigError when there is none, or it is absurdly long."""
-    question = input.get("question")
-    if not isinstance(question, str) or not question.strip():
-        raise ConfigError(t("the input has no question"), t("send text in the field 'question'"))
-    if len(question) > MAX_QUESTION:
-        raise ConfigError(
-            t("the question has {n} characters; {most} is the most", n=len(question), most=MAX_QUESTION),
-            t("shorten it, or add it as a document to search"),
-        )
-    return question
-
-
-def language_of(input: Mapping[str, Any]) -> str:
-    """The language an input names, else that of its question; a BCP 47 tag, `und` when it cannot be told."""
-    named = input.get("language")
-    return named if isinstance(named, str) and named else of_question(question_of(input))
-
-
 def build_messages(
     template: str,
     system: str,
     input: Mapping[str, Any],
     passages: Sequence[Citation],
-    examples: Sequence[Mapping[str, str]],
+    examples: Sequence[Mapping[str, Any]],
+    language: str = "und",
 ) -> tuple[Message, ...]:
-    """System text, earlier turns, then the rendered template as the user's turn."""
-    question = question_of(input)
+    """System text, earlier turns (`history` of the input), then the rendered template as the user's turn.
+
+    Raises ConfigError when the template fails on this input.
+    """
     shown = [
         {"n": n, "source": p.source, "heading": " > ".join(p.path), "text": p.shown or p.text}
         for n, p in enumerate(passages, 1)
     ]
     try:
         text = _compiled(template).render(
-            {"question": question, "passages": shown, "examples": list(examples), "language": language_of(input)}
+            {**input, "passages": shown, "examples": list(examples), "language": language}
         )
     except _FAILURES as error:
         raise ConfigError(

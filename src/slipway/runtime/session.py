@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from slipway.core.candidate import FewShot, ModelPin, Retrieval
+from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval
 from slipway.core.message import Usage
-from slipway.core.protocols import Embeds, Engine, OnEvent, TellsTrouble, missing
+from slipway.core.protocols import Embeds, Engine, OnEvent, Strategy, Task, TellsTrouble, missing
 from slipway.core.ref import digest_of
 from slipway.errors import IntegrityError, SlipwayError
 from slipway.i18n import t
@@ -57,6 +57,7 @@ class Session:
         self._engines: dict[str, Engine] = {}
         self._loaded: dict[str, tuple[Mapping[str, Path], ModelPin, dict[Path, State]]] = {}
         self._retrievers: dict[str, Retriever] = {}
+        self._plugged: dict[tuple[str, str, str], Any] = {}
         self._pools: dict[str, NDArray[np.float32]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._asking: asyncio.Future[str] | None = None
@@ -69,6 +70,20 @@ class Session:
                 if key not in self._engines:
                     self._engines[key] = await self._load(key, pin)
         return self._engines[key]
+
+    def task(self, candidate: Candidate) -> Task:
+        """What the candidate does, made from its plug-in once."""
+        return self._made("tasks", candidate.task, candidate.task_options)
+
+    def strategy(self, candidate: Candidate) -> Strategy:
+        """How it does it."""
+        return self._made("strategies", candidate.strategy, candidate.strategy_options)
+
+    def _made(self, kind: str, name: str, options: Mapping[str, Any]) -> Any:
+        key = (kind, name, digest_of(options) if options else "")
+        if key not in self._plugged:
+            self._plugged[key] = self.plugins.make(kind, name, options, name)
+        return self._plugged[key]
 
     async def embedder(self, pin: ModelPin) -> Embeds:
         """`engine`, for vectors. Raises EngineError when its engine makes none."""
@@ -138,14 +153,14 @@ class Session:
                     self._retrievers[key] = await Retriever.open(self.store, retrieval, embedder, plugins=self.plugins)
         return self._retrievers[key]
 
-    async def nearest_examples(self, few_shot: FewShot, question: str) -> list[dict[str, str]]:
-        """The `k` examples of the pool most like the question, the most like it last: next to where it is asked."""
+    async def nearest_examples(self, few_shot: FewShot, text: str, task: Task) -> list[dict[str, Any]]:
+        """The `k` examples of the pool most like a text, the most like it last: next to where the input stands."""
         assert few_shot.embedder is not None
         engine = await self.embedder(few_shot.embedder)
         key = digest_of(few_shot)
         if key not in self._pools:
-            self._pools[key] = await engine.embed([e["question"] for e in few_shot.examples])
-        likeness = self._pools[key] @ (await engine.embed([question]))[0]
+            self._pools[key] = await engine.embed([task.text(e) for e in few_shot.examples])
+        likeness = self._pools[key] @ (await engine.embed([text]))[0]
         chosen = likeness.argsort(kind="stable")[::-1][: few_shot.k]
         return [few_shot.examples[int(i)] for i in reversed(chosen)]
 

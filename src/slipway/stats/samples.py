@@ -53,8 +53,9 @@ def group_codes(groups: Sequence[str]) -> Codes:
 def sample(scores: Sequence[Score], info: MetricInfo) -> Sample:
     """The metric's value for every example that has one.
 
-    An answer with an error has the worst value of every quality metric; its latency ranks with the slowest answer, so
-    that failing fast makes nothing faster; its tokens are left out; its cost counts.
+    An answer with an error, or an abstention, has the worst value of every quality metric. An error also has the worst
+    of what was measured: it ranks with the slowest, the longest and the dearest answer, so that failing makes nothing
+    faster or cheaper.
     """
     import numpy as np
 
@@ -62,7 +63,7 @@ def sample(scores: Sequence[Score], info: MetricInfo) -> Sample:
     kept = [(score, value) for score, value in found if value is not None and not math.isnan(value)]
     values = np.array([value for _, value in kept], dtype=np.float64)
     failed = np.array([bool(score.answer.error) for score, _ in kept], dtype=bool)
-    if info.form == "quantile" and failed.any() and not failed.all():
+    if info.kind == "operational" and info.name != "error_rate" and failed.any() and not failed.all():
         values[failed] = np.maximum(values[failed], values[~failed].max())
     labels = info.form == "macro_f1"
     return Sample(
@@ -131,10 +132,11 @@ def aggregate(scores: Sequence[Score], info: MetricInfo, seed: int = 0) -> Aggre
 
 
 def _value(score: Score, info: MetricInfo) -> float | None:
+    failed = score.answer.failed
     if info.form == "macro_f1":
-        return (0.0 if score.answer.error else score.metrics.get("accuracy")) if score.expected else None
+        return (0.0 if failed else score.metrics.get("accuracy")) if score.expected else None
     if info.kind == "quality":
-        return info.worst if score.answer.error else score.metrics.get(info.name)
+        return info.worst if failed else score.metrics.get(info.name)
     return _operational(score, info.name)
 
 
@@ -146,11 +148,11 @@ def _operational(score: Score, name: str) -> float | None:
     if name.startswith("ttft"):
         return answer.first_token_seconds if answer.first_token_seconds > 0 or failed else None
     if name in ("prompt_tokens", "completion_tokens"):
-        return None if failed else float(getattr(answer.usage, name))
+        return float(getattr(answer.usage, name))
     if name == "cost_per_query":
         return answer.cost if answer.currency else None
     return float(failed)
 
 
 def _prediction(score: Score) -> str:
-    return "\0" if score.answer.error else normalize_label(score.answer.text)
+    return "\0" if score.answer.failed else normalize_label(score.answer.label or score.answer.text)

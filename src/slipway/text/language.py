@@ -49,7 +49,7 @@ def by_script(text: str) -> str:
     return "zh" if han >= 4 else "und"
 
 
-def of_question(text: str) -> str:
+def of_short_text(text: str) -> str:
     """The language of a question as a BCP 47 tag: zh, ja, ko, en, de, fr, es, it, pt or nl; `und`: it cannot tell."""
     sample = text[:_LOOKED_AT]
     script = by_script(sample)

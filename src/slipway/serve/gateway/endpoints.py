@@ -23,6 +23,7 @@ from slipway.core.protocols import CountsTokens, Embeds
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import Said, say, t
+from slipway.plugins import told
 from slipway.serve.connection.call import Call, Left
 from slipway.serve.gateway import openai_format
 from slipway.serve.gateway.answering import Job
@@ -110,9 +111,11 @@ class Gateway:
         job.overrides, ignored = validate.overrides(request)
         system: tuple[str, ...] = ()
         if isinstance(request, ChatRequest):
-            job.input, system = validate.conversation(request)
+            turns, system = validate.conversation(request)
         else:
-            job.input = {"question": request.prompt}
+            turns = [{"role": "user", "content": str(request.prompt)}]
+        with told("tasks", target.candidate.task):
+            job.input = self._session.task(target.candidate).conversation(turns)
         call.ignored = (*system, *ignored, *unknown)
         return job
 

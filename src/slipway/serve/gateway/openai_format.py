@@ -60,7 +60,18 @@ def _token(token: str, logprob: float) -> dict[str, Any]:
 
 def extension(answer: Answer, trace: str, release: str, ignored: tuple[str, ...]) -> Extension:
     """Our own field of the answer."""
-    return Extension(trace=trace, release=release, citations=answer.citations if release else None, ignored=ignored)
+    if not release:
+        return Extension(trace=trace, ignored=ignored)
+    return Extension(
+        trace=trace,
+        release=release,
+        citations=answer.citations,
+        ignored=ignored,
+        label=answer.label,
+        confidence=answer.confidence,
+        abstained=answer.abstained,
+        steps=answer.steps,
+    )
 
 
 def whole(form: Form, model: str, answer: Answer, own: Extension, logprobs: tuple[TokenLogprob, ...] = ()) -> bytes:

@@ -237,12 +237,18 @@ class UsageOut(Struct):
 
 
 class Extension(Struct, omit_defaults=True):
-    """Ours: what answered, the passages the answer rests on, and what of the request was not applied."""
+    """Ours: what answered, the passages the answer rests on, what of the request was not applied; and of the answer its
+    label and confidence, whether it declines, and the steps that led to it.
+    """
 
     trace: str
     release: str = ""
     citations: tuple[Any, ...] | None = None
     ignored: tuple[str, ...] = ()
+    label: str = ""
+    confidence: float | None = None
+    abstained: bool = False
+    steps: tuple[Any, ...] = ()
 
 
 class Completed(Struct):

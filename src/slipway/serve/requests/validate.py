@@ -244,8 +244,8 @@ def _not_measured(field: str, param: str = "") -> Refused:
     )
 
 
-def conversation(request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The input of a release: the last user message is the question, what came before is history.
+def conversation(request: ChatRequest) -> tuple[list[dict[str, str]], tuple[str, ...]]:
+    """The turns that a release is told, the user's last: its task makes an input of them.
 
     System messages are not applied (a release has been measured with its own) and are named in the second value.
     Raises Refused (400) when the last message is not the user's.
@@ -255,8 +255,7 @@ def conversation(request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]
     if not turns or turns[-1][0] != "user":
         raise bad(t("the last message must be the user's"), t("end with a message of the role user"), param="messages")
     ignored = ("messages.system",) if len(turns) < len(request.messages) else ()
-    history = [{"role": role, "content": text} for role, text in turns[:-1]]
-    return ({"question": turns[-1][1], "history": history} if history else {"question": turns[-1][1]}), ignored
+    return [{"role": role, "content": text} for role, text in turns], ignored
 
 
 def overrides(request: ChatRequest | CompletionRequest) -> tuple[Overrides, tuple[str, ...]]:

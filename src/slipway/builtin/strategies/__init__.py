@@ -1,0 +1,1 @@
+"""Strategies: how a candidate does its task."""

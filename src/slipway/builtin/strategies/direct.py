@@ -1,0 +1,100 @@
+"""`strategy: direct`: retrieve, show worked examples, ask the model once (or several times and vote), cite."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import ClassVar, cast
+
+import msgspec
+from pydantic import BaseModel, ConfigDict
+
+from slipway.core.answer import Answer, Citation
+from slipway.core.message import Completion, Delta, GenerateRequest, Usage
+from slipway.core.protocols import Work
+from slipway.text.words import normalize_answer, words
+
+SUPPORT = 0.5  # share of an answer's words that a passage must hold to be its source, when no marker names one
+_MARKER = re.compile(r"\s*[\[【［](\d{1,3})[\]】］]")
+
+
+class DirectConfig(BaseModel):
+    """Nothing to choose: a candidate's own keys say it all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DirectStrategy:
+    """One prompt, one answer. A candidate that votes or extracts says nothing before it is done."""
+
+    Config: ClassVar[type[DirectConfig]] = DirectConfig
+
+    def __init__(self, config: DirectConfig) -> None:
+        self.config = config
+
+    async def respond(self, work: Work) -> AsyncIterator[Delta | Answer]:
+        """Text as it is made, then the answer."""
+        candidate, text = work.candidate, work.task.text(work.input)
+        passages = await work.passages(text)
+        request = work.request(passages, await work.examples(text))
+        if candidate.samples == 1 and not candidate.answer_pattern and not work.whole:
+            said, last = "", Delta()
+            stream = cast("AsyncGenerator[Delta, None]", work.generate(request))
+            async with aclosing(stream):
+                async for last in stream:
+                    said += last.text
+                    if last.text:
+                        yield last
+            completions = [Completion(text=said, finish=last.finish or "stop", usage=last.usage or Usage())]
+            answer, chosen = said.strip(), 0
+        else:
+            completions = await _sample(work, request, candidate.samples)
+            answer, chosen = _vote([work.extract(c.text) for c in completions])
+            yield Delta(text=answer)
+        yield Answer(
+            text=_MARKER.sub("", answer) if passages else answer,
+            raw=completions[chosen].text,
+            citations=_cite(answer, passages),
+            finish=completions[chosen].finish,
+            samples=tuple(c.text for c in completions) if len(completions) > 1 else (),
+        )
+
+
+async def _sample(work: Work, request: GenerateRequest, samples: int) -> list[Completion]:
+    """`samples` draws; each has its own seed, so that they differ and yet can be repeated."""
+
+    def nth(n: int) -> GenerateRequest:
+        sampling = request.sampling
+        if samples > 1:
+            sampling = msgspec.structs.replace(sampling, seed=(sampling.seed or 0) + n)
+        return msgspec.structs.replace(request, sampling=sampling)
+
+    tasks = [asyncio.ensure_future(work.complete(nth(n))) for n in range(samples)]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _vote(answers: Sequence[str]) -> tuple[str, int]:
+    """The answer most samples agree on once normalised, the earliest among equals, and its place (Wang et al. 2022)."""
+    said = [normalize_answer(a) for a in answers]
+    counts = Counter(said)
+    place = max(range(len(answers)), key=lambda n: (counts[said[n]], -n))
+    return answers[place], place
+
+
+def _cite(text: str, passages: Sequence[Citation]) -> tuple[Citation, ...]:
+    """Mark what the answer rests on: passages it names as [n]; without any, the one that holds most of its words."""
+    named = {int(n) for n in _MARKER.findall(text)} & set(range(1, len(passages) + 1))
+    if not named and passages:
+        said = set(words(text))
+        shares = [len(said & set(words(p.shown or p.text))) / len(said) if said else 0.0 for p in passages]
+        best = max(shares)
+        named = {shares.index(best) + 1} if best >= SUPPORT else set()
+    return tuple(msgspec.structs.replace(p, cited=n in named) for n, p in enumerate(passages, 1))

@@ -1,0 +1,1 @@
+"""Tasks: what an input, a reference and an output are."""

@@ -1,0 +1,169 @@
+"""One input being answered: what a strategy may use, with tokens and time counted. Knows no strategy and no task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from slipway.core.answer import Citation
+from slipway.core.candidate import Candidate
+from slipway.core.message import Completion, Delta, GenerateRequest, Usage
+from slipway.core.protocols import Completes, Engine, Task
+from slipway.errors import EngineError
+from slipway.i18n import t
+from slipway.runtime.extract import extract
+from slipway.runtime.prompt import build_messages
+from slipway.runtime.session import Session
+from slipway.text.language import of_short_text
+
+T = TypeVar("T")
+
+
+class Overrides(msgspec.Struct, frozen=True):
+    """What a caller may change of a measured candidate: shorter answers and more stop strings, nothing else.
+
+    `whole`: nobody reads along, so the model may say everything at once; the answer is the same.
+    """
+
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    whole: bool = False
+
+
+AS_MEASURED = Overrides()
+
+
+class Spent:
+    """What answering has taken so far, also when it ends in an error. Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self.retrieve_seconds = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return time.monotonic() - self._started
+
+
+class Working:
+    """`core.protocols.Work`, over a session's engines and retrievers."""
+
+    def __init__(
+        self, candidate: Candidate, input: Mapping[str, Any], session: Session, overrides: Overrides, spent: Spent
+    ) -> None:
+        self.candidate = candidate
+        self.task: Task = session.task(candidate)
+        self.input = self.task.input(input)
+        self.whole = overrides.whole
+        self._given = input
+        self._session = session
+        self._overrides = overrides
+        self._spent = spent
+        self._engine: Engine | None = None
+
+    async def begin(self) -> None:
+        """Have the model loaded, so that what it takes is no part of anything else."""
+        self._engine = await self._session.engine(self.candidate.model)
+
+    async def passages(self, text: str) -> tuple[Citation, ...]:
+        """What the candidate retrieves for a text."""
+        if self.candidate.retrieve is None:
+            return ()
+        started = time.monotonic()
+        retriever = await self._session.retriever(self.candidate.retrieve)
+        found = await retriever.search(text, self.candidate.retrieve)
+        self._spent.retrieve_seconds += time.monotonic() - started
+        return found
+
+    async def examples(self, text: str) -> Sequence[Mapping[str, Any]]:
+        """The fixed examples, or those nearest the text."""
+        few_shot = self.candidate.few_shot
+        if few_shot is None:
+            return ()
+        if few_shot.choose == "fixed" or few_shot.embedder is None:
+            return few_shot.examples[: few_shot.k]
+        return await self._session.nearest_examples(few_shot, text, self.task)
+
+    def request(self, passages: Sequence[Citation] = (), examples: Sequence[Mapping[str, Any]] = ()) -> GenerateRequest:
+        """The candidate's prompt for the input, within what the caller may change."""
+        candidate, overrides, sampling = self.candidate, self._overrides, self.candidate.sampling
+        if overrides.max_tokens is not None or overrides.stop:
+            most = sampling.max_tokens
+            limit = most if overrides.max_tokens is None else min(most, overrides.max_tokens)
+            sampling = msgspec.structs.replace(sampling, max_tokens=limit, stop=(*sampling.stop, *overrides.stop))
+        return GenerateRequest(
+            messages=build_messages(
+                candidate.prompt, candidate.system, self.input, passages, examples, self._language()
+            ),
+            sampling=sampling,
+            json_schema=candidate.json_schema,
+            choices=candidate.choices,
+            adapters=candidate.adapters,
+        )
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+        """The model's deltas. Raises EngineError when the last one is missing: the stream was cut."""
+        last = Delta()
+        async with aclosing(generator(self._running().generate(request))) as stream:
+            async for last in stream:
+                yield last
+        if last.finish is None:
+            raise cut()
+        self._spent.usage += last.usage or Usage()
+
+    async def complete(self, request: GenerateRequest) -> Completion:
+        """The model's whole answer."""
+        completion = await complete(self._running(), request)
+        self._spent.usage += completion.usage
+        return completion
+
+    def extract(self, said: str) -> str:
+        """The answer within what the model said."""
+        return extract(said, self.candidate.answer_pattern)
+
+    def _language(self) -> str:
+        """The language the input names, else that of its text; a BCP 47 tag, `und` when it cannot be told."""
+        named = self._given.get("language")
+        return named if isinstance(named, str) and named else of_short_text(self.task.text(self.input))
+
+    def _running(self) -> Engine:
+        assert self._engine is not None, "begin() comes first"
+        return self._engine
+
+
+async def complete(engine: Engine, request: GenerateRequest) -> Completion:
+    """A generation, waited for; the model is freed when the caller is cancelled."""
+    if isinstance(engine, Completes):
+        return await engine.complete(request)
+    async with aclosing(generator(engine.generate(request))) as stream:
+        return join([delta async for delta in stream])
+
+
+def join(deltas: Sequence[Delta]) -> Completion:
+    """Deltas as one completion. Raises EngineError when the last one is missing: the stream was cut."""
+    last = deltas[-1] if deltas else Delta()
+    if last.finish is None:
+        raise cut()
+    return Completion(
+        text="".join(d.text for d in deltas),
+        finish=last.finish,
+        usage=last.usage or Usage(),
+        logprobs=tuple(p for d in deltas for p in d.logprobs),
+        tool_calls=tuple(call for d in deltas for call in d.tool_calls),
+    )
+
+
+def cut() -> EngineError:
+    """The error of a stream without an end."""
+    return EngineError(t("the model's answer was cut off"), t("try again"), retryable=True, status=502)
+
+
+def generator(stream: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    """The same; what engines and strategies return are async generators, which have `aclose`."""
+    return cast("AsyncGenerator[T, None]", stream)
