@@ -413,15 +413,18 @@ def store_verify(project: Context, head: str = "") -> _verify.Verified:
 
 
 # keys ----------------------------------------------------------------------------------------------------------
-def create_key(project: Context, name: str) -> tuple[str, str]:
-    """(id, secret) of a new API key. The secret is shown here once; only its hash is kept."""
+def create_key(project: Context, name: str, scopes: Sequence[str] = (), tenant: str = "") -> tuple[str, str]:
+    """(id, secret) of a new API key. The secret is shown here once; only its hash is kept.
+
+    `scopes`: what it is for, of `ask`, `read`, `admin`; empty: everything. `tenant`: whose traces it makes.
+    """
     from slipway.serve.auth.keys import create_key as create
 
-    return create(project.store, name)
+    return create(project.store, name, scopes, tenant)
 
 
 def keys(project: Context) -> list[dict[str, Any]]:
-    """Every key: id, name, at, revoked. Never the hash."""
+    """Every key: id, name, at, revoked, scopes, tenant. Never the hash."""
     return [{k: v for k, v in key.items() if k != "hash"} for key in project.store.catalog.api_keys()]
 
 

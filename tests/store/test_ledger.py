@@ -31,6 +31,7 @@ FORGERIES = {
 UNVERSIONED = (  # as it was before there was a ledger
     "DROP TABLE ledger", "DROP INDEX ix_nouns_seq", "ALTER TABLE nouns DROP COLUMN seq", "DROP TABLE alembic_version",
     "ALTER TABLE memo DROP COLUMN digest", "ALTER TABLE memo DROP COLUMN at", "ALTER TABLE keys DROP COLUMN seq",
+    "ALTER TABLE keys DROP COLUMN scopes", "ALTER TABLE keys DROP COLUMN tenant",
     "PRAGMA user_version = 1",
 )  # fmt: skip
 

@@ -319,12 +319,19 @@ def feedback_list(limit: Limit = 20, project: Project = HERE, json: Json = False
 
 
 @keys_app.command("create", help=t("Make an API key; it is shown once and kept only as a hash."))
-def keys_create(name: Annotated[str, typer.Argument(help=t("Who will use it."))], project: Project = HERE) -> None:
+def keys_create(
+    name: Annotated[str, typer.Argument(help=t("Who will use it."))],
+    scope: Annotated[
+        list[str] | None, typer.Option(help=t("What it is for: ask, read or admin; may be given again. All of it."))
+    ] = None,
+    tenant: Annotated[str, typer.Option(help=t("Whose traces it makes, in a project with several tenants."))] = "",
+    project: Project = HERE,
+) -> None:
     """The secret goes to standard output."""
     from slipway import api
 
     with open_project(project, []) as opened:
-        id, secret = api.create_key(opened, name)
+        id, secret = api.create_key(opened, name, scope or (), tenant)
     terminal.warn(t("key {id}; it will not be shown again:", id=id))
     terminal.out(secret)
 

@@ -324,8 +324,11 @@ def keys(found: Sequence[Mapping[str, Any]], *, json: bool) -> None:
     if json:
         as_json(found)
         return
-    rows = [[k["id"], k["name"], _when(k["at"]), _when(k["revoked"] or "")] for k in found]
-    table(t("Keys"), ["id", t("name"), t("when"), t("revoked")], rows)
+    rows = [
+        [k["id"], k["name"], k["scopes"] or t("everything"), k["tenant"], _when(k["at"]), _when(k["revoked"] or "")]
+        for k in found
+    ]
+    table(t("Keys"), ["id", t("name"), t("for"), t("tenant"), t("when"), t("revoked")], rows)
 
 
 def runs(found: Sequence[Any], *, json: bool) -> None:

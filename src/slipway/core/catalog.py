@@ -132,12 +132,12 @@ class Records(Protocol):
 class Keys(Protocol):
     """API keys, as hashes."""
 
-    def add_key(self, id: str, name: str, hash_: str) -> None:
-        """Store one."""
+    def add_key(self, id: str, name: str, hash_: str, scopes: str = "", tenant: str = "") -> None:
+        """Store one. `scopes`: what it is for, with spaces between them; empty: everything."""
         ...
 
     def api_keys(self) -> list[dict[str, Any]]:
-        """Every key in the order they were made, revoked ones too: id, name, hash, at, revoked."""
+        """Every key in the order they were made, revoked ones too: id, name, hash, at, revoked, scopes, tenant."""
         ...
 
     def revoke_key(self, id: str) -> bool:

@@ -24,6 +24,7 @@ class Trace(Noun, frozen=True, kw_only=True):
     seconds: float = 0.0
     overhead_seconds: float = 0.0
     key: str = ""  # id of the API key, never the key
+    tenant: str = ""  # whose key that is, in a project with several tenants
 
 
 class Feedback(Noun, frozen=True, kw_only=True):

@@ -5,7 +5,6 @@ Knows no stage.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 from collections.abc import Coroutine, Mapping
@@ -16,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from slipway.code import Code
 from slipway.core.candidate import ModelPin
 from slipway.core.protocols import Task
+from slipway.loop.loop_thread import LoopThread
 from slipway.loop.model_lock import Lock, locate
 from slipway.plugins import Plugins
 from slipway.privacy.secrets import named
@@ -69,7 +69,7 @@ class Context:
         self.code = Code(self.store.catalog)
         self.plugins = Plugins(self.root, self.code)
         self.lock_file = Lock(self.root / "slipway.lock")
-        self._runner = asyncio.Runner()
+        self._loop = LoopThread()
         self._session: Session | None = None
 
     def __enter__(self) -> Context:
@@ -77,8 +77,8 @@ class Context:
 
     def __exit__(self, *_: object) -> None:
         if self._session is not None:
-            self._runner.run(self._session.close())
-        self._runner.close()
+            self._loop.run(self._session.close())
+        self._loop.close()
         self.store.close()
 
     @property
@@ -114,8 +114,8 @@ class Context:
         return locate(pin, self.root)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run asynchronous work to its end: the one bridge between the loop and the runtime."""
-        return self._runner.run(work)
+        """Run asynchronous work to its end, from any thread: the one bridge between the loop and the runtime."""
+        return self._loop.run(work)
 
 
 def whoami() -> str:

@@ -17,9 +17,11 @@ from slipway.i18n import t
 from slipway.privacy.redact import Redactor
 from slipway.privacy.secrets import named
 from slipway.serve.admin.routes import Inside, make_admin
+from slipway.serve.auth.caller import NOBODY
 from slipway.serve.auth.failed_sign_ins import Throttle
 from slipway.serve.auth.keys import Keys
 from slipway.serve.auth.origins import Origins
+from slipway.serve.auth.sign_in import SignIn, check_same_origin
 from slipway.serve.connection.call import Call, Receive, Scope, Send, preflight_headers
 from slipway.serve.gateway.concurrency import Slots
 from slipway.serve.gateway.endpoints import Gateway
@@ -31,8 +33,9 @@ from slipway.serve.resources import ServeContext
 
 log = logging.getLogger("slipway.serve")
 
-OPEN = frozenset(("/healthz", "/readyz", "/openapi.json"))
-"""Paths that need no key: orchestrators ask the first two, and the third says nothing about this server."""
+OPEN = frozenset(("/healthz", "/readyz", "/openapi.json", "/v1/sign-in"))
+"""Paths that need no key: orchestrators ask the first two, the third says nothing about this server, and at the last
+one a key is given."""
 KEYS_EVERY = 1.0
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a busy thread lets another run: the writer of traces must not wait 5 ms, Python's default."""
@@ -57,6 +60,7 @@ class Application:
         self.keys = Keys(context.store, config)
         self.origins = Origins(config)
         self.throttle = Throttle()
+        self.sign_in = SignIn(lambda: context.store.salt, self.keys.hash_of)
         self.draining = False
         self._running: set[asyncio.Task[Any]] = set()
         self._failed_before = 0
@@ -70,7 +74,7 @@ class Application:
         }
         inside = Inside(
             context.store, self.router, self.slots, self.metrics, self.trouble, context.session.trouble,
-            Redactor(own=context.session.own),
+            Redactor(own=context.session.own), self.keys, self.sign_in, self._refused_key,
         )  # fmt: skip
         self._admin = make_admin(inside)
         self._tasks: list[asyncio.Task[None]] = []
@@ -149,8 +153,10 @@ class Application:
                 return
             handler = self._posts.get(call.path) if call.method == "POST" else None
             if handler is None:
+                scope["caller"] = call.caller
                 await self._admin(scope, call.receive, _marked(call))
                 return
+            call.caller.require("ask")
             call.endpoint = call.path
             if self.draining:
                 raise draining()
@@ -171,7 +177,10 @@ class Application:
     async def _let_in(self, call: Call) -> bool:
         """Check Host, Origin and key; raises Refused. True when this was a preflight, and is answered."""
         if call.twice:
-            raise bad(t("a header that may stand once stands twice"), t("send one Host, one Authorization, one Origin"))
+            raise bad(
+                t("a header that may stand once stands twice"),
+                t("send one Host, one Authorization, one Origin, one Cookie"),
+            )
         host = call.header(b"host")
         self.origins.check_host(host)
         if b"origin" in call.headers and self.origins.check_origin(call.header(b"origin"), host):
@@ -179,20 +188,34 @@ class Application:
             if call.method == "OPTIONS" and b"access-control-request-method" in call.headers:
                 await call.answer(204, b"", extra=preflight_headers())
                 return True
-        if self.keys.required and call.path not in OPEN:
-            self._sign_in(call)
+        if self.keys.required:
+            self._find_caller(call)
         return False
 
-    def _sign_in(self, call: Call) -> None:
-        """Find out whose key this is. Raises Refused: 401, or 429 after many wrong keys from one address."""
+    def _find_caller(self, call: Call) -> None:
+        """Find out who asks: by the key in its header, or by the cookie it got for one. Raises Refused: 401, 403 for a
+        cookie on a page that is not ours, or 429 after many wrong keys from one address.
+        """
         header = call.header(b"authorization")
+        if not header and b"cookie" in call.headers:
+            found = self.keys.caller(self.sign_in.key_of(call.header(b"cookie")))
+            if found is not None:
+                check_same_origin(call.method, call.header(b"origin"), call.header(b"host"))
+                call.caller = found
+                return
+        if call.path in OPEN:
+            call.caller = NOBODY
+            return
         try:
-            call.key = self.keys.check(header)
+            call.caller = self.keys.check(header)
         except Refused as refused:
-            slowed = self.throttle.failed(call.address, call.path) if header else None
-            reason = "throttled" if slowed else "invalid" if header else "missing"
-            self.metrics.auth_failures.labels(reason).inc()
-            raise slowed or refused from None
+            raise self._refused_key(call.address, call.path, given=bool(header)) or refused from None
+
+    def _refused_key(self, address: str, path: str, *, given: bool) -> Refused | None:
+        """Count a key that was wrong, or missing; a refusal when the address has to wait."""
+        slowed = self.throttle.failed(address, path) if given else None
+        self.metrics.auth_failures.labels("throttled" if slowed else "invalid" if given else "missing").inc()
+        return slowed
 
     async def _own_trace(self, call: Call) -> None:
         """A client may send several requests under one `traceparent`; only the first can have its trace id."""

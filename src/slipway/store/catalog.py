@@ -257,13 +257,14 @@ class Catalog:
             connection.execute(delete(memo).where(memo.c.kind == "try"))
 
     # keys ------------------------------------------------------------------------------------------------------
-    def add_key(self, id: str, name: str, hash_: str) -> None:
-        """Store an API key's hash."""
+    def add_key(self, id: str, name: str, hash_: str, scopes: str = "", tenant: str = "") -> None:
+        """Store an API key's hash. `scopes`: with spaces between them; empty: all."""
         row = {"id": id, "name": name, "hash": hash_, "at": now()}
+        row |= {name: value for name, value in (("scopes", scopes), ("tenant", tenant)) if value}
         self._enter(tables.keys, row, seq=_next(tables.keys))
 
     def api_keys(self) -> list[dict[str, Any]]:
-        """Every key, revoked ones too: id, name, hash, at, revoked."""
+        """Every key, revoked ones too: id, name, hash, at, revoked, scopes, tenant."""
         columns = [column for column in tables.keys.c if column.name != "seq"]
         with self._reader.connect() as connection:
             return [_plain(row) for row in connection.execute(select(*columns).order_by(tables.keys.c.seq))]

@@ -24,8 +24,9 @@ BEGIN = "0" * 64
 _COLUMNS = {
     "promotions": ("seq", "channel", "release", "at", "by", "why", "action"),
     "gate_uses": ("seq", "split", "candidate", "at"),
-    "keys": ("id", "name", "hash", "at"),
+    "keys": ("id", "name", "hash", "at", "scopes", "tenant"),
 }
+_LATER = frozenset(("scopes", "tenant"))  # columns that are entered only where they say something
 _TABLES: Mapping[str, Table] = {"promotions": tables.promotions, "gate_uses": tables.gate_uses, "keys": tables.keys}
 REVOKED = "revoked"
 
@@ -92,7 +93,8 @@ def _follow(entries: Sequence[Row[Any]]) -> dict[str, list[dict[str, Any]]]:
 def _rows(connection: Connection, what: str) -> list[dict[str, Any]]:
     columns = [_TABLES[what].c[name] for name in _COLUMNS[what]]
     found = connection.execute(select(*columns).order_by(_TABLES[what].c.seq))
-    return [dict(zip(_COLUMNS[what], row, strict=True)) for row in found]
+    rows = (zip(_COLUMNS[what], row, strict=True) for row in found)
+    return [{name: value for name, value in row if value or name not in _LATER} for row in rows]
 
 
 def _revoked(connection: Connection) -> dict[str, str]:

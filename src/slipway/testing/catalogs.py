@@ -235,7 +235,11 @@ class CatalogContract:
         found = catalog.api_keys()
         assert [key["id"] for key in found] == ["b", "a", "c"]
         assert [bool(key["revoked"]) for key in found] == [False, True, False]
-        assert found[0].keys() == {"id", "name", "hash", "at", "revoked"}
+        assert found[0].keys() == {"id", "name", "hash", "at", "revoked", "scopes", "tenant"}
+        assert (found[0]["scopes"], found[0]["tenant"]) == ("", "")
+        catalog.add_key("d", "bob", "hash-d", "ask read", "acme")
+        assert (other.api_keys()[-1]["scopes"], other.api_keys()[-1]["tenant"]) == ("ask read", "acme")
+        other.verify_history()
 
     # records -------------------------------------------------------------------------------------------------------
     def test_traces_and_feedback(self, catalog: Catalog, other: Catalog) -> None:

@@ -10,11 +10,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from slipway.address import is_loopback
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound
 from slipway.i18n import t
 from slipway.project.schema import ServeConfig
+from slipway.serve.auth.caller import ANYONE, SCOPES, Caller
 from slipway.serve.refuse import Refused
 from slipway.store.store import Store
 from slipway.text import visible
@@ -22,12 +27,20 @@ from slipway.text import visible
 PREFIX = "sk-slipway-"
 
 
-def create_key(store: Store, name: str) -> tuple[str, str]:
-    """A new API key: (id, the key). The key is shown this once; only its hash is kept."""
-    name = _check_name(name)
+def create_key(store: Store, name: str, scopes: Sequence[str] = (), tenant: str = "") -> tuple[str, str]:
+    """A new API key: (id, the key). The key is shown this once; only its hash is kept.
+
+    `scopes`: what it is for; empty: everything. Raises ConfigError for a name, scope or tenant that cannot be.
+    """
+    name, tenant = _check_name(name), _check_name(tenant) if tenant else ""
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise ConfigError(
+                t("no scope is called '{name}'", name=scope), t("known: {names}", names=", ".join(SCOPES))
+            )
     id_ = secrets.token_hex(6)
     key = f"{PREFIX}{id_}-{secrets.token_urlsafe(32)}"
-    store.catalog.add_key(id_, name, _hash(key))
+    store.catalog.add_key(id_, name, _hash(key), " ".join(scope for scope in SCOPES if scope in scopes), tenant)
     return id_, key
 
 
@@ -65,13 +78,16 @@ class Keys:
         self._store = store
         self._exposed = not is_loopback(config.host)
         self._hashes: dict[str, str] = {}
+        self._callers: dict[str, Caller] = {}
         self.required = self._exposed
         self.refresh()
 
     def refresh(self) -> None:
         """Read the catalog."""
         rows = self._store.catalog.api_keys()
-        self._hashes = {row["id"]: row["hash"] for row in rows if not row["revoked"]}
+        valid = [row for row in rows if not row["revoked"]]
+        self._hashes = {row["id"]: row["hash"] for row in valid}
+        self._callers = {row["id"]: _caller(row) for row in valid}
         self.required = self._exposed or bool(rows)
 
     def check_start(self, host: str) -> None:
@@ -82,15 +98,15 @@ class Keys:
                 t("create one with `slipway keys create NAME`, or listen on 127.0.0.1"),
             )
 
-    def check(self, header: str) -> str:
-        """The id of the key in an Authorization header; empty when none is needed. Raises Refused (401).
+    def check(self, header: str) -> Caller:
+        """Whose key stands in an Authorization header; anyone when none is needed. Raises Refused (401).
 
         The comparison takes the same time wherever two hashes differ. The id is no secret.
         """
         if not self.required:
-            return ""
+            return ANYONE
         if id_ := self._known(header):
-            return id_
+            return self._callers[id_]
         raise Refused(
             401,
             t("this server needs an API key") if not header else t("the API key is not valid"),
@@ -98,9 +114,23 @@ class Keys:
             code="invalid_api_key",
         )
 
+    def hash_of(self, id_: str) -> str:
+        """The hash of a key in force; empty for any other."""
+        return self._hashes.get(id_, "")
+
+    def caller(self, id_: str) -> Caller | None:
+        """Who a key in force belongs to, come in by cookie."""
+        found = self._callers.get(id_)
+        return msgspec.structs.replace(found, by="cookie") if found else None
+
     def _known(self, header: str) -> str:
         scheme, _, key = header.partition(" ")
         key = key.strip()
         id_ = key.removeprefix(PREFIX).partition("-")[0]
         known = self._hashes.get(id_, "")
         return id_ if scheme.lower() == "bearer" and hmac.compare_digest(_hash(key), known) else ""
+
+
+def _caller(row: Mapping[str, Any]) -> Caller:
+    scopes = frozenset(row["scopes"].split() or SCOPES)
+    return Caller(key=row["id"], name=row["name"], tenant=row["tenant"], scopes=scopes, by="key")

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from slipway.i18n import t
+from slipway.serve.auth.caller import ANYONE
 from slipway.serve.refuse import Headers, Refused
 
 Scope = MutableMapping[str, Any]
@@ -21,8 +22,11 @@ JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$")
 _WANTED = frozenset(
-    (b"host", b"origin", b"authorization", b"content-length", b"traceparent", b"access-control-request-method")
-)
+    (
+        b"host", b"origin", b"authorization", b"cookie", b"content-length", b"traceparent",
+        b"access-control-request-method",
+    )
+)  # fmt: skip
 _EXPOSED = b"x-slipway-release, x-slipway-trace, x-slipway-overhead-ms, x-slipway-ignored, retry-after"
 
 
@@ -34,7 +38,7 @@ class Call:
     """A request being answered. `model_seconds`: time spent in models and queues, which is not Slipway's own."""
 
     __slots__ = (
-        "address", "began", "cors", "endpoint", "headers", "ignored", "key", "method", "model", "model_seconds",
+        "address", "began", "caller", "cors", "endpoint", "headers", "ignored", "method", "model", "model_seconds",
         "parent", "path", "receive", "recorded", "release", "send", "started", "status", "trace", "twice",
     )  # fmt: skip
 
@@ -48,7 +52,8 @@ class Call:
         self.headers: dict[bytes, bytes] = dict(wanted)
         self.twice = len(self.headers) != len(wanted)  # which of the two would count is anybody's guess
         self.address: str = (scope.get("client") or ("", 0))[0]
-        self.endpoint = self.model = self.release = self.key = ""
+        self.endpoint = self.model = self.release = ""
+        self.caller = ANYONE
         self.ignored: tuple[str, ...] = ()
         self.cors = b""
         self.status = 0  # of the answer; 0 while nothing was sent

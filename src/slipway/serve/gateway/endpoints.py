@@ -220,7 +220,8 @@ class Gateway:
             error=error,
             seconds=call.seconds,
             overhead_seconds=call.overhead,
-            key=call.key,
+            key=call.caller.key,
+            tenant=call.caller.tenant,
         )
 
     async def _ended(self, call: Call, job: Job | None, error: BaseException) -> None:
@@ -324,7 +325,7 @@ class Gateway:
                 score=said.score,
                 correction=said.correction,
                 comment=said.comment,
-                by=call.key,
+                by=call.caller.key,
             )
             await self._recorder.write(feedback)
         except Left:

@@ -1,0 +1,162 @@
+"""Every verb can be called from any thread, and from within a running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway import api
+from slipway.errors import SlipwayError
+from slipway.loop.context import Context
+from slipway.loop.loop_thread import LoopThread
+from slipway.testing.projects import write_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "demo").parent
+
+
+def calls(folder: Path, opened: Context, other: Path) -> dict[str, Callable[[], Any]]:
+    """Every verb of `api`, with arguments that work in a project that ran. `serve` runs until a signal comes."""
+    release = api.releases(opened)[0][1].digest
+    return {
+        "ask": lambda: api.ask(opened, "How much does the keel weigh?"),
+        "changes": lambda: api.changes(opened, "documents"),
+        "check": lambda: api.check(folder),
+        "compare": lambda: api.compare(opened, "plain", "grounded"),
+        "create_key": lambda: api.create_key(opened, "ada"),
+        "datasets": lambda: api.datasets(opened),
+        "diff": lambda: api.diff(opened, "dataset", "documents", "documents"),
+        "export_traces": lambda: api.export_traces(opened, other / "traces.jsonl"),
+        "feedback": lambda: api.feedback(opened),
+        "find": lambda: api.find(opened, "dataset", "documents"),
+        "init": lambda: api.init(other / "new"),
+        "items": lambda: api.items(opened, api.find(opened, "dataset", "documents")),
+        "json_schema": api.json_schema,
+        "keys": lambda: api.keys(opened),
+        "models": lambda: api.models(),
+        "open_project": lambda: api.open_project(folder).__exit__(),
+        "promote": lambda: api.promote(opened, release),
+        "pull_models": lambda: api.pull_models(opened),
+        "releases": lambda: api.releases(opened),
+        "remove_model": lambda: api.remove_model("0" * 12),
+        "reports": lambda: api.reports(opened),
+        "revoke_key": lambda: api.revoke_key(opened, "nobody"),
+        "rollback": lambda: api.rollback(opened),
+        "run": lambda: api.run(opened),
+        "runs": lambda: api.runs(opened),
+        "store_backup": lambda: api.store_backup(opened, other / "b.zip"),
+        "store_gc": lambda: api.store_gc(opened),
+        "store_restore": lambda: api.store_restore(opened, other / "none.zip"),
+        "store_stats": lambda: api.store_stats(opened),
+        "store_verify": lambda: api.store_verify(opened),
+        "trace": lambda: api.trace(opened, "0" * 32),
+        "traces": lambda: api.traces(opened),
+        "verdict": lambda: api.verdict(opened),
+        "verify": lambda: api.verify(opened, release),
+    }
+
+
+async def test_every_verb_works_in_a_running_loop(project: Path, tmp_path: Path) -> None:
+    with api.open_project(project) as opened:
+        api.run(opened)
+        called = calls(project, opened, tmp_path)
+        assert set(called) == set(api.__all__) - {"serve"}
+        for call in called.values():
+            with suppress(SlipwayError):  # what is asked of some is not there: that is an answer too
+                call()
+        assert "tonnes" in api.ask(opened, "How much does the keel weigh?", candidate="grounded").text
+
+
+async def test_a_verb_in_a_thread_leaves_the_loop_free(project: Path) -> None:
+    with api.open_project(project) as opened:
+        await asyncio.to_thread(api.run, opened)
+        answers = await asyncio.gather(
+            *(asyncio.to_thread(api.ask, opened, f"How much does the {topic} weigh?") for topic in ("keel", "mast"))
+        )
+    assert ["tonnes" in answer.text for answer in answers] == [True, True]
+
+
+def test_every_verb_that_waits_goes_through_the_thread() -> None:
+    """Nothing else in the package starts a loop of its own where a verb could meet it."""
+    import slipway
+
+    root = Path(inspect.getfile(slipway)).parent
+    found = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if any(word in path.read_text("utf-8") for word in ("asyncio.run(", "asyncio.Runner(", "run_until_complete("))
+    }
+    assert found <= {"loop/loop_thread.py", "serve/server.py", "builtin/engines/openvino/child.py"}, found
+
+
+def test_results_and_errors_come_back() -> None:
+    loop = LoopThread()
+
+    async def double(n: int) -> int:
+        await asyncio.sleep(0)
+        return 2 * n
+
+    async def fail() -> None:
+        raise ValueError("why")
+
+    assert loop.run(double(2)) == 4
+    with pytest.raises(ValueError, match="why"):
+        loop.run(fail())
+    loop.close()
+    loop.close()
+    assert loop.run(double(3)) == 6, "it starts again when there is work"
+    loop.close()
+    assert "slipway-loop" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_ctrl_c_cancels_the_work_and_waits_for_it() -> None:
+    loop, told = LoopThread(), []
+
+    async def work() -> None:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            told.append("let go")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loop.run(work())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told == ["let go"]
+    loop.close()
+
+
+def test_what_still_runs_is_cancelled_at_the_end() -> None:
+    loop, told = LoopThread(), []
+
+    async def forever() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            raise
+
+    async def begin() -> asyncio.Task[None]:
+        task = asyncio.create_task(forever())
+        await asyncio.sleep(0)
+        return task
+
+    task = loop.run(begin())
+    loop.close()
+    assert told == ["cancelled"]
+    assert task.cancelled()
