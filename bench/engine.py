@@ -201,7 +201,7 @@ async def compete(options: argparse.Namespace) -> dict[str, list[tuple[float, fl
 def quantized(model: Path) -> Path | None:
     """The q8_0 weights of `model`, made beside the others of its kind; None when that cannot be done here."""
     try:
-        from slipway.store.models.quantize import quantize_gguf
+        from slipway.gguf_quantize import quantize_gguf
     except ImportError:
         return None
     path = Path(tempfile.gettempdir()) / f"{model.stem}.bench-q8_0.gguf"

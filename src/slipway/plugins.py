@@ -34,6 +34,7 @@ KINDS: dict[str, type] = {
     "scorers": protocols.Scorer,
     "tasks": protocols.Task,
     "strategies": protocols.Strategy,
+    "tuners": protocols.Tuner,
 }
 
 # name -> ("module:Class", extra that brings its packages)
@@ -55,6 +56,9 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     },
     "strategies": {
         "direct": ("slipway.builtin.strategies.direct:DirectStrategy", ""),
+    },
+    "tuners": {
+        "quantize": ("slipway.builtin.tuners.quantize:QuantizeTuner", "openvino"),
     },
     "scorers": {
         "token_f1": ("slipway.builtin.scorers.overlap:TokenF1", ""),

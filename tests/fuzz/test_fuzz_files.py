@@ -307,7 +307,7 @@ def test_gguf(tmp_path: Path, changes: list[tuple[float, int, bytes]], part: flo
 @fuzz(60)
 @given(mutation(), st.sampled_from([0.05, 1.0]))
 def test_quantize(tmp_path: Path, changes: list[tuple[float, int, bytes]], part: float) -> None:
-    from slipway.store.models.quantize import quantize_gguf
+    from slipway.gguf_quantize import quantize_gguf
 
     sound = tmp_path / "sound.gguf"
     data = sound.read_bytes() if sound.exists() else gguf_file(sound)

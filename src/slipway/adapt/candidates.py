@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from slipway.adapt.tuning import apply
+from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval
 from slipway.core.material import Example
 from slipway.core.message import Sampling
@@ -45,6 +47,7 @@ def make_candidate(
     chunks: Ref | None,
     train: Sequence[Example],
     task: Task,
+    artifact: Artifact | None = None,
 ) -> Candidate:
     """Freeze one candidate. Raises ConfigError for what its configuration lacks or names in vain."""
     config = effective(project, name)
@@ -55,13 +58,19 @@ def make_candidate(
         )
     prompt = read_text(root, config.prompt, f"candidates.{name}.prompt")
     check_template(prompt, config.prompt, task)
+    model, adapter_files = pins[config.model], dict[str, str]()
+    if artifact is not None:
+        model, adapter_files = apply(artifact, model)
     return Candidate(
         name=name,
         task=project.task.name,
         task_options=project.task.options,
         strategy=config.strategy.name,
         strategy_options=config.strategy.options,
-        model=pins[config.model],
+        model=model,
+        adapters=dict.fromkeys(adapter_files, 1.0),
+        adapter_files=adapter_files,
+        artifact=artifact.ref if artifact else None,
         prompt=prompt,
         system=config.system,
         retrieve=_retrieval(config, name, pins, chunks),
@@ -74,7 +83,7 @@ def make_candidate(
     )
 
 
-_WHOLE = ("index", "lexical", "strategy")  # a plug-in with its options: those of another would not fit it
+_WHOLE = ("index", "lexical", "strategy", "tune")  # a plug-in with its options: those of another would not fit it
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -80,6 +80,8 @@ class Candidate(Noun, frozen=True, kw_only=True):
     json_schema: dict[str, Any] | None = None
     choices: tuple[str, ...] = ()
     adapters: dict[str, float] = {}
+    adapter_files: dict[str, str] = {}  # adapter -> sha256 of its file, of those that the model does not bring
+    artifact: Ref | None = None  # what the model, or an adapter, was made as
     task_options: dict[str, Any] = {}
     strategy: str = "direct"
     strategy_options: dict[str, Any] = {}

@@ -7,12 +7,14 @@ class attribute `Config`), plus keyword arguments named below. Contract suites f
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from slipway.core.answer import Answer, Citation, Output
-from slipway.core.candidate import Candidate
+from slipway.core.artifact import Made
+from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Chunk, Example
-from slipway.core.message import Completion, Delta, GenerateRequest
+from slipway.core.message import Completion, Delta, GenerateRequest, Message
 from slipway.errors import EngineError
 from slipway.i18n import t
 
@@ -267,4 +269,55 @@ class Strategy(Protocol):
 
         Raises EngineError or ConfigError. Closing the iterator frees the model at once.
         """
+        ...
+
+
+class Job(Protocol):
+    """What a tuner is asked to do."""
+
+    @property
+    def base(self) -> ModelPin:
+        """The model that the candidate names."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Its files, checked; empty for a remote model."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """To work in. It survives a crash: what a killed run left here is found by the next one of the same job."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """For all that is random."""
+        ...
+
+    def examples(self, split: Literal["train", "dev"]) -> Sequence[Example]:
+        """Of a split that the tuner `reads`; raises ConfigError for another one."""
+        ...
+
+    def messages(self, example: Example) -> tuple[Message, ...]:
+        """What the candidate's prompt would send for an example, without passages: train on what is served."""
+        ...
+
+    def progress(self, done: int, total: int | None, /, **numbers: float) -> None:
+        """Told now and then, with whatever is worth a curve: `loss=1.25`."""
+        ...
+
+
+class Tuner(Protocol):
+    """Makes a model or an adapter. Made as `Tuner(config)`.
+
+    Called in the main thread; it may take hours, and is ended by KeyboardInterrupt or killed. The same job is then done
+    again in the same folder. Equal jobs should make equal files.
+    """
+
+    Config: ClassVar[type[Any]]
+    reads: ClassVar[tuple[Literal["train", "dev"], ...]]
+
+    def tune(self, job: Job) -> Made:
+        """Do it. Raises SlipwayError."""
         ...

@@ -110,7 +110,9 @@ class Context:
         self.listener.say(f"  {event} " + " ".join(f"{k}={v}" for k, v in details.items()))
 
     def locate(self, pin: ModelPin) -> Mapping[str, Path]:
-        """Where a model's files lie, checked against its pins."""
+        """Where a model's files lie, checked against its pins; those of an artifact lie in the store."""
+        if pin.source.startswith("artifact:"):
+            return self.store.named(pin.files)
         return locate(pin, self.root)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:

@@ -20,7 +20,7 @@ from slipway.i18n import said_of, say
 from slipway.loop.context import Context
 from slipway.store.catalog import now
 
-NOUNS = ("dataset", "candidate", "report", "verdict", "release")
+NOUNS = ("dataset", "artifact", "candidate", "report", "verdict", "release")
 
 
 class Steps:
@@ -70,13 +70,17 @@ class Steps:
         return output
 
     def _exists(self, ref: Ref) -> bool:
-        """Whether an output can still be used: its noun, and the blob of a dataset's items, are there."""
+        """Whether an output can still be used: its noun is there, and the blobs of a dataset or an artifact."""
         if ref.kind not in NOUNS:
             return True
+        from slipway.core.artifact import Artifact
         from slipway.core.material import Dataset
 
         catalog = self._context.store.catalog
         try:
+            if ref.kind == "artifact":
+                files = catalog.get("artifact", ref.digest, Artifact).files
+                return all(map(self._context.store.blobs.has, files.values()))
             if ref.kind == "dataset":
                 return self._context.store.blobs.has(catalog.get("dataset", ref.digest, Dataset).items)
             return catalog.has(ref.kind, ref.digest)

@@ -11,7 +11,9 @@ from typing import Literal
 import msgspec
 
 from slipway.adapt.candidates import effective, make_candidate
-from slipway.core.candidate import Candidate, Retrieval
+from slipway.adapt.tuning import TuneJob, tune
+from slipway.core.artifact import Artifact
+from slipway.core.candidate import Candidate, ModelPin, Retrieval
 from slipway.core.material import Dataset, Example
 from slipway.core.ref import Ref, digest_of
 from slipway.core.release import Release, Verdict
@@ -28,9 +30,11 @@ from slipway.loop.context import Context, whoami
 from slipway.loop.execute import Steps
 from slipway.loop.fingerprint import fingerprint
 from slipway.loop.model_lock import pin_models
+from slipway.project.places import read_text
 from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, choose, judge
 from slipway.release.promote import PASSED, promote
+from slipway.runtime.prompt import build_messages
 
 Stage = Literal["data", "adapt", "evaluate", "release"]
 STAGES: tuple[Stage, ...] = ("data", "adapt", "evaluate", "release")
@@ -150,14 +154,42 @@ class Loop:
         train = [e for e in self.store.blobs.get_lines(examples.items, Example) if e.split == "train"]
         candidates: dict[str, Candidate] = {}
         for name in project.candidates:
+            artifact = self._tuned(name, pins, examples)
             candidate = make_candidate(
-                project, name, context.root, pins, chunks.ref if chunks else None, train, context.task
+                project, name, context.root, pins, chunks.ref if chunks else None, train, context.task, artifact
             )
             candidates[name] = candidate
             self.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
         for candidate in candidates.values():
             self._index(candidate)
+        context.session.expect(candidates.values())
         return candidates
+
+    def _tuned(self, name: str, pins: Mapping[str, ModelPin], examples: Dataset) -> Artifact | None:
+        """What the candidate's tuner made, now or in an earlier run; None without one."""
+        config, context, store = effective(self.project, name), self.context, self.store
+        if config.tune is None or config.model is None or config.prompt is None:
+            return None
+        base, prompt = pins[config.model], read_text(context.root, config.prompt, f"candidates.{name}.prompt")
+        plugins, task, options = context.plugins, context.task, config.tune
+        reads = plugins.load("tuners", options.name).reads
+        held = [e for e in store.blobs.get_lines(examples.items, Example) if e.split in reads]
+        asked = [base, options.model_dump(mode="json"), [(e.id, e.split) for e in held]]
+        asked += [prompt, config.system] if reads else []
+        code = digest_of([context.code.of("slipway.adapt.tuning"), plugins.code("tuners", options.name)])
+        folder = store.folder / "work" / digest_of([name, asked, code])[:32]
+
+        def work() -> Ref:
+            job = TuneJob(
+                name=name, base=base, files=context.locate(base), folder=folder, held=held, reads=reads,
+                render=lambda e: build_messages(prompt, config.system, task.input(e.input), (), (), e.language),
+                listener=self._progress(f"tune:{name}"),
+            )  # fmt: skip
+            made = tune(job, options, [examples.ref] if reads else [], plugins, store)
+            return store.catalog.put("artifact", name, made)
+
+        ref = self.steps.step(f"tune:{name}", [], asked, code, work)
+        return store.catalog.get("artifact", ref.digest, Artifact)
 
     def _models_used(self) -> set[str]:
         used: set[str] = set()

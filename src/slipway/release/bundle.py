@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from slipway import __version__
+from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset
 from slipway.core.ref import Ref
@@ -49,6 +50,9 @@ def pins_of(candidate: Candidate, report: Report, store: Store) -> dict[str, str
     if candidate.retrieve:
         pins["blob:chunks"] = store.catalog.get("dataset", candidate.retrieve.chunks.digest, Dataset).items
     pins["blob:examples"] = store.catalog.get("dataset", report.dataset.digest, Dataset).items
+    pins.update({f"blob:adapter {name}": sha256 for name, sha256 in candidate.adapter_files.items()})
+    if candidate.artifact is not None:
+        pins["noun:artifact"] = candidate.artifact.digest
     for model in models_of(candidate):
         pins.update({f"model:{model.name}/{file}": sha256 for file, sha256 in model.files.items()})
     return pins
@@ -83,6 +87,9 @@ def verify(release: Release, store: Store, locate: Locate) -> list[str]:
         if what.startswith("blob:"):
             store.blobs.verify(sha256)
             checked.append(f"{what} {sha256[:12]}")
+    if candidate.artifact is not None:
+        artifact = catalog.get("artifact", candidate.artifact.digest, Artifact)
+        checked.append(artifact.ref.short)
     for model in models_of(candidate):
         for file, path in sorted(locate(model).items()):
             check_file(path, model.files[file])

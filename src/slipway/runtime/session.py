@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from slipway.core.artifact import ADAPTER
 from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval
 from slipway.core.message import Usage
 from slipway.core.protocols import Embeds, Engine, OnEvent, Strategy, Task, TellsTrouble, missing
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+RETIRED_SECONDS = 130.0
+"""After which an engine that was replaced is closed: longer than a request may take (`serve.deadline` is 120 s)."""
 Locate = Callable[[ModelPin], Mapping[str, Path]]
 """Where a model's files lie on this machine; raises MissingPrerequisite (not pulled) or IntegrityError."""
 
@@ -57,19 +60,55 @@ class Session:
         self._engines: dict[str, Engine] = {}
         self._loaded: dict[str, tuple[Mapping[str, Path], ModelPin, dict[Path, State]]] = {}
         self._retrievers: dict[str, Retriever] = {}
+        self._adapters: dict[str, dict[str, str]] = {}  # of each base, all that were asked for
+        self._held: dict[str, frozenset[str]] = {}  # those that its engine has
+        self._retired: set[asyncio.Task[None]] = set()
         self._plugged: dict[tuple[str, str, str], Any] = {}
         self._pools: dict[str, NDArray[np.float32]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._asking: asyncio.Future[str] | None = None
 
-    async def engine(self, pin: ModelPin) -> Engine:
-        """The started engine for a model. Two pins that differ only in name share one engine."""
-        key = digest_of(msgspec.structs.replace(pin, name=""))
-        if key not in self._engines:
+    def expect(self, candidates: Iterable[Candidate]) -> None:
+        """These will be asked: adapters on one base are loaded together, when the first of them is needed."""
+        for candidate in candidates:
+            self._adapters.setdefault(_key(candidate.model), {}).update(candidate.adapter_files)
+
+    async def engine(self, pin: ModelPin, adapters: Mapping[str, str] | None = None) -> Engine:
+        """The started engine for a model, with these adapters (name -> sha256) among others. Two pins that differ only
+        in name share one engine, and so do those that differ in adapters: where one comes that the engine does not
+        hold, another engine that holds all of them takes its place, and what it is doing is let finish.
+        """
+        key, adapters = _key(pin), adapters or {}
+        if key not in self._engines or not adapters.keys() <= self._held[key]:
             async with self._locks.setdefault(key, asyncio.Lock()):
-                if key not in self._engines:
-                    self._engines[key] = await self._load(key, pin)
+                if key not in self._engines or not adapters.keys() <= self._held[key]:
+                    wanted = self._adapters.setdefault(key, {})
+                    wanted.update(adapters)
+                    engine = await self._load(key, pin, dict(wanted))
+                    before, self._engines[key] = self._engines.get(key), engine
+                    self._held[key] = frozenset(wanted)
+                    if before is not None:
+                        self._retire(before)
         return self._engines[key]
+
+    async def following(self, pin: ModelPin) -> Callable[[], Engine]:
+        """Load a model; what is returned gives the engine that answers for it, whichever that is by then."""
+        await self.engine(pin)
+        key = _key(pin)
+        return lambda: self._engines[key]
+
+    def _retire(self, engine: Engine) -> None:
+        """Close an engine that another one replaced, once no request can still be answered by it."""
+
+        async def close() -> None:
+            try:
+                await asyncio.sleep(RETIRED_SECONDS)
+            finally:
+                await asyncio.shield(engine.close())
+
+        task = asyncio.create_task(close())
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
 
     def task(self, candidate: Candidate) -> Task:
         """What the candidate does, made from its plug-in once."""
@@ -92,11 +131,13 @@ class Session:
             return engine
         raise missing(pin.name, "embed")
 
-    async def _load(self, key: str, pin: ModelPin) -> Engine:
+    async def _load(self, key: str, pin: ModelPin, adapters: Mapping[str, str]) -> Engine:
         """Read every byte of the model's files, then load it. Raises IntegrityError for bytes that are not pinned."""
+        more = {f"{name}{ADAPTER}": sha256 for name, sha256 in adapters.items()}
+        model, pin = pin, msgspec.structs.replace(pin, files={**pin.files, **more})
 
         def read() -> tuple[Mapping[str, Path], dict[Path, State]]:
-            files = self._locate(pin)
+            files = {**self._locate(model), **(self.store.named(more) if more else {})}
             return files, check_loaded(files, pin.files)
 
         files, states = await asyncio.to_thread(read)
@@ -179,7 +220,15 @@ class Session:
     async def close(self) -> None:
         """Stop every engine; child processes are gone when this returns."""
         engines, self._engines, self._retrievers, self._loaded = list(self._engines.values()), {}, {}, {}
+        retired = list(self._retired)
+        for task in retired:
+            task.cancel()
         await asyncio.gather(*(engine.close() for engine in engines))
+        await asyncio.gather(*retired, return_exceptions=True)
+
+
+def _key(pin: ModelPin) -> str:
+    return digest_of(msgspec.structs.replace(pin, name=""))
 
 
 def make_engine(

@@ -69,7 +69,7 @@ class Working:
 
     async def begin(self) -> None:
         """Have the model loaded, so that what it takes is no part of anything else."""
-        self._engine = await self._session.engine(self.candidate.model)
+        self._engine = await self._session.engine(self.candidate.model, self.candidate.adapter_files)
 
     async def passages(self, text: str) -> tuple[Citation, ...]:
         """What the candidate retrieves for a text."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -139,6 +140,7 @@ def _blobs(store: Store, reached: Reach, found: Expired, grace: float, *, dry_ru
                     continue
                 if not dry_run:
                     path.unlink()
+                    shutil.rmtree(store.folder / "artifacts" / path.name, ignore_errors=True)
                     folders.add(path.parent)
         except FileNotFoundError:
             continue

@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -49,6 +49,24 @@ class Store:
         with told(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
         return folder
+
+    def named(self, files: Mapping[str, str]) -> dict[str, Path]:
+        """Blobs under the names that engines know files by: name -> a link in `artifacts`, made when it is missing.
+
+        Raises NotFound for a blob that is not here.
+        """
+        found: dict[str, Path] = {}
+        for name, digest in files.items():
+            blob, link = self.blobs.path(digest), self.folder / "artifacts" / digest / name
+            if not blob.is_file():
+                self.blobs.verify(digest)  # says so
+            if not link.exists() or not link.samefile(blob):
+                with told(link):
+                    link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    link.unlink(missing_ok=True)
+                    os.link(blob, link)
+            found[name] = link
+        return found
 
     @property
     def salt(self) -> bytes:

@@ -100,7 +100,9 @@ keys = Table(
     Column("at", String, nullable=False),
     Column("revoked", String),
     Column("seq", Place, nullable=False, server_default="0"),  # the order in which they were made
-    Column("scopes", String, nullable=False, server_default=text("''")),  # with spaces between them; empty: all there are
+    Column(
+        "scopes", String, nullable=False, server_default=text("''")
+    ),  # with spaces between them; empty: all there are
     Column("tenant", String, nullable=False, server_default=text("''")),
 )
 ledger = Table(  # what was decided, each entry bound to all before it: see `ledger`

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 from time import monotonic
 
 from slipway.core.candidate import Candidate, ModelPin
@@ -32,12 +33,17 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{8,64}")
 class Raw:
     """A model asked by its own name."""
 
-    __slots__ = ("engine", "name", "pin")
+    __slots__ = ("_engine", "name", "pin")
 
-    def __init__(self, name: str, pin: ModelPin, engine: Engine) -> None:
+    def __init__(self, name: str, pin: ModelPin, engine: Callable[[], Engine]) -> None:
         self.name = name
         self.pin = pin
-        self.engine = engine
+        self._engine = engine
+
+    @property
+    def engine(self) -> Engine:
+        """What answers now."""
+        return self._engine()
 
 
 class Served:
@@ -120,7 +126,7 @@ class Router:
             return await self._pin(name, base, digest)
         if name in self._context.models:
             pin = self._context.models[name]
-            raw = Raw(name, pin, await self._context.session.engine(pin))
+            raw = Raw(name, pin, await self._context.session.following(pin))
             self._known[name] = raw
             return raw
         near = nearest(name, self.names())
@@ -173,7 +179,7 @@ class Router:
         await asyncio.to_thread(self._context.verify, release)
         catalog, session = self._context.store.catalog, self._context.session
         candidate = catalog.get("candidate", release.candidate.digest, Candidate)
-        await session.engine(candidate.model)
+        await session.engine(candidate.model, candidate.adapter_files)
         if candidate.retrieve:
             await session.retriever(candidate.retrieve)
         if candidate.few_shot and candidate.few_shot.embedder:

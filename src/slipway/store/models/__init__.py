@@ -4,9 +4,9 @@ Knows sources, file formats and the cache; does not know engines or projects. We
 pickle.
 """
 
+from slipway.gguf_quantize import QUANTIZATIONS, quantize_gguf
 from slipway.store.models.acquire import pull
 from slipway.store.models.cache import find, list_models, remove, show, verify
-from slipway.store.models.quantize import QUANTIZATIONS, quantize_gguf
 from slipway.store.models.shelf import Model, cache_folder
 from slipway.store.models.sources import parse
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from slipway.errors import ConfigError, IntegrityError, nearest
+from slipway.gguf_quantize import QUANTIZATIONS, Quantization, quantize_gguf
 from slipway.i18n import t
 from slipway.store.failing import told
 from slipway.store.models import shelf
@@ -14,7 +15,6 @@ from slipway.store.models.check import check_file, license_of
 from slipway.store.models.content import hash_file
 from slipway.store.models.download import download
 from slipway.store.models.hub import fetch_hub
-from slipway.store.models.quantize import QUANTIZATIONS, Quantization, quantize_gguf
 from slipway.store.models.shelf import Arrival, Model
 from slipway.store.models.sources import Fetched, Source, fetch_file, parse, require_space
 from slipway.store.models.wheels import fetch_wheel, open_wheel

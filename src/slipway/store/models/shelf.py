@@ -29,10 +29,10 @@ from slipway.errors import IntegrityError, MissingPrerequisite
 from slipway.files import UNDECODABLE, open_regular, replace_file
 from slipway.files import cache_folder as users_cache
 from slipway.files import read as read_bounded
+from slipway.gguf_quantize import REVISION
 from slipway.i18n import t
 from slipway.store.failing import FULL, of_system
 from slipway.store.models.content import hash_file, state_of
-from slipway.store.models.quantize import REVISION
 
 Progress = Callable[[str, int, "int | None"], None]
 MANIFEST = "model.json"

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
-from slipway.gguf import MAGIC, TENSOR_TYPES, Header, Tensor
+from slipway.errors import ConfigError, IntegrityError, MissingPrerequisite, SlipwayError
+from slipway.gguf import MAGIC, TENSOR_TYPES, Header, Tensor, Unsound, read_header
 from slipway.i18n import t
-from slipway.store.models.check import read_gguf
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +50,7 @@ def quantize_gguf(src: Path, dst: Path, kind: Quantization, progress: Progress |
             t("known: {names}", names=", ".join(QUANTIZATIONS)),
         )
     _require_gguf()
-    header = read_gguf(src)
+    header = _read(src)
     if header.scalars.get("split.count", 1) not in (0, 1):
         raise ConfigError(t("{file} is one part of several", file=src.name), t("merge the parts first"))
     kinds = [_new_type(tensor, kind) for tensor in header.tensors]
@@ -65,6 +64,16 @@ def quantize_gguf(src: Path, dst: Path, kind: Quantization, progress: Progress |
         os.replace(aside, dst)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Header:
+    with path.open("rb") as file:
+        try:
+            return read_header(file)
+        except Unsound as error:
+            raise IntegrityError(
+                t("{file} is not a sound GGUF file: {why}", file=path.name, why=error), t("fetch it again")
+            ) from error
 
 
 def _require_gguf() -> None:

@@ -1,0 +1,119 @@
+"""Have a tuner make an artifact: its job, its folder, and what it made taken into the store. Knows no tuner."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from slipway.core.artifact import ADAPTER, Artifact, Made
+from slipway.core.candidate import ModelPin
+from slipway.core.material import Example
+from slipway.core.message import Message
+from slipway.core.protocols import Tuner
+from slipway.core.ref import Ref
+from slipway.errors import ConfigError, SlipwayError
+from slipway.i18n import t
+from slipway.plugins import Plugins, told
+from slipway.project.plugin_config import PluginConfig
+from slipway.store.store import Store
+
+Progress = Callable[[int, "int | None"], None]
+
+
+@dataclass
+class TuneJob:
+    """`core.protocols.Job`. `told`: what the tuner told, for the log."""
+
+    name: str
+    base: ModelPin
+    files: Mapping[str, Path]
+    folder: Path
+    held: Sequence[Example]
+    render: Callable[[Example], tuple[Message, ...]]
+    listener: Progress
+    reads: Sequence[str]
+    seed: int = 0
+    told: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def examples(self, split: Literal["train", "dev"]) -> list[Example]:
+        """Those of a split, in order; never those of the gate."""
+        if split not in self.reads or split not in ("train", "dev"):
+            raise ConfigError(
+                t("the tuner does not say that it reads the split '{split}'", split=split),
+                t("name it in `reads` of the tuner: a step is done again when what it reads has changed"),
+            )
+        return [example for example in self.held if example.split == split]
+
+    def messages(self, example: Example) -> tuple[Message, ...]:
+        """What would be sent for an example."""
+        return self.render(example)
+
+    def progress(self, done: int, total: int | None, /, **numbers: float) -> None:
+        """For the listener, and into the log."""
+        self.listener(done, total)
+        if numbers:
+            self.told.append({"done": done, "total": total, **numbers})
+
+
+def tune(job: TuneJob, config: PluginConfig, data: Sequence[Ref], plugins: Plugins, store: Store) -> Artifact:
+    """Make the artifact; the job's folder is gone afterwards, and stays where it failed.
+
+    Raises EngineError for a tuner that fails, ConfigError for one that made nothing that can be used.
+    """
+    where = f"candidates.{job.name}.tune"
+    tuner: Tuner = plugins.make("tuners", config.name, config.options, where)
+    job.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with told("tuners", f"{config.name} (candidates.{job.name})"):
+        made = tuner.tune(job)
+    _check(made, config.name)
+    artifact = Artifact(
+        name=job.name,
+        kind=made.kind,
+        files={name: store.blobs.take(path) for name, path in sorted(made.files.items())},
+        tuner=config.name,
+        engine=made.engine,
+        options=made.options,
+        tuner_options=config.options,
+        seed=job.seed,
+        base=job.base,
+        data=tuple(data),
+        measured=made.measured,
+        log=store.blobs.put_lines(job.told) if job.told else "",
+    )
+    shutil.rmtree(job.folder, ignore_errors=True)
+    return artifact
+
+
+def _check(made: Made, tuner: str) -> None:
+    names = sorted(made.files)
+    why = ""
+    if not names:
+        why = t("it made no file")
+    elif missing := [name for name in names if not Path(made.files[name]).is_file()]:
+        why = t("{name} is not where it says", name=missing[0])
+    elif bad := [name for name in names if "/" in name or name.startswith(".")]:
+        why = t("{name} is no name of a file", name=bad[0])
+    elif made.kind == "adapter" and (len(names) != 1 or not names[0].endswith(ADAPTER)):
+        why = t("an adapter is one file that ends in {suffix}", suffix=ADAPTER)
+    elif made.kind == "model" and not made.engine:
+        why = t("it does not say which engine loads it")
+    if why:
+        raise SlipwayError(
+            t("the tuner '{name}' made nothing that can be used: {why}", name=tuner, why=why),
+            t("that is a defect of the plug-in"),
+        )
+
+
+def apply(artifact: Artifact, base: ModelPin) -> tuple[ModelPin, dict[str, str]]:
+    """(the model that a candidate answers with, the adapters on it by sha256)."""
+    if artifact.kind == "adapter":
+        (sha256,) = artifact.files.values()
+        return base, {sha256[:16]: sha256}
+    source = f"artifact:{artifact.digest}"
+    made = ModelPin(
+        name=base.name, engine=artifact.engine, source=source, files=artifact.files, options=artifact.options
+    )
+    return made, {}

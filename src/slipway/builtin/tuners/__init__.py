@@ -1,0 +1,1 @@
+"""Tuners: they make models and adapters."""
