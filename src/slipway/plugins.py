@@ -35,6 +35,7 @@ KINDS: dict[str, type] = {
     "tasks": protocols.Task,
     "strategies": protocols.Strategy,
     "tuners": protocols.Tuner,
+    "tools": protocols.Tool,
 }
 
 # name -> ("module:Class", extra that brings its packages)
@@ -56,6 +57,10 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     },
     "strategies": {
         "direct": ("slipway.builtin.strategies.direct:DirectStrategy", ""),
+        "agent": ("slipway.builtin.strategies.agent:AgentStrategy", ""),
+    },
+    "tools": {
+        "calculator": ("slipway.builtin.tools.calculator:Calculator", ""),
     },
     "tuners": {
         "quantize": ("slipway.builtin.tuners.quantize:QuantizeTuner", "openvino"),

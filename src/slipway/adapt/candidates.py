@@ -15,7 +15,7 @@ import msgspec
 
 from slipway.adapt.tuning import apply
 from slipway.core.artifact import Artifact
-from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval
+from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval, ToolPin
 from slipway.core.material import Example
 from slipway.core.message import Sampling
 from slipway.core.protocols import Task
@@ -58,6 +58,11 @@ def make_candidate(
         )
     prompt = read_text(root, config.prompt, f"candidates.{name}.prompt")
     check_template(prompt, config.prompt, task)
+    if config.tools and config.strategy.name == "direct":
+        raise ConfigError(
+            t("candidates.{name} has tools, and the strategy `direct` calls none", name=name),
+            t("add strategy: agent"),
+        )
     model, adapter_files = pins[config.model], dict[str, str]()
     if artifact is not None:
         model, adapter_files = apply(artifact, model)
@@ -67,6 +72,7 @@ def make_candidate(
         task_options=project.task.options,
         strategy=config.strategy.name,
         strategy_options=config.strategy.options,
+        tools=tuple(ToolPin(tool=tool.name, options=tool.options) for tool in config.tools),
         model=model,
         adapters=dict.fromkeys(adapter_files, 1.0),
         adapter_files=adapter_files,

@@ -37,7 +37,10 @@ def root(
 @app.command(help=t("Scaffold a project that runs as it is."))
 def init(
     folder: Annotated[Path, typer.Argument(help=t("A new or empty folder."))],
-    template: Annotated[str, typer.Option(help=t("docs-assistant or remote-model."))] = "docs-assistant",
+    template: Annotated[
+        str,
+        typer.Option(help=t("docs-assistant, remote-model, or plug-in for a package of plug-ins.")),
+    ] = "docs-assistant",
 ) -> None:
     """Write the files of a template."""
     from slipway import api

@@ -41,7 +41,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input: str = ""
     output: str = ""
     seconds: float = 0.0
-    error: Said | str = ""
+    error: str = ""  # what a tool said, as it said it
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

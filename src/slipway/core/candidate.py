@@ -58,6 +58,13 @@ class FewShot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     embedder: ModelPin | None = None
 
 
+class ToolPin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool that the model may call, and its options."""
+
+    tool: str
+    options: dict[str, Any] = {}
+
+
 class Candidate(Noun, frozen=True, kw_only=True):
     """Prompt + model + retriever + parameters. `task` and `strategy` name plug-ins: what is asked, and how it is done.
 
@@ -85,6 +92,7 @@ class Candidate(Noun, frozen=True, kw_only=True):
     task_options: dict[str, Any] = {}
     strategy: str = "direct"
     strategy_options: dict[str, Any] = {}
+    tools: tuple[ToolPin, ...] = ()
 
     @property
     def ref(self) -> Ref:

@@ -230,6 +230,11 @@ class Work(Protocol):
         ...
 
     @property
+    def tools(self) -> Mapping[str, Tool]:
+        """What the candidate's model may call, by name."""
+        ...
+
+    @property
     def whole(self) -> bool:
         """Nobody reads along: the answer may come at once."""
         ...
@@ -269,6 +274,22 @@ class Strategy(Protocol):
 
         Raises EngineError or ConfigError. Closing the iterator frees the model at once.
         """
+        ...
+
+
+class Tool(Protocol):
+    """Something that a model may call. Made as `Tool(config)`; one instance serves many calls at once.
+
+    What it returns is text for the model, and data: it is never obeyed by Slipway.
+    """
+
+    Config: ClassVar[type[Any]]
+    name: ClassVar[str]  # what the model calls it: letters, digits, `_` and `-`
+    description: ClassVar[str]  # for the model
+    parameters: ClassVar[dict[str, Any]]  # JSON schema of its arguments, an object
+
+    async def call(self, arguments: Mapping[str, Any]) -> str:
+        """The result; ValueError says to the model what was wrong with the arguments."""
         ...
 
 

@@ -238,6 +238,7 @@ class Loop:
         few_shot, plugins = candidate.few_shot, self.context.plugins
         used = [self.context.code.of("slipway.runtime.respond"), plugins.code("engines", candidate.model.engine)]
         used += [plugins.code("tasks", candidate.task), plugins.code("strategies", candidate.strategy)]
+        used += [plugins.code("tools", pin.tool) for pin in candidate.tools]
         used += self._indexes(candidate.retrieve) if candidate.retrieve else []
         used += [plugins.code("engines", few_shot.embedder.engine)] if few_shot and few_shot.embedder else []
         return digest_of(used)

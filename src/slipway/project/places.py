@@ -84,6 +84,8 @@ def named_plugins(project: Project) -> Iterator[tuple[tuple[str | int, ...], str
         yield ("gate", name), name
     for name, candidate in project.candidates.items():
         yield ("candidates", name, "strategy"), candidate.strategy.name
+        for n, tool in enumerate(candidate.tools):
+            yield ("candidates", name, "tools", n), tool.name
         if candidate.tune is not None:
             yield ("candidates", name, "tune"), candidate.tune.name
         if candidate.retrieve is not None:

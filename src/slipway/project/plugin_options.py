@@ -62,6 +62,9 @@ def _uses(project: Project, plugins: Plugins) -> Iterator[Use]:
     for name, candidate in project.candidates.items():
         at, strategy = ("candidates", name, "strategy"), candidate.strategy
         yield at, (*at, strategy.name), "strategies", strategy.name, strategy.options
+        for n, tool in enumerate(candidate.tools):
+            at = ("candidates", name, "tools", n)
+            yield at, (*at, tool.name), "tools", tool.name, tool.options
         if (tuner := candidate.tune) is not None:
             at = ("candidates", name, "tune")
             yield at, (*at, tuner.name), "tuners", tuner.name, tuner.options

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.i18n import t
 
-TEMPLATES = ("docs-assistant", "remote-model")
+TEMPLATES = ("docs-assistant", "remote-model", "plug-in")
 
 
 def init(folder: Path, template: str = "docs-assistant") -> list[Path]:

@@ -173,6 +173,7 @@ class CandidateConfig(Strict):
     json_schema: str | None = None  # a file
     choices: list[str] = []
     strategy: PluginConfig = PluginConfig(name="direct", options={})
+    tools: list[PluginConfig] = []  # what the model may call; needs a strategy that does so, such as `agent`
     tune: PluginConfig | None = None  # make a model or an adapter from the candidate's model first
     extends: str | None = None
 

@@ -12,7 +12,7 @@ import msgspec
 from slipway.core.artifact import ADAPTER
 from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval
 from slipway.core.message import Usage
-from slipway.core.protocols import Embeds, Engine, OnEvent, Strategy, Task, TellsTrouble, missing
+from slipway.core.protocols import Embeds, Engine, OnEvent, Strategy, Task, TellsTrouble, Tool, missing
 from slipway.core.ref import digest_of
 from slipway.errors import IntegrityError, SlipwayError
 from slipway.i18n import t
@@ -117,6 +117,11 @@ class Session:
     def strategy(self, candidate: Candidate) -> Strategy:
         """How it does it."""
         return self._made("strategies", candidate.strategy, candidate.strategy_options)
+
+    def tools(self, candidate: Candidate) -> dict[str, Tool]:
+        """What its model may call, by the names that the tools give themselves."""
+        made = [self._made("tools", pin.tool, pin.options) for pin in candidate.tools]
+        return {tool.name: tool for tool in made}
 
     def _made(self, kind: str, name: str, options: Mapping[str, Any]) -> Any:
         key = (kind, name, digest_of(options) if options else "")

@@ -12,7 +12,7 @@ import msgspec
 from slipway.core.answer import Citation
 from slipway.core.candidate import Candidate
 from slipway.core.message import Completion, Delta, GenerateRequest, Usage
-from slipway.core.protocols import Completes, Engine, Task
+from slipway.core.protocols import Completes, Engine, Task, Tool
 from slipway.errors import EngineError
 from slipway.i18n import t
 from slipway.runtime.extract import extract
@@ -60,6 +60,7 @@ class Working:
         self.candidate = candidate
         self.task: Task = session.task(candidate)
         self.input = self.task.input(input)
+        self.tools: Mapping[str, Tool] = session.tools(candidate)
         self.whole = overrides.whole
         self._given = input
         self._session = session

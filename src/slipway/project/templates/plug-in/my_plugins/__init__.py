@@ -1,0 +1,1 @@
+"""Plug-ins for Slipway, one module for each kind."""

@@ -1,0 +1,151 @@
+"""The contract that every tuner passes. Subclass it in a test file:
+
+    class TestMyTuner(TunerContract):
+        def make_tuner(self):
+            return MyTuner(MyTuner.Config())
+
+A tuner that needs a model's files overrides `base` and `files`.
+"""
+
+# ruff: noqa: D102 -- the name of a test says what it tests
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import pytest
+from pydantic import ValidationError
+
+from slipway.core.artifact import ADAPTER, Made
+from slipway.core.candidate import ModelPin
+from slipway.core.material import Example
+from slipway.core.message import Message
+from slipway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from slipway.core.protocols import Tuner
+
+SPLITS: tuple[Literal["train", "dev"], ...] = ("train", "dev")
+EXAMPLES = tuple(
+    Example(input={"question": f"Which ship is number {n}? 第{n}号"}, expected=(f"ship {n}",), split=SPLITS[n % 2])
+    for n in range(40)
+)
+
+
+class Stopped(BaseException):
+    """What a test stops a tuner with: nothing that a tuner may catch."""
+
+
+class Job:
+    """A job in a folder. `stop_after`: at which call of `progress` it is stopped; 0: never."""
+
+    def __init__(
+        self, folder: Path, reads: tuple[str, ...], base: ModelPin, files: Mapping[str, Path], stop_after: int = 0
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.base = base
+        self.files = files
+        self.seed = 7
+        self.told: list[tuple[int, int | None]] = []
+        self._reads = reads
+        self._stop_after = stop_after
+
+    def examples(self, split: Literal["train", "dev"]) -> list[Example]:
+        """Those of a split that the tuner says it reads."""
+        if split not in self._reads:
+            raise ConfigError(f"the tuner does not say that it reads {split}")
+        return [example for example in EXAMPLES if example.split == split]
+
+    def messages(self, example: Example) -> tuple[Message, ...]:
+        """A prompt."""
+        return (Message("user", f"Answer.\n{example.text}"),)
+
+    def progress(self, done: int, total: int | None, /, **numbers: float) -> None:
+        """Remembers, and stops."""
+        self.told.append((done, total))
+        if self._stop_after and len(self.told) >= self._stop_after:
+            raise Stopped
+
+
+class TunerContract:
+    """What every tuner does alike. Override `make_tuner`."""
+
+    repeatable: ClassVar[bool] = True  # equal jobs make equal files
+    base: ClassVar[ModelPin] = ModelPin(name="writer", engine="echo", source="")
+
+    def make_tuner(self) -> Tuner:
+        """A tuner that takes seconds."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> Mapping[str, Path]:
+        """The base's files."""
+        return {}
+
+    def job(self, folder: Path, files: Mapping[str, Path], stop_after: int = 0) -> Job:
+        return Job(folder, tuple(self.make_tuner().reads), self.base, files, stop_after)
+
+    def test_reads_what_it_may(self) -> None:
+        assert set(self.make_tuner().reads) <= {"train", "dev"}, "the gate's examples are nobody's to train on"
+
+    def test_makes_files_in_its_folder(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
+        job = self.job(tmp_path / "job", files)
+        made = self.make_tuner().tune(job)
+        assert isinstance(made, Made)
+        assert made.files
+        for name, path in made.files.items():
+            assert Path(path).is_file()
+            assert job.folder in Path(path).parents
+            assert "/" not in name
+        if made.kind == "adapter":
+            assert [name.endswith(ADAPTER) for name in made.files] == [True]
+        else:
+            assert made.engine
+        assert all(isinstance(value, int | float) for value in made.measured.values())
+
+    def test_tells_how_far_it_is(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
+        job = self.job(tmp_path / "job", files)
+        self.make_tuner().tune(job)
+        assert job.told
+        done = [at for at, _ in job.told]
+        assert done == sorted(done)
+        assert all(total is None or at <= total for at, total in job.told)
+
+    def test_leaves_the_base_alone(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
+        before = {name: _digest(path) for name, path in files.items()}
+        self.make_tuner().tune(self.job(tmp_path / "job", files))
+        assert {name: _digest(path) for name, path in files.items()} == before
+
+    def test_the_same_job_makes_the_same(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
+        if not self.repeatable:
+            pytest.skip("it says that it is not repeatable")
+        made = [self._made(tmp_path / name, files) for name in ("one", "two")]
+        assert made[0] == made[1]
+
+    def test_stopped_in_the_middle_it_comes_to_the_same_end(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
+        whole = self.job(tmp_path / "whole", files)
+        self.make_tuner().tune(whole)
+        middle = max(1, len(whole.told) // 2)
+        for _ in range(2):
+            with pytest.raises(Stopped):
+                self.make_tuner().tune(self.job(tmp_path / "stopped", files, stop_after=min(middle, 3)))
+        found = self._made(tmp_path / "stopped", files)
+        assert found.keys() == self._made(tmp_path / "again", files).keys()
+        if self.repeatable:
+            assert found == self._made(tmp_path / "again", files)
+
+    def test_options_that_do_not_exist_are_refused(self) -> None:
+        with pytest.raises(ValidationError):
+            self.make_tuner().Config.model_validate({"no such option": 1})
+
+    def _made(self, folder: Path, files: Mapping[str, Path]) -> dict[str, str]:
+        made = self.make_tuner().tune(self.job(folder, files))
+        return {name: _digest(path) for name, path in made.files.items()}
+
+
+def _digest(path: Any) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
