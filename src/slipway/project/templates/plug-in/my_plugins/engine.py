@@ -24,7 +24,7 @@ class TableConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    default: str = "I do not know."
+    default: str = "I do not know what this is about; please ask a person who does."
 
 
 class TableEngine:
