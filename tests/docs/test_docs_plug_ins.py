@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from plug_in_package import installed
-from slipway.plugins import KINDS, Plugins
+from slipway.plugins import BUILTIN, KINDS, Plugins
 from slipway.project.load import load
 from slipway.project.plugin_options import check_options
 
@@ -56,6 +56,16 @@ def test_a_section_names_what_a_kind_must_have(kind: str, language: str) -> None
     (about,) = [text for _, text in sections(language) if f"`slipway.testing.{kind}`" in text]
     asked = [name for name in (*vars(KINDS[kind]), *KINDS[kind].__annotations__) if not name.startswith("_")]
     assert [name for name in asked if f"`{name}`" not in about and name != "Config"] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_reference_says_what_a_kind_must_have_and_what_is_built_in(kind: str) -> None:
+    """An error about a class that lacks something points there."""
+    page = (ROOT / "docs/reference/plugins.md").read_text("utf-8")
+    (about,) = re.findall(rf"^## Protocol of {kind}\n(.*?)(?=^## |\Z)", page, re.M | re.S)
+    asked = [name for name in (*vars(KINDS[kind]), *KINDS[kind].__annotations__) if not name.startswith("_")]
+    assert [name for name in asked if not re.search(rf"^\| `(await )?{name}[:(]", about, re.M)] == []
+    assert [name for name in BUILTIN[kind] if f"### {KINDS[kind].__name__.lower()} {name}\n" not in about] == []
 
 
 @pytest.mark.parametrize("language", PAGES)
