@@ -13,15 +13,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from slipway.builtin.engines.echo import EchoEngine
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.database import Address
-from slipway.core.message import Sampling
+from slipway.core.message import Delta, GenerateRequest, Sampling
 from slipway.core.ref import Ref
 from slipway.core.release import Release
 from slipway.project.schema import ServeConfig
@@ -167,6 +168,27 @@ def serving(context: ServeContext) -> Iterator[Running]:
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def held() -> Iterator[threading.Event]:
+    """The echo engines of this process say nothing until the event is set: a model that is slow for as long as a test
+    needs, and no longer.
+    """
+    released, genuine = threading.Event(), EchoEngine.generate
+
+    async def waiting(self: EchoEngine, request: GenerateRequest) -> AsyncIterator[Delta]:
+        while not released.is_set():
+            await asyncio.sleep(0.005)
+        async for delta in genuine(self, request):
+            yield delta
+
+    EchoEngine.generate = waiting
+    try:
+        yield released
+    finally:
+        EchoEngine.generate = genuine
+        released.set()
 
 
 @contextlib.contextmanager
