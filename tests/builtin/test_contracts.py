@@ -1,26 +1,45 @@
-"""The contract suites of the plug-in kinds on what is built in; engines and indexes have files of their own."""
+"""The contract suites on what is built in; engines and indexes have files of their own, and none is left out."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 
-from slipway import api
-from slipway.builtin.strategies.agent import AgentConfig, AgentStrategy
-from slipway.builtin.tasks.answer import AnswerTask
 from slipway.builtin.tools.calculator import Calculator
-from slipway.core.candidate import ToolPin
-from slipway.errors import ConfigError
-from slipway.testing.projects import FILE, write_project
+from slipway.builtin.tuners.quantize import QuantizeTuner
+from slipway.core.candidate import ModelPin, ToolPin
+from slipway.core.protocols import Scorer, Task
+from slipway.plugins import BUILTIN, Plugins
+from slipway.testing.scorers import ScorerContract
 from slipway.testing.strategies import StrategyContract
 from slipway.testing.tasks import TaskContract
 from slipway.testing.tools import ToolContract
+from slipway.testing.tuners import TunerContract
 
-class TestAnswerTask(TaskContract):
-    def make_task(self) -> AnswerTask:
-        return AnswerTask(AnswerTask.Config())
+EACH = ("scorers", "tasks")
+"""Kinds whose suite runs below on every name that there is."""
+
+
+class TestScorers(ScorerContract):
+    @pytest.fixture(autouse=True, params=sorted(BUILTIN["scorers"]))
+    def named(self, request: pytest.FixtureRequest) -> None:
+        self.name = request.param
+
+    def make_scorer(self) -> Scorer:
+        return Plugins().make("scorers", self.name, {}, "here")
+
+
+class TestTasks(TaskContract):
+    @pytest.fixture(autouse=True, params=sorted(BUILTIN["tasks"]))
+    def named(self, request: pytest.FixtureRequest) -> None:
+        self.name = request.param
+
+    def make_task(self) -> Task:
+        return Plugins().make("tasks", self.name, {}, "here")
 
 
 class TestDirect(StrategyContract):
@@ -37,6 +56,48 @@ class TestCalculator(ToolContract):
 
     def make_tool(self) -> Calculator:
         return Calculator(Calculator.Config())
+
+
+@pytest.mark.parametrize("type", ["q8_0", "q4_0"])
+class TestQuantize(TunerContract):
+    base = ModelPin(name="writer", engine="llama", source="", files={"toy.gguf": "0" * 64})
+
+    @pytest.fixture(autouse=True)
+    def typed(self, type: str) -> None:
+        self.type = type
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> Mapping[str, Path]:
+        """A GGUF file of two matrices and a vector, as the reference writer makes it."""
+        rng = np.random.default_rng(1)
+        writer = gguf.GGUFWriter(tmp_path / "toy.gguf", "llama")
+        for name, shape in {"token_embd.weight": (100, 64), "blk.0.attn_q.weight": (64, 64), "norm.weight": (64,)}.items():
+            writer.add_tensor(name, rng.normal(size=shape).astype(np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return {"toy.gguf": tmp_path / "toy.gguf"}
+
+    def make_tuner(self) -> QuantizeTuner:
+        return QuantizeTuner(QuantizeTuner.Config(type=self.type))  # type: ignore[arg-type]
+
+
+CONTRACTS = {
+    "engines": "EngineContract", "indexes": "IndexContract", "strategies": "StrategyContract", "tools": "ToolContract",
+    "tuners": "TunerContract",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, names in BUILTIN.items() if kind not in EACH for name in names]
+)
+def test_everything_built_in_has_its_suite(kind: str, name: str) -> None:
+    """Some file beside this one names it, or imports its module, and derives from the suite of its kind."""
+    module = BUILTIN[kind][name][0].partition(":")[0]
+    said = (f"from {module} import", f'strategy = "{name}"')
+    files = [path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("test_*.py"))]
+    assert [text for text in files if f"({CONTRACTS[kind]})" in text and any(word in text for word in said)], name
 
 
 @pytest.mark.parametrize(
