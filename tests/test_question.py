@@ -27,7 +27,9 @@ def named(source: str, word: str) -> Iterator[int]:
             yield node.lineno
 
 
-@pytest.mark.parametrize("line", ["x['question']", "f(question=1)", "x.question", "{'question': 1}", "x = ('question',)"])
+@pytest.mark.parametrize(
+    "line", ["x['question']", "f(question=1)", "x.question", "{'question': 1}", "x = ('question',)"]
+)
 def test_it_would_be_found(line: str) -> None:
     assert list(named(f"\n{line}", "question")) == [2]
     assert not list(named("question = 'a question'", "question"))

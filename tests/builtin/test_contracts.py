@@ -71,7 +71,11 @@ class TestQuantize(TunerContract):
         """A GGUF file of two matrices and a vector, as the reference writer makes it."""
         rng = np.random.default_rng(1)
         writer = gguf.GGUFWriter(tmp_path / "toy.gguf", "llama")
-        for name, shape in {"token_embd.weight": (100, 64), "blk.0.attn_q.weight": (64, 64), "norm.weight": (64,)}.items():
+        for name, shape in {
+            "token_embd.weight": (100, 64),
+            "blk.0.attn_q.weight": (64, 64),
+            "norm.weight": (64,),
+        }.items():
             writer.add_tensor(name, rng.normal(size=shape).astype(np.float32))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()

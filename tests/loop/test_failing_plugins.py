@@ -14,7 +14,7 @@ from slipway.core.report import Report
 from slipway.errors import EngineError
 from slipway.testing.projects import FILE, write_project
 
-BAD = '''
+BAD = """
 import math, sys
 from typing import ClassVar
 from pydantic import BaseModel
@@ -121,7 +121,7 @@ class Engine(EchoEngine):
         fail(self.config, "generate")
         async for delta in super().generate(request):
             yield delta
-'''
+"""
 PLACES = {
     "Scorer": ("init", "score"),
     "Task": ("init", "input", "text", "expected", "output"),
@@ -177,7 +177,10 @@ def test_a_plug_in_cannot_end_the_command_as_if_all_were_well(tmp_path: Path, er
 @pytest.mark.parametrize("at", ["nan", "inf", "seven", "text"])
 def test_a_score_that_is_no_number_from_0_to_1_is_the_scorers_error(tmp_path: Path, at: str) -> None:
     folder = project(tmp_path, "Scorer", f"at: {at}")
-    with api.open_project(folder) as opened, pytest.raises(EngineError, match=r"Scorer \(questions.jsonl:\d+\)' failed"):
+    with (
+        api.open_project(folder) as opened,
+        pytest.raises(EngineError, match=r"Scorer \(questions.jsonl:\d+\)' failed"),
+    ):
         api.run(opened, "evaluate")
 
 

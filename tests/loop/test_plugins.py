@@ -231,7 +231,11 @@ def test_two_projects_answer_at_once_each_with_its_own_task_strategy_and_tool(tm
     for value, folder in folders.items():
         (folder / "helper.py").write_text(f"VALUE = {value!r}\n", "utf-8")
         (folder / "my.py").write_text(PLUG_INS, "utf-8")
-    with api.open_project(folders["one"]) as one, api.open_project(folders["two"]) as two, ThreadPoolExecutor(8) as pool:
+    with (
+        api.open_project(folders["one"]) as one,
+        api.open_project(folders["two"]) as two,
+        ThreadPoolExecutor(8) as pool,
+    ):
         opened = {"one": one, "two": two}
         list(pool.map(lambda project: api.run(project, "adapt"), opened.values()))
         asked = [(value, pool.submit(api.ask, opened[value], "use the tool", "plain")) for value in [*opened] * 20]

@@ -18,9 +18,9 @@ import pytest
 import slipway
 from served import Client, echo, held, make_context, promote, release, serving
 from slipway.errors import ConfigError
+from slipway.serve import server as server_module
 from slipway.serve.auth.failed_sign_ins import FAILURES, MAX_ADDRESSES, WINDOW, Throttle, network
 from slipway.serve.auth.keys import create_key
-from slipway.serve import server as server_module
 from slipway.serve.connection import http_protocol
 from slipway.serve.refuse import STATUSES
 from slipway.store.store import Store
