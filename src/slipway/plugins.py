@@ -11,11 +11,12 @@ import itertools
 import os
 import sys
 import weakref
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -78,7 +79,31 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 
+_PREFIX = "_slipway_project_"
 _numbers = itertools.count()  # names the modules of one registry, so that two projects' files never meet
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles the file as it is now. Python's cache of bytecode goes by whole seconds and size: a file changed twice
+    within a second would run as it was, under a step key made of what it is.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+class _Beside:
+    """Finds the files that a project's file imports from beside it, without Python's cache of bytecode."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if not fullname.startswith(_PREFIX) or not path:
+            return None
+        return FileFinder(path[0], (_FromSource, [".py"])).find_spec(fullname)
+
+
+sys.meta_path.insert(0, _Beside)
 
 
 class Plugins:
@@ -91,7 +116,7 @@ class Plugins:
         self._entries: dict[str, dict[str, EntryPoint]] = {}
         self._modules: dict[Path, ModuleType] = {}
         self._packages: dict[Path, str] = {}
-        self._prefix = f"_slipway_project_{next(_numbers)}"
+        self._prefix = f"{_PREFIX}{next(_numbers)}"
         weakref.finalize(self, _forget, self._prefix)
 
     def known(self, kind: str) -> dict[str, str]:
@@ -202,7 +227,7 @@ class Plugins:
     def _execute(self, path: Path) -> ModuleType:
         """Run a file as a module of a package of its own folder: `from . import other` finds the file beside it."""
         name = f"{self._package(path.parent)}.{path.stem.replace('.', '_')}"
-        spec = importlib.util.spec_from_file_location(name, path)
+        spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
         if spec is None or spec.loader is None:
             raise ConfigError(t("'{name}' cannot be imported as Python", name=path))
         module = importlib.util.module_from_spec(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -242,6 +243,20 @@ def test_two_projects_answer_at_once_each_with_its_own_task_strategy_and_tool(tm
         for value, answer in asked:
             assert answer.result().text == f"{value} from {value}"
             assert [step.output for step in answer.result().steps] == [f"from {value}"]
+
+
+def test_a_plug_in_changed_within_a_second_is_run_as_it_is(tmp_path: Path) -> None:
+    """Same size, same second: what Python's cache of bytecode cannot tell apart."""
+    for number in range(1, 4):
+        (tmp_path / "beside.py").write_text(f"N = {number}\n", "utf-8")
+        (tmp_path / "mine.py").write_text(
+            f"from . import beside\nclass Mine:\n    higher_is_better = True\n    N = ({number}, beside.N)\n"
+            "    class Config: pass\n    def score(self, example, answer): ...\n",
+            "utf-8",
+        )
+        for name in ("beside.py", "mine.py"):
+            os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
+        assert Plugins(tmp_path).load("scorers", "./mine.py:Mine").N == (number, number)
 
 
 def test_a_closed_project_leaves_no_modules_behind(tmp_path: Path) -> None:
