@@ -97,16 +97,12 @@ def _run(project: Path, overrides: list[str], stages: list[str]) -> Outcome:
 
 
 def _stage(stages: list[str]) -> Stage:
-    from slipway.errors import ConfigError, nearest
+    from slipway.errors import ConfigError, instead
     from slipway.loop.run import STAGES
 
     for stage in stages:
         if stage not in STAGES:
-            near = nearest(stage, STAGES)
-            raise ConfigError(
-                t("no stage is called '{name}'", name=stage),
-                t("did you mean '{near}'?", near=near) if near else t("known: {names}", names=", ".join(STAGES)),
-            )
+            raise ConfigError(t("no stage is called '{name}'", name=stage), instead(stage, STAGES))
     return STAGES[max((place for place, stage in enumerate(STAGES) if stage in stages), default=len(STAGES) - 1)]
 
 
