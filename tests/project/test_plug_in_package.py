@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from plug_in_package import declared, installed
 from slipway import api
 from slipway.core.artifact import Artifact
-from slipway.project.scaffold import init
+from slipway.plugins import KINDS, Plugins
+from slipway.project.load import load
+from slipway.project.plugin_options import check_options
 
 PROJECT = """\
 slipway: 1
@@ -48,28 +52,37 @@ serve: {channel: production, port: 0}
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The package as pip would install it: on the path, with its entry points."""
-    root = tmp_path / "package"
-    init(root, "plug-in")
-    groups = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
-    info = root / "my_plugins-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-plugins\nVersion: 0.1.0\n", "utf-8")
-    lines = [f"[{group}]\n" + "".join(f"{n} = {v}\n" for n, v in found.items()) for group, found in groups.items()]
-    (info / "entry_points.txt").write_text("\n".join(lines), "utf-8")
-    monkeypatch.syspath_prepend(str(root))
-    importlib.invalidate_caches()
-    yield root
-    for name in [name for name in sys.modules if name.partition(".")[0] == "my_plugins"]:
-        del sys.modules[name]
+    with installed(tmp_path / "package", monkeypatch) as root:
+        yield root
 
 
-def test_its_own_tests_pass(package: Path) -> None:
+def test_what_its_readme_says_to_run_works(package: Path) -> None:
+    """`pip install` needs an index: here its argument is held against pyproject.toml; `pytest` is run."""
+    (block,) = re.findall(r"```console\n(.*?)```", (package / "README.md").read_text("utf-8"), re.DOTALL)
+    install, test = (shlex.split(line.removeprefix("$ ")) for line in block.splitlines())
+    assert install[:3] == ["pip", "install", "-e"]
+    extra = re.fullmatch(r"\.\[(\w+)\]", install[3])
+    project = declared(package)["project"]
+    assert extra
+    needed = " ".join(project["optional-dependencies"][extra[1]])
+    assert "pytest" in needed
+    assert "pytest-asyncio" in needed
+    assert project["dependencies"] == ["slipway-ai"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        [sys.executable, "-m", *test, "-q", "-p", "no:cacheprovider"],
         cwd=package, env={**os.environ, "PYTHONPATH": str(package)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def test_its_readme_and_entry_points_show_every_kind(package: Path, tmp_path: Path) -> None:
+    entries = declared(package)["project"]["entry-points"]
+    assert set(entries) == {f"slipway.{kind}" for kind in KINDS}
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (package / "README.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "slipway.yaml").write_text(f"slipway: 1\nname: readme\n{shown}", "utf-8")
+    check_options(load(tmp_path / "slipway.yaml"), Plugins(tmp_path), tmp_path / "slipway.yaml")
+    written = str(yaml.safe_load(shown))
+    assert [name for group in entries.values() for name in group if name not in written] == []
 
 
 def test_a_project_uses_every_kind_of_it(package: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import http.client
 import json
 import signal
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -214,6 +215,22 @@ def test_a_second_signal_ends_what_runs_and_loses_no_trace(tmp_path: Path) -> No
         assert running.result().status == 503
         assert process.wait(20) == 0
         assert [trace.status for _, trace in Store(tmp_path).catalog.traces()] == [503]
+
+
+def test_what_is_ending_already_is_not_cancelled_again(tmp_path: Path) -> None:
+    """Two cuts, the second while the trace of the first waits for a busy database."""
+    with slow(tmp_path, 60.0) as (server, store), ThreadPoolExecutor(1) as pool:
+        running = pool.submit(server.chat, "never answered")
+        wait_for(lambda: "slipway_num_requests_running 1.0" in server.get("/metrics").body.decode())
+        [task] = server.application._running
+        with sqlite3.connect(store.folder / "catalog.db", isolation_level=None) as other:
+            other.execute("begin immediate")
+            for _ in range(2):
+                task.get_loop().call_soon_threadsafe(server.application.cut)
+                time.sleep(0.1)
+            other.execute("rollback")
+        assert running.result().status == 503
+        assert [trace.status for _, trace in store.catalog.traces()] == [503]
 
 
 def test_why_a_request_failed_is_stored_in_no_language(tmp_path: Path) -> None:
