@@ -4,7 +4,6 @@ import os
 import time
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 
@@ -151,6 +150,8 @@ def test_a_template_is_a_valid_project_by_our_code_and_by_the_schema(tmp_path: P
     assert folder / "slipway.yaml" in written
     assert (folder / ".gitignore").exists()
     assert load(folder / "slipway.yaml").name == "my-demo"
+    import jsonschema  # takes two seconds
+
     jsonschema.validate(yaml.safe_load((folder / "slipway.yaml").read_text()), json_schema())
     with pytest.raises(ConfigError, match="already has"):
         init(folder, template)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,12 +17,14 @@ import pytest
 import yaml
 
 from plug_in_package import declared, installed
+from served import Client
 from slipway import api
 from slipway.core.artifact import Artifact
 from slipway.plugins import KINDS, Plugins
 from slipway.project.load import load
 from slipway.project.plugin_options import check_options
 
+ASKED = "the invoice with the sign 99 is wrong"
 PROJECT = """\
 slipway: 1
 name: helpdesk
@@ -85,7 +89,9 @@ def test_its_readme_and_entry_points_show_every_kind(package: Path, tmp_path: Pa
     assert [name for group in entries.values() for name in group if name not in written] == []
 
 
-def test_a_project_uses_every_kind_of_it(package: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def project(package: Path, tmp_path: Path) -> Path:
+    """A project that uses a plug-in of every kind."""
     folder = tmp_path / "project"
     (folder / "docs").mkdir(parents=True)
     rows: list[dict[str, str]] = []
@@ -96,12 +102,53 @@ def test_a_project_uses_every_kind_of_it(package: Path, tmp_path: Path) -> None:
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     (folder / "route.md").write_text("Where does this go?\n{{ message }}\n", "utf-8")
     (folder / "slipway.yaml").write_text(PROJECT, "utf-8")
-    with api.open_project(folder) as project:
-        done = api.run(project)
+    return folder
+
+
+def test_a_project_uses_every_kind_of_it_and_is_served(package: Path, project: Path) -> None:
+    with api.open_project(project) as opened:
+        done = api.run(opened)
         assert done.release is not None, done.refused
         assert done.chosen == "learned"
-        assert [artifact.tuner for _, artifact in project.store.catalog.list("artifact", Artifact)] == ["table"]
-        found = api.ask(project, "the invoice with the sign 99 is wrong", channel="production")
+        assert [artifact.tuner for _, artifact in opened.store.catalog.list("artifact", Artifact)] == ["table"]
+        found = api.ask(opened, ASKED, channel="production")
         assert (found.label, found.confidence, found.abstained) == ("billing", 1.0, False)
         assert [step.name for step in found.steps] == ["first", "second"]
-        assert api.verify(project, "production")
+        assert api.verify(opened, "production")
+    with served(package, project) as client:
+        reply = client.chat(ASKED, "helpdesk")
+        own = reply.json["slipway"]
+        assert (reply.text, own["label"], own["confidence"]) == (found.text, "billing", 1.0)
+        assert [step["name"] for step in own["steps"]] == ["first", "second"]
+        assert own["citations"][0]["source"].startswith("docs/invoice")
+        assert own["release"] == done.release.digest
+        assert client.chat(ASKED, "helpdesk", stream=True).text == reply.text
+        assert client.post("/generate", {"prompt": ASKED}).json["generated_text"] == reply.text
+    with api.open_project(project) as opened:
+        kept = api.trace(opened, own["trace"])[0].answer
+        assert kept is not None
+        assert (kept.label, [step.name for step in kept.steps]) == ("billing", ["first", "second"])
+
+
+@contextlib.contextmanager
+def served(package: Path, project: Path) -> Iterator[Client]:
+    """`slipway serve` as a user starts it; it ends at SIGTERM with 0."""
+    path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH", ""))))
+    command = [sys.executable, "-m", "slipway", "serve", "-C", str(project), "--port", "0"]
+    with subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            said = ""
+            while (address := re.search(r"http://[\d.]+:\d+", said)) is None:
+                line = process.stdout.readline()
+                assert line, said
+                said += line
+            client = Client(address[0])
+            client.until()
+            yield client
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
