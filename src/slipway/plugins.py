@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 from slipway.code import Code
 from slipway.core import protocols
 from slipway.core.ref import digest_of
-from slipway.errors import ConfigError, EngineError, MissingPrerequisite, NotFound, SlipwayError, nearest
+from slipway.errors import ConfigError, EngineError, MissingPrerequisite, NotFound, SlipwayError, instead
 from slipway.i18n import t
 
 # kind -> what a plug-in of it must be able to do. A kind loads by built-in name, by an entry point of the group
@@ -169,12 +169,7 @@ class Plugins:
             return
         names = self.known(kind)
         if name not in names:
-            near = nearest(name, names)
-            hint = t("did you mean '{near}'?", near=near) + " " if near else ""
-            raise NotFound(
-                t("no {kind} is called '{name}'", kind=_one(kind), name=name),
-                hint + t("known: {names}", names=", ".join(sorted(names))),
-            )
+            raise NotFound(t("no {kind} is called '{name}'", kind=_one(kind), name=name), instead(name, sorted(names)))
 
     def code(self, kind: str, name: str) -> str:
         """Digest of what a plug-in is made of: its modules, the versions of its distribution and of what it imports."""

@@ -84,7 +84,7 @@ def test_one_changed_document_is_the_only_one_parsed(ran: Path) -> None:
     with api.open_project(ran) as project:
         assert len(_memo(project, "parsed") - before) == 1
         changed = api.diff(project, "dataset", "documents~1", "documents")
-        assert (changed["added"], changed["removed"], len(changed["changed"])) == ([], [], 1)
+        assert (changed.added, changed.removed, len(changed.changed)) == ([], [], 1)
 
 
 def _memo(project: object, kind: str) -> set[str]:
@@ -334,17 +334,15 @@ def test_an_interrupted_run_is_told_so_in_the_readers_language(ran: Path, chines
     assert found.error == (Said("the process ended before the step did"),)
 
 
-def test_the_loops_own_reason_for_a_promotion_is_told_in_the_readers_language(
-    ran: Path, chinese: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from slipway.cli import show
+def test_the_loops_own_reason_for_a_promotion_is_told_in_the_readers_language(ran: Path, chinese: None) -> None:
+    from slipway.render import text
+    from slipway.render.pages.releases import releases
 
     run(ran)
     with api.open_project(ran) as project:
-        history = project.store.catalog.history()
-    assert history[0]["why"] == "passed the gate"
-    show.releases([], history, json=False)
-    assert "passed the gate" not in capsys.readouterr().out
+        history = api.history(project)
+    assert history.decisions[0].why == "passed the gate"
+    assert "passed the gate" not in text.write(releases([], history))
 
 
 PROBLEMS = {
