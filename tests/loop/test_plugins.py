@@ -256,7 +256,7 @@ def test_a_plug_in_changed_within_a_second_is_run_as_it_is(tmp_path: Path) -> No
         )
         for name in ("beside.py", "mine.py"):
             os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
-        assert Plugins(tmp_path).load("scorers", "./mine.py:Mine").N == (number, number)
+        assert (number, number) == Plugins(tmp_path).load("scorers", "./mine.py:Mine").N
 
 
 def test_a_closed_project_leaves_no_modules_behind(tmp_path: Path) -> None:
