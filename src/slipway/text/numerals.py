@@ -16,14 +16,13 @@ _COUNTED = re.compile(
     "[个元年月日天周岁度人次台页条种倍块只件米克升份层级章节类组号步项位名美欧%秒]|小时|分钟|公里|公斤|字节|毫秒"
 )
 
-_SMALL = {
-    word: n
-    for n, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-_TY = {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_TEENS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_SMALL = {word: n for n, word in enumerate(_TEENS.split())}
+_TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_TY = {word: 10 * n for n, word in enumerate(_TENS_WORDS.split(), 2)}
 _MANY = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 _ONES = "|".join(list(_SMALL)[1:10])
 _BELOW_100 = rf"(?:(?:{'|'.join(_TY)})(?:[- ](?:{_ONES})\b)?|(?:{'|'.join(reversed(_SMALL))})\b)"

@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 _NO_ASCII_PUNCTUATION = {ord(mark): None for mark in string.punctuation}
 
-_CMRC_MARKS = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")  # the list also has `……`, which no character is
+_CMRC_MARKS = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 _HAN = re.compile("[\u4e00-\u9fa5]")
 
 # What stands apart in Penn Treebank tokens (MacIntyre 1995): marks, a comma but in a number, the last full stop.

@@ -7,7 +7,7 @@ deletes only the marks that say nothing, and writes the others in one way, so th
   (`1.10` is not `1.1`) stay; commas between thousands go (`1,000` is `1000`); `.5` is `0.5`; `+5` is `5`; dates with
   the year first are written as 2021-05-03; any other mark between two digits parts them (`1939-1945`, `5, 6`)
 - `%`, currency signs and `<`, `>` before a number are words of their own
-- names: `C++`, `C#`, `.NET`, `A-` and `A+` keep their marks; `U.S.` is `US` and `well-known` is `wellknown`, as in SQuAD
+- names: `C++`, `C#`, `.NET`, `A-` and `A+` keep their marks; as in SQuAD, `U.S.` is `US`, `well-known` is `wellknown`
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'"})
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d", "-"))
 # Full-width forms that are no punctuation of Chinese: those part words, as `，` and `：` do.
 _WIDE = str.maketrans({chr(ord(c) + 0xFEE0): c for c in "%#$.&@*/=^<>\"'`_~\\|"} | {"\uff0b": "+", "\u2030": "‰"})
-_CJK = "\u3041-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff"  # the letters of these stand alone: what follows one begins a word
+_CJK = "\u3041-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff"  # each stands alone: what follows it begins a word
 _THOUSANDS_IN = "en", "zh", "ja", "ko", "und", ""  # languages that write 1,000.5; elsewhere 1,000 may be 1.000
 
 _WIDE_NUMBER = re.compile("[\uff10-\uff19][\uff10-\uff19\uff0c\uff0e]*[\uff10-\uff19]")
@@ -75,7 +75,7 @@ def plain_marks(text: str) -> str:
 
 
 def trimmed(label: str) -> str:
-    """A folded label without the punctuation at its ends, but for marks that mean something: `-1`, `c#`, `.net`, `50%`."""
+    """A folded label without the punctuation at its ends, but for what means something: `-1`, `c#`, `.net`, `50%`."""
     label = label.translate(_DASHES)
     start, end = 0, len(label)
     while start < end and _trims(label[start]) and not _STARTS.match(label, start):

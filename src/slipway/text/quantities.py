@@ -1,7 +1,7 @@
 """Numbers with their units, read out of a text in English or Chinese. Exact: values are fractions, never floats.
 
-`3.5亿元`, `$1,200.50`, `5 million km`, `1/2`, `6½`, `2.5e-3`, `百分之五十`, `三百五十`, `twenty-one`, `1 h 30 min`. What only
-looks like a number is none: a version (`1.10.3`), a digit of a name (`GPT-4`, `x86`).
+`3.5亿元`, `$1,200.50`, `5 million km`, `1/2`, `6½`, `2.5e-3`, `百分之五十`, `三百五十`, `twenty-one`, `1 h 30 min`.
+What only looks like a number is none: a version (`1.10.3`), a digit of a name (`GPT-4`, `x86`).
 """
 
 from __future__ import annotations
@@ -126,7 +126,16 @@ def _unit(text: str, at: int) -> tuple[str, Fraction, int]:
     return kind, factor, match.end()
 
 
-_PER_NAME = {"小时": "h", "hour": "h", "秒": "s", "second": "s", "sec": "s", "分钟": "min", "minute": "min", "天": "day"}
+_PER_NAME = {
+    "小时": "h",
+    "hour": "h",
+    "秒": "s",
+    "second": "s",
+    "sec": "s",
+    "分钟": "min",
+    "minute": "min",
+    "天": "day",
+}
 
 
 def _goes_on(before: Quantity, after: Quantity, text: str) -> bool:
