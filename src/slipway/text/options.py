@@ -57,7 +57,7 @@ def _letter(text: str, letters: str) -> int | None:
     alone: set[str] = set()
     for match in re.finditer(rf"(?<![A-Za-z0-9.'&+/-])({one})(?![A-Za-z0-9'&+#/-])(?!\.[A-Za-z])", plain):
         article = match[1] in "AI" and _GOES_ON.match(plain[match.end() :]) is not None
-        if not article and not _DENIED.search(plain[: match.start()]):
+        if not article and not _DENIED.search(plain[max(0, match.start() - 60) : match.start()]):
             alone.add(match[1])
     return letters.index(alone.pop()) if len(alone) == 1 else None
 

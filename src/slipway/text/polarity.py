@@ -10,6 +10,7 @@ import re
 
 from slipway.text.words import SENTENCE_END, fold, words
 
+_READ = 4000  # characters at the beginning, and as many at the end, of a long text
 _WITHIN = 0.75  # share of a short sentence's words that are of the question
 _REPEATED = 0.6  # share of a question's words that a sentence must have to be an answer to it
 
@@ -48,10 +49,10 @@ _CONCLUSION = re.compile(
 )
 _AUX = "is|are|was|were|does|do|did|can|could|will|would|has|have|had|should|may|must|might"
 _PRONOUN = re.compile(
-    rf"(?:it|they|you|we|he|she|this|that|there|one|i)(?:'(?:s|re|ll|ve|d)|\s+(?:{_AUX}|\w+n't|cannot)){_END}(?:\s+not)?"
+    rf"(?:it|they|you|we|he|she|this|that|there|one|i)(?:'(?:s|re|ll|ve|d)|\s+(?:{_AUX}|\w{1, 10}n't|cannot)){_END}(?:\s+not)?"
     rf"(?P<bad>\s+(?:incorrect|false|wrong|untrue){_END})?"
 )
-_DENIAL = re.compile(r"\b(?:not|never|cannot|no longer|neither|unable to|no)\b|\w+n't\b")
+_DENIAL = re.compile(r"\b(?:not|never|cannot|no longer|neither|unable to|no)\b|\b\w{1,10}n't\b")
 _NO_DENIAL = re.compile(
     r"\bnot (?:only|just|merely)\b|\bno (?:doubt|problem|matter|wonder)\b|\bno\. ?\d|\bwhether or not\b"
 )
@@ -91,6 +92,7 @@ _ASKING = frozenset(
 
 def polarity(text: str, question: str = "", yes: tuple[str, ...] = (), no: tuple[str, ...] = ()) -> bool | None:
     """True for a yes, False for a no. `yes` and `no`: further words that say so at the start, of other languages."""
+    text = text if len(text) <= 2 * _READ else text[:_READ] + "\n" + text[-_READ:]
     plain = fold(text).replace("\u2019", "'").strip().lstrip("*_#>-\"'“‘「『(（[ \n\t")
     for word in sorted((*yes, *no), key=len, reverse=True):
         if re.match(rf"{re.escape(fold(word))}(?!\w)", plain):
