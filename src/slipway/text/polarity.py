@@ -49,7 +49,7 @@ _CONCLUSION = re.compile(
 )
 _AUX = "is|are|was|were|does|do|did|can|could|will|would|has|have|had|should|may|must|might"
 _PRONOUN = re.compile(
-    rf"(?:it|they|you|we|he|she|this|that|there|one|i)(?:'(?:s|re|ll|ve|d)|\s+(?:{_AUX}|\w{1, 10}n't|cannot)){_END}(?:\s+not)?"
+    rf"(?:it|they|you|we|he|she|this|that|there|one|i)(?:'(?:s|re|ll|ve|d)|\s+(?:{_AUX}|\w{{1,10}}n't|cannot)){_END}(?:\s+not)?"
     rf"(?P<bad>\s+(?:incorrect|false|wrong|untrue){_END})?"
 )
 _DENIAL = re.compile(r"\b(?:not|never|cannot|no longer|neither|unable to|no)\b|\b\w{1,10}n't\b")
