@@ -169,6 +169,9 @@ ZH = "WAL 支持网络文件系统吗？"
         (WAL, "No. 5 is the right one", ""),
         (WAL, "Paris is the capital of France.", ""),
         (WAL, "Northern lights", ""),
+        (WAL, WAL, ""),  # said again
+        (WAL, "does wal work over a network filesystem", ""),
+        (ZH, ZH, ""),
         (WAL, "", ""),
         (ZH, "不支持。", "no"),
         (ZH, "不，WAL 不支持网络文件系统。", "no"),

@@ -78,6 +78,8 @@ _OPENING = re.compile(
 )
 # Without a subject: 不可以在线使用。
 _ZH_BARE = re.compile("(?:不|没有|无法|无需|并不|必须|可以|能够|支持|需要|会)[^，。,]{0,12}[。.!！ ]?$")
+# A question, such as the one that was asked, said again.
+_ASKS = re.compile(rf"^(?:{_AUX})\b|(?:[?？]|[吗呢么][。.]?)[\s\"'”’)]*$")
 _TOPIC = re.compile("(?:对于|关于|至于|针对)")
 _CLAUSE = re.compile(
     r"[,，;；]|\b(?:but|however|although|though|unless|except|because|since|if|when)\b|但|除非|除了|因为|如果"
@@ -126,7 +128,7 @@ def _stated(plain: str, question: str) -> bool | None:
     plain = _OPENING.sub("", plain, count=1) if _OPENING.match(plain) else plain
     end = SENTENCE_END.search(plain)
     sentence = plain[: end.end()] if end else plain.split("\n", 1)[0]
-    if _OPEN.search(sentence) or _TOPIC.match(sentence):
+    if _OPEN.search(sentence) or _TOPIC.match(sentence) or _ASKS.search(sentence):
         return None
     clause = _CLAUSE.split(sentence, maxsplit=1)[0]
     asked = fold(question)
