@@ -145,7 +145,9 @@ class Plugins:
 
     def make(self, kind: str, name: str, options: Mapping[str, Any], where: str, /, **more: Any) -> Any:
         """An instance of a plug-in with its options; `more` are the keyword arguments of its kind."""
-        return self.load(kind, name)(self.config(kind, name, options, where), **more)
+        config = self.config(kind, name, options, where)
+        with told(kind, name):
+            return self.load(kind, name)(config, **more)
 
     def check_name(self, kind: str, name: str) -> None:
         """Raise what `load` would raise for a name that nothing answers to; imports nothing."""
@@ -240,12 +242,14 @@ class Plugins:
 
 @contextmanager
 def told(kind: str, name: str) -> Generator[None]:
-    """Whatever a plug-in raises within becomes an error that says whose it is (but for SLIPWAY_TRACEBACK)."""
+    """Whatever a plug-in raises within becomes an error that says whose it is (but for SLIPWAY_TRACEBACK); `sys.exit`
+    too, which would end the event loop that others wait for, and may say that all is well.
+    """
     try:
         yield
     except SlipwayError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if os.environ.get("SLIPWAY_TRACEBACK"):
             raise
         raise EngineError(

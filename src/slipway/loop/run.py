@@ -30,6 +30,7 @@ from slipway.loop.context import Context, whoami
 from slipway.loop.execute import Steps
 from slipway.loop.fingerprint import fingerprint
 from slipway.loop.model_lock import pin_models
+from slipway.plugins import told
 from slipway.project.places import read_text
 from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, choose, judge
@@ -115,10 +116,15 @@ class Loop:
             shown |= {"task": task.model_dump(mode="json")}
         examples = self._dataset(
             "examples", [], [files, shown], make_examples,
-            lambda: make_examples(config, root, store, self.context.task),
+            self._examples,
             self.context.plugins.code("tasks", task.name),
         )  # fmt: skip
         return documents, chunks, examples
+
+    def _examples(self) -> Dataset:
+        context = self.context
+        with told("tasks", self.project.task.name):
+            return make_examples(self.project.data, context.root, self.store, context.task)
 
     def _dataset(
         self,
