@@ -28,8 +28,11 @@ def _when(at: str) -> str:
 
 
 def number(found: Any) -> str:
-    """An aggregate with its interval: `0.412 [0.331, 0.493]`."""
-    return "" if found is None else f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+    """An aggregate with its interval: `0.412 [0.331, 0.493]`; `?` where so few examples give no bound."""
+    if found is None:
+        return ""
+    low, high = ("?" if end is None else f"{end:.3g}" for end in (found.low, found.high))
+    return f"{found.value:.3g} [{low}, {high}]"
 
 
 # check, run ----------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ def report_table(report: Report) -> Table:
             row.append(_cell(name, part, report.currency) if part else "-")
         rows.append(row)
     notes: list[str] = []
+    if any(found.low is None or found.high is None for found in report.metrics.values()):
+        notes.append(t("?: so few examples give no bound"))
     if report.errors:
         notes.append(t("{n} examples got no answer; they count as the worst value", n=report.errors))
     return Table(
@@ -61,7 +63,7 @@ def comparison_table(found: Sequence[Comparison], champion: str, challenger: str
     rows: list[list[str]] = []
     for one in found:
         info = _info(one.metric)
-        low, high = (format_value(info, value, currency, signed=True) for value in (one.low, one.high))
+        low, high = (_end(info, value, currency, signed=True) for value in (one.low, one.high))
         rows.append(
             [
                 one.metric,
@@ -111,7 +113,7 @@ def verdict_table(verdict: Verdict, currency: str = "") -> Table:
     """One rule a row with its outcome and why; the notes say how often the gate split was used."""
     rows = [
         [
-            one.metric,
+            _about(one),
             _claim(one, currency),
             "-" if one.value is None else format_value(_info(one.metric), one.value, currency),
             outcome_word(one.outcome),
@@ -143,7 +145,7 @@ def verdict_lines(verdict: Verdict, currency: str = "") -> list[str]:
         value = t("not measured") if one.value is None else format_value(_info(one.metric), one.value, currency)
         line = t(
             "{metric} {value}, asked: {claim}: {outcome}",
-            metric=one.metric,
+            metric=_about(one),
             value=value,
             claim=_claim(one, currency),
             outcome=outcome_word(one.outcome),
@@ -155,6 +157,11 @@ def verdict_lines(verdict: Verdict, currency: str = "") -> list[str]:
 def outcome_word(outcome: str) -> str:
     """pass, fail or insufficient, in the language in force."""
     return {"pass": t("pass"), "fail": t("fail"), "insufficient": t("insufficient")}[outcome]
+
+
+def _about(one: RuleResult) -> str:
+    """The metric, and the slice of the examples that it is about."""
+    return f"{one.metric} ({one.slice})" if one.slice else one.metric
 
 
 def _claim(one: RuleResult, currency: str) -> str:
@@ -173,7 +180,7 @@ def _why(one: RuleResult) -> str:
 
 
 def _meaning(one: Comparison, challenger: str) -> str:
-    if one.low <= 0 <= one.high or one.p_value >= 0.05:
+    if (one.low or 0.0) <= 0 <= (one.high or 0.0) or one.p_value >= 0.05:
         if one.needed is None:
             return t("no difference shown")
         return t("no difference shown; about {n} more examples would show this one", n=max(1, one.needed - one.n))
@@ -190,9 +197,13 @@ def _value(name: str, found: Aggregate, currency: str) -> str:
 
 
 def _interval(name: str, found: Aggregate, currency: str) -> str:
-    info = _info(name)
-    low, high = (format_value(info, value, currency).split(" ")[0] for value in (found.low, found.high))
+    low, high = (_end(_info(name), value, currency).split(" ")[0] for value in (found.low, found.high))
     return f"[{low}, {high}]"
+
+
+def _end(info: MetricInfo, value: float | None, currency: str, *, signed: bool = False) -> str:
+    """An end of an interval; `?` where so few examples give no bound."""
+    return "?" if value is None else format_value(info, value, currency, signed=signed)
 
 
 def _info(name: str) -> MetricInfo:
