@@ -115,17 +115,44 @@ def _undecided(base: RuleResult, case: Case, needed: Needed, reasons: tuple[Said
 
 
 def _more(needed: Needed, have: int, gate_share: float | None) -> Said:
+    """How many examples to add, in all splits where it is known which share of them comes to the gate."""
     share = gate_share or 1.0
-    low, high = (None if count is None else _rounded((count - have) / share) for count in (needed.low, needed.high))
-    if low is None or low > 1_000_000:
+    low, likely, high = (
+        None if count is None or count - have > 1_000_000 else _rounded((count - have) / share)
+        for count in (needed.low, needed.likely, needed.high)
+    )
+    if low is None:
         return say("more than a million examples would be needed to decide")
-    if gate_share:
-        if high is None or high > 1_000_000:
-            return say("{low} more examples in all splits would decide at the least, perhaps no number would", low=low)
-        return say("{low} to {high} more examples in all splits would decide", low=low, high=high)
-    if high is None or high > 1_000_000:
-        return say("{low} more gate examples would decide at the least, perhaps no number would", low=low)
-    return say("{low} to {high} more gate examples would decide", low=low, high=high)
+    if likely is None:
+        return (
+            say(
+                "at least {low} more examples over all splits would be needed to decide, perhaps no number is enough",
+                low=low,
+            )
+            if gate_share
+            else say(
+                "at least {low} more gate examples would be needed to decide, perhaps no number is enough", low=low
+            )
+        )
+    if high is None:
+        return (
+            say(
+                "about {n} more examples over all splits would decide, at least {low}, perhaps no number is enough",
+                n=likely,
+                low=low,
+            )
+            if gate_share
+            else say(
+                "about {n} more gate examples would decide, at least {low}, perhaps no number is enough",
+                n=likely,
+                low=low,
+            )
+        )
+    return (
+        say("about {n} more examples over all splits would decide ({low} to {high})", n=likely, low=low, high=high)
+        if gate_share
+        else say("about {n} more gate examples would decide ({low} to {high})", n=likely, low=low, high=high)
+    )
 
 
 def _rounded(count: float) -> int:
@@ -177,7 +204,9 @@ def _assumed(case: Case) -> tuple[Said, ...]:
     """What a bound of a mean stands on where nobody said how large a value can be."""
     if case.info.form == "quantile" or case.info.high is not None:
         return ()
-    return (say("assumed: no value is more than twice the largest seen; give the rule a limit where one is known"),)
+    if case.both is None:
+        return (say("assumed: no value is above twice the largest seen; give the rule a limit where one is known"),)
+    return (say("assumed: no difference is above the largest seen; give the rule a limit where one is known"),)
 
 
 def _by_point(base: RuleResult, kept: bool) -> RuleResult:

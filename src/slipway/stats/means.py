@@ -19,8 +19,6 @@ from slipway.stats.grouping import group_totals
 if TYPE_CHECKING:
     from slipway.stats.grouping import Codes, Floats
 
-_STRETCH = 2.0  # an end that is not known is taken to be this many times as far out as the farthest value seen
-
 
 @dataclass(frozen=True)
 class Totals:
@@ -41,9 +39,9 @@ class Totals:
         return float(self.counts.sum())
 
     @property
-    def largest(self) -> float:
-        """Examples of the largest group: one that was not seen may be as large."""
-        return float(self.sizes.max())
+    def typical(self) -> float:
+        """Examples of the group that an example is in, on average: so large is one that was not seen taken to be."""
+        return float(self.counts @ self.sizes**2) / float(self.counts @ self.sizes)
 
     def mirrored(self) -> Totals:
         """The same of the values times -1."""
@@ -62,11 +60,11 @@ def totals(values: Floats, groups: Codes) -> Totals:
     return Totals(pairs[0], pairs[1], counts.astype(np.float64))
 
 
-def ends(values: Floats, support: tuple[float | None, float | None]) -> tuple[float, float]:
-    """The range a value can have. An end that is not known lies twice as far from zero as the largest value seen."""
+def ends(values: Floats, support: tuple[float | None, float | None], stretch: float = 2.0) -> tuple[float, float]:
+    """The range a value can have. An end not known lies `stretch` times as far from zero as the largest value seen."""
     import numpy as np
 
-    far = _STRETCH * float(np.abs(values).max(initial=0.0))
+    far = stretch * float(np.abs(values).max(initial=0.0))
     return -far if support[0] is None else support[0], far if support[1] is None else support[1]
 
 
@@ -75,12 +73,13 @@ def mean_bounds(
     groups: Codes,
     support: tuple[float | None, float | None] = (None, None),
     tail: float = 0.025,
+    stretch: float = 2.0,
 ) -> tuple[float, float]:
     """Lower and upper confidence bound of the mean, each with one-sided error `tail`.
 
-    `support`: the range that values can have; see `ends` for None.
+    `support`: the range that values can have; see `ends` for None and `stretch`.
     """
-    found, (low, high) = totals(values, groups), ends(values, support)
+    found, (low, high) = totals(values, groups), ends(values, support, stretch)
     return lower_bound(found, low, tail), -lower_bound(found.mirrored(), -high, tail)
 
 
@@ -100,7 +99,7 @@ def tail_at(found: Totals, end: float, at: float) -> float:
     """One-sided p-value of "the mean is at most `at`": the smallest error at which the lower bound exceeds it."""
     import numpy as np
 
-    coefficients = np.append(found.sums - at * found.sizes, found.largest * (end - at))
+    coefficients = np.append(found.sums - at * found.sizes, found.typical * (end - at))
     return tail_below_zero(coefficients, np.append(found.counts, 1.0))
 
 

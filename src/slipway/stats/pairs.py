@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from slipway.stats.grouping import Codes, Floats
 
 
+_STRETCH = 1.0  # where no limit is known, no difference is taken to be larger than the largest seen
+
+
 @dataclass(frozen=True)
 class Pair:
     """The same examples under two candidates, in the same order."""
@@ -80,16 +83,16 @@ def difference_bounds(info: MetricInfo, both: Pair, tail: float) -> tuple[float 
         found = _quantiles(info, both)
         return found.low(tail), found.high(tail)
     differences, support = _differences(info, both)
-    return mean_bounds(differences, both.codes, support, tail)
+    return mean_bounds(differences, both.codes, support, tail, _STRETCH)
 
 
-def one_sided(info: MetricInfo, both: Pair) -> tuple[float, float]:
-    """p-values of "the challenger's is not greater" and of "it is not less": the smallest errors that refute them."""
+def one_sided(info: MetricInfo, both: Pair, at: float = 0.0) -> tuple[float, float]:
+    """p-values of "the difference is not above `at`" and "it is not below": the smallest errors that refute them."""
     if info.form == "quantile":
         found = _quantiles(info, both)
-        return found.p_greater(), found.p_less()
+        return found.p_above(at), found.p_below(at)
     found, support = _totals(info, both)
-    return tail_at(found, support[0], 0.0), tail_at(found.mirrored(), -support[1], 0.0)
+    return tail_at(found, support[0], at), tail_at(found.mirrored(), -support[1], -at)
 
 
 def difference_needs(info: MetricInfo, both: Pair, at: float, tail: float) -> Needed:
@@ -151,7 +154,7 @@ def _differences(info: MetricInfo, both: Pair) -> tuple[Floats, tuple[float | No
 
 def _totals(info: MetricInfo, both: Pair) -> tuple[Totals, tuple[float, float]]:
     differences, support = _differences(info, both)
-    return totals(differences, both.codes), ends(differences, support)
+    return totals(differences, both.codes), ends(differences, support, _STRETCH)
 
 
 def _quantiles(info: MetricInfo, both: Pair) -> QuantilePair:

@@ -130,8 +130,7 @@ def _made(found: Totals, support: tuple[float, float], at: float) -> _Made:
         held = np.bincount(cell, weights=counts[order], minlength=_CELLS)
         sums = np.bincount(cell, weights=(counts * a)[order], minlength=_CELLS)
         a, counts = sums[held > 0] / held[held > 0], held[held > 0]
-    largest = found.largest
-    low, high = largest * (support[0] - at), largest * (support[1] - at)
+    low, high = found.typical * (support[0] - at), found.typical * (support[1] - at)
     return _Made(a, counts / counts.sum(), low, high, found.groups)
 
 

@@ -39,13 +39,23 @@ class QuantilePair:
         found = self._least(self.champion, self.challenger, tail)
         return None if found is None else -found
 
-    def p_greater(self) -> float:
-        """The smallest error at which the difference is shown to be above zero."""
-        return _smallest(lambda tail: (self.low(tail) or 0.0) > 0)
+    def p_above(self, at: float) -> float:
+        """The smallest error at which the difference is shown to be above `at`."""
 
-    def p_less(self) -> float:
-        """The smallest error at which the difference is shown to be below zero."""
-        return _smallest(lambda tail: (self.high(tail) or 0.0) < 0)
+        def shown(tail: float) -> bool:
+            low = self.low(tail)
+            return low is not None and low > at
+
+        return _smallest(shown)
+
+    def p_below(self, at: float) -> float:
+        """The smallest error at which the difference is shown to be below `at`."""
+
+        def shown(tail: float) -> bool:
+            high = self.high(tail)
+            return high is not None and high < at
+
+        return _smallest(shown)
 
     def detectable(self, tail: float) -> float | None:
         """About the smallest effect that is found in 80%: by the width of the interval, which it does not change."""
