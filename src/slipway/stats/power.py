@@ -104,9 +104,12 @@ def tilted(a: Floats, shares: Floats, mean: float) -> Floats:
     x, aim = (a - a.min()) / scale, (mean - float(a.min())) / scale
     aim = min(max(aim, 1e-9), 1 - 1e-9)
     low, high, t = -1e9, 1e9, 0.0
+    with np.errstate(divide="ignore"):
+        logs = np.log(shares)  # a share that is zero stays so
     weights = shares
     for _ in range(200):
-        weights = shares * np.exp(t * x - max(0.0, t))
+        powers = logs + t * x
+        weights = np.exp(powers - powers.max())
         weights = weights / weights.sum()
         found = float(weights @ x)
         if abs(found - aim) < 1e-10:
