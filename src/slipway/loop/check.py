@@ -208,9 +208,7 @@ def _metrics(project: Project, plugins: Plugins, skip: Collection[str]) -> Itera
     if not vouched and any(rule.against for rule in rules.values()):
         yield Finding(
             "warning",
-            t(
-                "no rule of the gate asks for quality by itself: a first release cannot pass"
-            ),
+            t("no rule of the gate asks for quality by itself: a first release cannot pass"),
             t("give a quality metric a min, such as token_f1: {min: 0.3}"),
         )
 
