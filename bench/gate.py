@@ -1,135 +1,80 @@
-"""How often the gate is wrong, and how often it sees what it says it can see.
+"""How often the gate is wrong, and how often it sees what is there, beside what people write instead.
 
-    python bench/gate.py [--trials 1000] [--seed 0]
+    python bench/gate.py [--trials 2000] [--sizes 20 50 143 500] [--worlds binary skewed ...] [--seed 0]
 
-Every trial draws a champion's and a challenger's answers to one gate split and asks the real `judge`. Four claims,
-each at its hardest point, where a pass is an error:
+Every trial draws a champion's and a challenger's answers to one gate split (`gate_worlds`). Three claims, each at its
+hardest point, where a pass is an error:
 
-- superiority: A/A, both from the same distribution;
+- superiority: the true difference is zero;
 - non-inferiority: the challenger is worse by exactly the margin;
-- min: the true mean lies exactly on the bound;
-- max p95: the true 95th percentile lies exactly on the bound.
+- bound: the true value lies exactly on it.
 
-A false promotion is a verdict of `pass`. Power: the challenger is better by the minimum detectable effect that the
-gate itself reported in the A/A trials (their median), and the superiority rule should pass at least 80% of the time.
-Distributions: `binary` right/wrong, correlated over candidates through the question's difficulty; `token_f1` with many
-zeros; `clusters` as token_f1, five questions a document with a difficulty of their own; `rare` where the candidates
-differ on few questions only; `latency` lognormal. Prints a table; exits 1 when a promise is broken.
+Then the power of the same claims, where the truth is better than that by an effect that a t-test finds in about 90%.
+Beside each: the tests of `gate_rivals` on the same draws. A share of errors above 5% that is rarer than 1 in 1,000 by
+chance is marked BROKEN for the gate, and `invalid` (in brackets) for a rival. Exits 1 when something is broken.
+The trials ask for the p-values and bounds that `judge` decides by; in one of 50 `judge` is asked, too, and must agree.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the work is spread over processes
+sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np  # noqa: E402
-from scipy.stats import beta as beta_distribution
-from scipy.stats import binom, norm
+from gate_rivals import rival_passes  # noqa: E402
+from gate_worlds import WORLDS, Draw, World  # noqa: E402
+from scipy.stats import binom  # noqa: E402
 
-from slipway.core.answer import Answer
-from slipway.core.metrics import metric_info
-from slipway.core.ref import Ref
-from slipway.core.report import Aggregate, Report, Score
-from slipway.evaluate.compare import compare
-from slipway.release.gate import Rule, judge
-from slipway.stats.samples import point, sample
+from slipway.core.answer import Answer  # noqa: E402
+from slipway.core.metrics import MetricInfo, metric_info  # noqa: E402
+from slipway.core.ref import Ref  # noqa: E402
+from slipway.core.report import Aggregate, Report, Score  # noqa: E402
+from slipway.evaluate.compare import compare  # noqa: E402
+from slipway.release.gate import Rule, judge  # noqa: E402
+from slipway.stats.grouping import standard_error  # noqa: E402
+from slipway.stats.means import ends, tail_at, totals  # noqa: E402
+from slipway.stats.pairs import Pair, difference_bounds, one_sided  # noqa: E402
+from slipway.stats.samples import Sample, as_mean, bounds, point, sample, worst_filled  # noqa: E402
 
 REF = Ref("candidate", "bench", "0" * 64)
-Draw = Callable[[np.random.Generator, int, float], tuple[np.ndarray, np.ndarray]]  # champion, challenger
+CLAIMS = ("superiority", "non-inferiority", "bound")
+CHECKED = 50  # one of so many trials is judged by the whole gate, too
 
 
-@dataclass(frozen=True)
-class World:
-    """A way questions and candidates may be. `draw(rng, n, effect)`: the challenger's true mean is `effect` higher."""
-
-    metric: str
-    draw: Draw
-    mean: float  # of the champion
-    per_group: int = 1
-
-
-def _uniforms(rng: np.random.Generator, n: int, shared: float) -> tuple[np.ndarray, np.ndarray]:
-    """Two uniform variables a question, Gaussian copula with correlation `shared` (the question's difficulty)."""
-    difficulty = rng.standard_normal(n)
-    each = [np.sqrt(shared) * difficulty + np.sqrt(1 - shared) * rng.standard_normal(n) for _ in range(2)]
-    return norm.cdf(each[0]), norm.cdf(each[1])
-
-
-ZEROS, A, B = 0.4, 2.0, 1.3  # token F1: 40% nothing in common, else Beta(2, 1.3)
-F1_MEAN = (1 - ZEROS) * A / (A + B)
-
-
-def _f1_of(uniform: np.ndarray, zeros: float) -> np.ndarray:
-    return np.where(uniform < zeros, 0.0, beta_distribution.ppf(np.maximum(uniform - zeros, 0) / (1 - zeros), A, B))
-
-
-def binary(rng: np.random.Generator, n: int, effect: float) -> tuple[np.ndarray, np.ndarray]:
-    first, second = _uniforms(rng, n, 0.5)
-    return (first < 0.7) * 1.0, (second < 0.7 + effect) * 1.0
-
-
-def token_f1(rng: np.random.Generator, n: int, effect: float) -> tuple[np.ndarray, np.ndarray]:
-    first, second = _uniforms(rng, n, 0.5)
-    return _f1_of(first, ZEROS), _f1_of(second, ZEROS - effect / (A / (A + B)))
-
-
-def clusters(rng: np.random.Generator, n: int, effect: float) -> tuple[np.ndarray, np.ndarray]:
-    """Half of what the two share, and a fifth of what is each one's own, is common to a document's questions."""
-    groups = n // 5
-
-    def spread(weight: float) -> np.ndarray:
-        common = np.repeat(rng.standard_normal(groups), 5)
-        return np.sqrt(weight) * common + np.sqrt(1 - weight) * rng.standard_normal(n)
-
-    difficulty = spread(0.5)
-    first, second = (norm.cdf(np.sqrt(0.5) * difficulty + np.sqrt(0.5) * spread(0.2)) for _ in range(2))
-    return _f1_of(first, ZEROS), _f1_of(second, ZEROS - effect / (A / (A + B)))
-
-
-def rare(rng: np.random.Generator, n: int, effect: float) -> tuple[np.ndarray, np.ndarray]:
-    """The same answers but for a few: 3% turn right and 3% wrong, and `effect` on one side more."""
-    champion = (rng.random(n) < 0.7) * 1.0
-    turn = rng.random(n)
-    to_right, to_wrong = (0.03 + max(effect, 0.0)) / 0.3, (0.03 + max(-effect, 0.0)) / 0.7
-    challenger = np.where(champion == 0, (turn < to_right) * 1.0, (turn >= to_wrong) * 1.0)
-    return champion, challenger
-
-
-def latency(rng: np.random.Generator, n: int, effect: float) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds; the challenger is `effect` seconds slower."""
-    first, second = _uniforms(rng, n, 0.5)
-    return np.exp(0.5 * norm.ppf(first)), np.exp(0.5 * norm.ppf(second)) + effect
-
-
-WORLDS = {
-    "binary": World("exact_match", binary, 0.7),
-    "token_f1": World("token_f1", token_f1, F1_MEAN),
-    "clusters": World("token_f1", clusters, F1_MEAN, per_group=5),
-    "rare": World("exact_match", rare, 0.7),
-    "latency": World("latency_p95", latency, float(np.exp(0.5 * norm.ppf(0.95)))),
-}
-
-
-def scores_of(world: World, values: np.ndarray) -> list[Score]:
-    """The values as the scores of a gate split."""
-    slow = world.metric.startswith("latency")
-    return [
-        Score(
-            example=f"{index}",
-            group=f"{index // world.per_group}" if world.per_group > 1 else "",
-            language="en",
-            answer=Answer(text="", raw="", seconds=float(value) if slow else 1.0),
-            metrics={} if slow else {world.metric: float(value)},
-        )
-        for index, value in enumerate(values)
-    ]
+def scores_of(world: World, draw: Draw, side: str) -> list[Score]:
+    """A side of a draw as the scores of a gate split."""
+    values = draw.challenger if side == "challenger" else draw.champion
+    failed = draw.failed if side == "challenger" else np.zeros(len(values), dtype=bool)
+    gold, given = (
+        (None, None) if draw.labels is None else (draw.labels[0], draw.labels[2 if side == "challenger" else 1])
+    )
+    quality = metric_info(world.metric).kind == "quality"
+    name = "accuracy" if gold is not None else world.metric
+    found: list[Score] = []
+    for index, value in enumerate(values):
+        text = "" if given is None else f"label {given[index]}"
+        answer = Answer(
+            text=text, raw=text, abstained=bool(failed[index]), currency="CNY",
+            seconds=float(value) if world.metric.startswith("latency") else 1.0,
+            cost=float(value) if world.metric.startswith("cost") else 0.0,
+        )  # fmt: skip
+        found.append(
+            Score(
+                example=f"{index}", group=f"{draw.groups[index]}", language="en", answer=answer,
+                metrics={name: float(value)} if quality else {},
+                expected=() if gold is None else (f"label {gold[index]}",),
+            )
+        )  # fmt: skip
+    return found
 
 
 def report_of(world: World, scores: list[Score]) -> Report:
@@ -140,84 +85,200 @@ def report_of(world: World, scores: list[Score]) -> Report:
     return Report(candidate=REF, dataset=REF, split="gate", scores="", metrics={world.metric: shown})
 
 
-def promoted(world: World, rule: Rule, champion: np.ndarray, challenger: np.ndarray) -> bool:
-    """Whether the gate lets the challenger through."""
-    theirs, ours = scores_of(world, champion), scores_of(world, challenger)
-    rival = {rule.against: (REF, report_of(world, theirs), theirs)} if rule.against else None
-    return judge({world.metric: rule}, report_of(world, ours), ours, rival).outcome == "pass"
+def rule_of(world: World, claim: str) -> Rule:
+    """The rule of the project file that makes the claim."""
+    if claim == "superiority":
+        return Rule(against="production", better=True)
+    if claim == "non-inferiority":
+        return Rule(against="production", margin=world.margin)
+    return Rule(min=world.mean) if metric_info(world.metric).higher_is_better else Rule(max=world.mean)
 
 
-def rate(world: World, rule: Rule, n: int, effect: float, trials: int, seed: int) -> int:
-    """How many of `trials` challengers, better by `effect`, pass the rule."""
+def hardest(world: World, claim: str) -> float:
+    """The effect at which a pass is an error, and most likely."""
+    sign = 1.0 if metric_info(world.metric).higher_is_better else -1.0
+    if claim == "superiority" or world.at_margin is None and claim == "bound":
+        return 0.0
+    return -sign * world.margin if world.at_margin is None else world.at_margin
+
+
+def judged(world: World, claim: str, draw: Draw) -> bool:
+    """Whether the gate passes it."""
+    ours, theirs = scores_of(world, draw, "challenger"), scores_of(world, draw, "champion")
+    champions = {"production": (REF, report_of(world, theirs), theirs)}
+    return judge({world.metric: rule_of(world, claim)}, report_of(world, ours), ours, champions).outcome == "pass"
+
+
+def sample_of(world: World, draw: Draw, side: str) -> Sample:
+    """`sample(scores_of(...))`, without the detour."""
+    values = draw.challenger if side == "challenger" else draw.champion
+    failed = draw.failed if side == "challenger" else np.zeros(len(values), dtype=bool)
+    gold: list[str] = []
+    given: list[str] = []
+    if draw.labels is not None:
+        gold, given = ([f"label {one}" for one in draw.labels[i]] for i in (0, 2 if side == "challenger" else 1))
+    names = tuple(map(str, range(len(values))))
+    groups = tuple(f"g:{one}" for one in draw.groups)
+    return Sample(names, groups, values, failed, tuple(gold), tuple(given))
+
+
+def passed(world: World, claim: str, draw: Draw) -> bool:
+    """Whether the claim is shown: by the p-values and bounds that the gate decides by."""
+    info = metric_info(world.metric)
+    up = info.higher_is_better
+    ours, theirs = sample_of(world, draw, "challenger"), sample_of(world, draw, "champion")
+    if claim == "bound" and info.form == "quantile":
+        high = bounds(info, worst_filled(ours, info, float(ours.values.max())), 0.05)[1]
+        return high is not None and high <= world.mean
+    if claim == "bound":
+        values, least, most = as_mean(info, worst_filled(ours, info, float(ours.values.max())))
+        low, high = ends(values, (least, most))
+        found = totals(values, ours.codes)
+        return (tail_at(found, low, world.mean) if up else tail_at(found.mirrored(), -high, -world.mean)) <= 0.05
+    largest = float(max(ours.values.max(), theirs.values.max()))
+    both = Pair(worst_filled(theirs, info, largest), worst_filled(ours, info, largest))
+    margin = 0.0 if claim == "superiority" else world.margin
+    if info.form == "quantile":
+        high = difference_bounds(info, both, 0.05)[1]
+        return high is not None and (high <= margin if margin else high < 0)
+    return (one_sided(info, both, -margin)[0] if up else one_sided(info, both, margin)[1]) <= 0.05
+
+
+def rate(world: World, claim: str, draws: Sequence[Draw]) -> float:
+    """The share of draws that pass."""
+    passes = 0
+    for index, draw in enumerate(draws):
+        shown = passed(world, claim, draw)
+        if index % CHECKED == 0 and judged(world, claim, draw) != shown:
+            raise AssertionError(f"judge and its bounds disagree: {world.metric}, {claim}")
+        passes += shown
+    return passes / len(draws)
+
+
+def drawn(world: World, n: int, effect: float, trials: int, seed: int) -> list[Draw]:
+    """Draws that are the same for the same seed."""
     rng = np.random.default_rng([seed, n])
-    return sum(promoted(world, rule, *world.draw(rng, n, effect)) for _ in range(trials))
+    return [world.draw(rng, n, effect) for _ in range(trials)]
 
 
-def declared_effect(world: World, n: int, trials: int, seed: int) -> float:
+def declared_effect(world: World, n: int, trials: int, seed: int) -> float | None:
     """The median minimum detectable effect that comparisons of equals report."""
-    rng = np.random.default_rng([seed, n, 1])
-    found = []
-    for _ in range(trials):
-        champion, challenger = world.draw(rng, n, 0.0)
-        found.append(compare(scores_of(world, champion), scores_of(world, challenger), world.metric).mde)
-    return float(np.median([mde for mde in found if mde is not None]))
+    found = [
+        compare(scores_of(world, draw, "champion"), scores_of(world, draw, "challenger"), world.metric).mde
+        for draw in drawn(world, n, 0.0, trials, seed + 7)
+    ]
+    known = [mde for mde in found if mde is not None]
+    return float(np.median(known)) if len(known) > len(found) / 2 else None
 
 
-def claims(name: str) -> dict[str, tuple[Rule, float]]:
-    """The claims tried in a world: rule, and the effect at which a pass is an error."""
-    world = WORLDS[name]
-    up = metric_info(world.metric).higher_is_better
-    margin = 0.05 if up else 0.3
-    asked = {
-        "superiority (A/A)": (Rule(against="production", better=True), 0.0),
-        f"non-inferiority ({margin:g})": (Rule(against="production", margin=margin), -margin if up else margin),
-    }
-    bound = Rule(min=world.mean) if up else Rule(max=world.mean)
-    return asked | {f"{'min' if up else 'max'} {world.mean:.2f}": (bound, 0.0)}
+def rivals(world: World, info: MetricInfo, claim: str, draws: Sequence[Draw]) -> dict[str, float]:
+    """What the rivals make of the draws."""
+    sign = 1.0 if info.higher_is_better else -1.0
+    shift = {"superiority": 0.0, "non-inferiority": world.margin, "bound": world.mean}[claim]
+    return rival_passes(draws, claim, shift, info.form, sign, info.q)
 
 
-def too_many(passes: int, trials: int, allowed: float = 0.05) -> bool:
+def too_many(share: float, trials: int, allowed: float = 0.05) -> bool:
     """Whether so many passes would be rarer than 1 in 1,000 if the true rate were `allowed`."""
-    return binom.sf(passes - 1, trials, allowed) < 1e-3
+    return binom.sf(round(share * trials) - 1, trials, allowed) < 1e-3
 
 
-def too_few(passes: int, trials: int, wanted: float = 0.8) -> bool:
+def too_few(share: float, trials: int, wanted: float = 0.8) -> bool:
     """Whether so few passes would be rarer than 1 in 1,000 if the true rate were `wanted`."""
-    return binom.cdf(passes, trials, wanted) < 1e-3
+    return binom.cdf(round(share * trials), trials, wanted) < 1e-3
 
 
-def tried(job: tuple[str, int, int, int]) -> list[tuple[str, float, bool]]:
-    """All claims of one world at one size: (what, share of passes, whether the promise is kept)."""
+Row = tuple[str, str, float, dict[str, float]]  # what, claim, ours, rivals
+
+
+def tried(job: tuple[str, int, int, int]) -> list[Row]:
+    """All claims of one world at one size: errors first, then power."""
     name, n, trials, seed = job
     world, rows = WORLDS[name], []
-    for claim, (rule, effect) in claims(name).items():
-        share = rate(world, rule, n, effect, trials, seed) / trials
-        rows.append((claim, share, share <= 0.05))
-    if not world.metric.startswith("latency"):
-        effect = declared_effect(world, n, max(20, trials // 10), seed)
-        share = rate(world, Rule(against="production", better=True), n, effect, trials, seed + 1) / trials
-        rows.append((f"power at MDE {effect:.3f}", share, share >= 0.8))
+    info = metric_info(world.metric)
+    sign = 1.0 if info.higher_is_better else -1.0
+    for claim in CLAIMS:
+        if claim in world.skips:
+            continue
+        draws = drawn(world, n, hardest(world, claim), trials, seed)
+        rows.append(("errors", claim, rate(world, claim, draws), rivals(world, info, claim, draws)))
+        if world.gain is None:
+            continue
+        fewer = max(100, trials // 4)
+        gain = world.gain(n)
+        start = -sign * world.margin if claim == "non-inferiority" else 0.0
+        draws = drawn(world, n, start + gain, fewer, seed + 1)
+        rows.append((f"power {gain:+.3f}", claim, rate(world, claim, draws), rivals(world, info, claim, draws)))
     return rows
 
 
+def shown(rows: Sequence[Row], name: str, n: int, trials: int) -> tuple[list[str], int]:
+    """Lines of the table, and how many promises are broken."""
+    lines, broken, invalid = [], 0, {}
+    for what, claim, ours, others in rows:
+        if what == "errors":
+            invalid[claim] = {rival for rival, share in others.items() if too_many(share, trials)}
+            bad = too_many(ours, trials)
+        else:
+            valid = [share for rival, share in others.items() if rival not in invalid[claim]]
+            bad = False
+            if valid and max(valid) - ours > 0.05:
+                claim = f"{claim} (-{max(valid) - ours:.0%})"
+        cells = " ".join(
+            f"{rival} " + (f"[{share:.1%}]" if rival in invalid.get(claim.split(" ")[0], ()) else f"{share:.1%}")
+            for rival, share in others.items()
+        )
+        lines.append(f"{name:12} {n:4}  {what:13} {claim:24} {ours:6.1%}{'  BROKEN' if bad else ''}  | {cells}")
+        broken += bad
+    return lines, broken
+
+
+def standard_errors(seed: int) -> list[str]:
+    """Ours beside the formulas of lm-eval (`mean_stderr`) and of inspect_ai (`stderr` with clusters)."""
+    lines = [f"{'standard error of the mean':28} {'true':>8} {'ours':>8} {'lm-eval':>8} {'inspect_ai':>10}"]
+    for name in ("binary", "skewed", "clustered"):
+        draws = drawn(WORLDS[name], 143, 0.0, 2_000, seed)
+        means = np.array([draw.champion.mean() for draw in draws])
+        found = np.array(
+            [(standard_error(d.champion, d.groups), plain_error(d.champion), clustered_error(d.champion, d.groups))
+             for d in draws]
+        )  # fmt: skip
+        typical = np.sqrt((found**2).mean(axis=0))
+        lines.append(f"{name + ', n = 143':28} {means.std():8.4f} " + " ".join(f"{one:8.4f}" for one in typical))
+    return lines
+
+
+def plain_error(values: np.ndarray) -> float:
+    """lm-evaluation-harness, lm_eval/api/metrics.py: the sample's standard deviation over the root of n."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def clustered_error(values: np.ndarray, groups: np.ndarray) -> float:
+    """inspect_ai, scorer/_metrics/std.py, after Miller 2024 (arXiv:2411.00640): covariances within clusters."""
+    away, n, clusters = values - values.mean(), len(values), int(groups.max()) + 1
+    same = groups[:, None] == groups[None, :]
+    return float(np.sqrt(clusters / (clusters - 1) * (np.outer(away, away) * same).sum() / n**2))
+
+
 def main() -> int:
-    """Run all trials, print the table; 1 when a rate is above 5% or a power below 80%."""
+    """Run all trials, print the table; 1 when a share of errors is above 5%."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--trials", type=int, default=1000)
+    options.add_argument("--trials", type=int, default=2000)
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--sizes", type=int, nargs="+", default=[60, 200])
+    options.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 143, 500])
+    options.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=list(WORLDS))
     options.add_argument("--processes", type=int, default=2)
     chosen = options.parse_args()
-    jobs = [(name, n, chosen.trials, chosen.seed) for name in WORLDS for n in chosen.sizes]
+    jobs = [(name, n, chosen.trials, chosen.seed) for name in chosen.worlds for n in chosen.sizes]
     started, broken = time.monotonic(), 0
-    print(f"{'world':10} {'n':>4}  {'claim':24} {'passes':>7} {'promise':>8}")
+    print(f"{chosen.trials} trials (a quarter for power), {platform.machine()}, Python {platform.python_version()}")
     with ProcessPoolExecutor(chosen.processes) as pool:
-        for (name, n, _, _), rows in zip(jobs, pool.map(tried, jobs), strict=True):
-            for claim, share, kept in rows:
-                promise = ">= 80%" if claim.startswith("power") else "<= 5%"
-                print(f"{name:10} {n:4}  {claim:24} {share:7.1%} {promise:>8}{'' if kept else '  BROKEN'}", flush=True)
-                broken += not kept
-    print(f"{chosen.trials} trials each, {time.monotonic() - started:.0f} s on {chosen.processes} processes")
+        for (name, n, trials, _), rows in zip(jobs, pool.map(tried, jobs), strict=True):
+            lines, bad = shown(rows, name, n, trials)
+            print(*lines, sep="\n", flush=True)
+            broken += bad
+    print(*standard_errors(chosen.seed), sep="\n")
+    print(f"{broken} promises broken, {time.monotonic() - started:.0f} s on {chosen.processes} processes")
     return 1 if broken else 0
 
 

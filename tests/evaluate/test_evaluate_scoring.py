@@ -11,7 +11,7 @@ import pytest
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Example
 from slipway.errors import EngineError
-from slipway.evaluate.scoring import evaluate
+from slipway.evaluate.scoring import evaluate, facets
 from slipway.i18n import say, speaking, told
 from slipway.project.schema import EvaluateConfig, Project
 from slipway.runtime.cost import make_cost
@@ -64,3 +64,11 @@ async def test_when_none_can_be_answered_the_reason_is_the_askers(session: Sessi
     with speaking("zh"), pytest.raises(EngineError, match="一个样例也没能回答") as caught:
         await evaluate(ASKING, [example(other="two")], session, EvaluateConfig(), "code")
     assert "slipway check" in caught.value.hint
+
+
+def test_short_values_of_meta_can_name_a_slice():
+    assert facets({"topic": "billing", "year": 2026, "draft": True, "note": "x" * 41, "tags": ["a"], "empty": ""}) == {
+        "draft": "True",
+        "topic": "billing",
+        "year": "2026",
+    }

@@ -32,11 +32,23 @@ def test_a_sound_project_has_no_errors(folder: Path) -> None:
         (('data.documents=[{"path": "dosc/*.md"}]',), "dosc"),
         (("data.examples=[]",), "no examples"),
         (("gate={}",), "no gate"),
+        (("gate.token_f1.limit=2",), "limit that it does not need"),
         (("models.writer.source=pypy:x==1",), "pypy"),
     ],
 )
 def test_each_problem_is_found_before_a_run(folder: Path, overrides: tuple[str, ...], message: str) -> None:
     assert message in errors(folder, *overrides)
+
+
+def test_a_gate_that_no_first_release_can_pass_is_found_before_a_run(folder: Path) -> None:
+    def warnings(gate: str) -> str:
+        return " ".join(f"{f.what} {f.how}" for f in api.check(folder, [f"gate={gate}"]) if f.level == "warning")
+
+    told = "asks for quality by itself"
+    assert told in warnings('{"token_f1": {"against": "production", "margin": 0.05}, "latency_p95": {"max": 9}}')
+    assert "token_f1: {min: 0.3}" in warnings('{"token_f1": {"against": "production", "margin": 0.05}}')
+    assert told not in warnings('{"token_f1": {"against": "production", "margin": 0.05, "min": 0.1}}')
+    assert told not in warnings('{"latency_p95": {"max": 9}}')
 
 
 def test_a_broken_template_is_found(folder: Path) -> None:

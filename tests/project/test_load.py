@@ -25,6 +25,11 @@ def test_units_become_plain_numbers(tmp_path: Path) -> None:
                                              "serve: {max_body: 2 MB, deadline: 2 min}\n"))  # fmt: skip
     assert project.gate["latency_p95"].max == 0.8
     assert project.gate["cost_per_query"].max == 0.1
+    limited = load(
+        write(tmp_path, MINIMAL + "gate: {cost_per_query: {max: 0.1 CNY, limit: 2 CNY, slices: [language]}}\n")
+    )
+    assert limited.gate["cost_per_query"].limit == 2.0
+    assert limited.gate["cost_per_query"].slices == ["language"]
     assert (project.serve.max_body, project.serve.deadline) == (2e6, 120)
 
 
@@ -45,6 +50,8 @@ BAD = {
     "bad money": (MINIMAL + "machine: {per_hour: 5}\n", r"machine.per_hour"),
     "splits": (MINIMAL + "data: {split: {train: 0.9}}\n", r"train \+ dev \+ gate must be 1, not 1.5"),
     "empty rule": (MINIMAL + "gate: {a: {}}\n", r"at least one of min, max, against"),
+    "slices alone": (MINIMAL + "gate: {a: {against: production, slices: [language]}}\n", r"slices need a min"),
+    "no limit": (MINIMAL + "gate: {a: {max: 1, limit: 0}}\n", r"gate.a.limit: must be > 0"),
     "margin alone": (MINIMAL + "gate: {a: {min: 1, margin: 0.1}}\n", r"need against"),
     "no such model": (MINIMAL + "models: {writer: {engine: echo}}\ncandidates: {a: {model: wirter, prompt: p}}\n",
                       r"4:18: candidates.a.model: no model is called 'wirter'; did you mean 'writer'"),

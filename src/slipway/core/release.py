@@ -33,10 +33,12 @@ def check_channel(name: str) -> str:
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Challenger minus champion on the same examples, paired, in the metric's own direction and unit.
 
-    `mde`: minimum detectable effect at 80% power and the test's alpha, None when there are too few independent
-    examples for any. `needed`: examples in all that would decide, None when decided or when no number would.
-    `against`: the champion's release, where it has one.
-    `test`: `mcnemar-exact`, `permutation-exact`, `permutation`, `cluster-permutation`, `swap-permutation`, ...
+    `low`, `high`: 1 - alpha interval, None where so few examples give no bound. `p_value`: two-sided, the smallest
+    alpha at which that interval excludes zero. `mde`: minimum detectable effect at 80% power and the interval's alpha,
+    None when no effect can be shown. `needed`: examples in all that would decide, None when decided or when no number
+    would. `error`: standard error of the effect by whole groups, None for a quantile. `against`: the champion's
+    release, where it has one. `test`: `gaffke` for a mean, `gaffke-first-order` for macro F1, `order-statistics` for a
+    quantile, with `cluster-` before it where examples share groups; older ones have other names.
     """
 
     metric: str
@@ -45,20 +47,22 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     champion: float
     challenger: float
     effect: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p_value: float
     test: str
     mde: float | None
     needed: int | None = None
     against: Ref | None = None
     higher_is_better: bool = True
+    error: float | None = None
 
 
 class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the gate: what was asked, what was found, and the outcome in words.
 
     `against`: the channel it compares with; the release that served there is in `champion`, None when there was none.
+    `slice`: the part of the examples that it is about, such as `language=zh`; empty: all of them.
     """
 
     metric: str
@@ -69,10 +73,13 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     low: float | None = None
     high: float | None = None
     comparison: Comparison | None = None
-    needed: int | None = None  # examples in all that would decide an insufficient rule
+    needed: int | None = None  # gate examples in all (of the slice) that would decide an insufficient rule, likely
+    needed_low: int | None = None  # and from
+    needed_high: int | None = None  # to, where the true value is 68% likely to lie; None: no number may
     reason: tuple[Said, ...] = ()  # why; language-free, so that a verdict is the same whoever asked for it
     against: str = ""
     champion: Ref | None = None
+    slice: str = ""
 
 
 class Verdict(Noun, frozen=True, kw_only=True):

@@ -19,14 +19,19 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer: Answer
     metrics: dict[str, float]  # a metric that does not apply to the example is absent; NaN never is
     expected: tuple[str, ...] = ()  # the example's references; macro F1 needs the label, a person the answer
+    facets: dict[str, str] = {}  # short values of the example's `meta`: what a rule of the gate may slice by
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A metric over the examples it applies to. `low`, `high`: 95% interval (cluster bootstrap over groups)."""
+    """A metric over the examples it applies to.
+
+    `low`, `high`: 95% interval, by whole groups. None: so few examples give no bound; a 95th percentile has an upper
+    one only from 72 independent examples on.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
 
 

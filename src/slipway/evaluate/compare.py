@@ -32,7 +32,7 @@ class Compared(NamedTuple):
 
 
 def compare(
-    champion: Sequence[Score], challenger: Sequence[Score], metric: str | MetricInfo, alpha: float = 0.05, seed: int = 0
+    champion: Sequence[Score], challenger: Sequence[Score], metric: str | MetricInfo, alpha: float = 0.05
 ) -> Comparison:
     """Challenger minus champion on one metric, paired per example, whole groups at a time.
 
@@ -40,7 +40,7 @@ def compare(
     belong to one group; NotFound for an unknown metric.
     """
     info = metric_info(metric) if isinstance(metric, str) else metric
-    return compare_pair(info, pair(champion, challenger, info), alpha, seed)
+    return compare_pair(info, pair(champion, challenger, info), alpha)
 
 
 def most_changed(

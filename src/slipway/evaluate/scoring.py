@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -77,7 +78,14 @@ def score(example: Example, answer: Answer, scorers: Mapping[str, Scorer]) -> Sc
         answer=answer,
         metrics=metrics,
         expected=example.expected,
+        facets=facets(example.meta),
     )
+
+
+def facets(meta: Mapping[str, Any]) -> dict[str, str]:
+    """What of an example's `meta` can name a slice: single values of at most 40 characters, as text."""
+    found = {key: str(value) for key, value in sorted(meta.items()) if isinstance(value, str | int)}
+    return {key: value for key, value in found.items() if 0 < len(value) <= 40}
 
 
 def scorers_of(metrics: Sequence[MetricConfig], plugins: Plugins) -> list[MetricConfig]:

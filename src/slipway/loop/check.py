@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from slipway.adapt.candidates import effective, read_schema
+from slipway.core.metrics import METRICS
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
 from slipway.data.reasons import explain
@@ -29,6 +30,7 @@ from slipway.project.places import named_plugins, plugin_path, read_text
 from slipway.project.plugin_file import inspect
 from slipway.project.plugin_options import check_options
 from slipway.project.schema import Project
+from slipway.release.rules import Rule, check_rules
 from slipway.runtime.cost import make_cost
 from slipway.runtime.extract import check_pattern
 from slipway.runtime.prompt import check_template
@@ -196,9 +198,19 @@ def _data(project: Project, root: Path) -> Iterator[Finding]:
 
 def _metrics(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
     try:
-        meanings(project, plugins, skip)
+        found = {**METRICS, **meanings(project, plugins, skip)}
+        rules = {name: Rule(**rule.model_dump()) for name, rule in project.gate.items() if name in found}
+        check_rules(rules, found)
     except SlipwayError as error:
         yield _error(error)
+        return
+    vouched = len(rules) < len(project.gate) or any(rule.vouches(found[name]) for name, rule in rules.items())
+    if not vouched and any(rule.against for rule in rules.values()):
+        yield Finding(
+            "warning",
+            t("no rule of the gate asks for quality by itself: a first release cannot pass"),
+            t("give a quality metric a min, such as token_f1: {min: 0.3}"),
+        )
 
 
 def _prices(project: Project) -> Iterator[Finding]:

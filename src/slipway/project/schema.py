@@ -211,6 +211,8 @@ class GateRule(Strict):
     against: ChannelName | None = None  # a channel: compare with the release it points at
     margin: Bound = Field(default=None, ge=0)  # non-inferiority: at most this much worse
     better: bool = False  # superiority: shown to be better
+    limit: Bound = Field(default=None, gt=0)  # the highest value of one example, for a mean without an upper end
+    slices: list[str] = []  # `language` or keys of the examples' meta: the rule must hold in each part, too
     confidence: Literal["interval", "point"] = "interval"
 
     @model_validator(mode="before")
@@ -218,7 +220,7 @@ class GateRule(Strict):
     def _units(cls, value: Any) -> Any:
         if isinstance(value, dict):
             units = {**SECONDS, "%": 0.01}
-            return {k: _plain(v, units) if k in ("min", "max", "margin") else v for k, v in value.items()}
+            return {k: _plain(v, units) if k in ("min", "max", "margin", "limit") else v for k, v in value.items()}
         return value
 
     @model_validator(mode="after")
@@ -227,6 +229,8 @@ class GateRule(Strict):
             raise ValueError(t("a rule needs at least one of min, max, against"))
         if self.against is None and (self.margin is not None or self.better):
             raise ValueError(t("margin and better need against: the channel to compare with"))
+        if self.slices and self.min is None and self.max is None and self.margin is None:
+            raise ValueError(t("slices need a min, a max or a margin that must hold in each of them"))
         return self
 
 

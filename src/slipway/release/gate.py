@@ -1,72 +1,36 @@
-"""The gate: rules on a report, and the verdict. Knows scores and statistics; not who releases, stores or serves.
+"""The gate: rules on a report, and the verdict. Knows scores and rules; not who releases, stores or serves.
 
-Three kinds of rule, each with at most `alpha` (5%) false passes; docs/design/003-statistics.md says why:
+Three kinds of claim, each with at most `alpha` (5%) false passes (`claims` judges them):
 
-- absolute bound (`min`, `max`): passes when the one-sided 1 - alpha confidence bound keeps it, fails when the bound
-  on the other side breaks it;
-- non-inferiority (`against` + `margin`): passes when the challenger is, with the same confidence, at most `margin`
-  worse than the champion on the same examples;
-- superiority (`against`, without `margin` or with `better`): passes when the paired two-sided test rejects equality
-  and its interval lies on the good side, with Holm's correction over the candidates compared.
+- absolute bound (`min`, `max`);
+- non-inferiority (`against` + `margin`): at most `margin` worse than the champion on the same examples;
+- superiority (`against`, without `margin` or with `better`): better than the champion on the same examples.
 
-What is neither shown nor refuted is `insufficient`. What is missing fails.
+What is neither shown nor refuted is `insufficient`. What is missing fails. All rules must pass, in every slice they
+name, which can only lower the share of false passes: nothing is corrected for the number of rules.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
-from slipway.core.metrics import MetricInfo, said_value
+from slipway.core.metrics import MetricInfo
 from slipway.core.ref import Ref
-from slipway.core.release import Comparison, RuleResult, Verdict
+from slipway.core.release import RuleResult, Verdict
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError
 from slipway.i18n import Said, say
+from slipway.release.claims import Case, Outcome, judge_absolute, judge_against
 from slipway.release.rules import Rule, asked, check_rules, choose
-from slipway.stats.distributions import normal_quantile
-from slipway.stats.grouping import standard_error
-from slipway.stats.intervals import quantile_needs
-from slipway.stats.pairs import Pair, compare_pair, difference_bounds, pair, shifted_p_value
-from slipway.stats.power import groups_needed
-from slipway.stats.samples import Sample, bounds, point, sample
-from slipway.stats.significance import holm
+from slipway.stats.pairs import Pair, pair
+from slipway.stats.samples import Sample, point, sample
 
 Champion = tuple[Ref, Report, Sequence[Score]]  # the release to beat, its report on the same split, its scores
 Champions = Mapping[str, Champion]  # by channel; one that is absent has no release to beat
-Outcome = Literal["pass", "fail", "insufficient"]
-__all__ = ["Rule", "check_rules", "choose", "judge", "judge_all"]
-
-
-@dataclass(frozen=True)
-class _Case:
-    """One metric of one candidate, ready to be judged."""
-
-    info: MetricInfo
-    rule: Rule
-    champion: Ref | None
-    found: Sample
-    value: float
-    both: Pair | None
-    comparison: Comparison | None
-    p_value: float  # of the comparison, adjusted for the number of candidates
-    alpha: float
-    currency: str
-
-    def show(self, value: float, *, signed: bool = False) -> str | Said:
-        return said_value(self.info, value, self.currency, signed=signed)
-
-    @property
-    def groups(self) -> int:
-        return int(self.found.codes.max()) + 1
-
-    @property
-    def confidence(self) -> str:
-        return f"{1 - self.alpha:.0%}"
+__all__ = ["Champion", "Champions", "Rule", "check_rules", "choose", "judge"]
 
 
 def judge(
@@ -76,95 +40,31 @@ def judge(
     champions: Champions | None = None,
     gate_uses: int = 1,
     alpha: float = 0.05,
-    family_size: int = 1,
+    gate_share: float | None = None,
 ) -> Verdict:
     """The verdict on one candidate. `rules`: metric -> rule, each compared with the champion of its own channel.
 
-    `family_size`: candidates compared for superiority of which only this one is judged; each p-value is multiplied by
-    it (Holm's first step). Raises ConfigError for a rule that asks nothing or something impossible, NotFound for an
-    unknown metric.
+    `alpha`: the share of false passes allowed at this look. `gate_share`: of the project's examples that are in the
+    gate split, so that the verdict can say how many to add in all. Raises ConfigError for a rule that asks nothing or
+    something impossible, NotFound for an unknown metric.
     """
     check_rules(rules, report.meanings)
-    comparisons = _comparisons(rules, (report, scores), champions or {}, alpha)
-    adjusted = {name: min(1.0, found.p_value * family_size) for name, found in comparisons.items() if found}
-    return _verdict(rules, (report, scores), champions or {}, gate_uses, alpha, (comparisons, adjusted))
-
-
-def judge_all(
-    rules: Mapping[str, Rule],
-    contenders: Sequence[tuple[Report, Sequence[Score]]],
-    champions: Champions | None = None,
-    gate_uses: int = 1,
-    alpha: float = 0.05,
-) -> list[Verdict]:
-    """The verdicts on several candidates, superiority corrected by Holm over the candidates."""
-    for report, _ in contenders:
-        check_rules(rules, report.meanings)
-    compared = [_comparisons(rules, contender, champions or {}, alpha) for contender in contenders]
-    adjusted: list[dict[str, float]] = [{} for _ in contenders]
-    for name in rules:
-        having = [(index, found) for index, one in enumerate(compared) if (found := one.get(name)) is not None]
-        for (index, _), p_value in zip(having, holm([found.p_value for _, found in having]), strict=True):
-            adjusted[index][name] = p_value
-    return [
-        _verdict(rules, contender, champions or {}, gate_uses, alpha, (compared[index], adjusted[index]))
-        for index, contender in enumerate(contenders)
-    ]
-
-
-def _comparisons(
-    rules: Mapping[str, Rule], contender: tuple[Report, Sequence[Score]], champions: Champions, alpha: float
-) -> dict[str, Comparison | None]:
-    """Per rule that compares: the comparison, None where it cannot be made (the rule then fails)."""
-    found: dict[str, Comparison | None] = {}
-    report, scores = contender
-    for name, rule in rules.items():
-        champion = champions.get(rule.against) if rule.against else None
-        if champion is None:
-            continue
-        info = report.meaning(name)
-        try:
-            comparison = compare_pair(info, pair(champion[2], scores, info), alpha)
-        except ConfigError:
-            found[name] = None
-        else:
-            found[name] = msgspec.structs.replace(comparison, against=champion[0])
-    return found
-
-
-def _verdict(
-    rules: Mapping[str, Rule],
-    contender: tuple[Report, Sequence[Score]],
-    champions: Champions,
-    gate_uses: int,
-    alpha: float,
-    compared: tuple[Mapping[str, Comparison | None], Mapping[str, float]],
-) -> Verdict:
-    report, scores = contender
-    absolute = any(rule.min is not None or rule.max is not None for rule in rules.values())
+    champions = champions or {}
+    vouched = any(rule.vouches(report.meaning(name)) for name, rule in rules.items())
     results: list[RuleResult] = []
     for name, rule in rules.items():
         info = report.meaning(name)
-        found = sample(scores, info)
-        broken = _broken(info, report, found)
+        broken = _broken(info, report, scores)
         if broken:
             results.extend(_all_fail(name, rule, broken))
             continue
-        comparison = compared[0].get(name)
+        if rule.limit is not None:
+            info = msgspec.structs.replace(info, high=rule.limit)
         champion = champions.get(rule.against) if rule.against else None
-        case = _Case(
-            info=info,
-            rule=rule,
-            champion=champion[0] if champion else None,
-            found=found,
-            value=report.metrics[name].value,
-            both=pair(champion[2], scores, info) if champion and comparison else None,
-            comparison=comparison,
-            p_value=compared[1].get(name, 1.0),
-            alpha=alpha,
-            currency=report.currency,
-        )
-        results.extend(_judge_rule(case, absolute))
+        judged = _Rule(info, rule, champion, vouched, alpha, report.currency, gate_share)
+        results.extend(judged.results(scores))
+        for key in rule.slices:
+            results.extend(judged.slice_results(scores, key))
     outcomes = {result.outcome for result in results}
     outcome: Outcome = "fail" if "fail" in outcomes or not results else "pass"
     if outcome == "pass" and "insufficient" in outcomes:
@@ -181,9 +81,92 @@ def _verdict(
     )
 
 
-def _broken(info: MetricInfo, report: Report, found: Sample) -> Said | None:
+class _Rule(msgspec.Struct, frozen=True):
+    """One rule with all that it is judged by."""
+
+    info: MetricInfo
+    rule: Rule
+    champion: Champion | None
+    vouched: bool  # some rule of the gate asks for quality by itself
+    alpha: float
+    currency: str
+    gate_share: float | None
+
+    def results(self, scores: Sequence[Score], part: str = "", names: frozenset[str] | None = None) -> list[RuleResult]:
+        """Of all claims, on the scores given; `names`: the examples of a slice, in which superiority is not asked."""
+        info, rule = self.info, self.rule
+        found, both = sample(scores, info), self._pair(scores, names)
+        beyond = _beyond(rule, found)
+        if beyond:
+            return _all_fail(info.name, rule, beyond, part)
+        case = Case(info, rule, found, both, self.alpha, self.currency, self.gate_share if not part else None)
+        comparison = case.comparison()
+        if comparison is not None and self.champion is not None:
+            comparison = msgspec.structs.replace(comparison, against=self.champion[0])
+        results: list[RuleResult] = []
+        for kind, bound in asked(rule):
+            if kind in ("min", "max"):
+                alone = Case(info, rule, found, None, self.alpha, self.currency, case.gate_share)
+                results.append(judge_absolute(alone, kind, bound))
+            elif not part or kind == "non-inferiority":
+                base = RuleResult(
+                    metric=info.name, rule=kind, outcome="pass", bound=bound, value=case.value,
+                    against=rule.against or "", champion=self.champion[0] if self.champion else None,
+                    comparison=comparison,
+                )  # fmt: skip
+                results.append(
+                    self._incomparable(base, part) if both is None else judge_against(case, both, kind, bound, base)
+                )
+        return [msgspec.structs.replace(one, slice=part) for one in results] if part else results
+
+    def slice_results(self, scores: Sequence[Score], key: str) -> list[RuleResult]:
+        """Of all claims that a slice must keep, in each part that `key` cuts the examples into."""
+        parts: dict[str, list[Score]] = {}
+        for score in scores:
+            value = score.language if key == "language" else score.facets.get(key, "")
+            parts.setdefault(value, []).append(score)
+        if set(parts) <= {""}:
+            return _all_fail(self.info.name, self.rule, say("no example has '{key}' to slice by", key=key), f"{key}=")
+        results: list[RuleResult] = []
+        for value, part in sorted(parts.items()):
+            name = f"{key}={value or '-'}"
+            if not len(sample(part, self.info)):
+                reason = say("no example of the slice has it")
+                results.extend(_all_fail(self.info.name, self.rule, reason, name, outcome="insufficient"))
+            else:
+                results.extend(self.results(part, name, frozenset(score.example for score in part)))
+        return results
+
+    def _pair(self, scores: Sequence[Score], names: frozenset[str] | None) -> Pair | None:
+        """The two on the same examples, None when they cannot be compared."""
+        if self.champion is None:
+            return None
+        theirs = [score for score in self.champion[2] if names is None or score.example in names]
+        try:
+            both = pair(theirs, scores, self.info)
+        except ConfigError:
+            return None
+        return both if both.champion.group_count > 1 else None
+
+    def _incomparable(self, base: RuleResult, part: str) -> RuleResult:
+        channel = self.rule.against or ""
+        if self.champion is not None:
+            why = say("cannot be compared with the champion: no examples in common that have it, or a single group")
+            return msgspec.structs.replace(base, outcome="insufficient" if part else "fail", reason=(why,))
+        if self.vouched:
+            why = say("nothing serves on '{channel}' yet: there is nothing to compare with", channel=channel)
+            return msgspec.structs.replace(base, reason=(why,))
+        why = say(
+            "nothing serves on '{channel}' yet, and no rule asks for quality by itself: give a quality metric a min, "
+            "such as token_f1: {{min: 0.3}}",
+            channel=channel,
+        )
+        return msgspec.structs.replace(base, outcome="fail", reason=(why,))
+
+
+def _broken(info: MetricInfo, report: Report, scores: Sequence[Score]) -> Said | None:
     """Why the metric cannot be judged, or nothing."""
-    shown = report.metrics.get(info.name)
+    shown, found = report.metrics.get(info.name), sample(scores, info)
     if shown is None or not len(found):
         return say("was not measured")
     if not math.isfinite(shown.value):
@@ -193,164 +176,25 @@ def _broken(info: MetricInfo, report: Report, found: Sample) -> Said | None:
     return None
 
 
-def _all_fail(name: str, rule: Rule, reason: Said) -> list[RuleResult]:
+def _beyond(rule: Rule, found: Sample) -> Said | None:
+    largest = float(found.values.max())
+    if rule.limit is None or largest <= rule.limit:
+        return None
+    return say("an example has {value}, above the limit of the rule", value=f"{largest:.4g}")
+
+
+def _all_fail(name: str, rule: Rule, reason: Said, part: str = "", outcome: Outcome = "fail") -> list[RuleResult]:
     return [
         RuleResult(
             metric=name,
             rule=kind,
-            outcome="fail",
+            outcome=outcome,
             bound=bound,
             value=None,
             reason=(reason,),
             against=rule.against or "" if kind in ("non-inferiority", "superiority") else "",
-        )  # fmt: skip
+            slice=part,
+        )
         for kind, bound in asked(rule)
+        if not part or kind != "superiority"
     ]
-
-
-def _judge_rule(case: _Case, absolute: bool) -> list[RuleResult]:
-    results: list[RuleResult] = []
-    for kind, bound in asked(case.rule):
-        if kind in ("min", "max"):
-            results.append(_absolute(case, kind, bound))
-            continue
-        base = RuleResult(
-            metric=case.info.name, rule=kind, outcome="pass", bound=bound, value=case.value,
-            against=case.rule.against or "", champion=case.champion,
-        )  # fmt: skip
-        if case.champion is None:
-            results.append(_first(base, case, absolute))
-        elif case.both is None or case.comparison is None:
-            reason = say("cannot be compared with the champion: no examples in common that have it, or a single group")
-            results.append(msgspec.structs.replace(base, outcome="fail", reason=(reason,)))
-        else:
-            base = msgspec.structs.replace(base, comparison=case.comparison)
-            judged = _not_inferior if kind == "non-inferiority" else _superior
-            results.append(judged(base, case, case.both, case.comparison))
-    return results
-
-
-def _first(base: RuleResult, case: _Case, absolute: bool) -> RuleResult:
-    channel = case.rule.against or ""
-    if absolute:
-        reason = say("nothing serves on '{channel}' yet: there is nothing to compare with", channel=channel)
-        return msgspec.structs.replace(base, reason=(reason,))
-    reason = say(
-        "nothing serves on '{channel}' yet, and no rule sets an absolute bound: add one (min or max)", channel=channel
-    )
-    return msgspec.structs.replace(base, outcome="fail", reason=(reason,))
-
-
-def _absolute(case: _Case, kind: Literal["min", "max"], bound: float) -> RuleResult:
-    low, high = bounds(case.info, case.found, case.alpha)
-    sign = 1.0 if kind == "min" else -1.0  # as if all bounds were lower bounds
-    near, far = (low, high) if kind == "min" else (high, low)
-    distance = sign * (case.value - bound)
-    needed: int | None = None
-    if case.rule.confidence == "point":
-        outcome: Outcome = "pass" if distance >= 0 else "fail"
-        reason = (say("judged by the measured value alone (confidence: point)"),)
-    elif near is not None and sign * (near - bound) >= 0:
-        outcome, reason = "pass", (_surely(case, kind, near),)
-    elif far is not None and sign * (far - bound) < 0:
-        outcome, reason = "fail", (_surely(case, "max" if kind == "min" else "min", far),)
-    else:
-        outcome = "insufficient"
-        needed = _needed_for_bound(case, kind, bound, (low, high))
-        surely = () if near is None else (_surely(case, kind, near),)
-        reason = (*surely, _more(needed, len(case.found)))
-    return RuleResult(
-        metric=case.info.name, rule=kind, outcome=outcome, bound=bound, value=case.value,
-        low=low, high=high, needed=needed, reason=reason,
-    )  # fmt: skip
-
-
-def _not_inferior(base: RuleResult, case: _Case, both: Pair, comparison: Comparison) -> RuleResult:
-    info, alpha, margin = case.info, case.alpha, base.bound
-    low, high = difference_bounds(info, both, alpha)
-    good = comparison.effect if info.higher_is_better else -comparison.effect
-    worst, best = (low, high) if info.higher_is_better else (-high, -low)
-    base = msgspec.structs.replace(base, low=low, high=high)
-    if case.rule.confidence == "point":
-        reason = say("judged by the measured value alone (confidence: point)")
-        return msgspec.structs.replace(base, outcome="pass" if good >= -margin else "fail", reason=(reason,))
-    shown = worst >= -margin
-    if shown and info.form == "quantile":
-        shown = shifted_p_value(info, both, margin) < alpha
-    reason = say(
-        "at worst {worst} against the champion, with {confidence} confidence",
-        worst=case.show(low if info.higher_is_better else high, signed=True),
-        confidence=case.confidence,
-    )
-    if shown:
-        return msgspec.structs.replace(base, outcome="pass", reason=(reason,))
-    if best < -margin:
-        return msgspec.structs.replace(base, outcome="fail", reason=(reason,))
-    error = (high - low) / (2 * normal_quantile(1 - alpha))
-    pull = (1.0 + abs(comparison.effect)) if info.high is not None and info.form == "mean" else 0.0
-    if info.form == "mean":
-        error = standard_error(both.differences, both.codes)
-    groups = groups_needed(error, comparison.groups, abs(good + margin), alpha, pull)
-    needed = None if groups is None else math.ceil(groups * comparison.n / comparison.groups)
-    return msgspec.structs.replace(
-        base, outcome="insufficient", needed=needed, reason=(reason, _more(needed, comparison.n))
-    )
-
-
-def _superior(base: RuleResult, case: _Case, both: Pair, comparison: Comparison) -> RuleResult:
-    up = case.info.higher_is_better
-    good = comparison.effect if up else -comparison.effect
-    worst = comparison.low if up else -comparison.high
-    base = msgspec.structs.replace(base, low=comparison.low, high=comparison.high)
-    if case.rule.confidence == "point":
-        reason = say("judged by the measured value alone (confidence: point)")
-        return msgspec.structs.replace(base, outcome="pass" if good > 0 else "fail", reason=(reason,))
-    reason = say(
-        "{effect} against the champion, between {low} and {high}, p = {p}",
-        effect=case.show(comparison.effect, signed=True),
-        low=case.show(comparison.low, signed=True),
-        high=case.show(comparison.high, signed=True),
-        p=f"{case.p_value:.2g}",
-    )
-    if good > 0 and worst > 0 and case.p_value < case.alpha:
-        return msgspec.structs.replace(base, outcome="pass", reason=(reason,))
-    if good <= 0:
-        return msgspec.structs.replace(base, outcome="fail", reason=(reason, say("not better as measured")))
-    error = standard_error(both.differences, both.codes)
-    groups = groups_needed(error, comparison.groups, good, case.alpha / 2)
-    needed = comparison.needed or (None if groups is None else math.ceil(groups * comparison.n / comparison.groups))
-    return msgspec.structs.replace(
-        base, outcome="insufficient", needed=needed, reason=(reason, _more(needed, comparison.n))
-    )
-
-
-def _needed_for_bound(case: _Case, kind: str, bound: float, found: tuple[float | None, float | None]) -> int | None:
-    """Examples in all at which the bound would be decided, were the value and its scatter to stay as they are."""
-    info, tail, n = case.info, case.alpha, len(case.found)
-    if info.form == "quantile" and None in found:
-        return max(n + 1, math.ceil(quantile_needs(info.q, tail) * n / case.groups))
-    low, high = found[0] or 0.0, found[1] or 0.0
-    error = standard_error(case.found.values, case.found.codes)
-    if info.form != "mean":
-        error = (high - low) / (2 * normal_quantile(1 - tail))
-    end = info.low if kind == "min" else info.high
-    pull = abs(case.value - end) if end is not None and info.form == "mean" else 0.0
-    groups = groups_needed(error, case.groups, abs(case.value - bound), tail, pull)
-    return None if groups is None else max(n + 1, math.ceil(groups * n / case.groups))
-
-
-def _surely(case: _Case, kind: Literal["min", "max"], bound: float) -> Said:
-    text = (
-        say("at least {bound} with {confidence} confidence", bound=case.show(bound), confidence=case.confidence)
-        if kind == "min"
-        else say("at most {bound} with {confidence} confidence", bound=case.show(bound), confidence=case.confidence)
-    )
-    return text
-
-
-def _more(needed: int | None, have: int) -> Said:
-    if needed is None:
-        return say("no number of examples would decide: the value lies on the bound")
-    if needed > 1_000_000:
-        return say("more than a million examples would be needed to decide")
-    return say("about {n} more examples would decide", n=needed - have)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -19,7 +19,9 @@ Kind = Literal["min", "max", "non-inferiority", "superiority"]
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate asks of one metric, in SI units and the report's currency.
 
-    `confidence`: `interval` demands proof; `point` takes the measured value for the truth, and the verdict says so.
+    `limit`: the highest value that one example can have, for a metric that has no upper end of its own. `slices`: the
+    rule must hold in each part of the examples, too, by `language` or by a key of their `meta`. `confidence`:
+    `interval` demands proof; `point` takes the measured value for the truth, and the verdict says so.
     """
 
     min: float | None = None
@@ -27,7 +29,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     against: str | None = None
     margin: float | None = None
     better: bool = False
+    limit: float | None = None
+    slices: Sequence[str] = ()
     confidence: Literal["interval", "point"] = "interval"
+
+    def vouches(self, info: MetricInfo) -> bool:
+        """Whether it asks for quality by itself: a bound that answers which are all wrong do not keep."""
+        if info.kind != "quality":
+            return False
+        if info.higher_is_better:
+            return self.min is not None and self.min > info.low
+        return self.max is not None and info.high is not None and self.max < info.high
 
 
 def asked(rule: Rule) -> list[tuple[Kind, float]]:
@@ -114,6 +126,24 @@ def check_rules(rules: Mapping[str, Rule], meanings: Mapping[str, MetricInfo]) -
                 t("the gate rule for {metric} has a negative margin", metric=name),
                 t("margin is the loss you accept, 0 or more; for a gain write better: true"),
             )
+        _check_limit(name, rule, meanings.get(name) or metric_info(name))
+        if rule.slices and rule.min is None and rule.max is None and rule.margin is None:
+            raise ConfigError(
+                t("the gate rule for {metric} asks nothing of its slices", metric=name),
+                t("give it a margin: in each slice at most that much worse; or min or max"),
+            )
+
+
+def _check_limit(name: str, rule: Rule, info: MetricInfo) -> None:
+    if rule.limit is None:
+        return
+    if info.form == "quantile" or info.high is not None:
+        raise ConfigError(
+            t("the gate rule for {metric} has a limit that it does not need", metric=name),
+            t("limit is the highest value that one example can have, for a mean that has no upper end, such as cost"),
+        )
+    if not math.isfinite(rule.limit) or rule.limit <= 0:
+        raise ConfigError(t("the gate rule for {metric} has a limit that is not above zero", metric=name))
 
 
 def _measured(report: Report, name: str) -> float:

@@ -1,4 +1,4 @@
-"""Quantiles of the distributions that intervals and power stand on."""
+"""The normal distribution, which root finding and sizes of samples stand on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,3 @@ def normal_quantile(level: float) -> float:
     from statistics import NormalDist
 
     return NormalDist().inv_cdf(level)
-
-
-def t_quantile(level: float, freedom: int) -> float:
-    """Of Student's t."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, level))

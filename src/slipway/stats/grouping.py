@@ -2,7 +2,7 @@
 
 Everywhere in this package: `values` is [n]; `groups` is [n] integer codes 0..G-1, and whole groups are the independent
 units (an example without a group is a group of one); a mean is the mean over examples, so a group weighs as much as it
-has examples. `tail` is the error allowed on one side. Results are deterministic for a `seed`.
+has examples. `tail` is the error allowed on one side. Nothing is random.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
     Codes = NDArray[np.intp]
     Statistic = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]  # weights [draws, n] -> [draws]
-
-NORMAL_GROUPS = 5_000  # above, the normal approximation is as good as any number of draws
 
 
 def group_totals(values: Floats, groups: Codes) -> tuple[Floats, Floats]:

@@ -1,8 +1,7 @@
-"""Two candidates on the same examples: differences with their bounds, tests and power. Judges nothing."""
+"""Two candidates on the same examples: differences with their bounds, p-values and power. Judges nothing."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,17 +11,17 @@ from slipway.core.release import Comparison
 from slipway.core.report import Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
-from slipway.stats.grouping import NORMAL_GROUPS, standard_error
-from slipway.stats.intervals import mean_bounds, t_bounds
-from slipway.stats.power import detectable, groups_needed
-from slipway.stats.resampling import bootstrap_difference
-from slipway.stats.samples import Sample, point, sample, statistic
-from slipway.stats.significance import mcnemar, sign_flip, swap_test
+from slipway.stats.grouping import standard_error
+from slipway.stats.means import Totals, ends, mean_bounds, tail_at, totals
+from slipway.stats.power import Needed, detectable, groups_needed
+from slipway.stats.quantile_pairs import QuantilePair
+from slipway.stats.samples import Sample, as_mean, point, sample, worst_filled
 
 if TYPE_CHECKING:
     from slipway.stats.grouping import Codes, Floats
 
-_FEW = 8  # changed groups below which a sign-flip interval says too little about what may change
+
+_STRETCH = 1.0  # where no limit is known, no difference is taken to be larger than the largest seen
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,16 @@ class Pair:
         """Challenger minus champion, [n]."""
         return self.challenger.values - self.champion.values
 
+    @property
+    def per_group(self) -> float:
+        """Examples of a group, on average."""
+        return len(self.champion) / self.champion.group_count
+
 
 def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInfo) -> Pair:
     """Match the two on the example id; examples where the metric applies to one only are left out.
+
+    What failed counts as the largest value that either of the two was seen to have: see `sample`.
 
     Raises ConfigError when the two did not answer the same examples, or share none that has the metric.
     """
@@ -66,44 +72,59 @@ def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInf
             t("no example has the metric '{metric}' under both candidates", metric=info.name),
             t("choose a metric that both reports show"),
         )
-    return Pair(_only(left, both), _only(right, both))
+    left, right = _only(left, both), _only(right, both)
+    largest = float(max(left.values.max(), right.values.max()))
+    return Pair(worst_filled(left, info, largest), worst_filled(right, info, largest))
 
 
-def difference_bounds(info: MetricInfo, both: Pair, tail: float, seed: int = 0) -> tuple[float, float]:
-    """Bounds of challenger minus champion, each with one-sided error `tail`."""
-    if info.form == "mean":
-        return mean_bounds(both.differences, both.codes, _difference_support(info), tail, seed)
-    samples = [both.champion, both.challenger]
-    low, high, _ = bootstrap_difference(statistic(info, samples), both.codes, tail, seed)
-    return low, high
+def difference_bounds(info: MetricInfo, both: Pair, tail: float) -> tuple[float | None, float | None]:
+    """Bounds of challenger minus champion, each with one-sided error `tail`; None where the data give none."""
+    if info.form == "quantile":
+        found = _quantiles(info, both)
+        return found.low(tail), found.high(tail)
+    differences, support = _differences(info, both)
+    return mean_bounds(differences, both.codes, support, tail, _STRETCH)
 
 
-def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05, seed: int = 0) -> Comparison:
+def one_sided(info: MetricInfo, both: Pair, at: float = 0.0) -> tuple[float, float]:
+    """p-values of "the difference is not above `at`" and "it is not below": the smallest errors that refute them."""
+    if info.form == "quantile":
+        found = _quantiles(info, both)
+        return found.p_above(at), found.p_below(at)
+    found, support = _totals(info, both)
+    return tail_at(found, support[0], at), tail_at(found.mirrored(), -support[1], -at)
+
+
+def difference_needs(info: MetricInfo, both: Pair, at: float, tail: float) -> Needed:
+    """Examples in all at which it is decided on which side of `at` the difference lies, one-sided error `tail`."""
+    if info.form == "quantile":
+        return _quantiles(info, both).needs(at, tail).times(both.per_group)
+    found, support = _totals(info, both)
+    return groups_needed(found, support, at, tail).times(both.per_group)
+
+
+def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05) -> Comparison:
     """The paired comparison: effect, 1 - alpha interval, two-sided p-value, minimum detectable effect.
 
-    A mean: exact McNemar for right/wrong without shared groups, else the sign-flip test, and the interval that inverts
-    it; where fewer than eight groups differ, the wider of that and `difference_bounds`, for what was never seen to
-    differ may still differ. A quantile or macro F1: swap test, bootstrap interval.
+    The p-value is the smallest alpha at which the interval excludes zero, so that the two never contradict each other.
     Raises ConfigError with fewer than two independent examples.
     """
-    groups = int(both.codes.max()) + 1
+    groups = both.champion.group_count
     if groups < 2:
         raise ConfigError(
             t("comparing needs at least two independent examples; all of these belong to one group"),
             t("add examples from other groups"),
         )
-    compared = _compare_means if info.form == "mean" else _compare_functionals
-    p_value, low, high, test, error = compared(info, both, alpha, seed)
     champion, challenger = point(info, both.champion), point(info, both.challenger)
-    effect = challenger - champion
-    bounded = info.high is not None
-    same = 1 - _changed(both) / groups if bounded and info.form == "mean" else 0.0
-    step = 2 / len(both.champion) if test == "mcnemar-exact" else 0.0
-    needed = None
-    if p_value >= alpha and effect:
-        per_group = len(both.champion) / groups
-        found = groups_needed(error, groups, abs(effect), alpha / 2, 1.0 if bounded and _changed(both) < _FEW else 0.0)
-        needed = None if found is None else math.ceil(found * per_group)
+    effect, tail = challenger - champion, alpha / 2
+    low, high = difference_bounds(info, both, tail)
+    p_value = min(1.0, 2 * min(one_sided(info, both)))
+    if info.form == "quantile":
+        error, mde, test = None, _quantiles(info, both).detectable(tail), "order-statistics"
+    else:
+        differences, _ = _differences(info, both)
+        error, mde = standard_error(differences, both.codes), detectable(*_totals(info, both), tail)
+        test = "gaffke" if info.form == "mean" else "gaffke-first-order"
     return Comparison(
         metric=info.name,
         higher_is_better=info.higher_is_better,
@@ -112,87 +133,44 @@ def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05, seed: int = 
         champion=champion,
         challenger=challenger,
         effect=effect,
-        low=min(low, effect),
-        high=max(high, effect),
+        low=None if low is None else min(low, effect),
+        high=None if high is None else max(high, effect),
+        error=error,
         p_value=p_value,
-        test=test,
-        mde=detectable(error, groups, alpha, same, step),
-        needed=needed,
+        test=test if groups == len(both.champion) else f"cluster-{test}",
+        mde=mde,
+        needed=difference_needs(info, both, 0.0, tail).likely if p_value >= alpha and effect else None,
     )
 
 
-def shifted_p_value(info: MetricInfo, both: Pair, shift: float, seed: int = 0) -> float:
-    """One-sided p-value that the challenger's quantile is not `shift` or more on the bad side of the champion's.
-
-    The swap test after the challenger's values are moved back by `shift` (0 or more, in the metric's unit).
-    """
-    from dataclasses import replace
-
-    moved = both.challenger.values + (shift if info.higher_is_better else -shift)
-    samples = [both.champion, replace(both.challenger, values=moved)]
-    greater, less = swap_test(statistic(info, samples), both.codes, seed)
-    return greater if info.higher_is_better else less
+def _differences(info: MetricInfo, both: Pair) -> tuple[Floats, tuple[float | None, float | None]]:
+    """Values [n] whose mean is the difference, and the range they can lie in."""
+    ours, our_least, our_most = as_mean(info, both.challenger)
+    theirs, their_least, their_most = as_mean(info, both.champion)
+    if our_least is None or our_most is None or their_least is None or their_most is None:
+        return ours - theirs, (None, None)
+    return ours - theirs, (our_least - their_most, our_most - their_least)
 
 
-def _compare_means(info: MetricInfo, both: Pair, alpha: float, seed: int) -> tuple[float, float, float, str, float]:
-    differences, codes = both.differences, both.codes
-    groups, alone = int(codes.max()) + 1, int(codes.max()) + 1 == len(differences)
-    flips = sign_flip(differences, codes, alpha, seed)
-    if flips.low is None or flips.high is None:
-        low, high = t_bounds(differences, codes, alpha / 2)
-        if info.high is not None:  # too few groups for any claim: the interval is all there can be
-            low, high = info.low - info.high, info.high - info.low
-    else:
-        low, high = flips.low, flips.high
-        if _changed(both) < _FEW:
-            widest = difference_bounds(info, both, alpha, seed)
-            low, high = min(low, widest[0]), max(high, widest[1])
-    error = standard_error(differences, codes)
-    if alone and _binary(both):
-        wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
-        return mcnemar(wins, losses), low, high, "mcnemar-exact", error
-    if groups > NORMAL_GROUPS:
-        return flips.p_value, low, high, "normal" if alone else "cluster-normal", error
-    name = ("" if alone else "cluster-") + "permutation" + ("-exact" if flips.exact else "")
-    return flips.p_value, low, high, name, error
+def _totals(info: MetricInfo, both: Pair) -> tuple[Totals, tuple[float, float]]:
+    differences, support = _differences(info, both)
+    return totals(differences, both.codes), ends(differences, support, _STRETCH)
 
 
-def _compare_functionals(
-    info: MetricInfo, both: Pair, alpha: float, seed: int
-) -> tuple[float, float, float, str, float]:
-    measured = statistic(info, [both.champion, both.challenger])
-    low, high, error = bootstrap_difference(measured, both.codes, alpha / 2, seed)
-    p_value = min(1.0, 2 * min(swap_test(measured, both.codes, seed)))
-    alone = int(both.codes.max()) + 1 == len(both.champion)
-    return p_value, low, high, "swap-permutation" if alone else "cluster-swap-permutation", error
-
-
-def _changed(both: Pair) -> int:
-    """Groups in which some example differs."""
-    return len(set(both.codes[both.differences != 0].tolist()))
+def _quantiles(info: MetricInfo, both: Pair) -> QuantilePair:
+    return QuantilePair(both.champion, both.challenger, both.codes, info.q)
 
 
 def _only(found: Sample, ids: set[str]) -> Sample:
     import numpy as np
 
     keep = [index for index, name in enumerate(found.ids) if name in ids]
+    chosen = np.array(keep, dtype=np.intp)
     return Sample(
         ids=tuple(found.ids[index] for index in keep),
         groups=tuple(found.groups[index] for index in keep),
-        values=found.values[np.array(keep, dtype=np.intp)],
+        values=found.values[chosen],
+        failed=found.failed[chosen],
         gold=tuple(found.gold[index] for index in keep) if found.gold else (),
         predicted=tuple(found.predicted[index] for index in keep) if found.predicted else (),
     )
-
-
-def _difference_support(info: MetricInfo) -> tuple[float | None, float | None]:
-    if info.high is None:
-        return None, None
-    return info.low - info.high, info.high - info.low
-
-
-def _binary(both: Pair) -> bool:
-    import numpy as np
-
-    values = np.concatenate([both.champion.values, both.challenger.values])
-    return bool(np.isin(values, (0.0, 1.0)).all())

@@ -1,49 +1,152 @@
-"""How small an effect the data could show, and how many groups would be enough to decide."""
+"""How small an effect the data could show, and how many groups would be enough to decide. On plain arrays.
+
+Both ask the bound of `means` itself, of a sample that is made rather than drawn: the values seen, in other proportions.
+The proportions are tilted exponentially so that the mean is what is supposed, and then so that the sample is as unlucky
+as one in five is. For right and wrong that is the binomial's lower quintile, so the answer is right there, too.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from slipway.stats.distributions import normal_quantile, t_quantile
+from slipway.stats.gaffke import tail_below_zero
+from slipway.stats.means import Totals, lower_bound
 
-_POWER = 0.8
+if TYPE_CHECKING:
+    from slipway.stats.grouping import Floats
+
+_UNLUCKY = 0.8416  # standard deviations below the mean: the power is 80%
+_UNSURE = 0.16  # error on each side of what the pilot says of the mean: a 68% interval
+_CELLS = 64  # different values that a made sample has
+_MOST = 1e7  # groups; beyond, nothing is said
 
 
-def detectable(error: float, groups: int, alpha: float, same: float = 0.0, step: float = 0.0) -> float | None:
-    """Minimum detectable effect: a two-sided test at `alpha` finds it with a power of 80%.
+@dataclass(frozen=True)
+class Needed:
+    """Groups (or examples) in all that decide with a power of 80%. None: no number does.
 
-    `error`: standard error of the difference in the data at hand. An effect adds to it: `same` is the share of groups
-    whose difference is zero, and a gain that comes from those comes as wins of 1 (0 for values without bounds).
-    `step`: the distance between two results of an exact test of right and wrong (wins minus losses go in steps of two
-    examples). None when there are too few groups for any effect to become significant. Never above 1 when `same` or
-    `step` is given.
+    `likely`: if the truth is as seen; `low`, `high`: at the ends of a 68% interval of the true mean.
     """
-    if groups < 2 or 2.0 ** (1 - groups) > alpha:
+
+    low: int | None
+    likely: int | None
+    high: int | None
+
+    def times(self, factor: float) -> Needed:
+        """The same in another unit, rounded up."""
+
+        def scaled(count: int | None) -> int | None:
+            return None if count is None else math.ceil(count * factor - 1e-9)
+
+        return Needed(scaled(self.low), scaled(self.likely), scaled(self.high))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A claim "the mean of `a` is above zero": values [J], their shares, and how far out a group may lie."""
+
+    a: Floats
+    shares: Floats
+    low: float
+    high: float
+    seen: float  # groups
+
+    def passes(self, mean: float, groups: float, tail: float) -> bool:
+        """Whether an unlucky sample of so many groups shows the claim, when the true mean is `mean`."""
+        import numpy as np
+
+        a, shares = self.a, self.shares
+        if abs(mean - float(shares @ a)) > 1e-9 * (self.high - self.low):  # what was not seen may come, too
+            a = np.concatenate([a, [self.low, self.high]])
+            rest = 1 / (self.seen + 1)
+            shares = tilted(a, np.concatenate([shares * (1 - 2 * rest), [rest, rest]]), mean)
+        scatter = math.sqrt(max(0.0, float(shares @ (a - float(shares @ a)) ** 2)))
+        aim = mean - _UNLUCKY * scatter / math.sqrt(groups)
+        if aim <= 0:
+            return False
+        counts = groups * (tilted(a, shares, aim) if scatter > 0 else shares)
+        kept = counts > 1e-9
+        return tail_below_zero(np.append(a[kept], self.low), np.append(counts[kept], 1.0)) <= tail
+
+
+def groups_needed(found: Totals, support: tuple[float, float], at: float, tail: float) -> Needed:
+    """Groups at which it is decided on which side of `at` the mean lies, with error `tail`; more than there are."""
+    if found.mean < at:
+        found, support, at = found.mirrored(), (-support[1], -support[0]), -at
+    made = _made(found, support, at)
+    size = float(found.counts @ found.sizes) / found.groups
+    pessimistic = lower_bound(found, support[0], _UNSURE) - at
+    optimistic = -lower_bound(found.mirrored(), -support[1], _UNSURE) - at
+    means = (optimistic * size, (found.mean - at) * size, pessimistic * size)
+    return Needed(*(_enough(made, mean, tail) for mean in means))
+
+
+def detectable(found: Totals, support: tuple[float, float], tail: float) -> float | None:
+    """The smallest true mean above zero that so many groups show with a power of 80%, given their scatter; or None."""
+    made = _made(found, support, 0.0)
+    size = float(found.counts @ found.sizes) / found.groups
+    low, high = 0.0, support[1] * size * (1 - 1e-6)
+    if high <= 0 or not made.passes(high, found.groups, tail):
         return None
-    factor = t_quantile(1 - alpha / 2, groups - 1) + t_quantile(_POWER, groups - 1)
-    added = factor**2 * same / groups
-    found = (added + math.sqrt(added**2 + 4 * (factor * error) ** 2)) / 2 + step
-    return min(1.0, found) if same or step else found
-
-
-def groups_needed(error: float, groups: int, distance: float, tail: float, pull: float = 0.0) -> int | None:
-    """Groups at which an estimate this far from its bound, this scattered, is decided with a power of 80%.
-
-    `pull` is how far the additional group of `mean_bounds` lies from the estimate; it draws the bound by its weight,
-    and scatters it. None when the distance is zero. At least one more than there are.
-    """
-    if distance <= 0 or not math.isfinite(error):
-        return None
-    factor = normal_quantile(1 - tail) + normal_quantile(_POWER)
-    scatter = (factor * error) ** 2 * groups
-
-    def reach(count: float) -> float:
-        return math.sqrt(scatter / count + (factor * pull / count) ** 2) + pull / count
-
-    low, high = float(groups), float(groups + 1)
-    while reach(high) > distance:
-        low, high = high, 2 * high
-    while high - low > 1e-3 * high and high - low > 0.5:
+    while high - low > 5e-3 * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if reach(middle) > distance else (low, middle)
-    return max(groups + 1, math.ceil(high))
+        low, high = (low, middle) if made.passes(middle, found.groups, tail) else (middle, high)
+    return high / size
+
+
+def tilted(a: Floats, shares: Floats, mean: float) -> Floats:
+    """`shares` [J] of values `a` [J], times exp(t a) for the t that makes their mean `mean`."""
+    import numpy as np
+
+    scale = float(np.ptp(a)) or 1.0
+    x, aim = (a - a.min()) / scale, (mean - float(a.min())) / scale
+    aim = min(max(aim, 1e-9), 1 - 1e-9)
+    low, high, t = -1e9, 1e9, 0.0
+    with np.errstate(divide="ignore"):
+        logs = np.log(shares)  # a share that is zero stays so
+    weights = shares
+    for _ in range(200):
+        powers = logs + t * x
+        weights = np.exp(powers - powers.max())
+        weights = weights / weights.sum()
+        found = float(weights @ x)
+        if abs(found - aim) < 1e-10:
+            break
+        low, high = (t, high) if found < aim else (low, t)
+        step = (aim - found) / max(float(weights @ (x - found) ** 2), 1e-12)
+        t += min(max(step, -10 - abs(t)), 10 + abs(t))
+        if not low < t < high:
+            t = (low + high) / 2
+    return weights
+
+
+def _made(found: Totals, support: tuple[float, float], at: float) -> _Made:
+    import numpy as np
+
+    a, counts = found.sums - at * found.sizes, found.counts
+    if len(a) > _CELLS:
+        order = np.argsort(a)
+        cells = (np.cumsum(counts[order]) - counts[order] / 2) / counts.sum() * _CELLS
+        cell = np.minimum(cells.astype(np.intp), _CELLS - 1)
+        held = np.bincount(cell, weights=counts[order], minlength=_CELLS)
+        sums = np.bincount(cell, weights=(counts * a)[order], minlength=_CELLS)
+        a, counts = sums[held > 0] / held[held > 0], held[held > 0]
+    low, high = found.typical * (support[0] - at), found.typical * (support[1] - at)
+    return _Made(a, counts / counts.sum(), low, high, found.groups)
+
+
+def _enough(made: _Made, mean: float, tail: float) -> int | None:
+    """Groups, more than were seen, from which on the claim is shown; None when there is no such number."""
+    if mean <= 0:
+        return None
+    low, high = made.seen, made.seen + 1
+    while not made.passes(mean, high, tail):
+        low, high = high, 2 * high
+        if high > _MOST:
+            return None
+    while high - low > max(0.5, 3e-3 * high):
+        middle = (low + high) / 2
+        low, high = (low, middle) if made.passes(mean, middle, tail) else (middle, high)
+    return max(int(made.seen) + 1, math.ceil(high - 0.25))

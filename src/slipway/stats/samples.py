@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slipway.core.metrics import MetricInfo
 from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
-from slipway.stats.intervals import mean_bounds, quantile, quantile_bounds, weighted_quantile
-from slipway.stats.macro_f1 import NOTHING, credited, macro_f1, macro_f1_bounds
+from slipway.stats.macro_f1 import NOTHING, credited, macro_f1, macro_f1_influence
+from slipway.stats.means import mean_bounds
+from slipway.stats.quantiles import quantile, quantile_high, quantile_low
 from slipway.text.words import normalize_label
 
 if TYPE_CHECKING:
-    from slipway.stats.grouping import Codes, Floats, Statistic
+    from slipway.stats.grouping import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One metric of some examples: `values` [n], `groups` [n]; `gold` and `predicted` labels for macro F1 only."""
+    """One metric of some examples: `values` [n], `groups` [n]; `gold` and `predicted` labels for macro F1 only.
+
+    `failed` [n]: there is no answer, so that the value is what stands in for it.
+    """
 
     ids: tuple[str, ...]
     groups: tuple[str, ...]
     values: Floats
+    failed: Bools
     gold: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
 
@@ -40,6 +45,18 @@ class Sample:
     def codes(self) -> Codes:
         """Groups as integers 0..G-1, [n]."""
         return group_codes(self.groups)
+
+    @property
+    def group_count(self) -> int:
+        """Independent units."""
+        return len(set(self.groups))
+
+    @property
+    def late(self) -> Floats:
+        """The values for an upper bound of a quantile: what failed is later than anything, [n]."""
+        import numpy as np
+
+        return np.where(self.failed, np.inf, self.values)
 
 
 def group_codes(groups: Sequence[str]) -> Codes:
@@ -53,42 +70,37 @@ def group_codes(groups: Sequence[str]) -> Codes:
 def sample(scores: Sequence[Score], info: MetricInfo) -> Sample:
     """The metric's value for every example that has one.
 
-    An answer with an error, or an abstention, has the worst value of every quality metric. An error also has the worst
-    of what was measured: it ranks with the slowest, the longest and the dearest answer, so that failing makes nothing
-    faster or cheaper.
+    An example without an answer, be it for an error or because the candidate declined, has the worst value of every
+    quality metric. In what was measured it counts as the highest possible value (`info.high`) or, where none is known,
+    as the highest that was seen, its own included: failing makes nothing faster or cheaper.
     """
     import numpy as np
 
     found = [(score, _value(score, info)) for score in scores]
     kept = [(score, value) for score, value in found if value is not None and not math.isnan(value)]
-    values = np.array([value for _, value in kept], dtype=np.float64)
-    failed = np.array([bool(score.answer.error) for score, _ in kept], dtype=bool)
-    if info.kind == "operational" and info.name != "error_rate" and failed.any() and not failed.all():
-        values[failed] = np.maximum(values[failed], values[~failed].max())
+    failed = np.array([score.answer.failed for score, _ in kept], dtype=bool)
     predicted = tuple(_prediction(score) for score, _ in kept) if info.form == "macro_f1" else ()
-    return Sample(
+    made = Sample(
         ids=tuple(score.example for score, _ in kept),
         groups=tuple(f"g:{score.group}" if score.group else f"e:{score.example}" for score, _ in kept),
-        values=values,
+        values=np.array([value for _, value in kept], dtype=np.float64),
+        failed=failed,
         gold=tuple(
             credited([normalize_label(reference) for reference in score.expected], label)
             for (score, _), label in zip(kept, predicted, strict=False)  # no predictions: no labels
         ),
         predicted=predicted,
     )
+    return worst_filled(made, info, float(made.values.max(initial=-math.inf)))
 
 
-def statistic(info: MetricInfo, samples: Sequence[Sample]) -> Statistic:
-    """The metric as a function of weights [draws, n] over the samples' examples, one sample after the other."""
+def worst_filled(found: Sample, info: MetricInfo, largest: float) -> Sample:
+    """The sample with what failed at `info.high`, or at the `largest` value seen where no highest is known."""
     import numpy as np
 
-    values = np.concatenate([one.values for one in samples])
-    if info.form == "quantile":
-        return weighted_quantile(values, info.q)
-    if info.form == "macro_f1":
-        gold = [label for one in samples for label in one.gold]
-        return macro_f1(gold, [label for one in samples for label in one.predicted])
-    return lambda weights: (weights @ values) / weights.sum(axis=1)
+    if info.kind == "quality" or info.name == "error_rate" or not found.failed.any():
+        return found
+    return replace(found, values=np.where(found.failed, largest if info.high is None else info.high, found.values))
 
 
 def point(info: MetricInfo, found: Sample) -> float:
@@ -101,37 +113,40 @@ def point(info: MetricInfo, found: Sample) -> float:
         return quantile(found.values, info.q)
     if info.form == "mean":
         return float(found.values.mean())
-    return float(statistic(info, [found])(np.ones((1, len(found))))[0])
+    return float(macro_f1(found.gold, found.predicted)(np.ones((1, len(found))))[0])
 
 
-def bounds(info: MetricInfo, found: Sample, tail: float = 0.025, seed: int = 0) -> tuple[float | None, float | None]:
+def as_mean(info: MetricInfo, found: Sample) -> tuple[Floats, float | None, float | None]:
+    """Values [n] whose mean is the metric, and the range a value can have: exact for a mean, first order for macro F1.
+
+    Not for quantiles.
+    """
+    if info.form == "macro_f1":
+        return macro_f1_influence(found.gold, found.predicted)
+    return found.values, info.low, info.high
+
+
+def bounds(info: MetricInfo, found: Sample, tail: float = 0.025) -> tuple[float | None, float | None]:
     """Confidence bounds of `point`, each with one-sided error `tail`; None where the data give none."""
-    if info.form == "mean":
-        return mean_bounds(found.values, found.codes, (info.low, info.high), tail, seed)
+    value, codes = point(info, found), found.codes
     if info.form == "quantile":
-        low, high = quantile_bounds(found.values, found.codes, info.q, tail)
-        value = point(info, found)
+        low = quantile_low(found.values, codes, info.q, tail)
+        high = quantile_high(found.late, codes, info.q, tail)
         return None if low is None else min(low, value), None if high is None else max(high, value)
-    low, high = macro_f1_bounds(found.gold, found.predicted, found.codes, tail, seed)
-    value = point(info, found)
+    values, least, most = as_mean(info, found)
+    low, high = mean_bounds(values, codes, (least, most), tail)
+    if info.form == "macro_f1":
+        low, high = max(low, info.low), min(high, 1.0)
     return min(low, value), max(high, value)
 
 
-def aggregate(scores: Sequence[Score], info: MetricInfo, seed: int = 0) -> Aggregate | None:
-    """The metric with its 95% interval, None when no example has it.
-
-    A quantile that the data do not bound (see `quantile_bounds`) ends at the smallest or largest value seen.
-    """
+def aggregate(scores: Sequence[Score], info: MetricInfo) -> Aggregate | None:
+    """The metric with its 95% interval, None when no example has it. An end is None where the data give no bound."""
     found = sample(scores, info)
     if not len(found):
         return None
-    low, high = bounds(info, found, 0.025, seed)
-    return Aggregate(
-        value=point(info, found),
-        low=float(found.values.min()) if low is None else low,
-        high=float(found.values.max()) if high is None else high,
-        n=len(found),
-    )
+    low, high = bounds(info, found, 0.025)
+    return Aggregate(value=point(info, found), low=low, high=high, n=len(found))
 
 
 def _value(score: Score, info: MetricInfo) -> float | None:

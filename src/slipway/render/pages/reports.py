@@ -160,8 +160,7 @@ def _said(answer: Answer) -> str:
 
 
 def _meaning(one: Comparison, challenger: str) -> str:
-    low, high = one.low, one.high
-    if low <= 0 <= high or one.p_value >= 0.05:
+    if (one.low or 0.0) <= 0 <= (one.high or 0.0) or one.p_value >= 0.05:
         if one.needed is None:
             return t("no difference shown")
         return t("no difference shown; about {n} more examples would show this one", n=max(1, one.needed - one.n))

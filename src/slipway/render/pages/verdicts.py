@@ -16,7 +16,7 @@ def verdict(found: Verdict, currency: str = "") -> Document:
 def verdict_table(found: Verdict, currency: str = "") -> Table:
     """One rule a row with its outcome and why; the notes say how often the gate split was used."""
     rows = [
-        [one.metric, _claim(one, currency), _measured(one, currency), outcome_word(one.outcome), _why(one)]
+        [_about(one), _claim(one, currency), _measured(one, currency), outcome_word(one.outcome), _why(one)]
         for one in found.rules
     ]
     notes = [t("this look at the gate split is number {n}", n=found.gate_uses)]
@@ -44,7 +44,7 @@ def verdict_lines(found: Verdict, currency: str = "") -> list[str]:
         measured = _measured(one, currency)
         line = t(
             "{metric} {value}, asked: {claim}: {outcome}",
-            metric=one.metric,
+            metric=_about(one),
             value=t("not measured") if measured is None else amount(measured),
             claim=_claim(one, currency),
             outcome=outcome_word(one.outcome),
@@ -56,6 +56,11 @@ def verdict_lines(found: Verdict, currency: str = "") -> list[str]:
 def outcome_word(outcome: str) -> str:
     """pass, fail or insufficient, in the language in force."""
     return {"pass": t("pass"), "fail": t("fail"), "insufficient": t("insufficient")}[outcome]
+
+
+def _about(one: RuleResult) -> str:
+    """The metric, and the slice of the examples that it is about."""
+    return f"{one.metric} ({one.slice})" if one.slice else one.metric
 
 
 def _measured(one: RuleResult, currency: str) -> Amount | None:
