@@ -8,3 +8,10 @@ def normal_quantile(level: float) -> float:
     from statistics import NormalDist
 
     return NormalDist().inv_cdf(level)
+
+
+def normal_share(z: float) -> float:
+    """The share of the standard normal distribution below `z`."""
+    from statistics import NormalDist
+
+    return NormalDist().cdf(z)

@@ -152,9 +152,15 @@ def _differences(info: MetricInfo, both: Pair) -> tuple[Floats, tuple[float | No
     return ours - theirs, (our_least - their_most, our_most - their_least)
 
 
-def _totals(info: MetricInfo, both: Pair) -> tuple[Totals, tuple[float, float]]:
+def difference_values(info: MetricInfo, both: Pair) -> tuple[Floats, tuple[float, float]]:
+    """Values [n] whose mean is the difference, and the range that its bounds take them to lie in. Not for quantiles."""
     differences, support = _differences(info, both)
-    return totals(differences, both.codes), ends(differences, support, _STRETCH)
+    return differences, ends(differences, support, _STRETCH)
+
+
+def _totals(info: MetricInfo, both: Pair) -> tuple[Totals, tuple[float, float]]:
+    differences, support = difference_values(info, both)
+    return totals(differences, both.codes), support
 
 
 def _quantiles(info: MetricInfo, both: Pair) -> QuantilePair:

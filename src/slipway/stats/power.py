@@ -17,10 +17,10 @@ from slipway.stats.means import Totals, lower_bound
 if TYPE_CHECKING:
     from slipway.stats.grouping import Floats
 
-_UNLUCKY = 0.8416  # standard deviations below the mean: the power is 80%
-_UNSURE = 0.16  # error on each side of what the pilot says of the mean: a 68% interval
+UNLUCKY = 0.8416  # standard deviations below the mean: the power is 80%
+UNSURE = 0.16  # error on each side of what the pilot says of the mean: a 68% interval
 _CELLS = 64  # different values that a made sample has
-_MOST = 1e7  # groups; beyond, nothing is said
+MOST = 1e7  # groups; beyond, nothing is said
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Needed:
 
 
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """A claim "the mean of `a` is above zero": values [J], their shares, and how far out a group may lie."""
 
     a: Floats
@@ -53,8 +53,11 @@ class _Made:
     high: float
     seen: float  # groups
 
-    def passes(self, mean: float, groups: float, tail: float) -> bool:
-        """Whether an unlucky sample of so many groups shows the claim, when the true mean is `mean`."""
+    def passes(self, mean: float, groups: float, tail: float, unlucky: float = UNLUCKY) -> bool:
+        """Whether an unlucky sample of so many groups shows the claim, when the true mean is `mean`.
+
+        `unlucky`: how many standard deviations below the mean it is.
+        """
         import numpy as np
 
         a, shares = self.a, self.shares
@@ -63,7 +66,7 @@ class _Made:
             rest = 1 / (self.seen + 1)
             shares = tilted(a, np.concatenate([shares * (1 - 2 * rest), [rest, rest]]), mean)
         scatter = math.sqrt(max(0.0, float(shares @ (a - float(shares @ a)) ** 2)))
-        aim = mean - _UNLUCKY * scatter / math.sqrt(groups)
+        aim = mean - unlucky * scatter / math.sqrt(groups)
         if aim <= 0:
             return False
         counts = groups * (tilted(a, shares, aim) if scatter > 0 else shares)
@@ -75,17 +78,17 @@ def groups_needed(found: Totals, support: tuple[float, float], at: float, tail: 
     """Groups at which it is decided on which side of `at` the mean lies, with error `tail`; more than there are."""
     if found.mean < at:
         found, support, at = found.mirrored(), (-support[1], -support[0]), -at
-    made = _made(found, support, at)
+    made = made_of(found, support, at)
     size = float(found.counts @ found.sizes) / found.groups
-    pessimistic = lower_bound(found, support[0], _UNSURE) - at
-    optimistic = -lower_bound(found.mirrored(), -support[1], _UNSURE) - at
+    pessimistic = lower_bound(found, support[0], UNSURE) - at
+    optimistic = -lower_bound(found.mirrored(), -support[1], UNSURE) - at
     means = (optimistic * size, (found.mean - at) * size, pessimistic * size)
     return Needed(*(_enough(made, mean, tail) for mean in means))
 
 
 def detectable(found: Totals, support: tuple[float, float], tail: float) -> float | None:
     """The smallest true mean above zero that so many groups show with a power of 80%, given their scatter; or None."""
-    made = _made(found, support, 0.0)
+    made = made_of(found, support, 0.0)
     size = float(found.counts @ found.sizes) / found.groups
     low, high = 0.0, support[1] * size * (1 - 1e-6)
     if high <= 0 or not made.passes(high, found.groups, tail):
@@ -122,7 +125,8 @@ def tilted(a: Floats, shares: Floats, mean: float) -> Floats:
     return weights
 
 
-def _made(found: Totals, support: tuple[float, float], at: float) -> _Made:
+def made_of(found: Totals, support: tuple[float, float], at: float) -> Made:
+    """The claim that the mean is above `at`, as the values seen would have it."""
     import numpy as np
 
     a, counts = found.sums - at * found.sizes, found.counts
@@ -134,17 +138,17 @@ def _made(found: Totals, support: tuple[float, float], at: float) -> _Made:
         sums = np.bincount(cell, weights=(counts * a)[order], minlength=_CELLS)
         a, counts = sums[held > 0] / held[held > 0], held[held > 0]
     low, high = found.typical * (support[0] - at), found.typical * (support[1] - at)
-    return _Made(a, counts / counts.sum(), low, high, found.groups)
+    return Made(a, counts / counts.sum(), low, high, found.groups)
 
 
-def _enough(made: _Made, mean: float, tail: float) -> int | None:
+def _enough(made: Made, mean: float, tail: float) -> int | None:
     """Groups, more than were seen, from which on the claim is shown; None when there is no such number."""
     if mean <= 0:
         return None
     low, high = made.seen, made.seen + 1
     while not made.passes(mean, high, tail):
         low, high = high, 2 * high
-        if high > _MOST:
+        if high > MOST:
             return None
     while high - low > max(0.5, 3e-3 * high):
         middle = (low + high) / 2
