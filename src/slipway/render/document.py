@@ -30,10 +30,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Passage:
-    """A text of several lines by somebody else. What is not `whole` is set off from the lines of ours."""
+    """A text of several lines by somebody else. What is not `whole` is set off from the lines of ours.
+
+    `drawn`: a picture made of characters, whose columns must stay below each other.
+    """
 
     text: str
     whole: bool = False
+    drawn: bool = False
 
 
 Part = str | Passage | Table  # a str is one line

@@ -24,6 +24,8 @@ def write(document: Document) -> str:
 def _blocks(part: str | Passage | Table) -> Iterator[str]:
     if isinstance(part, str):
         yield escaped(part)
+    elif isinstance(part, Passage) and part.drawn:
+        yield f"```text\n{visible.block(part.text).replace('`', '_')}\n```"
     elif isinstance(part, Passage):
         yield "\n".join(f"> {escaped(line)}" for line in visible.block(part.text).split("\n"))
     else:

@@ -35,7 +35,7 @@ def _lines(text: str, console: Console) -> None:
 
 
 def _passage(part: Passage) -> str:
-    return visible.block(part.text) if part.whole else "    " + visible.paragraph(part.text)
+    return visible.block(part.text) if part.whole or part.drawn else "    " + visible.paragraph(part.text)
 
 
 def _table(part: Table, console: Console) -> None:

@@ -1,9 +1,11 @@
-"""The gate's verdict, as a table and in sentences."""
+"""The gate's verdict as a table, and what a rule is called."""
 
 from __future__ import annotations
 
+from slipway.core.metrics import MetricInfo
 from slipway.core.release import RuleResult, Verdict
 from slipway.i18n import t
+from slipway.release.planning import Prospect
 from slipway.render.cells import Amount, amount, info_of
 from slipway.render.document import Column, Document, Table, listed
 
@@ -16,7 +18,7 @@ def verdict(found: Verdict, currency: str = "") -> Document:
 def verdict_table(found: Verdict, currency: str = "") -> Table:
     """One rule a row with its outcome and why; the notes say how often the gate split was used."""
     rows = [
-        [_about(one), _claim(one, currency), _measured(one, currency), outcome_word(one.outcome), _why(one)]
+        [about(one), claim_words(one, info_of(one.metric), currency), _measured(one, currency), outcome_word(one.outcome), _why(one)]
         for one in found.rules
     ]
     notes = [t("this look at the gate split is number {n}", n=found.gate_uses)]
@@ -37,38 +39,19 @@ def verdict_table(found: Verdict, currency: str = "") -> Table:
     )  # fmt: skip
 
 
-def verdict_lines(found: Verdict, currency: str = "") -> list[str]:
-    """The verdict in sentences, one a rule: `token_f1 0.410, asked: at least 0.250: pass (...)`."""
-    lines: list[str] = []
-    for one in found.rules:
-        measured = _measured(one, currency)
-        line = t(
-            "{metric} {value}, asked: {claim}: {outcome}",
-            metric=_about(one),
-            value=t("not measured") if measured is None else amount(measured),
-            claim=_claim(one, currency),
-            outcome=outcome_word(one.outcome),
-        )
-        lines.append(f"{line} ({_why(one)})" if one.reason else line)
-    return lines
-
-
 def outcome_word(outcome: str) -> str:
     """pass, fail or insufficient, in the language in force."""
     return {"pass": t("pass"), "fail": t("fail"), "insufficient": t("insufficient")}[outcome]
 
 
-def _about(one: RuleResult) -> str:
+def about(one: RuleResult) -> str:
     """The metric, and the slice of the examples that it is about."""
     return f"{one.metric} ({one.slice})" if one.slice else one.metric
 
 
-def _measured(one: RuleResult, currency: str) -> Amount | None:
-    return None if one.value is None else Amount(one.value, info_of(one.metric), currency)
-
-
-def _claim(one: RuleResult, currency: str) -> str:
-    bound = amount(Amount(one.bound, info_of(one.metric), currency))
+def claim_words(one: RuleResult | Prospect, info: MetricInfo, currency: str) -> str:
+    """What the rule asks."""
+    bound = amount(Amount(one.bound, info, currency))
     if one.rule == "min":
         return t("at least {bound}", bound=bound)
     if one.rule == "max":
@@ -76,6 +59,10 @@ def _claim(one: RuleResult, currency: str) -> str:
     if one.rule == "non-inferiority":
         return t("at most {margin} worse than {channel}", margin=bound, channel=one.against or t("what serves"))
     return t("better than {channel}", channel=one.against or t("what serves"))
+
+
+def _measured(one: RuleResult, currency: str) -> Amount | None:
+    return None if one.value is None else Amount(one.value, info_of(one.metric), currency)
 
 
 def _why(one: RuleResult) -> str:
