@@ -2,7 +2,8 @@
 
 A chunk never crosses a heading: its path is then the whole truth about where it stands, which citations and
 `retrieval_recall` rely on. So a short section is a short chunk; `min_chars` only keeps a long section from leaving a
-short rest. The heading line itself is in the path, not in the text (`Chunk.passage` joins them for indexes).
+short rest. The heading line itself is in the path, not in the text (`Chunk.passage` joins them for indexes); only a
+heading with nothing under it, which would be a chunk of its own, stands in the text of the chunk that follows.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 from slipway.core.material import Change, Chunk, Dataset, Document, Section
@@ -35,31 +37,66 @@ def make_chunks(config: DataConfig, documents: Dataset, store: Store) -> Dataset
 
 def chunks_of(document: Document, config: ChunkConfig) -> Iterator[Chunk]:
     """The passages of one document."""
-    sections = document.sections or (Section(path=(), start=0, end=len(document.text)),)
     pages = document.meta.get("pages")
     meta = {name: value for name, value in document.meta.items() if name != "pages"}
-    for number, section in enumerate(sections):
-        following = sections[number + 1] if number + 1 < len(sections) else None
-        for start, end in _spans(document.text, section, following, config):
-            yield Chunk(
-                source=document.source,
-                path=section.path,
-                start=start,
-                end=end,
-                text=document.text[start:end],
-                language=document.language,
-                meta=_with_page(meta, pages, start),
-            )
+    for section, start, end in _with_lone_headings(document, config):
+        yield Chunk(
+            source=document.source,
+            path=section.path,
+            start=start,
+            end=end,
+            text=document.text[start:end],
+            language=document.language,
+            meta=_with_page(meta, pages, start),
+        )
 
 
-def _spans(text: str, section: Section, following: Section | None, config: ChunkConfig) -> Iterator[tuple[int, int]]:
+_Piece = tuple[Section, int, int]
+
+
+def _with_lone_headings(document: Document, config: ChunkConfig) -> Iterator[_Piece]:
+    """The pieces of all sections. A heading with nothing under it stands at the beginning of the piece that follows, or
+    at the end of the last one; where it does not fit, and in a text of headings alone, headings are pieces themselves.
+    """
+    text = document.text
+    sections = document.sections or (Section(path=(), start=0, end=len(text)),)
+    lone: list[Section] = []
+    last: _Piece | None = None  # held back: headings at the end of the text join it
+    for section, following in zip_longest(sections, sections[1:]):
+        pieces = list(_spans(text, section, config))
+        if not pieces:
+            if section.path and not (following and following.path[: len(section.path)] == section.path):
+                lone.append(section)
+            continue
+        if last is not None:
+            yield last
+        if lone:
+            if weigh(text[lone[0].start : pieces[0][1]]) <= config.max_chars:
+                pieces[0] = (lone[0].start, pieces[0][1])
+            else:
+                yield from _alone(text, lone, config)
+            lone = []
+        yield from ((section, start, end) for start, end in pieces[:-1])
+        last = (section, *pieces[-1])
+    if lone and last is not None and weigh(text[last[1] : lone[-1].end]) <= config.max_chars:
+        last, lone = (last[0], last[1], cut(text, (last[1], lone[-1].end), config.max_chars)[-1][1]), []
+    if last is not None:
+        yield last
+    yield from _alone(text, lone, config)
+
+
+def _alone(text: str, lone: list[Section], config: ChunkConfig) -> Iterator[_Piece]:
+    """Headings that follow each other, with nothing under them, as pieces under the first of them."""
+    if lone:
+        yield from ((lone[0], *span) for span in cut(text, (lone[0].start, lone[-1].end), config.max_chars))
+
+
+def _spans(text: str, section: Section, config: ChunkConfig) -> Iterator[tuple[int, int]]:
     least = section.start
     if section.path:
         newline = text.find("\n", section.start, section.end)
         least = newline + 1 if newline >= 0 else section.end
     pieces = _balanced(text, (least, section.end), config)
-    if not pieces and section.path and not (following and following.path[: len(section.path)] == section.path):
-        pieces = cut(text, (section.start, section.end), config.max_chars)  # a heading with nothing under it
     for number, (start, end) in enumerate(pieces):
         yield (before(text, start, pieces[number - 1][0], config.overlap) if number else start), end
 
