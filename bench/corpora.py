@@ -3,8 +3,8 @@
     python bench/corpora.py [--at FOLDER] [--refused] [PACKAGE ...]
 
 For each Debian package (by default sqlite3, PostgreSQL, Python and Git in English, LibreOffice's help and the Debian
-reference in Chinese): fetched by `apt-get download`, unpacked with `dpkg-deb -x` (not installed) into FOLDER, kept there
-for the next time. Its HTML pages go through `make_documents` and `make_chunks` with the defaults of the project file.
+reference in Chinese): fetched by `apt-get download`, unpacked with `dpkg-deb -x` (not installed) into FOLDER, kept
+there for the next time. Its HTML pages go through `make_documents` and `make_chunks` with the defaults.
 
 A row a package: pages in, kept, each reason for which pages were dropped, chunks and how many are a lone heading, what
 was removed as repeated, processor seconds (children included), peak memory of the main process and of the largest
@@ -47,7 +47,7 @@ def measure(folder: Path) -> dict[str, Any]:
     from slipway.project.schema import DataConfig
     from slipway.store.store import Store
 
-    config = DataConfig.model_validate({"documents": [{"path": "**/*.html"}, {"path": "**/*.htm"}][:1]})
+    config = DataConfig.model_validate({"documents": [{"path": "**/*.html"}]})
     with tempfile.TemporaryDirectory() as state:
         store = Store(Path(state))
         wall = time.monotonic()
@@ -86,9 +86,9 @@ def main() -> None:
         )
         found = json.loads(done.stdout.splitlines()[-1])
         print(
-            f"{package}: {found['pages']} pages, {found['kept']} kept, {found['chunks']} chunks ({found['bare']} a lone "
-            f"heading), {found['cpu']:.1f} CPU-s, {found['wall']:.1f} s, {found['memory'][0]} MB and {found['memory'][1]} "
-            f"MB in a child",
+            f"{package}: {found['pages']} pages, {found['kept']} kept, {found['chunks']} chunks "
+            f"({found['bare']} a lone heading), {found['cpu']:.1f} CPU-s, {found['wall']:.1f} s, "
+            f"{found['memory'][0]} MB and {found['memory'][1]} MB in a child",
             flush=True,
         )
         print(f"    {found['counts']}", flush=True)

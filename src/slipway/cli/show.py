@@ -49,6 +49,9 @@ def outcome(found: Any, *, json: bool) -> None:
     if found.datasets:
         rows = [[d.name, d.size, _counts(d.counts), d.digest[:12]] for d in found.datasets.values()]
         table(t("Data"), [t("dataset"), t("items"), t("counts"), t("digest")], rows)
+    if found.losses:
+        rows = [[loss.count, loss.what, ", ".join(loss.items), loss.how] for loss in found.losses]
+        table(t("Look at these"), [t("items"), t("finding"), t("for example"), t("what to do")], rows)
     for split, measured in found.reports.items():
         titles = {"dev": t("On the dev split (choose)"), "gate": t("On the gate split (confirm)")}
         _reports(titles[split], list(measured.values()), found.metrics)

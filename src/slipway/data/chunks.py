@@ -55,38 +55,34 @@ _Piece = tuple[Section, int, int]
 
 
 def _with_lone_headings(document: Document, config: ChunkConfig) -> Iterator[_Piece]:
-    """The pieces of all sections. A heading with nothing under it stands at the beginning of the piece that follows, or
-    at the end of the last one; where it does not fit, and in a text of headings alone, headings are pieces themselves.
+    """The pieces of all sections. Headings with nothing under them stand at the beginning of the piece that follows, or
+    else at the end of the one before; where neither has room for them, they are pieces themselves.
     """
     text = document.text
     sections = document.sections or (Section(path=(), start=0, end=len(text)),)
     lone: list[Section] = []
-    last: _Piece | None = None  # held back: headings at the end of the text join it
+    last: _Piece | None = None  # held back: headings may join it
     for section, following in zip_longest(sections, sections[1:]):
-        pieces = list(_spans(text, section, config))
+        pieces = [(section, *span) for span in _spans(text, section, config)]
         if not pieces:
             if section.path and not (following and following.path[: len(section.path)] == section.path):
                 lone.append(section)
             continue
-        if last is not None:
-            yield last
-        if lone:
-            if weigh(text[lone[0].start : pieces[0][1]]) <= config.max_chars:
-                pieces[0] = (lone[0].start, pieces[0][1])
-            else:
-                yield from _alone(text, lone, config)
-            lone = []
-        yield from ((section, start, end) for start, end in pieces[:-1])
-        last = (section, *pieces[-1])
-    if lone and last is not None and weigh(text[last[1] : lone[-1].end]) <= config.max_chars:
-        last, lone = (last[0], last[1], cut(text, (last[1], lone[-1].end), config.max_chars)[-1][1]), []
+        if lone and weigh(text[lone[0].start : pieces[0][2]]) <= config.max_chars:
+            pieces[0], lone = (section, lone[0].start, pieces[0][2]), []
+        yield from _before(text, last, lone, config)
+        lone = []
+        yield from pieces[:-1]
+        last = pieces[-1]
+    yield from _before(text, last, lone, config)
+
+
+def _before(text: str, last: _Piece | None, lone: list[Section], config: ChunkConfig) -> Iterator[_Piece]:
+    """The last piece with the headings that follow it, or these by themselves, under the first of them."""
+    if last is not None and lone and weigh(text[last[1] : lone[-1].end]) <= config.max_chars:
+        last, lone = (last[0], last[1], last[1] + len(text[last[1] : lone[-1].end].rstrip())), []
     if last is not None:
         yield last
-    yield from _alone(text, lone, config)
-
-
-def _alone(text: str, lone: list[Section], config: ChunkConfig) -> Iterator[_Piece]:
-    """Headings that follow each other, with nothing under them, as pieces under the first of them."""
     if lone:
         yield from ((lone[0], *span) for span in cut(text, (lone[0].start, lone[-1].end), config.max_chars))
 

@@ -22,6 +22,8 @@ from slipway.data.chunks import make_chunks
 from slipway.data.collect import collect
 from slipway.data.documents import make_documents
 from slipway.data.examples import example_files, make_examples
+from slipway.data.losses import Loss, losses
+from slipway.data.references import corpus_of
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.evaluate.aggregate import build_report, meanings
 from slipway.evaluate.scoring import evaluate, scorers_of
@@ -46,6 +48,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     ran: list[str] = []
     cached: list[str] = []
     datasets: dict[str, Dataset] = {}
+    losses: list[Loss] = []  # what a person should look at before trusting the data, the most important first
     metrics: list[str] = []  # the ones the project asks for and gates on
     reports: dict[str, dict[str, Report]] = {}  # split -> candidate -> report
     chosen: str = ""
@@ -114,10 +117,11 @@ class Loop:
         if task.name != "answer" or task.options:
             shown |= {"task": task.model_dump(mode="json")}
         examples = self._dataset(
-            "examples", [], [files, shown], make_examples,
-            lambda: make_examples(config, root, store, self.context.task),
+            "examples", [documents.ref] if documents else [], [files, shown], make_examples,
+            lambda: make_examples(config, root, store, self.context.task, corpus_of(documents, store)),
             self.context.plugins.code("tasks", task.name),
         )  # fmt: skip
+        self.outcome.losses = losses(self.outcome.datasets, store)
         return documents, chunks, examples
 
     def _dataset(

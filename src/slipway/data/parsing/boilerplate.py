@@ -32,8 +32,8 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _KEPT_TAGS = frozenset({"html", "body", "main", "article", "h1", "h2", "h3", "h4", "h5", "h6", "table", "code", "pre"})
 _LARGE = 0.4  # an element that holds this share of the page's text is not dropped for its name
 _NAMED_TAGS = frozenset(  # what can be a part of a page; others mark places in its text
-    {"div", "section", "aside", "ul", "ol", "dl", "form", "p", "figure", "fieldset", "span", "a", "li", "center", "details",
-     "small", "time", "address"}
+    {"div", "section", "aside", "ul", "ol", "dl", "form", "p", "figure", "fieldset", "span", "a", "li", "center",
+     "details", "small", "time", "address"}
 )  # fmt: skip
 _INLINE = frozenset({"span", "a", "small", "time"})
 _BOOK = re.compile(

@@ -2,7 +2,8 @@
 
 Counts elements as the HTML standard opens and closes them (https://html.spec.whatwg.org/multipage/parsing.html, section
 13.2.6), as far as depth needs it: void elements, end tags that are left out, self-closed elements of SVG and MathML,
-comments, and text in which tags are no tags. Where it cannot know, it counts too little: the parser's limits stand behind.
+comments, and text in which tags are no tags. Where it cannot know, it counts too little: the limits of the child that
+parses stand behind it.
 """
 
 from __future__ import annotations
