@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from slipway.core.material import Change, Example, Split
 from slipway.text.words import words
 
-ALIKE = 0.8
+ALIKE = 0.7
 _ORDER: dict[Split | None, int] = {"train": 0, "dev": 1, "gate": 2}
 _OFTEN = 200  # a word of more inputs proposes no pairs by itself
 
