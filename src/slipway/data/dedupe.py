@@ -1,4 +1,4 @@
-"""Documents that say the same: exactly (equal text), or nearly (Jaccard similarity of word shingles).
+"""Documents that say the same: exactly (equal text), or nearly (Jaccard similarity of word shingles, and one name).
 
 The first by order stays, and each Change names it (`kept`), so that references can follow. MinHash proposes pairs, the
 exact similarity decides, so the result is repeatable.
@@ -34,7 +34,7 @@ def drop_exact(documents: Sequence[Document]) -> tuple[list[int], list[Change]]:
 def drop_near(
     documents: Sequence[Document], signatures: Sequence[bytes], threshold: float
 ) -> tuple[list[int], list[Change]]:
-    """Numbers of the documents that stay: none is as similar as `threshold` to one that stays before it."""
+    """Numbers of the documents that stay: none is as similar as `threshold` to one of its name that stays before it."""
     buckets: dict[bytes, list[int]] = {}
     kept: list[int] = []
     changes: list[Change] = []
@@ -56,12 +56,19 @@ def drop_near(
 def _most_similar(
     documents: Sequence[Document], number: int, others: list[int], threshold: float
 ) -> tuple[int, float] | None:
+    others = [other for other in others if _called(documents[other]) == _called(documents[number])]
     if not others:
         return None
     own = shingles(documents[number].text)
     similar = [(other, jaccard(own, shingles(documents[other].text))) for other in others]
     best = max(similar, key=lambda pair: (pair[1], -pair[0]))
     return best if best[1] >= threshold else None
+
+
+def _called(document: Document) -> tuple[str, str]:
+    """Title and first heading: pages made from one pattern, of two functions or two versions, differ in these."""
+    first = next((section.path[0] for section in document.sections if section.path), "")
+    return normalize_label(document.title), normalize_label(first)
 
 
 def _headings(dropped: Document, kept: Document) -> dict[str, str]:
