@@ -60,6 +60,14 @@ def test_headings_at_the_end_join_the_last_chunk_and_headings_alone_are_one_chun
     assert [(c.path, c.text) for c in chunks("# A\n\n# B")] == [(("A",), "# A\n\n# B")]
 
 
+def test_a_lone_heading_has_room_made_for_it() -> None:
+    code = "```\n" + "\n".join(f"call({n});" for n in range(10)) + "\n```"
+    assert len(code) < 110 < len(f"# Interface\n\n# Calls\n\n{code}")
+    found = chunks(f"# Interface\n\n# Calls\n\n{code}", max_chars=110, min_chars=0)
+    assert found[0].text.startswith("# Interface\n\n# Calls\n\n```\ncall(0);")
+    assert all(len(c.text) <= 110 and c.path == ("Calls",) for c in found)
+
+
 def test_lone_headings_that_do_not_fit_before_a_chunk_are_chunks_of_their_own() -> None:
     names = [f"function_number_{n}()" for n in range(20)]
     text = "\n\n".join(f"# {name}" for name in names) + "\n\n# Last\n\n" + "word " * 15

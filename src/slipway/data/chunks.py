@@ -68,6 +68,8 @@ def _with_lone_headings(document: Document, config: ChunkConfig) -> Iterator[_Pi
             if section.path and not (following and following.path[: len(section.path)] == section.path):
                 lone.append(section)
             continue
+        if lone and weigh(text[lone[0].start : pieces[0][2]]) > config.max_chars:
+            pieces = _smaller(text, section, pieces, lone, config)
         if lone and weigh(text[lone[0].start : pieces[0][2]]) <= config.max_chars:
             pieces[0], lone = (section, lone[0].start, pieces[0][2]), []
         yield from _before(text, last, lone, config)
@@ -75,6 +77,16 @@ def _with_lone_headings(document: Document, config: ChunkConfig) -> Iterator[_Pi
         yield from pieces[:-1]
         last = pieces[-1]
     yield from _before(text, last, lone, config)
+
+
+def _smaller(
+    text: str, section: Section, pieces: list[_Piece], lone: list[Section], config: ChunkConfig
+) -> list[_Piece]:
+    """The pieces of a section cut so that the headings before it have room, if these are short beside a chunk."""
+    room = config.max_chars - weigh(text[lone[0].start : pieces[0][1]])
+    if room < config.max_chars / 2:
+        return pieces
+    return [(section, *span) for span in _spans(text, section, config.model_copy(update={"max_chars": int(room)}))]
 
 
 def _before(text: str, last: _Piece | None, lone: list[Section], config: ChunkConfig) -> Iterator[_Piece]:
