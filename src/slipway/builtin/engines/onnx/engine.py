@@ -203,16 +203,14 @@ class _Loaded:
             return [head + text]
         if before > room / 2:
             head, before = "", 0
-        room -= before + _SPARE_TOKENS
-        aim = -(-len(offsets) // -(-len(offsets) // room))
+        room = max(room - before - _SPARE_TOKENS, 4)  # a prefix longer than all that is read leaves none
         parts: list[str] = []
         begin = 0
         while begin < len(offsets):
-            end = min(begin + aim, len(offsets))
-            at = end
-            while end < len(offsets) and at > begin + aim / 2 and not _between_words(text, offsets[at][0]):
-                at -= 1
-            end = at if at > begin + aim / 2 else end
+            left = len(offsets) - begin
+            end = len(offsets) if left <= room else begin + -(-left // -(-left // room))
+            while end < len(offsets) and not _between_words(text, offsets[end][0]) and end > begin + room / 2:
+                end -= 1
             stop = offsets[end][0] if end < len(offsets) else len(text)
             parts.append(head + text[offsets[begin][0] : stop].strip())
             begin = end
