@@ -32,6 +32,7 @@ from slipway.loop.context import Context, whoami
 from slipway.loop.execute import Steps
 from slipway.loop.fingerprint import fingerprint
 from slipway.loop.model_lock import pin_models
+from slipway.plugins import told
 from slipway.project.places import read_text
 from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, choose, judge
@@ -118,11 +119,17 @@ class Loop:
             shown |= {"task": task.model_dump(mode="json")}
         examples = self._dataset(
             "examples", [documents.ref] if documents else [], [files, shown], make_examples,
-            lambda: make_examples(config, root, store, self.context.task, corpus_of(documents, store)),
+            lambda: self._examples(documents),
             self.context.plugins.code("tasks", task.name),
         )  # fmt: skip
         self.outcome.losses = losses(self.outcome.datasets, store)
         return documents, chunks, examples
+
+    def _examples(self, documents: Dataset | None) -> Dataset:
+        context = self.context
+        with told("tasks", self.project.task.name):
+            corpus = corpus_of(documents, self.store)
+            return make_examples(self.project.data, context.root, self.store, context.task, corpus)
 
     def _dataset(
         self,
