@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from slipway.core.material import Example, Split
+from slipway.core.material import Change, Example, Split
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.project.schema import SplitConfig
@@ -107,3 +107,32 @@ def _require_all(chosen: dict[str, Split], wanted: list[Split], groups: list[_Gr
                 n=len(groups),
             ),
         )
+
+
+def missing_slices(examples: Sequence[Example], config: SplitConfig) -> list[Change]:
+    """A Change for each language, and each value of a column of few values, that a split with a share lacks.
+
+    A column is one of few values when at least a quarter of the examples has it and its values, at most 20, stand for
+    three examples or more on average.
+    """
+    wanted: list[Split] = [name for name in _SPLITS if getattr(config, name) > 0]
+    there: dict[str, dict[str, set[Split | None]]] = {"language": defaultdict(set)}
+    rows: Counter[str] = Counter()
+    for example in examples:
+        there["language"][example.language].add(example.split)
+        for name, value in example.meta.items():
+            if isinstance(value, (str, bool, int)) and len(str(value)) <= 60:
+                rows[name] += 1
+                there.setdefault(name, defaultdict(set))[str(value)].add(example.split)
+    changes: list[Change] = []
+    for name, values in there.items():
+        few = 2 <= len(values) <= 20 and rows[name] >= max(len(examples) / 4, 3 * len(values))
+        for value, splits in sorted(values.items()) if few or name == "language" else ():
+            lacking = [split for split in wanted if split not in splits]
+            if lacking:
+                reason = "language-not-in-every-split" if name == "language" else "slice-not-in-every-split"
+                detail = f"not in {', '.join(lacking)}"
+                changes.append(
+                    Change(item=f"{name}:{value}", step="split", action="flagged", reason=reason, detail=detail)
+                )
+    return changes

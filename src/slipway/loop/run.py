@@ -22,6 +22,8 @@ from slipway.data.chunks import make_chunks
 from slipway.data.collect import collect
 from slipway.data.documents import make_documents
 from slipway.data.examples import example_files, make_examples
+from slipway.data.losses import Loss, losses
+from slipway.data.references import corpus_of
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.evaluate.aggregate import build_report, meanings
 from slipway.evaluate.scoring import evaluate, scorers_of
@@ -47,6 +49,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     ran: list[str] = []
     cached: list[str] = []
     datasets: dict[str, Dataset] = {}
+    losses: list[Loss] = []  # what a person should look at before trusting the data, the most important first
     metrics: list[str] = []  # the ones the project asks for and gates on
     reports: dict[str, dict[str, Report]] = {}  # split -> candidate -> report
     chosen: str = ""
@@ -115,16 +118,18 @@ class Loop:
         if task.name != "answer" or task.options:
             shown |= {"task": task.model_dump(mode="json")}
         examples = self._dataset(
-            "examples", [], [files, shown], make_examples,
-            self._examples,
+            "examples", [documents.ref] if documents else [], [files, shown], make_examples,
+            lambda: self._examples(documents),
             self.context.plugins.code("tasks", task.name),
         )  # fmt: skip
+        self.outcome.losses = losses(self.outcome.datasets, store)
         return documents, chunks, examples
 
-    def _examples(self) -> Dataset:
+    def _examples(self, documents: Dataset | None) -> Dataset:
         context = self.context
         with told("tasks", self.project.task.name):
-            return make_examples(self.project.data, context.root, self.store, context.task)
+            corpus = corpus_of(documents, self.store)
+            return make_examples(self.project.data, context.root, self.store, context.task, corpus)
 
     def _dataset(
         self,
