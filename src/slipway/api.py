@@ -28,6 +28,7 @@ import msgspec
 
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate, ModelPin
+from slipway.core.look import Look
 from slipway.core.material import Change, Chunk, Dataset, Document, Example
 from slipway.core.ref import canonical
 from slipway.core.release import Comparison, Release, Verdict
@@ -69,6 +70,7 @@ __all__ = [
     "export_traces",
     "feedback",
     "find",
+    "gate_looks",
     "init",
     "items",
     "json_schema",
@@ -82,6 +84,7 @@ __all__ = [
     "reports",
     "revoke_key",
     "rollback",
+    "rotate_gate",
     "run",
     "runs",
     "serve",
@@ -210,7 +213,16 @@ def _dataset(project: Context, name: str) -> Dataset:
 
 
 def items(project: Context, noun: Dataset | Report, limit: int | None = None) -> list[Any]:
-    """The first items of a dataset (Document, Chunk or Example), or of a report: (Example, Score) pairs."""
+    """The first items of a dataset (Document, Chunk or Example), or of a report: (Example, Score) pairs.
+
+    Answers on the gate split are a look at it, which is counted; raises GateFailed when `release.looks` are used up.
+    """
+    if isinstance(noun, Report) and noun.split == "gate":
+        _run.show_answers(project, noun)
+    return _items(project, noun, limit)
+
+
+def _items(project: Context, noun: Dataset | Report, limit: int | None = None) -> list[Any]:
     if isinstance(noun, Dataset):
         kinds: dict[str, Any] = {"documents": Document, "chunks": Chunk, "examples": Example}
         return list(islice(project.store.blobs.get_lines(noun.items, kinds[noun.kind]), limit))
@@ -264,7 +276,7 @@ def compare(
     reports: list[Report] = []
     for name in (champion, challenger):
         reports.append(_run.report_for(project, name, split))
-        found = items(project, reports[-1])
+        found = _items(project, reports[-1])
         examples |= {example.id: example for example, _ in found}
         pair.append([score for _, score in found])
     info = reports[1].meaning(metric)
@@ -284,6 +296,19 @@ def _report(project: Context, name: str, split: str = "dev") -> Report:
         t("no report of '{name}' on {split}", name=name, split=split),
         t("known: {names}", names=", ".join(known) or t("none yet; `slipway run evaluate` makes them")),
     )
+
+
+def gate_looks(project: Context) -> list[Look]:
+    """Every look at the examples that are in the gate split now, the first first."""
+    return _run.looks(project)
+
+
+def rotate_gate(project: Context) -> Dataset:
+    """Make the reserve the gate split, and what was the gate dev; returns the new examples. See `data.split.reserve`.
+
+    Raises ConfigError when nothing is in reserve.
+    """
+    return _run.rotate(project)
 
 
 # releases ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The commands of two words: data, models, eval, release, traces, feedback, keys."""
+"""The commands of two words: data, models, eval, gate, release, traces, feedback, keys."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def _group(name: str, help: str) -> typer.Typer:
 data_app = _group("data", t("Datasets: list, look into, compare."))
 models_app = _group("models", t("Models on this machine: pull, list, show, remove."))
 eval_app = _group("eval", t("Reports: list, show, compare candidates."))
+gate_app = _group("gate", t("The gate split: looks at it, and a fresh one from the reserve."))
 release_app = _group("release", t("Releases: list, show, compare, promote, roll back, verify."))
 traces_app = _group("traces", t("Served requests: list, show, export."))
 feedback_app = _group("feedback", t("What users said of answers."))
@@ -173,6 +174,28 @@ def eval_show(
     with open_project(project, []) as opened:
         report = api.find(opened, "report", candidate, split)
         show.report(report, api.items(opened, report), limit, json=json)
+
+
+# gate ----------------------------------------------------------------------------------------------------------
+@gate_app.command("looks", help=t("Every look at the present gate examples, and what the next one takes."))
+def gate_looks(project: Project = HERE, json: Json = False) -> None:
+    """When, who, what was looked at."""
+    from slipway import api
+    from slipway.cli import show
+
+    with open_project(project, []) as opened:
+        show.looks(api.gate_looks(opened), opened.project.release.looks, json=json)
+
+
+@gate_app.command("rotate", help=t("Make the reserve the gate split; what was the gate becomes dev."))
+def gate_rotate(project: Project = HERE, json: Json = False) -> None:
+    """Looks are counted anew for examples that nobody has looked at."""
+    from slipway import api
+    from slipway.cli import show
+
+    with open_project(project, []) as opened:
+        made = api.rotate_gate(opened)
+    show.rotated(made, json=json)
 
 
 # releases ------------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def outcome(found: Any, *, json: bool) -> None:
         titles = {"dev": t("On the dev split (choose)"), "gate": t("On the gate split (confirm)")}
         _reports(titles[split], list(measured.values()), found.metrics)
         if split == "dev" and found.chosen:
-            text(t("chosen: {name}", name=found.chosen))
+            text(t("chosen: {name}", name=found.chosen), *([f"  {found.why}"] if found.why else []))
     if found.verdict:
         currency = next((r.currency for r in found.reports.get("gate", {}).values()), "")
         verdict(found.verdict, json=False, currency=currency)
@@ -240,6 +240,35 @@ def comparison(
     inputs = [_short(examples[c.example].text, 60) for c in changed]
     rows = [[row[0], text, *row[1:]] for row, text in zip(made.rows, inputs, strict=True)]
     table(made.title, [made.columns[0], t("input"), *made.columns[1:]], rows)
+
+
+# gate ----------------------------------------------------------------------------------------------------------
+def looks(found: Sequence[Any], budget: int, *, json: bool) -> None:
+    """Every look at the present gate examples, and what the next one takes."""
+    from slipway.release.looks import alpha_at, price
+
+    alpha = alpha_at(found)
+    if json:
+        as_json({"looks": found, "budget": budget, "alpha": alpha, "price": price(alpha)})
+        return
+    kinds = {"verdict": t("the gate judged"), "comparison": t("compared on the gate split"),
+             "answers": t("answers were shown"), "use": t("counted by an older version")}  # fmt: skip
+    rows = [[_when(one.at), kinds[one.kind], [c[:12] for c in one.candidates], one.who, one.project] for one in found]
+    table(t("Looks"), [t("when"), t("what"), t("candidates"), t("by"), t("project")], rows)
+    text(
+        t("{n} of {budget} looks at these gate examples are used", n=len(found), budget=budget),
+        t("the next is decided at alpha {alpha} and needs {times} times the examples of the first",
+          alpha=f"{alpha:.2g}", times=f"{price(alpha):.1f}"),
+    )  # fmt: skip
+
+
+def rotated(found: Any, *, json: bool) -> None:
+    """The examples after the reserve became the gate."""
+    if json:
+        as_json({"digest": found.digest, "dataset": found})
+        return
+    text(t("the reserve is the gate now, and what was the gate is dev: {counts}", counts=_counts(found.counts)))
+    text(t("slipway.lock says so; commit it"))
 
 
 # releases ------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class _Entry(msgspec.Struct):
     group: str
 
 
-def make_examples(config: DataConfig, root: Path, store: Store, task: Task) -> Dataset:
+def make_examples(config: DataConfig, root: Path, store: Store, task: Task, rotation: int = 0) -> Dataset:
     """The examples of a project in file order, each with its split.
 
     `relevant` comes from the field `source`, `group` from `data.split.group_by`; columns that are no field become
@@ -60,7 +60,7 @@ def make_examples(config: DataConfig, root: Path, store: Store, task: Task) -> D
     if not entries:
         raise _no_example(task, changes)
     grouped = _grouped(entries, config.split.group_by, task, changes)
-    splits, thin = assign(grouped, config.split)
+    splits, thin = assign(grouped, config.split, rotation)
     changes += [
         Change(item=f"language:{name}", step="split", action="flagged", reason="language-not-in-every-split")
         for name in thin

@@ -4,17 +4,21 @@ release. Each step is skipped when nothing it depends on has changed (see `execu
 
 from __future__ import annotations
 
+from slipway.core.look import Look
+from slipway.core.material import Dataset
 from slipway.core.report import Report
+from slipway.data.split import slices
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.stages.adapt import make_candidates
 from slipway.loop.stages.data import freeze_data
-from slipway.loop.stages.evaluate import measure
-from slipway.loop.stages.release import check_channels, gate_split, release
+from slipway.loop.stages.evaluate import measure, measured_by, pin_rates
+from slipway.loop.stages.looks import LOCKED, earlier_looks, gate_ids, look, rotation
+from slipway.loop.stages.release import check_channels, release
 from slipway.loop.state import STAGES, Loop, Outcome, Stage
 
-__all__ = ["STAGES", "Outcome", "Stage", "report_for", "run"]
+__all__ = ["STAGES", "Outcome", "Stage", "looks", "report_for", "rotate", "run", "show_answers"]
 
 
 def run(context: Context, until: Stage = "release") -> Outcome:
@@ -31,6 +35,7 @@ def run(context: Context, until: Stage = "release") -> Outcome:
         if last >= 1:
             candidates = make_candidates(loop, chunks, examples)
             if last >= 2:
+                pin_rates(loop, candidates.values())
                 measure(loop, candidates, examples, "dev")
             if last >= 3:
                 release(loop, candidates, examples)
@@ -40,7 +45,8 @@ def run(context: Context, until: Stage = "release") -> Outcome:
 def report_for(context: Context, name: str, split: str) -> Report:
     """The up-to-date report of one candidate of the project on a split, measured now if need be.
 
-    A look at the gate split is counted, whether or not anything had to be measured.
+    A look at the gate split is counted, whether or not anything had to be measured; raises GateFailed when none is
+    left.
     """
     if split not in ("dev", "gate"):
         raise ConfigError(t("'{split}' is not dev or gate", split=split), t("candidates are compared on dev or gate"))
@@ -55,6 +61,43 @@ def report_for(context: Context, name: str, split: str) -> Report:
         _, chunks, examples = freeze_data(loop)
         candidate = make_candidates(loop, chunks, examples)[name]
         if split == "gate":
-            context.store.catalog.use_gate(gate_split(loop, examples), candidate.digest)
+            ids, asked = gate_ids(context, examples), [candidate.digest, measured_by(loop, candidate)]
+            look(context, ids, "comparison", [candidate.digest], asked)
             return measure(loop, {name: candidate}, examples, "gate")[name]
         return measure(loop, {name: candidate}, examples, "dev")[name]
+
+
+def show_answers(context: Context, report: Report) -> None:
+    """Count the look that showing a report's answers on the gate split is. Raises GateFailed when none is left."""
+    dataset = context.store.catalog.get("dataset", report.dataset.digest, Dataset)
+    look(context, gate_ids(context, dataset), "answers", [report.candidate.digest], report.scores)
+
+
+def looks(context: Context) -> list[Look]:
+    """Every look at examples that are now in the gate split, the first first."""
+    with context.store.lock():
+        _, _, examples = freeze_data(Loop(context))
+        return earlier_looks(context, gate_ids(context, examples))
+
+
+def rotate(context: Context) -> Dataset:
+    """Make the reserve, or its next part, the gate split; what was the gate becomes dev. Returns the new examples.
+
+    Written to slipway.lock, so that every machine splits alike. Raises ConfigError when nothing is left in reserve.
+    """
+    with context.store.lock():
+        times = rotation(context) + 1
+        if times > slices(context.project.data.split):
+            raise ConfigError(
+                t("nothing is in reserve: data.split.reserve is {share:g}, and it was rotated in {n} times",
+                  share=context.project.data.split.reserve, n=times - 1),
+                t("add fresh examples from traffic or labelling, and keep a share of them: data.split.reserve: 0.2"),
+            )  # fmt: skip
+        before = context.lock_file.get(LOCKED) or {}
+        context.lock_file.put(LOCKED, {**before, "rotated": str(times)})
+        try:
+            _, _, examples = freeze_data(Loop(context))
+        except BaseException:
+            context.lock_file.put(LOCKED, {**before, "rotated": str(times - 1)})
+            raise
+        return examples

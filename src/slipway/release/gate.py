@@ -27,7 +27,7 @@ from slipway.core.release import Comparison, RuleResult, Verdict
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError
 from slipway.i18n import Said, say
-from slipway.release.rules import Rule, asked, check_rules, choose
+from slipway.release.rules import Rule, asked, check_rules
 from slipway.stats.distributions import normal_quantile
 from slipway.stats.grouping import standard_error
 from slipway.stats.intervals import quantile_needs
@@ -39,7 +39,7 @@ from slipway.stats.significance import holm
 Champion = tuple[Ref, Report, Sequence[Score]]  # the release to beat, its report on the same split, its scores
 Champions = Mapping[str, Champion]  # by channel; one that is absent has no release to beat
 Outcome = Literal["pass", "fail", "insufficient"]
-__all__ = ["Rule", "check_rules", "choose", "judge", "judge_all"]
+__all__ = ["Rule", "check_rules", "judge", "judge_all"]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from slipway.data.examples import example_files, make_examples
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.loop.fingerprint import fingerprint
+from slipway.loop.stages.looks import rotation
 from slipway.loop.state import Loop
 
 
@@ -41,12 +42,15 @@ def freeze_data(loop: Loop) -> tuple[Dataset | None, Dataset | None, Dataset]:
     named = [file for source in config.examples for file in example_files(source, config.roots, root)]
     files = fingerprint([(file.source, file.path) for file in named], store)
     shown = config.model_dump(mode="json", include={"examples", "split"})
+    rotated = rotation(loop.context)
+    if rotated:
+        shown |= {"rotated": rotated}
     task = project.task
     if task.name != "answer" or task.options:
         shown |= {"task": task.model_dump(mode="json")}
     examples = _dataset(
         loop, "examples", [], [files, shown], make_examples,
-        lambda: make_examples(config, root, store, loop.context.task),
+        lambda: make_examples(config, root, store, loop.context.task, rotated),
         loop.context.plugins.code("tasks", task.name),
     )  # fmt: skip
     return documents, chunks, examples
