@@ -22,7 +22,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def untimed(self) -> Score:
-        """The same without what a clock measured and what follows from it: alike on every machine that answers alike."""
+        """The same without what a clock measured and what follows from that: alike where answers are alike."""
         steps = tuple(msgspec.structs.replace(step, seconds=0.0) for step in self.answer.steps)
         answer = msgspec.structs.replace(
             self.answer, seconds=0.0, first_token_seconds=0.0, retrieve_seconds=0.0, cost=0.0, steps=steps,

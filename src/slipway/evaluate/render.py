@@ -120,7 +120,12 @@ def verdict_table(verdict: Verdict, currency: str = "") -> Table:
         for one in verdict.rules
     ]
     notes = [t("this look at the gate split is number {n}", n=verdict.gate_uses)]
-    if verdict.gate_uses > 5:
+    if verdict.looks:
+        notes = [
+            t("look {n} of {budget} at these gate examples; every rule was tested at alpha {alpha}",
+              n=verdict.gate_uses, budget=verdict.looks, alpha=f"{verdict.alpha:.2g}")
+        ]  # fmt: skip
+    elif verdict.gate_uses > 5:  # before looks had a price
         notes.append(t("after so many looks a pass may be luck: collect new gate examples"))
     notes += [
         t("{channel}: compared with {release}", channel=channel, release=release.short)

@@ -13,8 +13,8 @@ from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.stages.adapt import make_candidates
 from slipway.loop.stages.data import freeze_data
-from slipway.loop.stages.evaluate import measure, measured_by, pin_rates
-from slipway.loop.stages.looks import LOCKED, earlier_looks, gate_ids, look, rotation
+from slipway.loop.stages.evaluate import measure, pin_rates
+from slipway.loop.stages.looks import LOCKED, afford, earlier_looks, gate_ids, look, rotation
 from slipway.loop.stages.release import check_channels, release
 from slipway.loop.state import STAGES, Loop, Outcome, Stage
 
@@ -61,9 +61,11 @@ def report_for(context: Context, name: str, split: str) -> Report:
         _, chunks, examples = freeze_data(loop)
         candidate = make_candidates(loop, chunks, examples)[name]
         if split == "gate":
-            ids, asked = gate_ids(context, examples), [candidate.digest, measured_by(loop, candidate)]
-            look(context, ids, "comparison", [candidate.digest], asked)
-            return measure(loop, {name: candidate}, examples, "gate")[name]
+            ids = gate_ids(context, examples)
+            afford(context, ids, "comparison", [candidate.digest])
+            report = measure(loop, {name: candidate}, examples, "gate")[name]
+            look(context, ids, "comparison", [candidate.digest], report.answers)
+            return report
         return measure(loop, {name: candidate}, examples, "dev")[name]
 
 

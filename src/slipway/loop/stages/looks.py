@@ -45,6 +45,14 @@ def _older(context: Context, ids: frozenset[str]) -> list[str]:
     return sorted(found)
 
 
+def afford(context: Context, ids: Sequence[str], kind: Kind, candidates: Sequence[str]) -> None:
+    """Raise GateFailed when no look is left for these candidates, before anything is measured for it."""
+    known = earlier_looks(context, ids)
+    asked = (kind, tuple(candidates))
+    if len(known) >= context.project.release.looks and asked not in [(one.kind, one.candidates) for one in known]:
+        raise used_up(context, len(known))
+
+
 def look(context: Context, ids: Sequence[str], kind: Kind, candidates: Sequence[str], asked: object) -> Spent:
     """Count a look at these examples and say what it takes, before anything is told.
 

@@ -17,7 +17,7 @@ from slipway.errors import ConfigError, GateFailed, nearest
 from slipway.i18n import t
 from slipway.loop.context import whoami
 from slipway.loop.stages.evaluate import cost_of, measure, measured_by, report_on, scores_of
-from slipway.loop.stages.looks import Spent, gate_ids, look
+from slipway.loop.stages.looks import Spent, afford, gate_ids, look
 from slipway.loop.state import Loop
 from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, judge
@@ -62,7 +62,7 @@ def release(loop: Loop, candidates: Mapping[str, Candidate], examples: Dataset) 
         choice = replace(choice, sequence=())  # another choice after all: what serves now is what is to beat
         made = _plan(loop, choice)
     try:
-        spent = _look(loop, choice, made.sequence, ids) if ids else Spent(1, 1, 0.05)  # without one, measuring says so
+        spent = _look(loop, choice, made.sequence, ids)
     except GateFailed as error:
         outcome.refused, outcome.hint = error.message, error.hint
         return
@@ -98,8 +98,15 @@ def _plan(loop: Loop, choice: _Choice) -> Plan:
 
 
 def _look(loop: Loop, choice: _Choice, sequence: Sequence[str], ids: Sequence[str]) -> Spent:
-    """Count the look: one for the whole sequence. The same candidates, rules, examples and champions are one look."""
+    """Count the look, one for the whole sequence: the same answers, rules and champions again are the same look.
+
+    The first candidate is measured before and the others after it, each when its turn comes: its code stands for it.
+    """
     tested = [choice.candidates[name] for name in sequence]
+    digests = [one.digest for one in tested]
+    if ids:  # without any, measuring says so
+        afford(loop.context, ids, "verdict", digests)
+    first = measure(loop, {sequence[0]: tested[0]}, choice.examples, "gate")[sequence[0]]
     against = {
         one.name: {
             channel: release.candidate.digest
@@ -108,10 +115,11 @@ def _look(loop: Loop, choice: _Choice, sequence: Sequence[str], ids: Sequence[st
         }
         for one in tested
     }
-    code = [measured_by(loop, one) for one in tested]
-    asked = [{metric: msgspec.to_builtins(rule) for metric, rule in choice.rules.items()}, against, code]
-    digests = [one.digest for one in tested]
-    return look(loop.context, ids, "verdict", digests, [digests, asked])
+    rules = {metric: msgspec.to_builtins(rule) for metric, rule in choice.rules.items()}
+    timed = any(first.meaning(metric).kind != "quality" for metric in rules)  # then a new latency is a new answer
+    answers = first.scores if timed else first.answers
+    asked = [digests, rules, against, answers, [measured_by(loop, one) for one in tested[1:]]]
+    return look(loop.context, ids, "verdict", digests, asked)
 
 
 def _test(loop: Loop, choice: _Choice, made: Plan, spent: Spent) -> None:
