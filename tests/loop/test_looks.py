@@ -206,7 +206,8 @@ def test_uses_that_an_older_version_counted_are_looks_at_their_examples(folder: 
     with api.open_project(folder) as project:
         listed = [e.id for e in api.items(project, api.find(project, "dataset", "examples")) if e.split == "gate"]
         for split in (digest_of(listed), "0" * 64):  # as `use_gate` wrote it
-            project.store.catalog._enter(tables.gate_uses, {"split": split, "candidate": "c", "at": "2025"})
+            row = {"split": split, "candidate": "c", "at": "2025"}
+            project.store.catalog._enter(tables.gate_uses, row)  # pyright: ignore[reportPrivateUsage]
     shuffle(folder)  # their list has another digest now; the dataset of then says what they were
     another(folder)
     assert number(run(folder)) == 3

@@ -44,7 +44,7 @@ BAD = {
     "other version": ("slipway: 2\nname: a\n", r"1:1: slipway"),
     "bad unit": (MINIMAL + "gate: {a: {max: 8 parsecs}}\n", r"parsecs.*ms, s, min"),
     "bad money": (MINIMAL + "machine: {per_hour: 5}\n", r"machine.per_hour"),
-    "splits": (MINIMAL + "data: {split: {train: 0.9}}\n", r"train \+ dev \+ gate must be 1, not 1.5"),
+    "splits": (MINIMAL + "data: {split: {train: 0.9}}\n", r"train \+ dev \+ gate \+ reserve must be 1, not 1.5"),
     "empty rule": (MINIMAL + "gate: {a: {}}\n", r"at least one of min, max, against"),
     "margin alone": (MINIMAL + "gate: {a: {min: 1, margin: 0.1}}\n", r"need against"),
     "no such model": (MINIMAL + "models: {writer: {engine: echo}}\ncandidates: {a: {model: wirter, prompt: p}}\n",

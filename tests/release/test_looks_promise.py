@@ -11,6 +11,7 @@ import pytest
 PATH = Path(__file__).parents[2] / "bench" / "gate_looks.py"
 spec = importlib.util.spec_from_file_location("bench_gate_looks", PATH)
 assert spec is not None
+assert spec.loader is not None
 bench = importlib.util.module_from_spec(spec)
 sys.modules["bench_gate_looks"] = bench
 spec.loader.exec_module(bench)

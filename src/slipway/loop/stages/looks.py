@@ -89,8 +89,8 @@ def used_up(context: Context, n: int) -> GateFailed:
     return GateFailed(
         t("these gate examples were looked at {n} times, and release.looks allows {budget}", n=n,
           budget=context.project.release.looks),
-        t("`slipway gate rotate` makes the reserve the new gate; or add fresh examples from traffic or labelling in a "
-          "file of their own. A larger release.looks only helps when there are many examples: each look needs more"),
+        t("`slipway gate rotate` makes the reserve the new gate; or put fresh examples from traffic or labelling in "
+          "the place of these. A larger release.looks helps only where there are many examples: each look needs more"),
     )  # fmt: skip
 
 
