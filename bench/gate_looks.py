@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the work is spread over processes
 
@@ -137,10 +138,11 @@ def choice(rng: np.random.Generator, n: int, fixed: bool) -> tuple[bool, bool]:
     return bool(released) and rates[int(released[1:])] <= BOUND, bool(released)
 
 
+@cache
 def certain(n: int) -> float:
-    """A rate that both splits of n examples show to be above the bound, but for one time in 1,000."""
+    """A rate that n examples show to be above the bound at the first look, but for one time in 1,000."""
+    least = next((k for k in range(1, n + 1) if beta.ppf(alpha_at(()), k, n - k + 1) > BOUND), n)
     for rate in np.linspace(BOUND, 1.0, 301):
-        least = next((k for k in range(n + 1) if beta.ppf(0.025, max(k, 1e-9), n - k + 1) > BOUND), n)
         if binom.sf(least - 1, n, rate) > 0.999:
             return float(rate)
     return 1.0
