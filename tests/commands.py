@@ -10,9 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-_PRELOAD = ["numpy", "scipy.special", "slipway.cli.app", "slipway.cli.main", "slipway.api", "slipway.loop.run"]
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(_PRELOAD)
+_PRELOAD = [
+    "numpy", "scipy.special", "slipway.cli.app", "slipway.cli.main", "slipway.api", "slipway.loop.run",
+    "slipway.serve.server", "slipway.builtin.engines.echo", "served",
+]  # fmt: skip
+forks = multiprocessing.get_context("forkserver")
+forks.set_forkserver_preload(_PRELOAD)
 
 
 def slipway(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -20,7 +23,7 @@ def slipway(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "SLIPWAY_"))} | environment
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("out", "err")]
-        process = _context.Process(target=_main, args=(arguments, env, *map(str, files)))
+        process = forks.Process(target=_main, args=(arguments, env, *map(str, files)))
         process.start()
         process.join(120)
         if process.is_alive():

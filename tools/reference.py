@@ -115,26 +115,78 @@ def metrics() -> Iterator[str]:
 
 
 def plug_ins() -> Iterator[str]:
-    """Engines, indexes and scorers with their options."""
+    """Every kind of plug-in: what it must have, and what is built in with its options."""
     from slipway import plugins
     from slipway.core import protocols
 
     registry = plugins.Plugins()
-    yield "# Plug-ins\n"
+    yield (
+        "# Plug-ins\n\n[Plug-ins](../en/plug-ins.md) says how a project names one; `slipway.testing` has a contract "
+        "suite for each kind.\n"
+    )
     for kind, protocol in plugins.KINDS.items():
         yield f"## Protocol of {kind}\n\n{inspect.getdoc(protocol)}\n"
-        for name, (target, extra) in plugins.BUILTIN[kind].items():
-            cls = registry.load(kind, name)
-            brings = f" (`pip install 'slipway-ai[{extra}]'`)" if extra else ""
-            yield f"### {protocol.__name__.lower()} {name}\n\n`{target}`{brings}\n\n{inspect.getdoc(cls) or ''}\n"
-            fields = cls.Config.model_fields
-            if fields:
-                yield "| option | type | default |\n|---|---|---|"
-                for key, field in fields.items():
-                    yield f"| `{key}` | `{typename(field.annotation)}` | {default_of(field)} |"
-                yield ""
+        yield from members(protocol)
+        for given in GIVEN.get(kind, ()):
+            yield f"### {given}\n\n{inspect.getdoc(getattr(protocols, given))}\n"
+            yield from members(getattr(protocols, given))
+        for name, (target, extra) in plugins.BUILTIN.get(kind, {}).items():
+            yield from built_in(protocol.__name__.lower(), name, target, extra, registry.load(kind, name))
         if protocol is protocols.Engine:
             yield from besides(protocols)
+
+
+GIVEN = {"strategies": ("Work",), "tuners": ("Job",)}  # what a plug-in of the kind is called with
+
+
+def built_in(kind: str, name: str, target: str, extra: str, cls: Any) -> Iterator[str]:
+    """One plug-in and its options."""
+    brings = f" (`pip install 'slipway-ai[{extra}]'`)" if extra else ""
+    yield f"### {kind} {name}\n\n`{target}`{brings}\n\n{inspect.getdoc(cls) or ''}\n"
+    fields = cls.Config.model_fields
+    if fields:
+        yield f"{inspect.getdoc(cls.Config)}\n\n| option | type | default |\n|---|---|---|"
+        for key, field in fields.items():
+            yield f"| `{key}` | `{typename(field.annotation)}` | {default_of(field)} |"
+        yield ""
+
+
+def members(protocol: Any) -> Iterator[str]:
+    """What a class of a protocol must have: attributes, properties, methods."""
+    yield "| it has | meaning |\n|---|---|"
+    for name, annotation in inspect.get_annotations(protocol).items():
+        kind_of = str(annotation).removeprefix("ClassVar[").removesuffix("]")
+        comment = re.search(rf"^    {name}: .*?  # (.+)$", inspect.getsource(protocol), re.MULTILINE)
+        said = comment[1] if comment else "a pydantic model of its options" if name == "Config" else "class attribute"
+        yield f"| `{name}: {kind_of}` | {said} |"
+    for name, found in vars(protocol).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(found, property):
+            yield f"| `{name}: {inspect.get_annotations(found.fget)['return']}` | {one_line(found)} |"
+        elif inspect.isfunction(found):
+            wait = "await " if inspect.iscoroutinefunction(found) else ""
+            yield f"| `{wait}{name}{signature(found)}` | {one_line(found)} |"
+    yield ""
+
+
+def one_line(found: Any) -> str:
+    """A docstring in a cell of a table."""
+    return " ".join((inspect.getdoc(found) or "").split()).replace("|", "\\|")
+
+
+def signature(function: Any) -> str:
+    """How a method is called, without `self`, annotations as they are written."""
+    found = inspect.signature(function)
+    given = [p.replace(annotation=AsWritten(p.annotation)) for name, p in found.parameters.items() if name != "self"]
+    return str(found.replace(parameters=given, return_annotation=AsWritten(found.return_annotation))).replace("|", "or")
+
+
+class AsWritten(str):
+    """An annotation that is shown without quotes around it."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
 
 
 def besides(protocols: Any) -> Iterator[str]:
@@ -144,14 +196,8 @@ def besides(protocols: Any) -> Iterator[str]:
         if getattr(found, "_is_runtime_protocol", False):
             for method, function in vars(found).items():
                 if inspect.iscoroutinefunction(function):
-                    signature = (
-                        str(inspect.signature(function))
-                        .replace("(self, ", "(")
-                        .replace("(self)", "()")
-                        .replace("'", "")
-                    )
-                    said = f"{inspect.getdoc(found)} {inspect.getdoc(function)}"
-                    yield f"| `{name}` | `{method}{signature}` | {said} |"
+                    said = f"{one_line(found)} {one_line(function)}"
+                    yield f"| `{name}` | `{method}{signature(function)}` | {said} |"
     yield ""
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from slipway.i18n import said_of
+from slipway.i18n import said_of, t
 
 
 class SlipwayError(Exception):
@@ -76,3 +76,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The known name most like `name` (difflib ratio of at least 0.6), or an empty string."""
     found = difflib.get_close_matches(name, list(known), n=1)
     return found[0] if found else ""
+
+
+def instead(name: str, known: Iterable[str]) -> str:
+    """The hint for a name that is none of `known`: the nearest one, where there is one, and all of them in order."""
+    names = list(known)
+    near = nearest(name, names)
+    return (t("did you mean '{near}'?", near=near) + " " if near else "") + t(
+        "known: {names}", names=", ".join(names) or "-"
+    )

@@ -91,6 +91,15 @@ def replace_file(path: Path, data: bytes) -> None:
         raise
 
 
+def sync(path: Path) -> None:
+    """Make a file's contents, or the renames in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def cache_folder() -> Path:
     """Where what can be had again is kept for a user: $SLIPWAY_CACHE, else ~/.cache/slipway."""
     chosen = os.environ.get("SLIPWAY_CACHE")

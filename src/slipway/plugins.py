@@ -11,11 +11,12 @@ import itertools
 import os
 import sys
 import weakref
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -23,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 from slipway.code import Code
 from slipway.core import protocols
 from slipway.core.ref import digest_of
-from slipway.errors import ConfigError, EngineError, MissingPrerequisite, NotFound, SlipwayError, nearest
+from slipway.errors import ConfigError, EngineError, MissingPrerequisite, NotFound, SlipwayError, instead
 from slipway.i18n import t
 
 # kind -> what a plug-in of it must be able to do. A kind loads by built-in name, by an entry point of the group
@@ -70,15 +71,51 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "exact_match": ("slipway.builtin.scorers.overlap:ExactMatch", ""),
         "rouge_l": ("slipway.builtin.scorers.overlap:RougeL", ""),
         "bleu": ("slipway.builtin.scorers.overlap:Bleu", ""),
+        "answer_recall": ("slipway.builtin.scorers.overlap:AnswerRecall", ""),
+        "contains": ("slipway.builtin.scorers.reading:Contains", ""),
+        "regex": ("slipway.builtin.scorers.reading:Regex", ""),
+        "numeric_match": ("slipway.builtin.scorers.reading:NumericMatch", ""),
+        "yes_no": ("slipway.builtin.scorers.reading:YesNo", ""),
+        "choice": ("slipway.builtin.scorers.reading:Choice", ""),
+        "squad_f1": ("slipway.builtin.scorers.published:SquadF1", ""),
+        "squad_em": ("slipway.builtin.scorers.published:SquadEM", ""),
+        "cmrc_f1": ("slipway.builtin.scorers.published:CmrcF1", ""),
+        "cmrc_em": ("slipway.builtin.scorers.published:CmrcEM", ""),
         "accuracy": ("slipway.builtin.scorers.overlap:Accuracy", ""),
         "retrieval_recall": ("slipway.builtin.scorers.retrieval:RetrievalRecall", ""),
         "retrieval_mrr": ("slipway.builtin.scorers.retrieval:RetrievalMRR", ""),
         "retrieval_ndcg": ("slipway.builtin.scorers.retrieval:RetrievalNDCG", ""),
         "citation_precision": ("slipway.builtin.scorers.retrieval:CitationPrecision", ""),
+        "citation_recall": ("slipway.builtin.scorers.retrieval:CitationRecall", ""),
+        "citation_coverage": ("slipway.builtin.scorers.retrieval:CitationCoverage", ""),
     },
 }
 
+_PREFIX = "_slipway_project_"
 _numbers = itertools.count()  # names the modules of one registry, so that two projects' files never meet
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles the file as it is now. Python's cache of bytecode goes by whole seconds and size: a file changed twice
+    within a second would run as it was, under a step key made of what it is.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+class _Beside:
+    """Finds the files that a project's file imports from beside it, without Python's cache of bytecode."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if not fullname.startswith(_PREFIX) or not path:
+            return None
+        return FileFinder(path[0], (_FromSource, [".py"])).find_spec(fullname)
+
+
+sys.meta_path.insert(0, _Beside)
 
 
 class Plugins:
@@ -91,7 +128,7 @@ class Plugins:
         self._entries: dict[str, dict[str, EntryPoint]] = {}
         self._modules: dict[Path, ModuleType] = {}
         self._packages: dict[Path, str] = {}
-        self._prefix = f"_slipway_project_{next(_numbers)}"
+        self._prefix = f"{_PREFIX}{next(_numbers)}"
         weakref.finalize(self, _forget, self._prefix)
 
     def known(self, kind: str) -> dict[str, str]:
@@ -133,7 +170,9 @@ class Plugins:
 
     def make(self, kind: str, name: str, options: Mapping[str, Any], where: str, /, **more: Any) -> Any:
         """An instance of a plug-in with its options; `more` are the keyword arguments of its kind."""
-        return self.load(kind, name)(self.config(kind, name, options, where), **more)
+        config = self.config(kind, name, options, where)
+        with told(kind, name):
+            return self.load(kind, name)(config, **more)
 
     def check_name(self, kind: str, name: str) -> None:
         """Raise what `load` would raise for a name that nothing answers to; imports nothing."""
@@ -142,12 +181,7 @@ class Plugins:
             return
         names = self.known(kind)
         if name not in names:
-            near = nearest(name, names)
-            hint = t("did you mean '{near}'?", near=near) + " " if near else ""
-            raise NotFound(
-                t("no {kind} is called '{name}'", kind=_one(kind), name=name),
-                hint + t("known: {names}", names=", ".join(sorted(names))),
-            )
+            raise NotFound(t("no {kind} is called '{name}'", kind=_one(kind), name=name), instead(name, sorted(names)))
 
     def code(self, kind: str, name: str) -> str:
         """Digest of what a plug-in is made of: its modules, the versions of its distribution and of what it imports."""
@@ -200,7 +234,7 @@ class Plugins:
     def _execute(self, path: Path) -> ModuleType:
         """Run a file as a module of a package of its own folder: `from . import other` finds the file beside it."""
         name = f"{self._package(path.parent)}.{path.stem.replace('.', '_')}"
-        spec = importlib.util.spec_from_file_location(name, path)
+        spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
         if spec is None or spec.loader is None:
             raise ConfigError(t("'{name}' cannot be imported as Python", name=path))
         module = importlib.util.module_from_spec(spec)
@@ -228,12 +262,14 @@ class Plugins:
 
 @contextmanager
 def told(kind: str, name: str) -> Generator[None]:
-    """Whatever a plug-in raises within becomes an error that says whose it is (but for SLIPWAY_TRACEBACK)."""
+    """Whatever a plug-in raises within becomes an error that says whose it is (but for SLIPWAY_TRACEBACK); `sys.exit`
+    too, which would end the event loop that others wait for, and may say that all is well.
+    """
     try:
         yield
     except SlipwayError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if os.environ.get("SLIPWAY_TRACEBACK"):
             raise
         raise EngineError(

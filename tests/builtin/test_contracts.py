@@ -1,48 +1,45 @@
-"""The contract suites of the plug-in kinds on what is built in; engines and indexes have files of their own."""
+"""The contract suites on what is built in; engines and indexes have files of their own, and none is left out."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 
-from slipway import api
-from slipway.builtin.strategies.agent import AgentConfig, AgentStrategy
-from slipway.builtin.tasks.answer import AnswerTask
 from slipway.builtin.tools.calculator import Calculator
-from slipway.core.candidate import ToolPin
-from slipway.errors import ConfigError
-from slipway.testing.projects import FILE, write_project
+from slipway.builtin.tuners.quantize import QuantizeTuner
+from slipway.core.candidate import ModelPin, ToolPin
+from slipway.core.protocols import Scorer, Task
+from slipway.plugins import BUILTIN, Plugins
+from slipway.testing.scorers import ScorerContract
 from slipway.testing.strategies import StrategyContract
 from slipway.testing.tasks import TaskContract
 from slipway.testing.tools import ToolContract
+from slipway.testing.tuners import TunerContract
 
-TOOL = """
-import asyncio
-from typing import ClassVar
-from pydantic import BaseModel
-
-class Lookup:
-    class Config(BaseModel):
-        model_config = {"extra": "forbid"}
-        fail: str = ""
-        pause: float = 0.0
-    name: ClassVar = "lookup"
-    description: ClassVar = "Looks a word up."
-    parameters: ClassVar = {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]}
-    def __init__(self, config): self.config = config
-    async def call(self, arguments):
-        await asyncio.sleep(self.config.pause)
-        if self.config.fail == "crash": raise KeyError("the table")
-        if self.config.fail: raise ValueError(self.config.fail)
-        return "found: " + arguments["word"]
-"""
+EACH = ("scorers", "tasks")
+"""Kinds whose suite runs below on every name that there is."""
 
 
-class TestAnswerTask(TaskContract):
-    def make_task(self) -> AnswerTask:
-        return AnswerTask(AnswerTask.Config())
+class TestScorers(ScorerContract):
+    @pytest.fixture(autouse=True, params=sorted(BUILTIN["scorers"]))
+    def named(self, request: pytest.FixtureRequest) -> None:
+        self.name = request.param
+
+    def make_scorer(self) -> Scorer:
+        return Plugins().make("scorers", self.name, {}, "here")
+
+
+class TestTasks(TaskContract):
+    @pytest.fixture(autouse=True, params=sorted(BUILTIN["tasks"]))
+    def named(self, request: pytest.FixtureRequest) -> None:
+        self.name = request.param
+
+    def make_task(self) -> Task:
+        return Plugins().make("tasks", self.name, {}, "here")
 
 
 class TestDirect(StrategyContract):
@@ -61,6 +58,52 @@ class TestCalculator(ToolContract):
         return Calculator(Calculator.Config())
 
 
+@pytest.mark.parametrize("type", ["q8_0", "q4_0"])
+class TestQuantize(TunerContract):
+    base = ModelPin(name="writer", engine="llama", source="", files={"toy.gguf": "0" * 64})
+
+    @pytest.fixture(autouse=True)
+    def typed(self, type: str) -> None:
+        self.type = type
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> Mapping[str, Path]:
+        """A GGUF file of two matrices and a vector, as the reference writer makes it."""
+        rng = np.random.default_rng(1)
+        writer = gguf.GGUFWriter(tmp_path / "toy.gguf", "llama")
+        for name, shape in {
+            "token_embd.weight": (100, 64),
+            "blk.0.attn_q.weight": (64, 64),
+            "norm.weight": (64,),
+        }.items():
+            writer.add_tensor(name, rng.normal(size=shape).astype(np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return {"toy.gguf": tmp_path / "toy.gguf"}
+
+    def make_tuner(self) -> QuantizeTuner:
+        return QuantizeTuner(QuantizeTuner.Config(type=self.type))  # type: ignore[arg-type]
+
+
+CONTRACTS = {
+    "engines": "EngineContract", "indexes": "IndexContract", "strategies": "StrategyContract", "tools": "ToolContract",
+    "tuners": "TunerContract",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, names in BUILTIN.items() if kind not in EACH for name in names]
+)
+def test_everything_built_in_has_its_suite(kind: str, name: str) -> None:
+    """Some file beside this one names it, or imports its module, and derives from the suite of its kind."""
+    module = BUILTIN[kind][name][0].partition(":")[0]
+    said = (f"from {module} import", f'strategy = "{name}"')
+    files = [path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("test_*.py"))]
+    assert [text for text in files if f"({CONTRACTS[kind]})" in text and any(word in text for word in said)], name
+
+
 @pytest.mark.parametrize(
     ("expression", "value"),
     [("2*(3+4)", "14"), ("2^10", "1024"), ("-7 // 2", "-4"), ("0.1+0.2", "0.3"), ("1/3", "0.333333333333")],
@@ -76,47 +119,3 @@ async def test_the_calculator_computes(expression: str, value: str) -> None:
 async def test_the_calculator_refuses_with_words(expression: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         await Calculator(Calculator.Config()).call({"expression": expression})
-
-
-def ask(folder: Path, options: str, text: str, agent: str = "agent") -> api.Answer:
-    file = FILE.replace("prompt: plain.md}", f"prompt: plain.md, strategy: {agent}, tools: [{options}]}}")
-    write_project(folder, file)
-    (folder / "lookup.py").write_text(TOOL, "utf-8")
-    with api.open_project(folder) as project:
-        api.run(project, "evaluate")
-        return api.ask(project, text, candidate="plain")
-
-
-def test_an_agent_calls_a_tool_and_answers_with_what_it_found(tmp_path: Path) -> None:
-    found = ask(tmp_path, "./lookup.py:Lookup", "please lookup the keel")
-    (step,) = found.steps
-    assert (step.name, step.error) == ("lookup", "")
-    assert "keel" in json.loads(step.input)["word"]
-    assert step.output.startswith("found: ")
-    assert found.text == step.output
-
-
-def test_an_agent_that_needs_no_tool_answers_at_once(tmp_path: Path) -> None:
-    assert ask(tmp_path, "./lookup.py:Lookup", "hello").steps == ()
-
-
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [("fail: crash", "KeyError"), ("fail: no such word", "no such word"), ("pause: 5", "no result within 0.1 s")],
-)
-def test_a_tool_that_fails_is_a_step_and_the_model_is_told(tmp_path: Path, options: str, error: str) -> None:
-    tool = f"{{./lookup.py:Lookup: {{{options}}}}}"
-    found = ask(tmp_path, tool, "please lookup the keel", "{agent: {seconds: 0.1}}")
-    assert error in found.steps[0].error
-    assert found.text.startswith("error: ")
-
-
-def test_tools_that_do_not_exist_are_named_with_their_place(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="slipway.yaml:\\d+"):
-        ask(tmp_path, "no_such_tool", "hello")
-
-
-def test_an_agent_needs_a_number_of_turns() -> None:
-    assert AgentStrategy(AgentConfig()).config.turns == 5
-    with pytest.raises(ValueError, match="turns"):
-        AgentConfig(turns=0)

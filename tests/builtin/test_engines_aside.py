@@ -152,7 +152,7 @@ async def test_without_memory_for_it_there_is_one_child(make, monkeypatch):
     assert engine.aside_pid is None
     assert [(event, "1 MB are free" in details["error"]) for event, details in events] == [("engine.not_started", True)]
     monkeypatch.undo()
-    engine._places._aside._next = 0.0
+    engine.places._aside._next = 0.0
     await complete(engine, PATTERN)
     assert engine.aside_pid is not None
 

@@ -153,7 +153,7 @@ async def test_a_child_over_its_memory_is_started_again(make, smollm2_gguf, monk
     engine = make(smollm2_gguf, lambda event, details: events.append((event, details)), memory_gb=16)
     await engine.start()
     pid = engine.pid
-    account = engine._places.first.process._child.account
+    account = engine.places.first.process._child.account
     monkeypatch.setattr(account, "_memory", own_bytes(pid) - 1)
     async with asyncio.timeout(30):
         while engine.pid == pid:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,15 +11,19 @@ from pydantic import ValidationError
 
 from slipway.core.answer import Answer
 from slipway.core.material import Example
-from slipway.plugins import BUILTIN, Plugins
+from slipway.errors import ConfigError, MissingPrerequisite
+from slipway.plugins import Plugins
+from slipway.text.words import answer_words
 
-TEXT = [name for name in BUILTIN["scorers"] if not name.startswith(("retrieval", "citation"))]
+TEXT = [
+    "token_f1", "exact_match", "answer_recall", "contains", "squad_f1", "squad_em", "cmrc_f1", "cmrc_em", "rouge_l", "bleu",
+    "accuracy",
+]  # fmt: skip
 
 
-def score(metric, expected, text, language="und", error=""):
-    scorer = Plugins().load("scorers", metric)
+def score(metric, expected, text, language="und", error="", **options):
     example = Example(input={"question": "?"}, expected=tuple(expected), language=language)
-    return scorer(scorer.Config()).score(example, Answer(text=text, raw=text, error=error))
+    return Plugins().make("scorers", metric, options, "test").score(example, Answer(text=text, raw=text, error=error))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +104,50 @@ def test_scores_lie_between_zero_and_one(metric, expected, text):
     value = score(metric, [expected], text)
     assert value is not None
     assert 0.0 <= value <= 1.0 + 1e-12
-    if expected.strip() and any(char.isalnum() for char in expected):
+    if answer_words(expected) and any(char.isalnum() for char in expected) and metric != "squad_f1":
         assert score(metric, [expected], expected) == pytest.approx(1.0)
+
+
+def test_answer_recall_asks_only_whether_the_answer_is_there():
+    assert score("answer_recall", ["3.5 GB of memory"], "It takes 3.5 GB of memory, and a lot of time.") == 1.0
+    assert score("answer_recall", ["3.5 GB of memory"], "It takes 35 GB of memory.") == pytest.approx(3 / 4)
+    assert score("answer_recall", ["三亿五千万"], "共三亿") == pytest.approx(2 / 5)
+
+
+@pytest.mark.parametrize("metric", ["exact_match", "token_f1", "answer_recall", "accuracy", "contains"])
+@pytest.mark.parametrize(("expected", "text"), [("3.5亿", "35亿"), ("1.5", "15"), ("-5", "5"), ("C++", "C#")])
+def test_what_a_mark_changes_is_not_the_same_answer(metric, expected, text):
+    assert score(metric, [expected], text) < 1.0
+
+
+def test_squad_sees_no_marks_and_says_so():
+    assert score("squad_em", ["3.5"], "35") == 1.0
+    assert score("squad_f1", ["the"], "the") == 0.0  # nothing is left to share
+    assert score("squad_em", ["the"], "a") == 1.0
+
+
+def test_sacrebleus_tokenizers_by_name():
+    """Figures of sacreBLEU 2.6.0."""
+    chinese = ["向量检索通常比关键词检索快"], "向量检索比关键词检索更快"
+    assert score("bleu", *chinese, tokenize="zh") == pytest.approx(0.5974178044844197, abs=1e-12)
+    assert score("bleu", *chinese, tokenize="13a") == 0.0  # one long word
+    assert score("bleu", ["The cat sat on the mat."], "the cat sat on the mat.", tokenize="13a") < 1.0
+    assert score("bleu", ["The cat sat on the mat."], "the cat sat on the mat.", tokenize="13a", lowercase=True) == 1.0
+    with pytest.raises(ConfigError, match="tokenize"):
+        score("bleu", ["a"], "a", tokenize="ja-mecab")
+
+
+def test_without_sacrebleu_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics.bleu", None)
+    assert score("bleu", ["a cat"], "a cat") == pytest.approx(1.0)
+    with pytest.raises(MissingPrerequisite, match=r"slipway-ai\[metrics\]"):
+        score("bleu", ["a cat"], "a cat", tokenize="13a")
+
+
+def test_accuracy_takes_the_label_that_a_task_read_out_of_the_text():
+    example = Example(input={"question": "?"}, expected=("billing",))
+    answer = Answer(text="I think that it is billing", raw="", label="billing")
+    assert Plugins().make("scorers", "accuracy", {}, "test").score(example, answer) == 1.0
 
 
 def test_unknown_options_are_refused():

@@ -76,10 +76,32 @@ def test_nothing_retrieved_nothing_relevant_and_errors(metric):
     assert score(metric, ["docs/a.md"], [A], error="no answer") == 0.0
 
 
+@pytest.mark.parametrize("metric", ["citation_precision", "citation_recall", "citation_coverage"])
+def test_an_answer_that_cites_nothing_has_the_worst_of_every_metric_of_citations(metric):
+    assert score(metric, ["docs/a.md"], [A, B]) == 0.0
+    assert score(metric, ["docs/a.md"], []) == 0.0
+    assert score(metric, [], [passage("docs/a.md", cited=True)]) is None
+    assert score(metric, ["docs/a.md"], [passage("docs/a.md", cited=True)], error="no answer") == 0.0
+
+
+def test_silence_does_not_pay():
+    """Citing only where one is sure: 60 of 143 answers cite, all rightly. That is a precision of 0.42, not of 1."""
+    values = [score("citation_precision", ["docs/a.md"], [passage("docs/a.md", cited=n < 60)]) for n in range(143)]
+    assert None not in values
+    assert sum(values) / len(values) == pytest.approx(60 / 143)
+
+
+def test_citation_recall_and_coverage():
+    cited_a, cited_other = passage("docs/a.md", cited=True), passage("docs/c.md", cited=True)
+    assert score("citation_recall", ["docs/a.md", "docs/b.md"], [cited_a, B]) == 0.5
+    assert score("citation_recall", ["docs/b.md"], [cited_other]) == 0.0
+    assert score("citation_coverage", ["docs/b.md"], [cited_other]) == 1.0
+
+
 def test_citation_precision_counts_only_what_is_cited():
     cited_a, cited_other = passage("docs/a.md", cited=True), passage("docs/c.md", cited=True)
     assert score("citation_precision", ["docs/a.md"], [cited_a, B]) == 1.0
     assert score("citation_precision", ["docs/a.md"], [cited_a, cited_other]) == 0.5
-    assert score("citation_precision", ["docs/a.md"], [A, B]) is None
+    assert score("citation_precision", ["docs/a.md"], [cited_a, cited_other], k=1) == 1.0
     assert score("citation_precision", [], [cited_a]) is None
     assert score("citation_precision", ["docs/a.md"], [cited_a], error="no answer") == 0.0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import resource
 import subprocess
@@ -39,6 +41,26 @@ def test_help_loads_nothing_heavy_and_is_quick() -> None:
     assert done.stderr.strip() == "[]"
     # CPU seconds, not wall time; the aim is 0.4 and this leaves room for a busy machine.
     assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 0.8
+
+
+ROWS = (
+    ("data", "list"), ("data", "show", "documents"), ("data", "show", "documents", "--changes"), ("eval", "list"),
+    ("eval", "show", "grounded"), ("eval", "--compare", "plain", "grounded"), ("release", "list"),
+    ("release", "show", "production"), ("release", "verdict"), ("traces", "list"), ("feedback", "list"),
+    ("keys", "list"), ("runs",), ("check",), ("models", "pull"), ("store", "stats"), ("store", "gc"), ("store", "verify"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ROWS, ids=" ".join)
+def test_what_has_a_table_is_csv_and_markdown_too(ran: Path, command: tuple[str, ...]) -> None:
+    done = slipway(*command, "-C", str(ran), "--csv")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.reader(io.StringIO(done.stdout, newline="")))
+    assert rows[0]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    done = slipway(*command, "-C", str(ran), "--markdown")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
 
 
 REPORTING = [
@@ -86,10 +108,12 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no channel to roll back": (("release", "rollback", "--channel", "staging"), 2, "no channel is called 'staging'"),
     "no trace": (("traces", "show", "nope"), 2, "x-slipway-trace"),
     "export over a file": (("traces", "export", "/dev/null"), 2, "cannot be written"),
-    "no key": (("keys", "revoke", "nope"), 2, "no valid key"),
+    "no key": (("keys", "revoke", "nope"), 2, "no key in force"),
     "empty question": (("ask", " "), 2, "no question"),
     "no candidate to ask": (("ask", "hi", "--candidate", "nope"), 2, "has not been made"),
     "gate says no": (("run", "--set", "gate.token_f1.min=0.99"), 1, ""),
+    "two outputs": (("data", "list", "--json", "--csv"), 2, "--json, --csv were asked for"),
+    "no table": (("release", "verify", "--csv"), 2, "No such option: --csv"),
     "bad language": (("--lang", "xx", "--help"), 2, "en, zh"),
 }
 

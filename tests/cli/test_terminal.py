@@ -147,7 +147,7 @@ def test_bars_show_names_and_lines_as_text() -> None:
 def test_the_command_line_prints_in_one_place_only() -> None:
     """Whatever else in cli/ prints, echoes, or takes hold of a stream or a console would go around `terminal`."""
     found: list[str] = []
-    for path in sorted(Path(cli.__file__).parent.glob("*.py")):
+    for path in sorted(Path(cli.__file__).parent.rglob("*.py")):
         if path.name == "terminal.py":
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

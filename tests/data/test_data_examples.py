@@ -279,27 +279,19 @@ def test_a_split_without_a_share_stays_empty(tmp_path: Path, store: Store) -> No
     assert dataset.counts["dev"] + dataset.counts["gate"] == 40
 
 
-def test_show_describes_and_compares(tmp_path: Path, store: Store) -> None:
+def test_two_datasets_are_compared_item_by_item(tmp_path: Path, store: Store) -> None:
     write(
         tmp_path / "q.jsonl", [{"question": "a?", "answer": "1"}, {"question": "b?", "answer": "2"}, {"question": ""}]
     )
     one = make(tmp_path, store)
     write(tmp_path / "q.jsonl", [{"question": "a?", "answer": "3"}, {"question": "c?", "answer": "2"}])
     two = make(tmp_path, store)
-    assert inspection.diff(one, two, store) == {
-        "added": ["c?"],
-        "removed": ["b?"],
-        "changed": [{"item": "a?", "fields": ["expected"]}],
-        "same": 0,
-    }
-    shown = inspection.describe(one, store)
-    assert shown["size"] == 2
-    assert shown["reasons"] == [
-        {"action": "dropped", "reason": "missing-input", "meaning": "the field of the input is empty", "count": 1}
-    ]
+    changed = inspection.ItemChange(item="a?", fields=["expected"])
+    assert inspection.diff(one, two, store) == inspection.Difference(
+        added=["c?"], removed=["b?"], changed=[changed], same=0
+    )
     assert [change.item for change in inspection.changes(one, store, "missing-input")] == ["q.jsonl:3"]
     assert inspection.changes(one, store, "other") == []
-    json.dumps(shown)
 
 
 def test_show_compares_documents_by_source(tmp_path: Path, store: Store) -> None:
@@ -311,8 +303,8 @@ def test_show_compares_documents_by_source(tmp_path: Path, store: Store) -> None
     (tmp_path / "b.md").rename(tmp_path / "c.md")
     two = make_documents(config, tmp_path, store)
     found = inspection.diff(one, two, store)
-    assert (found["added"], found["removed"], found["same"]) == (["c.md"], ["b.md"], 0)
-    assert found["changed"] == [{"item": "a.md", "fields": ["text", "raw_sha256", "sections"]}]
+    assert (found.added, found.removed, found.same) == (["c.md"], ["b.md"], 0)
+    assert found.changed == [inspection.ItemChange(item="a.md", fields=["text", "raw_sha256", "sections"])]
     write(tmp_path / "q.jsonl", [{"question": "a?"}])
     with pytest.raises(ConfigError, match="holds examples"):
         inspection.diff(make(tmp_path, store), two, store)

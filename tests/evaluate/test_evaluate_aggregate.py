@@ -13,7 +13,6 @@ from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, NotFound
 from slipway.evaluate.aggregate import METRICS, MetricInfo, aggregates, build_report, meanings, metric_info
 from slipway.evaluate.compare import compare, most_changed
-from slipway.evaluate.render import changed_table, comparison_table, ranking_table, report_table
 from slipway.plugins import BUILTIN, Plugins
 from slipway.project.schema import Project
 
@@ -226,22 +225,3 @@ def test_most_changed_shows_losses_first():
     assert [one.example for one in found] == ["e2", "e1", "e3"]
     assert [one.difference for one in found] == pytest.approx([-0.5, 0.5, 0.1])
     assert len(most_changed(*pairs([0.5] * 4, [0.5, 1.0, 0.0, 0.6]), "token_f1", n=2)) == 2
-
-
-def test_tables_are_rectangular_and_say_what_was_found():
-    first, second = pairs(np.linspace(0, 0.8, 40), np.linspace(0, 0.8, 40) + 0.1)
-    made = report(
-        [score(i, token_f1=0.5, language="zh" if i % 2 else "en") for i in range(10)] + [score(10, error="x")]
-    )
-    found = compare(first, second, "token_f1")
-    tables = [
-        report_table(made),
-        ranking_table({"a": made, "b": report(first)}),
-        comparison_table([found], "plain", "grounded", "CNY"),
-        changed_table(most_changed(first, second, "token_f1"), "token_f1", "plain", "grounded"),
-    ]
-    for table in tables:
-        assert table.rows
-        assert all(len(row) == len(table.columns) for row in table.rows)
-    assert "1 examples got no answer" in tables[0].notes[0]
-    assert "grounded is better" in tables[2].rows[0][-1]

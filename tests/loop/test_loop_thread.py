@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import Depends
 
+from served import serving
 from slipway import api
 from slipway.errors import SlipwayError
 from slipway.loop.context import Context
 from slipway.loop.loop_thread import LoopThread
+from slipway.runtime.session import Session
+from slipway.serve.auth.keys import create_key
+from slipway.serve.resources import ServeContext
 from slipway.testing.projects import write_project
 
 
@@ -40,6 +45,7 @@ def calls(folder: Path, opened: Context, other: Path) -> dict[str, Callable[[], 
         "export_traces": lambda: api.export_traces(opened, other / "traces.jsonl"),
         "feedback": lambda: api.feedback(opened),
         "find": lambda: api.find(opened, "dataset", "documents"),
+        "history": lambda: api.history(opened),
         "init": lambda: api.init(other / "new"),
         "items": lambda: api.items(opened, api.find(opened, "dataset", "documents")),
         "json_schema": api.json_schema,
@@ -76,6 +82,47 @@ async def test_every_verb_works_in_a_running_loop(project: Path, tmp_path: Path)
             with suppress(SlipwayError):  # what is asked of some is not there: that is an answer too
                 call()
         assert "tonnes" in api.ask(opened, "How much does the keel weigh?", candidate="grounded").text
+
+
+def test_every_verb_works_in_the_loop_of_a_server_that_answers(ran: Path, tmp_path: Path) -> None:
+    """A route of the server calls each, as a console would; requests before, between and after are answered."""
+    with api.open_project(ran) as opened:
+        told: dict[str, str] = {}
+
+        async def call_all() -> dict[str, str]:
+            assert asyncio.get_running_loop() is loops[0]
+            for name, call in calls(ran, opened, tmp_path).items():
+                told[name] = "done"
+                try:
+                    call()
+                except SlipwayError as error:
+                    told[name] = type(error).__name__
+            return told
+
+        async def note() -> None:
+            loops.append(asyncio.get_running_loop())
+
+        loops: list[asyncio.AbstractEventLoop] = []
+        bearer = {"authorization": f"Bearer {create_key(opened.store, 'bob')[1]}"}  # one of the verbs makes a key, too
+        store = opened.store
+        context = ServeContext(
+            project=opened.project.name, config=opened.project.serve, store=store,
+            session=Session(store, opened.locate, plugins=opened.plugins), verify=lambda release: None,
+        )  # fmt: skip
+        with serving(context) as server:
+            server.until()
+            server.application._admin.add_api_route("/v1/test", call_all, dependencies=[Depends(note)])
+            asked = "How much does the keel weigh?"
+            before = server.chat(asked, "demo", headers=bearer).text
+            reply = server.get("/v1/test", **bearer)
+            assert reply.status == 200, reply.body
+            assert set(reply.json) == set(api.__all__) - {"serve"}
+            assert {reply.json[name] for name in ("ask", "run", "compare", "verify", "promote", "datasets")} == {"done"}
+            server.until()  # its loop was busy, and a release may be looked at anew
+            after = server.chat(asked, "demo", headers=bearer)
+            assert after.status == 200, after.body
+            assert after.text == before
+            assert "tonnes" in before
 
 
 async def test_a_verb_in_a_thread_leaves_the_loop_free(project: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +196,67 @@ def test_two_projects_in_one_process_keep_their_own_plug_ins(tmp_path: Path) -> 
         assert sys.modules[again.__module__].VALUE == 0.25
     assert first.metrics["./my.py:Short"].value == 0.25
     assert second.metrics["./my.py:Short"].value == 0.75
+
+
+PLUG_INS = """
+from typing import ClassVar
+from pydantic import BaseModel
+from slipway.builtin.strategies.agent import AgentStrategy
+from slipway.builtin.tasks.answer import AnswerTask
+from .helper import VALUE
+
+class Task(AnswerTask):
+    def output(self, text):
+        found = super().output(text)
+        return type(found)(text=VALUE + " " + found.text)
+
+class Strategy(AgentStrategy):
+    pass
+
+class Tool:
+    class Config(BaseModel):
+        pass
+    name: ClassVar = "tool"
+    description: ClassVar = VALUE
+    parameters: ClassVar = {"type": "object", "properties": {}}
+    def __init__(self, config): pass
+    async def call(self, arguments): return "from " + VALUE
+"""
+
+
+def test_two_projects_answer_at_once_each_with_its_own_task_strategy_and_tool(tmp_path: Path) -> None:
+    text = FILE.replace("name: demo", "name: demo\ntask: ./my.py:Task").replace(
+        "prompt: plain.md}", "prompt: plain.md, strategy: ./my.py:Strategy, tools: [./my.py:Tool]}"
+    )
+    folders = {value: write_project(tmp_path / value, text).parent for value in ("one", "two")}
+    for value, folder in folders.items():
+        (folder / "helper.py").write_text(f"VALUE = {value!r}\n", "utf-8")
+        (folder / "my.py").write_text(PLUG_INS, "utf-8")
+    with (
+        api.open_project(folders["one"]) as one,
+        api.open_project(folders["two"]) as two,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        opened = {"one": one, "two": two}
+        list(pool.map(lambda project: api.run(project, "adapt"), opened.values()))
+        asked = [(value, pool.submit(api.ask, opened[value], "use the tool", "plain")) for value in [*opened] * 20]
+        for value, answer in asked:
+            assert answer.result().text == f"{value} from {value}"
+            assert [step.output for step in answer.result().steps] == [f"from {value}"]
+
+
+def test_a_plug_in_changed_within_a_second_is_run_as_it_is(tmp_path: Path) -> None:
+    """Same size, same second: what Python's cache of bytecode cannot tell apart."""
+    for number in range(1, 4):
+        (tmp_path / "beside.py").write_text(f"N = {number}\n", "utf-8")
+        (tmp_path / "mine.py").write_text(
+            f"from . import beside\nclass Mine:\n    higher_is_better = True\n    N = ({number}, beside.N)\n"
+            "    class Config: pass\n    def score(self, example, answer): ...\n",
+            "utf-8",
+        )
+        for name in ("beside.py", "mine.py"):
+            os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
+        assert (number, number) == Plugins(tmp_path).load("scorers", "./mine.py:Mine").N
 
 
 def test_a_closed_project_leaves_no_modules_behind(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from slipway.testing.projects import FILE, write_project
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """A project that has not run; `ran` is one that has."""
     return write_project(tmp_path / "demo").parent
 
 
@@ -59,31 +60,31 @@ def test_nothing_changed_nothing_runs(folder: Path) -> None:
     assert not second.promoted
 
 
-def test_touched_but_equal_files_run_nothing(folder: Path) -> None:
-    run(folder)
-    for path in folder.rglob("*.md"):
+def test_touched_but_equal_files_run_nothing(ran: Path) -> None:
+    run(ran)
+    for path in ran.rglob("*.md"):
         os.utime(path, (0, 0))
-    assert run(folder).ran == []
+    assert run(ran).ran == []
 
 
-def test_a_changed_prompt_runs_only_what_depends_on_it(folder: Path) -> None:
-    run(folder)
-    edit(folder / "plain.md", lambda text: text.replace("briefly", "shortly"))
-    assert run(folder).ran == ["evaluate:plain:dev"]
+def test_a_changed_prompt_runs_only_what_depends_on_it(ran: Path) -> None:
+    run(ran)
+    edit(ran / "plain.md", lambda text: text.replace("briefly", "shortly"))
+    assert run(ran).ran == ["evaluate:plain:dev"]
 
 
-def test_one_changed_document_is_the_only_one_parsed(folder: Path) -> None:
-    run(folder)
-    with api.open_project(folder) as project:
+def test_one_changed_document_is_the_only_one_parsed(ran: Path) -> None:
+    run(ran)
+    with api.open_project(ran) as project:
         before = _memo(project, "parsed")
-    edit(folder / "docs" / "anchor.md", lambda text: text.replace("painted", "varnished"))
-    found = run(folder)
+    edit(ran / "docs" / "anchor.md", lambda text: text.replace("painted", "varnished"))
+    found = run(ran)
     assert {"documents", "chunks"} <= set(found.ran)
     assert "evaluate:plain:dev" not in found.ran  # it does not read documents
-    with api.open_project(folder) as project:
+    with api.open_project(ran) as project:
         assert len(_memo(project, "parsed") - before) == 1
         changed = api.diff(project, "dataset", "documents~1", "documents")
-        assert (changed["added"], changed["removed"], len(changed["changed"])) == ([], [], 1)
+        assert (changed.added, changed.removed, len(changed.changed)) == ([], [], 1)
 
 
 def _memo(project: object, kind: str) -> set[str]:
@@ -93,12 +94,12 @@ def _memo(project: object, kind: str) -> set[str]:
         return set(connection.execute(text("SELECT key FROM memo WHERE kind LIKE :k"), {"k": f"{kind}%"}).scalars())
 
 
-def test_a_deleted_blob_is_made_again(folder: Path) -> None:
-    run(folder)
-    with api.open_project(folder) as project:
+def test_a_deleted_blob_is_made_again(ran: Path) -> None:
+    run(ran)
+    with api.open_project(ran) as project:
         blob = api.find(project, "dataset", "chunks").items
         project.store.blobs.remove(blob)
-    found = run(folder)
+    found = run(ran)
     assert "chunks" in found.ran
     assert "evaluate:grounded:dev" not in found.ran  # the same chunks came out
 
@@ -108,12 +109,12 @@ def test_stages_stop_where_they_are_told(folder: Path) -> None:
     assert run(folder, until="evaluate").release is None
 
 
-def test_a_gate_that_says_no_releases_nothing_and_keeps_what_serves(folder: Path) -> None:
-    first = run(folder)
-    refused = run(folder, "gate.token_f1.min=0.99")
+def test_a_gate_that_says_no_releases_nothing_and_keeps_what_serves(ran: Path) -> None:
+    first = run(ran)
+    refused = run(ran, "gate.token_f1.min=0.99")
     assert "no candidate meets" in refused.refused
     assert refused.release is None
-    with api.open_project(folder) as project:
+    with api.open_project(ran) as project:
         assert project.store.catalog.channels() == {"production": first.release.digest}  # type: ignore[union-attr]
 
 
@@ -127,11 +128,11 @@ def worsen(folder: Path) -> None:
     edit(folder / "grounded.md", lambda text: CHATTER + text)
 
 
-def test_a_challenger_must_not_be_worse_than_the_champion(folder: Path) -> None:
-    run(folder)
-    worsen(folder)
+def test_a_challenger_must_not_be_worse_than_the_champion(ran: Path) -> None:
+    run(ran)
+    worsen(ran)
     against = ("gate.token_f1.against=production", "gate.token_f1.margin=0.01", "gate.token_f1.min=0.0001")
-    worse = run(folder, *against, ONLY_GROUNDED)
+    worse = run(ran, *against, ONLY_GROUNDED)
     assert worse.verdict is not None
     assert [(one.rule, one.outcome) for one in worse.verdict.rules] == [("min", "pass"), ("non-inferiority", "fail")]
     assert worse.verdict.outcome == "fail"
@@ -139,39 +140,39 @@ def test_a_challenger_must_not_be_worse_than_the_champion(folder: Path) -> None:
     assert worse.release is None
 
 
-def test_each_rule_is_compared_with_the_channel_that_it_names(folder: Path) -> None:
+def test_each_rule_is_compared_with_the_channel_that_it_names(ran: Path) -> None:
     """Staging holds the good release, production a worse one: a candidate between them beats only the latter."""
-    good = run(folder).release
+    good = run(ran).release
     assert good is not None
-    with api.open_project(folder) as project:
+    with api.open_project(ran) as project:
         api.promote(project, good.digest, "staging")
-    worsen(folder)
-    bad = run(folder, "gate.token_f1.min=0.0001", ONLY_GROUNDED).release
+    worsen(ran)
+    bad = run(ran, "gate.token_f1.min=0.0001", ONLY_GROUNDED).release
     assert bad is not None
-    edit(folder / "grounded.md", lambda text: text.replace("Chatter and more", "Chat and"))
+    edit(ran / "grounded.md", lambda text: text.replace("Chatter and more", "Chat and"))
     rule = ("gate.token_f1.min=0.0001", "gate.token_f1.margin=0.01", ONLY_GROUNDED)
-    found = run(folder, *rule, "gate.token_f1.against=staging")
+    found = run(ran, *rule, "gate.token_f1.against=staging")
     assert found.verdict is not None
     assert found.verdict.outcome == "fail"
     assert found.verdict.champions == {"staging": good.ref}
-    found = run(folder, *rule, "gate.token_f1.against=production")
+    found = run(ran, *rule, "gate.token_f1.against=production")
     assert found.verdict is not None
     assert found.verdict.outcome == "pass"
     assert found.verdict.champions == {"production": bad.ref}
     assert found.promoted
 
 
-def test_what_was_promoted_by_hand_is_compared_with_what_served_there_before(folder: Path) -> None:
+def test_what_was_promoted_by_hand_is_compared_with_what_served_there_before(ran: Path) -> None:
     rule = ("gate.token_f1.against=staging", "gate.token_f1.margin=1.0")
-    first = run(folder).release
-    edit(folder / "grounded.md", lambda text: text.replace("briefly", "shortly"))
-    second = run(folder).release
+    first = run(ran).release
+    edit(ran / "grounded.md", lambda text: text.replace("briefly", "shortly"))
+    second = run(ran).release
     assert first is not None
     assert second is not None
-    with api.open_project(folder) as project:
+    with api.open_project(ran) as project:
         api.promote(project, first.digest, "staging")
         api.promote(project, second.digest, "staging")
-    found = run(folder, *rule).verdict
+    found = run(ran, *rule).verdict
     assert found is not None
     assert found.champions == {"staging": first.ref}
 
@@ -186,22 +187,22 @@ def test_a_rule_about_a_channel_that_never_was_is_refused_once_another_serves(fo
 
 
 @pytest.mark.parametrize("name", ["deadbeef", "a@b", "Prod", "x\ny", "", "a b", "0123456789abcdef", "x" * 64, "-x"])
-def test_a_channel_that_would_pass_for_something_else_is_refused(folder: Path, name: str) -> None:
-    release = run(folder).release
+def test_a_channel_that_would_pass_for_something_else_is_refused(ran: Path, name: str) -> None:
+    release = run(ran).release
     assert release is not None
-    with api.open_project(folder) as project:
+    with api.open_project(ran) as project:
         with pytest.raises(ConfigError, match="cannot be the name of a channel"):
             api.promote(project, release.digest, name or "\x00")
         assert list(project.store.catalog.channels()) == ["production"]
     for key in ("serve.channel", "gate.token_f1.against"):
         with pytest.raises(ConfigError, match=rf"slipway.yaml.*{key}: .*cannot be the name"):
-            api.open_project(folder, [f"{key}={json.dumps(name)}"])
+            api.open_project(ran, [f"{key}={json.dumps(name)}"])
 
 
-def test_a_channel_is_asked_and_found_by_its_name(folder: Path) -> None:
-    release = run(folder).release
+def test_a_channel_is_asked_and_found_by_its_name(ran: Path) -> None:
+    release = run(ran).release
     assert release is not None
-    with api.open_project(folder) as project:
+    with api.open_project(ran) as project:
         assert api.promote(project, release.digest, "beaded")  # hexadecimal, but too short for a digest
         asked = "How much does the lighthouse weigh?"
         assert api.ask(project, asked, channel="beaded").text == api.ask(project, asked).text
@@ -210,37 +211,37 @@ def test_a_channel_is_asked_and_found_by_its_name(folder: Path) -> None:
             api.ask(project, asked, channel="beadde")
 
 
-def test_uses_of_the_gate_split_are_counted(folder: Path) -> None:
-    assert run(folder).verdict.gate_uses == 1  # type: ignore[union-attr]
-    with api.open_project(folder) as project:
+def test_uses_of_the_gate_split_are_counted(ran: Path) -> None:
+    assert run(ran).verdict.gate_uses == 1  # type: ignore[union-attr]
+    with api.open_project(ran) as project:
         api.compare(project, "plain", "grounded", split="gate")
-    edit(folder / "grounded.md", lambda text: text.replace("briefly", "shortly"))
-    assert run(folder).verdict.gate_uses == 4  # type: ignore[union-attr]
+    edit(ran / "grounded.md", lambda text: text.replace("briefly", "shortly"))
+    assert run(ran).verdict.gate_uses == 4  # type: ignore[union-attr]
 
 
-def test_a_rollback_is_not_undone_by_the_next_run(folder: Path) -> None:
-    first = run(folder).release
-    edit(folder / "grounded.md", lambda text: text.replace("briefly", "shortly"))
-    second = run(folder).release
+def test_a_rollback_is_not_undone_by_the_next_run(ran: Path) -> None:
+    first = run(ran).release
+    edit(ran / "grounded.md", lambda text: text.replace("briefly", "shortly"))
+    second = run(ran).release
     assert first is not None
     assert second is not None
     assert first.digest != second.digest
-    with api.open_project(folder) as project:
+    with api.open_project(ran) as project:
         assert api.rollback(project, why="users complained").digest == first.digest
         with pytest.raises(ConfigError, match="no release before"):
             api.rollback(project)
-    run(folder)
-    with api.open_project(folder) as project:
+    run(ran)
+    with api.open_project(ran) as project:
         assert project.store.catalog.channels()["production"] == first.digest
         assert api.promote(project, second.digest[:12], why="again")
         assert not api.promote(project, second.digest)
         assert [h["action"] for h in project.store.catalog.history()] == ["promote", "rollback", "promote", "promote"]
 
 
-def test_verify_notices_one_flipped_bit(folder: Path) -> None:
-    release = run(folder).release
+def test_verify_notices_one_flipped_bit(ran: Path) -> None:
+    release = run(ran).release
     assert release is not None
-    with api.open_project(folder) as project:
+    with api.open_project(ran) as project:
         assert len(api.verify(project, "production")) >= 6
         path = project.store.blobs.path(release.pins["blob:chunks"])
         data = bytearray(path.read_bytes())
@@ -254,9 +255,9 @@ def test_verify_notices_one_flipped_bit(folder: Path) -> None:
         assert "staging" not in project.store.catalog.channels()
 
 
-def test_comparison_is_paired_and_shows_what_changed(folder: Path) -> None:
-    run(folder)
-    with api.open_project(folder) as project:
+def test_comparison_is_paired_and_shows_what_changed(ran: Path) -> None:
+    run(ran)
+    with api.open_project(ran) as project:
         comparison, changed, examples = api.compare(project, "plain", "grounded")
         assert comparison.effect > 0
         assert comparison.n == len(examples)
@@ -310,9 +311,9 @@ def test_what_went_wrong_is_stored_in_no_language(folder: Path, chinese: None) -
     assert told(engine) == caught.value.message
 
 
-def test_runs_of_an_older_catalog_are_still_read(folder: Path) -> None:
-    run(folder)
-    with api.open_project(folder) as project:
+def test_runs_of_an_older_catalog_are_still_read(ran: Path) -> None:
+    run(ran)
+    with api.open_project(ran) as project:
         newest = api.runs(project)[0]
         old = msgspec.structs.replace(newest, id="old", status="failed", error="it fell over")
         assert old.digest
@@ -321,29 +322,27 @@ def test_runs_of_an_older_catalog_are_still_read(folder: Path) -> None:
         assert (found.error, told(found.error)) == ("it fell over", "it fell over")
 
 
-def test_an_interrupted_run_is_told_so_in_the_readers_language(folder: Path, chinese: None) -> None:
-    run(folder)
-    with api.open_project(folder) as project:
+def test_an_interrupted_run_is_told_so_in_the_readers_language(ran: Path, chinese: None) -> None:
+    run(ran)
+    with api.open_project(ran) as project:
         left = msgspec.structs.replace(api.runs(project)[0], id="left", status="running")
         project.store.catalog.record(left)
-    run(folder)
-    with api.open_project(folder) as project:
+    run(ran)
+    with api.open_project(ran) as project:
         found = next(one for one in api.runs(project) if one.id == "left")
     assert found.status == "interrupted"
     assert found.error == (Said("the process ended before the step did"),)
 
 
-def test_the_loops_own_reason_for_a_promotion_is_told_in_the_readers_language(
-    folder: Path, chinese: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from slipway.cli import show
+def test_the_loops_own_reason_for_a_promotion_is_told_in_the_readers_language(ran: Path, chinese: None) -> None:
+    from slipway.render import text
+    from slipway.render.pages.releases import releases
 
-    run(folder)
-    with api.open_project(folder) as project:
-        history = project.store.catalog.history()
-    assert history[0]["why"] == "passed the gate"
-    show.releases([], history, json=False)
-    assert "passed the gate" not in capsys.readouterr().out
+    run(ran)
+    with api.open_project(ran) as project:
+        history = api.history(project)
+    assert history.decisions[0].why == "passed the gate"
+    assert "passed the gate" not in text.write(releases([], history))
 
 
 PROBLEMS = {

@@ -4,7 +4,6 @@ import os
 import time
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 
@@ -138,13 +137,21 @@ def test_the_file_is_found_from_below_and_missed_politely(tmp_path: Path) -> Non
         find(below)
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_plug_in_template_is_a_package_not_a_project(tmp_path: Path) -> None:
+    written = init(tmp_path / "mine", "plug-in")
+    assert tmp_path / "mine" / "pyproject.toml" in written
+    assert not [path for path in written if path.name == "slipway.yaml"]
+
+
+@pytest.mark.parametrize("template", [name for name in TEMPLATES if name != "plug-in"])
 def test_a_template_is_a_valid_project_by_our_code_and_by_the_schema(tmp_path: Path, template: str) -> None:
     folder = tmp_path / "My Demo!"
     written = init(folder, template)
     assert folder / "slipway.yaml" in written
     assert (folder / ".gitignore").exists()
     assert load(folder / "slipway.yaml").name == "my-demo"
+    import jsonschema  # takes two seconds
+
     jsonschema.validate(yaml.safe_load((folder / "slipway.yaml").read_text()), json_schema())
     with pytest.raises(ConfigError, match="already has"):
         init(folder, template)

@@ -15,9 +15,9 @@ from slipway.core.release import Verdict
 from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError, NotFound
 from slipway.evaluate.aggregate import build_report
-from slipway.evaluate.render import verdict_lines, verdict_table
 from slipway.i18n import Said, speaking
 from slipway.release.gate import Rule, judge, judge_all
+from slipway.render.pages.verdicts import verdict_lines, verdict_table
 
 RELEASE = Ref("release", "assistant", "a" * 64)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from served import PROJECT, Running, child, echo, make_context, promote, release, serving
+from served import PROJECT, Running, child, echo, make_context, program, promote, release, serving
 from slipway import api
 from slipway.core.answer import Answer
 from slipway.core.candidate import ModelPin
@@ -272,7 +272,7 @@ def test_log_lines_cannot_be_forged() -> None:
 
 
 def test_what_other_libraries_log_is_json_too(tmp_path: Path) -> None:
-    with child(tmp_path, release=False) as (process, client):
+    with program(tmp_path, release=False) as (process, client):
         client.until("/healthz")
         process.terminate()
         _, said = process.communicate(timeout=60)

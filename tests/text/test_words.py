@@ -51,7 +51,7 @@ def test_bigrams_keep_latin_words_whole():
         ("在「上海」，2021年。", "在 上 海 2021 年"),
         ("A", "a"),
         ("the", "the"),
-        ("$1,200.50", "120050"),
+        ("$1,200.50", "$ 1200.50"),
     ],
 )
 def test_normalize_answer(text, expected):

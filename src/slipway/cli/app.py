@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from slipway.cli import terminal
 from slipway.cli.groups import GROUPS
-from slipway.cli.keep import store_app
-from slipway.cli.options import HERE, NONE, Channel, Host, Json, Limit, Port, Project, Set, open_project
+from slipway.cli.options import HERE, NONE, Channel, Host, Limit, Port, Project, Set, open_project
+from slipway.cli.report import command
 from slipway.i18n import t
+from slipway.render.document import Document
+
+if TYPE_CHECKING:
+    from slipway.loop.context import Context
+    from slipway.loop.run import Outcome, Stage
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -50,60 +55,55 @@ def init(
     terminal.out(t("next: cd {folder} && slipway up", folder=folder))
 
 
-@app.command(help=t("Validate the project file and this machine; say how to mend each finding."))
+@command(app, "check", help=t("Validate the project file and this machine; say how to mend each finding."))
 def check(
     project: Project = HERE,
     set_: Set = NONE,
-    json: Json = False,
     run_plugins: Annotated[
         bool, typer.Option("--plugins", help=t("Also import the project's own plug-ins, which runs their code."))
     ] = False,
-) -> None:
+) -> tuple[Document, int]:
     """Exit code 2 when something stops a run."""
     from slipway import api
-    from slipway.cli import show
+    from slipway.render.pages.work import findings
 
     found = api.check(project, set_, run_plugins=run_plugins)
-    show.findings(found, json=json)
-    if any(finding.level == "error" for finding in found):
-        raise typer.Exit(2)
+    return findings(found), 2 if any(finding.level == "error" for finding in found) else 0
 
 
-@app.command(help=t("Bring everything up to date, or everything up to a stage: data, adapt, evaluate, release."))
+@command(
+    app, "run", rows=False,
+    help=t("Bring everything up to date, or everything up to a stage: data, adapt, evaluate, release."),
+)  # fmt: skip
 def run(
     stage: Annotated[list[str] | None, typer.Argument(help=t("Stages; the furthest one counts."))] = None,
     project: Project = HERE,
     set_: Set = NONE,
-    json: Json = False,
-) -> int:
+) -> tuple[Document, int]:
     """Exit code 1 when the gate said no."""
-    return _run(project, set_, stage or [], json=json)
+    from slipway.render.pages.work import outcome
+
+    found = _run(project, set_, stage or [])
+    return outcome(found), 1 if found.refused else 0
 
 
-def _run(project: Path, overrides: list[str], stages: list[str], *, json: bool) -> int:
+def _run(project: Path, overrides: list[str], stages: list[str]) -> Outcome:
     from slipway import api
-    from slipway.cli import show
     from slipway.cli.progress import listener
 
     until = _stage(stages)
     with listener() as listening, open_project(project, overrides, listening) as opened:
-        outcome = api.run(opened, until)
-    show.outcome(outcome, json=json)
-    return 1 if outcome.refused else 0
+        return api.run(opened, until)
 
 
-def _stage(stages: list[str]) -> Any:
-    from slipway.errors import ConfigError, nearest
+def _stage(stages: list[str]) -> Stage:
+    from slipway.errors import ConfigError, instead
     from slipway.loop.run import STAGES
 
     for stage in stages:
         if stage not in STAGES:
-            near = nearest(stage, STAGES)
-            raise ConfigError(
-                t("no stage is called '{name}'", name=stage),
-                t("did you mean '{near}'?", near=near) if near else t("known: {names}", names=", ".join(STAGES)),
-            )
-    return max(stages, key=lambda s: STAGES.index(s)) if stages else STAGES[-1]  # pyright: ignore[reportArgumentType]
+            raise ConfigError(t("no stage is called '{name}'", name=stage), instead(stage, STAGES))
+    return STAGES[max((place for place, stage in enumerate(STAGES) if stage in stages), default=len(STAGES) - 1)]
 
 
 @app.command(help=t("Serve the project's channels over HTTP until stopped."))
@@ -128,38 +128,40 @@ def up(
     from slipway import api
     from slipway.cli.progress import Plain
     from slipway.cli.sample import ask_and_stop
+    from slipway.render.pages.work import outcome
 
-    code = _run(folder, set_, [], json=False)
+    found = _run(folder, set_, [])
+    terminal.show(outcome(found))
+    code = 1 if found.refused else 0
     with open_project(folder, set_, Plain()) as opened:
-        if code and opened.project.serve.channel not in opened.store.catalog.channels():
+        if code and opened.project.serve.channel not in api.history(opened).channels:
             return code
         ready = (lambda url: ask_and_stop(opened, url)) if once else (lambda url: _tell(opened, url))
         api.serve(opened, host, port, ready)
     return code
 
 
-def _tell(opened: Any, url: str) -> None:
+def _tell(opened: Context, url: str) -> None:
     from slipway.cli.sample import curl
 
     terminal.out(t("serving {name} at {url}; try:", name=opened.project.name, url=url))
     terminal.out(curl(opened, url))
 
 
-@app.command(help=t("Ask one question without a server."))
+@command(app, "ask", help=t("Ask one question without a server."), rows=False)
 def ask(
     text: Annotated[str, typer.Argument(help=t("What to ask."))],
     candidate: Annotated[str | None, typer.Option(help=t("A candidate; default what the channel serves."))] = None,
     channel: Channel = None,
     project: Project = HERE,
     set_: Set = NONE,
-    json: Json = False,
-) -> None:
+) -> Document:
     """The answer, and the passages it rests on."""
     from slipway import api
-    from slipway.cli import show
+    from slipway.render.pages.served import answer
 
     with open_project(project, set_) as opened:
-        show.answer(api.ask(opened, text, candidate, channel), json=json)
+        return answer(api.ask(opened, text, candidate, channel))
 
 
 @app.command(help=t("Print the JSON schema of slipway.yaml."))
@@ -167,19 +169,18 @@ def schema() -> None:
     """For editors that complete and check YAML."""
     from slipway import api
 
-    terminal.json(api.json_schema())
+    terminal.show(Document(api.json_schema()), "json")
 
 
-@app.command(help=t("Executed steps, newest first."))
-def runs(project: Project = HERE, limit: Limit = 20, json: Json = False) -> None:
+@command(app, "runs", help=t("Executed steps, newest first."))
+def runs(project: Project = HERE, limit: Limit = 20) -> Document:
     """What was run, when, for how long, and how it ended."""
     from slipway import api
-    from slipway.cli import show
+    from slipway.render.pages import work
 
-    with open_project(project, []) as opened:
-        show.runs(api.runs(opened, limit), json=json)
+    with open_project(project) as opened:
+        return work.runs(api.runs(opened, limit))
 
 
-GROUPS["store"] = store_app
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

@@ -8,29 +8,36 @@ import signal
 import threading
 import time
 import urllib.request
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from slipway.cli import terminal
-from slipway.core.material import Dataset, Example
+from slipway.core.material import Example
+from slipway.errors import NotFound
 from slipway.i18n import t
 
+if TYPE_CHECKING:
+    from slipway.loop.context import Context
 
-def text(opened: Any) -> str:
+
+def text(opened: Context) -> str:
     """An example's input, so that the first answer is a good one; without examples, a plain one."""
-    found = opened.store.catalog.list("dataset", Dataset, "examples")
-    for example in opened.store.blobs.get_lines(found[0][1].items, Example) if found else ():
-        if example.split == "gate":
-            return example.text
+    from slipway import api
+
+    with suppress(NotFound):
+        for example in api.items(opened, api.find(opened, "dataset", "examples")):
+            if isinstance(example, Example) and example.split == "gate":
+                return example.text
     return "What can you answer?"
 
 
-def curl(opened: Any, url: str) -> str:
+def curl(opened: Context, url: str) -> str:
     """A command line to try."""
     body = json.dumps(_body(opened), ensure_ascii=False).replace("'", "'\\''")
     return f"  curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'"
 
 
-def _body(opened: Any) -> dict[str, Any]:
+def _body(opened: Context) -> dict[str, Any]:
     return {"model": opened.project.name, "messages": [{"role": "user", "content": text(opened)}]}
 
 
@@ -45,7 +52,7 @@ def _wait(url: str, seconds: float = 120) -> None:
             time.sleep(0.2)
 
 
-def ask_and_stop(opened: Any, url: str) -> None:
+def ask_and_stop(opened: Context, url: str) -> None:
     """Ask once over HTTP from another thread, print the answer, then stop the server as SIGTERM would."""
     body = json.dumps(_body(opened)).encode()
 

@@ -1,27 +1,36 @@
 """Everything the command line prints goes through here, and whatever it holds, it cannot act on the terminal.
 
-`out` and `warn` print lines, `block` a text of several lines, `table` a table, `json` JSON. Escapes and markup in what
-is printed are shown, not obeyed; only this module makes colours.
+`show` prints a document in one of its forms, `out` and `warn` lines, `failed` an error. Escapes and markup in what is
+printed are shown, not obeyed; only `render.text` and this module make colours.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
 
-import msgspec
-
-from slipway.i18n import t
+from slipway.render.document import Document, Table
 from slipway.text import visible
 
-MARKS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "insufficient": ("?", "yellow"),
-         "ok": ("✓", "green"), "error": ("✗", "red"), "warning": ("!", "yellow")}  # fmt: skip
+
+def show(document: Document, form: str = "") -> None:
+    """A document on standard output: for people, or as `json`, `csv` or `markdown`, which are UTF-8 everywhere."""
+    if not form:
+        from slipway.render import text
+
+        print(text.write(document), end="", flush=True)
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(_written(document, form).encode())
+    sys.stdout.flush()
 
 
-class Mark(str):
-    """A cell that shows a level or an outcome by its coloured sign."""
+def _written(document: Document, form: str) -> str:
+    from slipway.render import csv, json, markdown
+
+    if form == "csv":
+        return csv.write(document.rows or Table("", [], []))
+    return json.write(document) if form == "json" else markdown.write(document)
 
 
 def out(*lines: object) -> None:
@@ -61,44 +70,3 @@ def failed(message: str, hint: str = "") -> None:
     print(f"{red}slipway:{off} {visible.paragraph(message)}", file=sys.stderr)
     if hint:
         print(f"{dim}  → {visible.paragraph(hint)}{off}", file=sys.stderr, flush=True)
-
-
-def json(value: Any) -> None:
-    """JSON on standard output; structs become objects, digests are whole."""
-    made = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
-    sys.stdout.buffer.write(visible.json_text(made).encode() + b"\n")
-    sys.stdout.flush()
-
-
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on standard output, or a sentence when there are no rows."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if not rows:
-        out(t("{title}: nothing yet", title=title))
-        return
-    title = visible.line(title)
-    made = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        made.add_column(Text(visible.line(name)), overflow="fold")
-    for row in rows:
-        made.add_row(*[Text(*MARKS[cell]) if isinstance(cell, Mark) else Text(_cell(cell)) for cell in row])
-    Console(highlight=False, markup=False, emoji=False).print(made)
-
-
-def _cell(value: Any) -> str:
-    return visible.line(cell_text(value))
-
-
-def cell_text(value: Any) -> str:
-    """A value as a cell shows it."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)

@@ -172,7 +172,7 @@ class Scorer(Protocol):
     """One metric of one answer. Made as `Scorer(config)`; offline evaluation and online monitoring share it."""
 
     Config: ClassVar[type[Any]]
-    higher_is_better: ClassVar[bool]
+    higher_is_better: ClassVar[bool]  # which direction the gate takes for better
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """The metric for this example, or None when it does not apply (no reference, nothing retrieved, ...)."""
@@ -187,8 +187,8 @@ class Task(Protocol):
     """
 
     Config: ClassVar[type[Any]]
-    inputs: ClassVar[tuple[str, ...]]
-    reference: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]  # names of the fields of an input; the first must be there
+    reference: ClassVar[str]  # name of the field of a reference
 
     def input(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """A valid input of what a row or a request gave; raises ConfigError for anything else."""
@@ -337,7 +337,7 @@ class Tuner(Protocol):
     """
 
     Config: ClassVar[type[Any]]
-    reads: ClassVar[tuple[Literal["train", "dev"], ...]]
+    reads: ClassVar[tuple[Literal["train", "dev"], ...]]  # splits whose examples it gets
 
     def tune(self, job: Job) -> Made:
         """Do it. Raises SlipwayError."""

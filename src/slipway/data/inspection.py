@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import msgspec
 
 from slipway.core.material import Change, Chunk, Dataset, Document, Example
 from slipway.core.ref import Noun, digest_of
-from slipway.data.reasons import explain
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.store.store import Store
-from slipway.text.words import weigh
 
 _TYPES: dict[str, type[Document] | type[Chunk] | type[Example]] = {
     "documents": Document, "chunks": Chunk, "examples": Example
@@ -25,31 +22,6 @@ def items(dataset: Dataset, store: Store) -> list[Noun]:
     return list(store.blobs.get_lines(dataset.items, _TYPES[dataset.kind]))
 
 
-def describe(dataset: Dataset, store: Store, first: int = 3) -> dict[str, Any]:
-    """ref, kind, size, counts, lineage, sizes, reasons, and the `first` items.
-
-    `lengths`: weighted characters (min, median, max) of texts or inputs. `reasons`: a list of {action, reason,
-    meaning, count}, most frequent first.
-    """
-    held = items(dataset, store)
-    lengths = sorted(weigh(_text(item)) for item in held)
-    tally = Counter((change.action, change.reason) for change in changes(dataset, store))
-    return {
-        "ref": str(dataset.ref),
-        "name": dataset.name,
-        "kind": dataset.kind,
-        "size": dataset.size,
-        "counts": dataset.counts,
-        "lineage": [str(ref) for ref in dataset.lineage],
-        "lengths": {"min": lengths[0], "median": lengths[len(lengths) // 2], "max": lengths[-1]} if lengths else {},
-        "reasons": [
-            {"action": action, "reason": reason, "meaning": explain(reason), "count": count}
-            for (action, reason), count in sorted(tally.items(), key=lambda pair: (-pair[1], pair[0]))
-        ],
-        "first": [msgspec.to_builtins(item) for item in held[:first]],
-    }
-
-
 def changes(dataset: Dataset, store: Store, reason: str | None = None) -> list[Change]:
     """What was dropped, changed or flagged, in order; only one `reason` when it is given."""
     if not dataset.changes:
@@ -58,8 +30,24 @@ def changes(dataset: Dataset, store: Store, reason: str | None = None) -> list[C
     return [change for change in every if reason is None or change.reason == reason]
 
 
-def diff(a: Dataset, b: Dataset, store: Store) -> dict[str, Any]:
-    """From `a` to `b`: `added` and `removed` keys, `changed` [{item, fields}], and how many are the `same`.
+class ItemChange(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that is in both, and the names of its fields that differ."""
+
+    item: str
+    fields: list[str]
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """From one dataset to another: keys `added` and `removed`, what `changed`, and how many are the `same`."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[ItemChange]
+    same: int
+
+
+def diff(a: Dataset, b: Dataset, store: Store) -> Difference:
+    """From `a` to `b`.
 
     Keys: a document's source; a chunk's source, headings and place under them; an example's input. Raises
     ConfigError for datasets of different kinds.
@@ -70,16 +58,17 @@ def diff(a: Dataset, b: Dataset, store: Store) -> dict[str, Any]:
             t("compare two datasets of the same kind"),
         )
     before, after = _keyed(items(a, store)), _keyed(items(b, store))
-    changed: list[dict[str, Any]] = []
-    for key, item in after.items():
-        if key in before and digest_of(before[key]) != digest_of(item):
-            changed.append({"item": key, "fields": _fields(before[key], item)})
-    return {
-        "added": [key for key in after if key not in before],
-        "removed": [key for key in before if key not in after],
-        "changed": changed,
-        "same": sum(key in before for key in after) - len(changed),
-    }
+    changed = [
+        ItemChange(item=key, fields=_fields(before[key], item))
+        for key, item in after.items()
+        if key in before and digest_of(before[key]) != digest_of(item)
+    ]
+    return Difference(
+        added=[key for key in after if key not in before],
+        removed=[key for key in before if key not in after],
+        changed=changed,
+        same=sum(key in before for key in after) - len(changed),
+    )
 
 
 def _text(item: Noun) -> str:

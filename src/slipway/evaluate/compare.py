@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
+from slipway.core.material import Example
 from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.release import Comparison
 from slipway.core.report import Score
@@ -19,6 +21,14 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     difference: float  # challenger minus champion, in the metric's unit
     champion: Score
     challenger: Score
+
+
+class Compared(NamedTuple):
+    """A comparison, the examples that changed most, and all examples by id."""
+
+    comparison: Comparison
+    changed: list[Changed]
+    examples: dict[str, Example]
 
 
 def compare(

@@ -66,6 +66,8 @@ def score(example: Example, answer: Answer, scorers: Mapping[str, Scorer]) -> Sc
         with told("scorers", f"{name} ({example.source})"):
             value = scorer.score(example, answer)
             if value is not None:
+                if not 0 <= value <= 1:
+                    raise ValueError(f"{value} does not lie between 0 and 1")
                 worst = 0.0 if scorer.higher_is_better else 1.0
                 metrics[name] = worst if answer.failed else float(value)
     return Score(

@@ -118,6 +118,9 @@ def _texts(record: Trace | Feedback) -> Iterator[str]:
             yield answer.raw
         yield _plain(answer.error)
         yield from answer.samples
+        yield answer.label
+        for step in answer.steps:
+            yield from (step.name, step.input, step.output, step.error)
         for call in answer.tool_calls:
             yield from (call.id, call.name, call.arguments)
         for citation in answer.citations:

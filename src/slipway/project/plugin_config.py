@@ -10,30 +10,6 @@ from slipway.core.metrics import METRICS
 from slipway.i18n import t
 from slipway.project.fields import Strict
 
-
-class PluginConfig(Strict):
-    """A plug-in by its name, or with options of its own: `faiss`, or `faiss: {type: flat}`."""
-
-    name: str
-    options: dict[str, Any] = {}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """A name, or a mapping of one name to its options."""
-        return _NAMED
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.keys() == {"name", "options"}:
-            return value
-        name, options = _named(value)
-        return {"name": name, "options": options}
-
-    def __repr__(self) -> str:
-        return repr({self.name: self.options} if self.options else self.name)
-
-
 _NAMED: dict[str, Any] = {
     "anyOf": [
         {"type": "string"},
@@ -58,24 +34,52 @@ def _named(value: Any) -> tuple[str, dict[str, Any]]:
     raise ValueError(t("write a name, or one name with its options: {example}", example="name: {option: value}"))
 
 
-class MetricConfig(Strict):
-    """A metric by its name; with options of its scorer; or under a name of yours: `short: {scorer: ./my.py:Short}`."""
+class _Named(Strict):
+    """Written as a name, or as one name with its options: `faiss`, or `faiss: {type: flat}`."""
 
     name: str
-    scorer: str
     options: dict[str, Any] = {}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """A name, or a mapping of one name to `scorer` and its options."""
+        """A name, or a mapping of one name to its options."""
         return _NAMED
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        if isinstance(value, dict) and {"name", "scorer"} <= value.keys() <= {"name", "scorer", "options"}:
+        if isinstance(value, dict) and cls._is_whole(value):
             return value
-        name, options = _named(value)
+        return cls._fields(*_named(value))
+
+    @classmethod
+    def _is_whole(cls, value: dict[Any, Any]) -> bool:
+        """Whether it is what `_fields` made, read again."""
+        return value.keys() == {"name", "options"}
+
+    @classmethod
+    def _fields(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        return {"name": name, "options": options}
+
+
+class PluginConfig(_Named):
+    """A plug-in by its name, or with options of its own: `faiss`, or `faiss: {type: flat}`."""
+
+    def __repr__(self) -> str:
+        return repr({self.name: self.options} if self.options else self.name)
+
+
+class MetricConfig(_Named):
+    """A metric by its name; with options of its scorer; or under a name of yours: `short: {scorer: ./my.py:Short}`."""
+
+    scorer: str
+
+    @classmethod
+    def _is_whole(cls, value: dict[Any, Any]) -> bool:
+        return {"name", "scorer"} <= value.keys() <= {"name", "scorer", "options"}
+
+    @classmethod
+    def _fields(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
         scorer = options.pop("scorer", name)
         if scorer != name and name in METRICS:
             raise ValueError(t("'{name}' is a metric of Slipway's own; give yours another name", name=name))

@@ -8,7 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
-from slipway.errors import ConfigError, NotFound, nearest
+from slipway.errors import ConfigError, NotFound, instead
 from slipway.i18n import t
 
 TEMPLATES = ("docs-assistant", "remote-model", "plug-in")
@@ -20,12 +20,7 @@ def init(folder: Path, template: str = "docs-assistant") -> list[Path]:
     Raises NotFound for an unknown template, ConfigError when a file that would be written is already there.
     """
     if template not in TEMPLATES:
-        near = nearest(template, TEMPLATES)
-        raise NotFound(
-            t("no template is called '{name}'", name=template),
-            (t("did you mean '{near}'?", near=near) + " " if near else "")
-            + t("known: {names}", names=", ".join(TEMPLATES)),
-        )
+        raise NotFound(t("no template is called '{name}'", name=template), instead(template, TEMPLATES))
     name = re.sub(r"[^a-z0-9_.-]+", "-", folder.resolve().name.lower()).strip("-._") or "project"
     source = files("slipway").joinpath("project", "templates")
     wanted = dict([*_walk(source.joinpath("shared"), ""), *_walk(source.joinpath(template), "")])

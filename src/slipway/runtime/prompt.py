@@ -19,7 +19,7 @@ from jinja2.meta import find_undeclared_variables
 from slipway.core.answer import Citation
 from slipway.core.message import Message
 from slipway.core.protocols import Task
-from slipway.errors import ConfigError, nearest
+from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.runtime.sandbox import Prompt, TooMuch, compile_prompt, parse
 
@@ -48,11 +48,9 @@ def check_template(template: str, where: str, task: type[Task] | Task) -> None:
             t("prompts are Jinja2 templates: {{ name }} is a variable, {% for p in passages %} a loop"),
         ) from error
     for name in sorted(used - set(known) - {"range", "dict", "cycler", "joiner", "namespace"}):
-        near = nearest(name, known)
         raise ConfigError(
             t("{where}: the template uses '{name}', which does not exist", where=where, name=name),
-            (t("did you mean '{near}'?", near=near) + " " if near else "")
-            + t("known: {names}", names=", ".join(known)),
+            instead(name, known),
         )
     if task.inputs[0] not in used:
         raise ConfigError(

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 from slipway.core.answer import Citation
 from slipway.core.candidate import ModelPin, Retrieval
 from slipway.core.material import Chunk, Dataset
-from slipway.core.protocols import Embeds, OutOfVocabulary
+from slipway.core.protocols import Embeds, Index, OutOfVocabulary
 from slipway.core.ref import digest_of
-from slipway.plugins import Plugins
+from slipway.plugins import Plugins, told
 from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
@@ -116,9 +116,11 @@ class Retriever:
         dense = retrieval.mode != "lexical" and not (retrieval.mode == "fused" and await self._unread(question))
         if dense and self._dense is not None and self._embedder is not None:
             vector = await self._embedder.embed([question])
-            rankings.append(self._dense.index.search(question, vector, depth, filters))
+            with told("indexes", retrieval.index):
+                rankings.append(self._dense.index.search(question, vector, depth, filters))
         if retrieval.mode != "dense":
-            rankings.append(self._lexical.index.search(question, None, depth, filters))
+            with told("indexes", retrieval.lexical):
+                rankings.append(self._lexical.index.search(question, None, depth, filters))
         ids = [[id for id, _ in ranking] for ranking in rankings]
         ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(ids)
         found = _within(
@@ -180,10 +182,15 @@ class _Cache:
         self, plugin: str, options: Mapping[str, Any], key: list[str], vectors: NDArray[np.float32] | None
     ) -> Kept:
         """The index, loaded; built where it is missing or damaged."""
+
+        def fill(index: Index) -> None:
+            with told("indexes", plugin):
+                index.add(self._chunks, vectors)
+
         made_of = [FORMAT, plugin, options, self._plugins.code("indexes", plugin), *key]
         return kept(
             self._store,
             f"index-{digest_of(made_of)[:24]}",
             lambda: self._plugins.make("indexes", plugin, options, "retrieve.index"),
-            lambda index: index.add(self._chunks, vectors),
+            fill,
         )

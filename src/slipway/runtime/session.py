@@ -16,7 +16,7 @@ from slipway.core.protocols import Embeds, Engine, OnEvent, Strategy, Task, Tell
 from slipway.core.ref import digest_of
 from slipway.errors import IntegrityError, SlipwayError
 from slipway.i18n import t
-from slipway.plugins import Plugins
+from slipway.plugins import Plugins, told
 from slipway.privacy import secrets
 from slipway.runtime.guard import Guarded
 from slipway.runtime.retrieve import Retriever, indexes_key
@@ -148,7 +148,8 @@ class Session:
         files, states = await asyncio.to_thread(read)
         engine = self._guarded(pin, make_engine(pin, files, self._on_event, self.plugins))
         try:
-            await engine.start()
+            with told("engines", pin.engine):
+                await engine.start()
             if changed(states):  # between being read here and being loaded by a process of its own
                 raise IntegrityError(
                     t("the files of '{name}' were changed while it was loaded", name=pin.name),

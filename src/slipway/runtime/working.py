@@ -15,6 +15,7 @@ from slipway.core.message import Completion, Delta, GenerateRequest, Usage
 from slipway.core.protocols import Completes, Engine, Task, Tool
 from slipway.errors import EngineError
 from slipway.i18n import t
+from slipway.plugins import told
 from slipway.runtime.extract import extract
 from slipway.runtime.prompt import build_messages
 from slipway.runtime.session import Session
@@ -60,6 +61,7 @@ class Working:
         self.candidate = candidate
         self.task: Task = session.task(candidate)
         self.input = self.task.input(input)
+        self._text = self.task.text(self.input)
         self.tools: Mapping[str, Tool] = session.tools(candidate)
         self.whole = overrides.whole
         self._given = input
@@ -111,16 +113,18 @@ class Working:
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
         """The model's deltas. Raises EngineError when the last one is missing: the stream was cut."""
         last = Delta()
-        async with aclosing(generator(self._running().generate(request))) as stream:
-            async for last in stream:
-                yield last
+        with told("engines", self.candidate.model.engine):
+            async with aclosing(generator(self._running().generate(request))) as stream:
+                async for last in stream:
+                    yield last
         if last.finish is None:
             raise cut()
         self._spent.usage += last.usage or Usage()
 
     async def complete(self, request: GenerateRequest) -> Completion:
         """The model's whole answer."""
-        completion = await complete(self._running(), request)
+        with told("engines", self.candidate.model.engine):
+            completion = await complete(self._running(), request)
         self._spent.usage += completion.usage
         return completion
 
@@ -131,7 +135,7 @@ class Working:
     def _language(self) -> str:
         """The language the input names, else that of its text; a BCP 47 tag, `und` when it cannot be told."""
         named = self._given.get("language")
-        return named if isinstance(named, str) and named else of_short_text(self.task.text(self.input))
+        return named if isinstance(named, str) and named else of_short_text(self._text)
 
     def _running(self) -> Engine:
         assert self._engine is not None, "begin() comes first"

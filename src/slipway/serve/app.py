@@ -63,6 +63,7 @@ class Application:
         self.sign_in = SignIn(lambda: context.store.salt, self.keys.hash_of)
         self.draining = False
         self._running: set[asyncio.Task[Any]] = set()
+        self._cut: set[asyncio.Task[Any]] = set()
         self._failed_before = 0
         gateway = Gateway(context, self.router, self.slots, self.recorder, self.metrics)
         self._posts: dict[str, Callable[[Call], Awaitable[None]]] = {
@@ -109,9 +110,12 @@ class Application:
         return len(self._running)
 
     def cut(self) -> None:
-        """End what runs: each client gets a clean 503, each trace is written."""
-        for task in self._running:
+        """End what runs: each client gets a clean 503, each trace is written. Called again, it leaves alone what is
+        ending already: a second cancellation would reach the writing of the trace.
+        """
+        for task in self._running - self._cut:
             task.cancel()
+        self._cut = set(self._running)
 
     def trouble(self) -> str:
         """Why this server is not ready; empty when it is."""
@@ -167,7 +171,10 @@ class Application:
         except SlipwayError as error:
             refused = refusal(error)
             await call.answer(refused.status, refused.json(), extra=refused.headers)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # before the handler began, or after it ended
+            if self.draining and not call.status:
+                refused = draining()
+                await call.answer(refused.status, refused.json(), extra=refused.headers)
             raise
         except Exception:
             log.exception("unexpected", extra={"trace": call.trace, "path": call.path[:200]})

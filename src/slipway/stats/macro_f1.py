@@ -1,4 +1,11 @@
-"""Macro F1 over labels, as a function of weights, and its bounds."""
+"""Macro F1 over labels, as a function of weights, and its bounds.
+
+An example is counted under one label: the reference that the prediction equals, else its first reference. The mean is
+over the labels that examples are counted under. A prediction outside these labels is wrong: it takes from the recall
+of the label that was right, and adds no label of its own, however many different ones there are. With one reference
+each this is scikit-learn's `f1_score(labels=sorted(set(gold)), average="macro")`; an F1 over the predicted labels too
+(its default) would fall with every new way to be wrong.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +18,16 @@ if TYPE_CHECKING:
     from slipway.stats.grouping import Codes, Floats, Statistic
 
 
+NOTHING = "\0"  # the prediction of an answer that is none; no label is this
+
+
+def credited(references: Sequence[str], predicted: str) -> str:
+    """The label that a prediction is counted under: the reference it equals, else the first. All normalised."""
+    return predicted if predicted in references else references[0]
+
+
 def macro_f1(gold: Sequence[str], predicted: Sequence[str]) -> Statistic:
-    """Macro F1 as a function of weights [draws, n], over the labels that `gold` has."""
+    """Macro F1 as a function of weights [draws, n], over the labels that `gold` has (`credited`)."""
     truth, guess = _label_matrices(gold, predicted)
     hit = truth * guess
     return lambda weights: _f1(weights @ hit, weights @ truth, weights @ guess)

@@ -16,7 +16,7 @@ from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.stats.intervals import mean_bounds, quantile, quantile_bounds, weighted_quantile
-from slipway.stats.macro_f1 import macro_f1, macro_f1_bounds
+from slipway.stats.macro_f1 import NOTHING, credited, macro_f1, macro_f1_bounds
 from slipway.text.words import normalize_label
 
 if TYPE_CHECKING:
@@ -65,13 +65,16 @@ def sample(scores: Sequence[Score], info: MetricInfo) -> Sample:
     failed = np.array([bool(score.answer.error) for score, _ in kept], dtype=bool)
     if info.kind == "operational" and info.name != "error_rate" and failed.any() and not failed.all():
         values[failed] = np.maximum(values[failed], values[~failed].max())
-    labels = info.form == "macro_f1"
+    predicted = tuple(_prediction(score) for score, _ in kept) if info.form == "macro_f1" else ()
     return Sample(
         ids=tuple(score.example for score, _ in kept),
         groups=tuple(f"g:{score.group}" if score.group else f"e:{score.example}" for score, _ in kept),
         values=values,
-        gold=tuple(normalize_label(score.expected[0]) for score, _ in kept) if labels else (),
-        predicted=tuple(_prediction(score) for score, _ in kept) if labels else (),
+        gold=tuple(
+            credited([normalize_label(reference) for reference in score.expected], label)
+            for (score, _), label in zip(kept, predicted, strict=False)  # no predictions: no labels
+        ),
+        predicted=predicted,
     )
 
 
@@ -155,4 +158,4 @@ def _operational(score: Score, name: str) -> float | None:
 
 
 def _prediction(score: Score) -> str:
-    return "\0" if score.answer.failed else normalize_label(score.answer.label or score.answer.text)
+    return NOTHING if score.answer.failed else normalize_label(score.answer.label or score.answer.text)

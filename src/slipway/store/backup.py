@@ -6,21 +6,19 @@ made again (indexes, models) is left out.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import Connection, Table, select
 
 from slipway import __version__
-from slipway.errors import ConfigError, IntegrityError
-from slipway.i18n import t
+from slipway.errors import IntegrityError
 from slipway.store import archive, ledger, tables
 from slipway.store.catalog import now
-from slipway.store.failing import FULL, full
 from slipway.store.migrate import HEAD
+from slipway.store.new_file import new_file
 from slipway.store.reach import digests_in
 from slipway.store.store import Store
 
@@ -41,26 +39,9 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
 
 def backup(store: Store, file: Path) -> Backup:
     """Write a backup to a new file, readable by its owner only. Raises ConfigError where there is one already."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            with store.sweeping(shared=True), closing(archive.Writer(out)) as writer:
-                made = _write(store, writer)
-            out.flush()
-            os.fsync(out.fileno())
-        os.link(aside, file)  # whole or not at all, and never over a file that is there
-        size = file.stat().st_size
-    except OSError as error:
-        if error.errno in FULL:
-            raise full(file.parent) from error
-        raise ConfigError(
-            t("{path} cannot be written: {why}", path=file, why=error.strerror),
-            t("name a new file in a folder you own"),
-        ) from error
-    finally:
-        with suppress(OSError):
-            aside.unlink()
-    return msgspec.structs.replace(made, file=str(file), size=size)
+    with new_file(file) as out, store.sweeping(shared=True), closing(archive.Writer(out)) as writer:
+        made = _write(store, writer)
+    return msgspec.structs.replace(made, file=str(file), size=file.stat().st_size)
 
 
 def _write(store: Store, out: archive.Writer) -> Backup:

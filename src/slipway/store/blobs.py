@@ -16,6 +16,7 @@ from typing import IO, TypeVar
 
 from slipway.core.ref import canonical, decoder_of
 from slipway.errors import IntegrityError, NotFound
+from slipway.files import sync
 from slipway.i18n import t
 from slipway.store.failing import told
 
@@ -58,7 +59,7 @@ class Blobs:
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 os.chmod(file.name, 0o400)
                 os.rename(file.name, target)
-                sync_folder(target.parent)
+                sync(target.parent)
             else:
                 with suppress(OSError):
                     os.utime(target)  # `gc` lets what is young be
@@ -85,7 +86,7 @@ class Blobs:
                 path.unlink()
                 return name
             os.chmod(target, 0o400)
-            sync_folder(target.parent)
+            sync(target.parent)
         return name
 
     def get(self, digest: str) -> bytes:
@@ -139,15 +140,6 @@ class Blobs:
         self._aside.mkdir(mode=0o700, exist_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in this folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_aside(path: Path, data: bytes) -> None:
     """Replace a file durably: readers see the old bytes or the new ones. Raises SlipwayError when it cannot be done."""
     with told(path):
@@ -157,7 +149,7 @@ def write_aside(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
             os.replace(file.name, path)
-        sync_folder(path.parent)
+        sync(path.parent)
 
 
 @contextmanager

@@ -19,9 +19,8 @@ from sqlalchemy import delete
 
 from slipway.core.material import Chunk, Dataset
 from slipway.core.ref import decoder_of
-from slipway.files import UNDECODABLE
+from slipway.files import UNDECODABLE, sync
 from slipway.store import tables
-from slipway.store.blobs import sync_folder
 from slipway.store.failing import told
 from slipway.store.reach import Reach, reach
 from slipway.store.retention import BATCH, Expired, Needed, Retention, before, expire
@@ -146,4 +145,4 @@ def _blobs(store: Store, reached: Reach, found: Expired, grace: float, *, dry_ru
             continue
         found.add("blobs", 1, state.st_size)
     for folder in folders:
-        sync_folder(folder)
+        sync(folder)

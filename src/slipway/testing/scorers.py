@@ -1,8 +1,8 @@
 """The contract that every scorer passes. Subclass it in a test file:
 
 class TestMyScorer(ScorerContract):
-def make_scorer(self):
-return MyScorer(MyScorer.Config())
+    def make_scorer(self):
+        return MyScorer(MyScorer.Config())
 """
 
 # ruff: noqa: D102 -- the name of a test says what it tests

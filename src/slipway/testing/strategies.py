@@ -1,7 +1,7 @@
 """The contract that every strategy passes, over a real session and an engine that echoes. Subclass it in a test file:
 
 class TestMyStrategy(StrategyContract):
-strategy = "mine"  # an installed plug-in, or ./file.py:Class with `folder`
+    strategy = "mine"  # an installed plug-in, or ./file.py:Class with `folder`
 """
 
 # ruff: noqa: D102 -- the name of a test says what it tests

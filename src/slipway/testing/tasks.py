@@ -1,10 +1,10 @@
 """The contract that every task passes. Subclass it in a test file:
 
 class TestMyTask(TaskContract):
-references = ("yes", "no")
+    references = ("yes", "no")
 
-def make_task(self):
-return MyTask(MyTask.Config())
+    def make_task(self):
+        return MyTask(MyTask.Config())
 """
 
 # ruff: noqa: D102 -- the name of a test says what it tests

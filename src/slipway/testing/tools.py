@@ -1,10 +1,10 @@
 """The contract that every tool passes. Subclass it in a test file:
 
 class TestMyTool(ToolContract):
-arguments = ({"city": "Berlin"},)
+    arguments = ({"city": "Berlin"},)
 
-def make_tool(self):
-return MyTool(MyTool.Config())
+    def make_tool(self):
+        return MyTool(MyTool.Config())
 """
 
 # ruff: noqa: D102 -- the name of a test says what it tests

@@ -9,9 +9,10 @@ are written without spaces too and are left in long words here.
 from __future__ import annotations
 
 import re
-import string
 import unicodedata
 from functools import cache
+
+from slipway.text.punctuation import meaningful, trimmed
 
 # Han (all extensions), kana, bopomofo, hangul and jamo, half-width forms; the middle dot U+30FB is punctuation.
 _CJK = (
@@ -30,7 +31,7 @@ SENTENCE_END = re.compile(
 )
 _ARTICLES = frozenset({"a", "an", "the"})
 _ARTICLE_LANGUAGES = ("en", "und", "")
-_DELETED = frozenset(string.punctuation) | frozenset("\u2018\u2019\u02bc\u2010\u2011")  # curly ' and hyphens as well
+_CURRENCY = re.compile("[\u00a2-\u00a5\u20a0-\u20c0]")
 
 
 @cache
@@ -93,17 +94,18 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def answer_words(text: str, language: str = "und") -> list[str]:
-    """The words of an answer as question answering compares them.
+    """The words of an answer as answers are compared: case, articles and punctuation that says nothing do not count.
 
-    SQuAD's rule (Rajpurkar et al. 2016): lower case, ASCII punctuation deleted ("U.S." is "us"), English articles
-    dropped, cut at spaces; CJK characters stand alone. Other punctuation separates ("GPU、CPU" is two words). Articles
-    are dropped only for English or unknown `language`, and kept where nothing else would be left: the label "A".
+    Numbers and names keep the marks that make them what they are (`text.punctuation`): 3.5 is not 35, -5 not 5, C++ not
+    C#. For the rest SQuAD's rule (Rajpurkar et al. 2016): "U.S." is "us", words are cut at spaces, articles dropped;
+    CJK characters stand alone (MLQA, Lewis et al. 2020). Articles are dropped only for English or unknown `language`,
+    and where a word follows: "vitamin A" keeps its A. The published rules themselves are in `text.published`.
     """
-    pieces = [" " if _separates(char) else char for char in text]
-    kept = "".join(char for char in fold("".join(pieces)) if char not in _DELETED)
-    tokens = _IS_CJK.sub(lambda found: f" {found[0]} ", kept).split()
+    spaced = _IS_CJK.sub(lambda found: f" {found[0]} ", meaningful(text, language))
+    tokens = _CURRENCY.sub(lambda found: f" {found[0]} ", spaced).split()
     if language.split("-")[0].lower() in _ARTICLE_LANGUAGES:
-        return [token for token in tokens if token not in _ARTICLES] or tokens
+        last = len(tokens) - 1
+        return [token for n, token in enumerate(tokens) if token not in _ARTICLES or n == last]
     return tokens
 
 
@@ -115,20 +117,6 @@ def normalize_answer(text: str, language: str = "und") -> str:
 def normalize_label(text: str) -> str:
     """A class label or heading to compare: folded, spaces collapsed, punctuation and spaces trimmed at both ends.
 
-    Inside, everything stays ("C++" and "C" differ: trailing symbols that are no punctuation are kept).
+    Inside, everything stays, and at the ends what means something does: "C++", "C#" and "C" differ, and "-1" and "1".
     """
-    folded = " ".join(fold(text).split())
-    start, end = 0, len(folded)
-    while start < end and _trimmed(folded[start]):
-        start += 1
-    while end > start and _trimmed(folded[end - 1]):
-        end -= 1
-    return folded[start:end] or folded
-
-
-def _separates(char: str) -> bool:
-    return char not in _DELETED and ord(char) > 127 and unicodedata.category(char)[0] == "P"
-
-
-def _trimmed(char: str) -> bool:
-    return char.isspace() or unicodedata.category(char)[0] == "P"
+    return trimmed(" ".join(fold(text).split()))

@@ -7,6 +7,7 @@ import http.client
 import json
 import signal
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from served import PROJECT, Client, Running, child, echo, make_context, promote, release, serving
+from served import PROJECT, Client, Running, child, echo, held, make_context, promote, release, serving
 from slipway.i18n import Said, set_language, speaking, told
 from slipway.store.store import Store
 
@@ -49,7 +50,7 @@ def open_request(server: Client, stream: bool, text: str = "hello " * 200, model
 
 
 def test_more_than_the_queue_holds_is_refused_at_once(tmp_path: Path) -> None:
-    with slow(tmp_path, 1.0, parallel=1, queue=2) as (server, _), ThreadPoolExecutor(3) as pool:
+    with held() as released, slow(tmp_path, 0, parallel=1, queue=2) as (server, _), ThreadPoolExecutor(3) as pool:
         accepted = []
         for n in range(3):  # one runs, two wait
             accepted.append(pool.submit(server.chat, f"number {n}"))
@@ -61,6 +62,7 @@ def test_more_than_the_queue_holds_is_refused_at_once(tmp_path: Path) -> None:
         assert refused.error["code"] == "queue_full"
         assert refused.error["type"] == "rate_limit_error"
         assert 1 <= int(refused.headers["retry-after"]) <= 60
+        released.set()
         assert [reply.result().text for reply in accepted] == ["number 0", "number 1", "number 2"]
         assert server.chat("after").status == 200
         assert server.application.slots.running == 0
@@ -78,7 +80,7 @@ def test_the_deadline_frees_the_model(tmp_path: Path) -> None:
 
 
 def test_time_in_the_queue_counts(tmp_path: Path) -> None:
-    with slow(tmp_path, 2.0, parallel=1, queue=5, deadline=3.0) as (server, store), ThreadPoolExecutor(2) as pool:
+    with slow(tmp_path, 0.8, parallel=1, queue=5, deadline=1.4) as (server, store), ThreadPoolExecutor(2) as pool:
         first = pool.submit(server.chat, "first")
         wait_for(lambda: server.application.slots.running == 1)
         second = pool.submit(server.chat, "second")
@@ -131,7 +133,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream(tmp_path: Path) -> None:
 
 
 def test_a_client_that_leaves_the_queue_gives_up_its_place(tmp_path: Path) -> None:
-    with slow(tmp_path, 1.5, parallel=1, queue=1) as (server, store), ThreadPoolExecutor(2) as pool:
+    with held() as released, slow(tmp_path, 0, parallel=1, queue=1) as (server, _), ThreadPoolExecutor(2) as pool:
         first = pool.submit(server.chat, "first")
         wait_for(lambda: server.application.slots.running == 1)
         waiting = open_request(server, stream=False)
@@ -139,6 +141,8 @@ def test_a_client_that_leaves_the_queue_gives_up_its_place(tmp_path: Path) -> No
         waiting.close()
         wait_for(lambda: server.application.slots.waiting == 0, 5)
         second = pool.submit(server.chat, "second")
+        wait_for(lambda: server.application.slots.waiting == 1)
+        released.set()
         assert (first.result().text, second.result().text) == ("first", "second")
         assert server.application.slots.running == 0
 
@@ -214,6 +218,22 @@ def test_a_second_signal_ends_what_runs_and_loses_no_trace(tmp_path: Path) -> No
         assert running.result().status == 503
         assert process.wait(20) == 0
         assert [trace.status for _, trace in Store(tmp_path).catalog.traces()] == [503]
+
+
+def test_what_is_ending_already_is_not_cancelled_again(tmp_path: Path) -> None:
+    """Two cuts, the second while the trace of the first waits for a busy database."""
+    with slow(tmp_path, 60.0) as (server, store), ThreadPoolExecutor(1) as pool:
+        running = pool.submit(server.chat, "never answered")
+        wait_for(lambda: "slipway_num_requests_running 1.0" in server.get("/metrics").body.decode())
+        [task] = server.application._running
+        with sqlite3.connect(store.folder / "catalog.db", isolation_level=None) as other:
+            other.execute("begin immediate")
+            for _ in range(2):
+                task.get_loop().call_soon_threadsafe(server.application.cut)
+                time.sleep(0.1)
+            other.execute("rollback")
+        assert running.result().status == 503
+        assert [trace.status for _, trace in store.catalog.traces()] == [503]
 
 
 def test_why_a_request_failed_is_stored_in_no_language(tmp_path: Path) -> None:

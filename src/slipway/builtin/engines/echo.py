@@ -10,15 +10,15 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_request, check_text, too_long
+from slipway.builtin.engines.made import Made
 from slipway.core.message import Delta, FinishReason, GenerateRequest, NamedTool, TokenLogprob, ToolCall, Usage
-from slipway.core.protocols import Capability, OnEvent
+from slipway.core.protocols import Capability
 from slipway.errors import EngineError
 
 if TYPE_CHECKING:
@@ -43,26 +43,20 @@ class EchoConfig(BaseModel):
     dimension: int = Field(default=64, ge=1, le=65536)
 
 
-class EchoEngine:
+class EchoEngine(Made[EchoConfig]):
     """Answers with the last user message (or the prompt, or a tool's result), token by token; embeds by hashing tokens.
 
     It calls the tool that the message names, or that it must.
     """
 
     Config: ClassVar[type[EchoConfig]] = EchoConfig
+    engine: ClassVar[str] = "echo"
     capabilities: frozenset[Capability] = frozenset(
         ("generate", "embed", "logprobs", "json_schema", "choices", "tokenize", "tools")
     )
 
-    def __init__(
-        self,
-        config: EchoConfig,
-        name: str = "echo",
-        files: Mapping[str, Path] | None = None,
-        on_event: OnEvent | None = None,
-    ) -> None:
-        self.config = config
-        self.name = name
+    def prepare(self) -> None:
+        """Nothing is being answered yet."""
         self.active = 0  # requests being answered now
 
     async def start(self) -> None:

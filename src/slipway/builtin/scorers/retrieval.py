@@ -121,8 +121,8 @@ class RetrievalNDCG:
         return _ranked(example, answer, self.config.k, ndcg)
 
 
-class CitationPrecision:
-    """Share of the passages the answer cites that are relevant."""
+class _Citations:
+    """Of what an answer cites, for examples that name something relevant; an answer that cites nothing has 0."""
 
     Config: ClassVar[type[Cutoff]] = Cutoff
     higher_is_better: ClassVar[bool] = True
@@ -131,16 +131,39 @@ class CitationPrecision:
         self.config = config or Cutoff()
 
     def score(self, example: Example, answer: Answer) -> float | None:
-        """In [0, 1]; None when nothing is cited or the example names nothing relevant."""
+        """In [0, 1]; None when the example names nothing relevant."""
         if not example.relevant:
             return None
-        if answer.error:
-            return 0.0
         passages = answer.citations[: self.config.k] if self.config.k else answer.citations
         cited = [passage for passage in passages if passage.cited]
-        if not cited:
-            return None
+        return self.measure(example, cited) if cited and not answer.error else 0.0
+
+    def measure(self, example: Example, cited: Sequence[Citation]) -> float:
+        raise NotImplementedError
+
+
+class CitationPrecision(_Citations):
+    """Share of the passages the answer cites that are relevant; 0 for an answer that cites nothing."""
+
+    def measure(self, example: Example, cited: Sequence[Citation]) -> float:
+        """In [0, 1]."""
         return sum(any(matches(name, passage) for name in example.relevant) for passage in cited) / len(cited)
+
+
+class CitationRecall(_Citations):
+    """Share of the relevant names that the answer cites; 0 for an answer that cites nothing."""
+
+    def measure(self, example: Example, cited: Sequence[Citation]) -> float:
+        """In [0, 1]."""
+        return recall(first_hits(example, cited), 0)
+
+
+class CitationCoverage(_Citations):
+    """1 when the answer cites anything, else 0: the share of answers with a source to look at."""
+
+    def measure(self, example: Example, cited: Sequence[Citation]) -> float:
+        """1."""
+        return 1.0
 
 
 def _path(source: str) -> str:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.core.answer import Answer, Step
 from slipway.core.message import Completion, Delta, GenerateRequest, Message, Tool, ToolCall, Usage
 from slipway.core.protocols import Work
+from slipway.errors import EngineError
+from slipway.i18n import t
 
 LONGEST = 20_000  # characters of a result that are shown to the model
 
@@ -30,7 +32,8 @@ class AgentConfig(BaseModel):
 class AgentStrategy:
     """Passages, where the candidate retrieves, stand in the prompt; each call of a tool is a step of the answer.
 
-    A tool that fails is told to the model, and the step keeps the error. After the last turn the model must answer.
+    A tool that fails is told to the model, and the step keeps the error. After the last turn the model must answer:
+    what it still calls is not called, and where it says nothing that is an error.
     """
 
     Config: ClassVar[type[AgentConfig]] = AgentConfig
@@ -39,7 +42,7 @@ class AgentStrategy:
         self.config = config
 
     async def respond(self, work: Work) -> AsyncIterator[Delta | Answer]:
-        """Nothing until it is done; then all of it."""
+        """Nothing until it is done; then all of it. Raises EngineError for a model that never answers."""
         text = work.task.text(work.input)
         passages = await work.passages(text)
         tools = tuple(
@@ -50,17 +53,25 @@ class AgentStrategy:
         steps: list[Step] = []
         completion = Completion(text="", finish="stop", usage=Usage())
         for turn in range(self.config.turns + 1):
-            if turn == self.config.turns:
+            if last := turn == self.config.turns:
                 request = msgspec.structs.replace(request, tool_choice="none")
             completion = await work.complete(request)
-            if not completion.tool_calls:
+            if last or not completion.tool_calls:
                 break
             made = await asyncio.gather(*(self._call(work, call) for call in completion.tool_calls))
             steps += made
             request = _with_results(request, completion.text, completion.tool_calls, made)
+        finish = completion.finish
+        if completion.tool_calls:  # it was told to call none
+            if not completion.text.strip():
+                raise EngineError(
+                    t("the model asked for tools in all {n} turns and never answered", n=self.config.turns),
+                    t("allow more turns under strategy, or choose a model that heeds tool_choice: none"),
+                )
+            finish = "stop"
         answer = work.extract(completion.text)
         yield Delta(text=answer)
-        yield Answer(text=answer, raw=completion.text, citations=passages, finish=completion.finish, steps=tuple(steps))
+        yield Answer(text=answer, raw=completion.text, citations=passages, finish=finish, steps=tuple(steps))
 
     async def _call(self, work: Work, call: ToolCall) -> Step:
         started = time.monotonic()

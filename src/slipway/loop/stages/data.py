@@ -15,6 +15,7 @@ from slipway.i18n import t
 from slipway.loop.fingerprint import fingerprint
 from slipway.loop.stages.looks import rotation
 from slipway.loop.state import Loop
+from slipway.plugins import told
 
 
 def freeze_data(loop: Loop) -> tuple[Dataset | None, Dataset | None, Dataset]:
@@ -50,10 +51,15 @@ def freeze_data(loop: Loop) -> tuple[Dataset | None, Dataset | None, Dataset]:
         shown |= {"task": task.model_dump(mode="json")}
     examples = _dataset(
         loop, "examples", [], [files, shown], make_examples,
-        lambda: make_examples(config, root, store, loop.context.task, rotated),
+        lambda: _examples(loop, rotated),
         loop.context.plugins.code("tasks", task.name),
     )  # fmt: skip
     return documents, chunks, examples
+
+
+def _examples(loop: Loop, rotated: int) -> Dataset:
+    with told("tasks", loop.project.task.name):
+        return make_examples(loop.project.data, loop.context.root, loop.store, loop.context.task, rotated)
 
 
 def _dataset(

@@ -44,6 +44,22 @@ def create_key(store: Store, name: str, scopes: Sequence[str] = (), tenant: str 
     return id_, key
 
 
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it is kept, without its hash. `scopes`: with spaces between them; empty: everything."""
+
+    id: str
+    name: str
+    at: str
+    scopes: str
+    tenant: str
+    revoked: str | None
+
+
+def list_keys(store: Store) -> list[Key]:
+    """Every key in the order they were made, revoked ones too."""
+    return [Key(**{name: row[name] for name in Key.__struct_fields__}) for row in store.catalog.api_keys()]
+
+
 def revoke_key(store: Store, id_: str) -> None:
     """Take a key back; running servers refuse it within a second. Raises NotFound."""
     if not store.catalog.revoke_key(id_):

@@ -14,7 +14,7 @@ from time import monotonic
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.protocols import Engine
 from slipway.core.release import Release, check_channel
-from slipway.errors import ConfigError, NotFound, SlipwayError, nearest
+from slipway.errors import ConfigError, NotFound, SlipwayError, instead
 from slipway.i18n import t
 from slipway.serve.prometheus import Metrics
 from slipway.serve.refuse import Refused
@@ -129,12 +129,10 @@ class Router:
             raw = Raw(name, pin, await self._context.session.following(pin))
             self._known[name] = raw
             return raw
-        near = nearest(name, self.names())
         raise Refused(
             404,
             t("no model is called '{name}'", name=name[:100]),
-            (t("did you mean '{near}'?", near=near) + " " if near else "")
-            + t("known: {names}", names=", ".join(self.names()) or "-"),
+            instead(name, self.names()),
             param="model",
             code="model_not_found",
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from slipway.errors import ConfigError, IntegrityError, nearest
+from slipway.errors import ConfigError, IntegrityError, instead
 from slipway.gguf_quantize import QUANTIZATIONS, Quantization, quantize_gguf
 from slipway.i18n import t
 from slipway.store.failing import told
@@ -134,10 +134,9 @@ def _check_pins(model: Model, made: Model | None, pins: Mapping[str, str]) -> No
     known = model.sha256 | (made.sha256 if made else {})
     for name, wanted in pins.items():
         if name not in known:
-            near = nearest(name, known)
             raise ConfigError(
                 t("the digest of '{name}' is pinned, but {source} has no such file", name=name, source=model.source),
-                t("did you mean '{near}'?", near=near) if near else t("known: {names}", names=", ".join(sorted(known))),
+                instead(name, sorted(known)),
             )
         if known[name] != wanted.lower():
             raise IntegrityError(

@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from slipway.errors import IntegrityError, MissingPrerequisite
-from slipway.files import UNDECODABLE, open_regular, replace_file
+from slipway.files import UNDECODABLE, open_regular, replace_file, sync
 from slipway.files import cache_folder as users_cache
 from slipway.files import read as read_bounded
 from slipway.gguf_quantize import REVISION
@@ -141,7 +141,7 @@ def commit(root: Path, key: str, arrival: Arrival) -> None:
         target = aside / name
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, target)
-        _sync(target)
+        sync(target)
         entries[name] = _entry(target, arrival.sha256[name])
     manifest = Manifest(
         source=arrival.source,
@@ -152,25 +152,17 @@ def commit(root: Path, key: str, arrival: Arrival) -> None:
         origin=dict(arrival.origin or {}),
     )
     (aside / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-    _sync(aside / MANIFEST)
-    _sync(aside)
+    sync(aside / MANIFEST)
+    sync(aside)
     discard(root, root / key)
     os.replace(aside, root / key)
-    _sync(root)
+    sync(root)
     shutil.rmtree(root / ".partial" / key, ignore_errors=True)
 
 
 def _entry(path: Path, sha256: str) -> _File:
     state = state_of(path)
     return _File(sha256, state.size, state.mtime_ns, state.ctime_ns, state.inode)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def discard(root: Path, folder: Path) -> None:

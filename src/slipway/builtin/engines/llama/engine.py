@@ -8,119 +8,65 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from slipway.builtin.engines.checks import check_fits, check_request, check_text, refuse, too_long
 from slipway.builtin.engines.compiling import Turn
-from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
+from slipway.builtin.engines.gguf_model import ModelHeader, check_files
 from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick
 from slipway.builtin.engines.llama import wire
 from slipway.builtin.engines.llama.logprobs import Gaps
 from slipway.builtin.engines.llama.threads import Choice, choose, default_choice
-from slipway.builtin.engines.places import ASIDE_PARALLEL, Place, Places
+from slipway.builtin.engines.local import COMPILE_TIMES, LocalConfig, LocalEngine
+from slipway.builtin.engines.places import ASIDE_PARALLEL, Place
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
-from slipway.builtin.engines.process.retry import streamed, whole
 from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess
-from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
-from slipway.core.protocols import Capability, OnEvent
+from slipway.core.message import Delta, GenerateRequest, TokenLogprob
+from slipway.core.protocols import Capability
 from slipway.errors import EngineError
 from slipway.i18n import t
 
 MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
 BATCH, SMALL_BATCH = 512, 128  # prompt tokens at a time: a larger batch is faster, and cancelling waits for one
 SMALL_BYTES = 400 << 20  # a model file up to which the larger batch takes a second or two on two cores
-COMPILE_TIMES = 2.0  # a grammar may take so many times what was estimated
 _WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
 OUTSIDE_JSON = "y"  # no JSON value has it outside a string
 
 
-class LlamaConfig(BaseModel):
+class LlamaConfig(LocalConfig):
     """What the project file may set for a model of this engine."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    context: int = Field(default=4096, ge=64, le=1_048_576)  # tokens of prompt and answer, for each request
-    parallel: int = Field(default=2, ge=1, le=64)  # requests answered at once; more wait
-    threads: int | None = Field(default=None, ge=1, le=512)  # None: measured
     spin: int | None = Field(default=None, ge=0, le=10**9)  # GOMP_SPINCOUNT; None: measured
     measure: bool = True  # at the first load on this machine; False: every core, and 1,000
     batch: int | None = Field(default=None, ge=16, le=4096)  # prompt tokens at a time; None: by the size of the file
     cache_mb: int = Field(default=128, ge=0, le=1_048_576)  # memory for prefixes that no slot holds any more
-    load_seconds: float = Field(default=300.0, gt=0, le=86_400)
-    stall_seconds: float = Field(default=300.0, gt=0, le=86_400)  # without a token: it hangs, and is started again
-    max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
-    memory_gb: float | None = Field(default=None, gt=0, le=65_536)  # None: what it needs, and 2 GiB
-    grammar_seconds: float = Field(default=10.0, gt=0, le=3600)  # to compile one schema or choices
-    aside: bool = True  # a second child, when needed, for requests that could hold others up
 
 
-class LlamaEngine:
+class LlamaEngine(LocalEngine[LlamaConfig]):
     """A GGUF model. `files`: one `*.gguf`, and any number of adapters `<name>.lora.gguf`."""
 
     Config: ClassVar[type[LlamaConfig]] = LlamaConfig
+    engine: ClassVar[str] = "llama"
     capabilities: frozenset[Capability] = frozenset(("generate", "logprobs", "json_schema", "choices", "tokenize"))
 
-    def __init__(
-        self,
-        config: LlamaConfig,
-        name: str = "llama",
-        files: Mapping[str, str | Path] | None = None,
-        on_event: OnEvent | None = None,
-    ) -> None:
-        self.config = config
-        self.name = name
-        self.model, self._adapters = sorted_files(name, files or {})
-        if self._adapters:
+    def prepare(self) -> None:
+        """With adapters there is one more thing that it can do."""
+        super().prepare()
+        if self.adapters:
             self.capabilities = self.capabilities | _WITH_ADAPTERS
-        self._places = Places(name, on_event)
         self._choice = default_choice()
-        self._header: ModelHeader | None = None
         self._probe: int = 0  # id of the token that spells OUTSIDE_JSON
-
-    # -- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Check the files, settle the threads, load the model. Raises EngineError that says what is wrong."""
-        config = self.config
-        if await self._places.start(
-            self._first_settings, config.parallel, self._aside_settings if config.aside else None
-        ):
+        if await self.start_child():
             self._probe = (await self._tokenize(OUTSIDE_JSON))[-1]
-
-    async def close(self) -> None:
-        """End the child processes; nothing of them is left when this returns."""
-        await self._places.close()
-
-    async def trouble(self) -> str:
-        """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
-        return await self._places.trouble()
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the running child, None when there is none."""
-        return self._places.pid
-
-    @property
-    def aside_pid(self) -> int | None:
-        """Process id of the second child, None when there is none."""
-        return self._places.aside_pid
-
-    # -- what it does -------------------------------------------------------------------------------------------------
-
-    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
-        """Stream an answer. Requests beyond `parallel` wait in the order they came."""
-        return streamed(lambda: self._generate(request))
-
-    async def complete(self, request: GenerateRequest) -> Completion:
-        """The whole answer at once: what `generate` would stream."""
-        return await whole(lambda: self._generate(request))
 
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
         """Sum of the log-probabilities of each continuation's tokens, chained one forced token at a time.
@@ -151,26 +97,27 @@ class LlamaEngine:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    async def _generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+        """See `LocalEngine`."""
         self._check(request)
         scales = self._scales(request.adapters)
         prompt = await self._prompt(request)
         quick = is_quick(request.json_schema, request.choices)
-        async with self._places.place(quick=quick) as place:
+        async with self.places.place(quick=quick) as place:
             turn = await place.turn(request)
             try:
                 async with place.room():
                     if turn is not None and turn.open and request.json_schema is not None:
                         await self._check_schema(place, request.json_schema, turn)
                     body = wire.completion(request, prompt, scales, self.config.context)
-                    async with aclosing(self._deltas(place, body, request, turn)) as deltas:
+                    async with aclosing(self._replied(place, body, request, turn)) as deltas:
                         async for delta in deltas:
                             yield delta
             finally:
                 if turn is not None:
                     turn.close()
 
-    async def _deltas(
+    async def _replied(
         self, place: Place, body: Mapping[str, Any], request: GenerateRequest, turn: Turn | None
     ) -> AsyncGenerator[Delta]:
         gaps = Gaps()
@@ -212,19 +159,19 @@ class LlamaEngine:
     async def _prompt(self, request: GenerateRequest) -> str:
         if request.prompt is not None:
             return request.prompt
-        messages = self._header.disarm(request.messages) if self._header else []
+        messages = self.header.disarm(request.messages) if self.header else []
         answer = await self._post("/apply-template", {"messages": messages})
         return answer["prompt"]
 
     def _scales(self, wanted: Mapping[str, float]) -> list[float]:
         for name in wanted:
-            if name not in self._adapters:
-                known = ", ".join(sorted(self._adapters)) or "-"
+            if name not in self.adapters:
+                known = ", ".join(sorted(self.adapters)) or "-"
                 raise refuse(
                     t("the model '{model}' has no adapter '{name}'", model=self.name, name=name),
                     t("known: {names}", names=known),
                 )
-        return [float(wanted.get(name, 0.0)) for name in self._adapters]
+        return [float(wanted.get(name, 0.0)) for name in self.adapters]
 
     async def _check_schema(self, place: Place, schema: dict[str, Any], turn: Turn) -> None:
         """Refuse a schema that llama.cpp cannot enforce; it would ignore it without a word.
@@ -259,7 +206,7 @@ class LlamaEngine:
         return await gaps.fill(await self._tokenize(body["prompt"], whole=True), self._tokenize, look_up)
 
     async def _logprob(self, ids: Sequence[int], token: int) -> float:
-        place = self._places.first
+        place = self.places.first
         async with place.room():
             return (await self._look_up(place, ids, token, self._scales({}), 1)).logprob
 
@@ -280,7 +227,7 @@ class LlamaEngine:
         raise EngineError(t("llama.cpp reports no probability for token {token}", token=token))
 
     def _beginning(self) -> int:
-        token = self._header.beginning if self._header else None
+        token = self.header.beginning if self.header else None
         if token is not None:
             return token
         raise refuse(t("the model '{name}' cannot score without a prompt", name=self.name))
@@ -291,7 +238,7 @@ class LlamaEngine:
         return answer["tokens"]
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._post_to(self._places.first.http, path, body)
+        return await self._post_to(self.places.first.http, path, body)
 
     async def _post_to(
         self, child: ChildHttp, path: str, body: Mapping[str, Any], *, risky: bool = False
@@ -322,21 +269,23 @@ class LlamaEngine:
     # -- before the start ---------------------------------------------------------------------------------------------
 
     def _checked(self, parallel: int) -> ModelHeader:
-        return check_files(self.name, self.model, tuple(self._adapters.values()), self.config.context, parallel)
+        return check_files(self.name, self.model, tuple(self.adapters.values()), self.config.context, parallel)
 
-    async def _first_settings(self) -> ChildSettings:
-        self._header = await asyncio.to_thread(self._checked, self.config.parallel)
+    async def first_settings(self) -> ChildSettings:
+        """See `LocalEngine`."""
+        self.header = await asyncio.to_thread(self._checked, self.config.parallel)
         self._choice = await self._chosen()
         return self._settings(self._choice, self.config.parallel)
 
-    def _aside_settings(self) -> ChildSettings:
+    def aside_settings(self) -> ChildSettings:
+        """See `LocalEngine`."""
         self._checked(ASIDE_PARALLEL)
         return self._settings(self._choice, ASIDE_PARALLEL, spare=True)
 
     def _settings(self, choice: Choice, parallel: int, **more: Any) -> ChildSettings:
         config = self.config
         line = {
-            "model": str(self.model), "adapters": [str(path) for path in self._adapters.values()],
+            "model": str(self.model), "adapters": [str(path) for path in self.adapters.values()],
             "context": config.context, "parallel": parallel, "batch": self._batch(), "cache_mb": config.cache_mb,
             "threads": choice.threads,
         }  # fmt: skip
@@ -350,13 +299,13 @@ class LlamaEngine:
         )  # fmt: skip
 
     def _batch(self) -> int:
-        size = self._header.size if self._header else 0
+        size = self.header.size if self.header else 0
         return self.config.batch or (BATCH if size <= SMALL_BYTES else SMALL_BATCH)
 
     def _cache_bytes(self) -> int:
         """Memory for keys and values, those of prefixes that no slot holds included."""
         config = self.config
-        held = self._header.cache_bytes(config.context * config.parallel) if self._header else 0
+        held = self.header.cache_bytes(config.context * config.parallel) if self.header else 0
         return held + (config.cache_mb << 20)
 
     async def _chosen(self) -> Choice:

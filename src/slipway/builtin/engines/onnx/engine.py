@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_request, check_text, missing
+from slipway.builtin.engines.made import Made
 from slipway.builtin.engines.onnx import graph
 from slipway.core.message import Delta, GenerateRequest
 from slipway.core.protocols import Capability, OnEvent
@@ -71,23 +72,16 @@ class OnnxConfig(BaseModel):
     prefix: str = Field(default="", max_length=200)  # put before each text, for encoders trained so: "query: "
 
 
-class OnnxEngine:
+class OnnxEngine(Made[OnnxConfig]):
     """Embeds texts with a BERT or XLM-RoBERTa encoder and counts its tokens."""
 
     Config: ClassVar[type[OnnxConfig]] = OnnxConfig
+    engine: ClassVar[str] = "onnx"
     capabilities: frozenset[Capability] = frozenset(("embed", "tokenize"))
 
-    def __init__(
-        self,
-        config: OnnxConfig,
-        name: str = "onnx",
-        files: Mapping[str, Path] | None = None,
-        on_event: OnEvent | None = None,
-    ) -> None:
-        self.config, self.name = config, name
-        self.files = {key: Path(path) for key, path in (files or {}).items()}
-        self.precision = config.precision  # what is in force after `start`
-        self._tell = on_event or (lambda kind, detail: None)
+    def prepare(self) -> None:
+        """Nothing is loaded yet."""
+        self.precision = self.config.precision  # what is in force after `start`
         self._loading = asyncio.Lock()
         self._loaded: _Loaded | None = None
 
@@ -98,7 +92,7 @@ class OnnxEngine:
     async def _ready(self) -> _Loaded:
         async with self._loading:
             if self._loaded is None:
-                self._loaded = await asyncio.to_thread(_load, self.config, self.name, self.files, self._tell)
+                self._loaded = await asyncio.to_thread(_load, self.config, self.name, self.files, self.tell)
                 self.precision = self._loaded.precision
             return self._loaded
 
@@ -131,7 +125,7 @@ class OnnxEngine:
             return vectors
         tokens, cut = await loop.run_in_executor(loaded.pool, loaded.tokens, texts)
         if cut:
-            self._tell("truncated", {"model": self.name, "texts": cut, "max_tokens": loaded.max_tokens})
+            self.tell("truncated", {"model": self.name, "texts": cut, "max_tokens": loaded.max_tokens})
         runs = loaded.runs(tokens)
 
         async def work() -> None:

@@ -8,14 +8,14 @@ the middle, a missing token count (then counts are 0, and `on_event` is told onc
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import msgspec
 
 from slipway.builtin.engines.checks import check_request, check_text
+from slipway.builtin.engines.made import Made
 from slipway.builtin.engines.openai.config import OpenAIConfig
 from slipway.builtin.engines.openai.http import Server, error_message
 from slipway.builtin.engines.openai.wire import (
@@ -28,7 +28,7 @@ from slipway.builtin.engines.openai.wire import (
     read_spoken,
 )
 from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, Usage
-from slipway.core.protocols import Capability, OnEvent, missing
+from slipway.core.protocols import Capability, missing
 from slipway.errors import EngineError
 from slipway.files import UNDECODABLE
 from slipway.i18n import t
@@ -37,24 +37,18 @@ if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
 
 
-class OpenAIEngine:
+class OpenAIEngine(Made[OpenAIConfig]):
     """Asks `/chat/completions` for messages, `/completions` for raw prompts, `/embeddings` for vectors."""
 
     Config: ClassVar[type[OpenAIConfig]] = OpenAIConfig
+    engine: ClassVar[str] = "openai"
 
-    def __init__(
-        self,
-        config: OpenAIConfig,
-        name: str = "openai",
-        files: Mapping[str, Path] | None = None,
-        on_event: OnEvent | None = None,
-    ) -> None:
-        self.config = config
-        self.name = name
+    def prepare(self) -> None:
+        """What it can do is for the project file to say."""
+        config = self.config
         tokenize: frozenset[Capability] = frozenset(("tokenize",)) if config.tokenize else frozenset()
         self.capabilities: frozenset[Capability] = frozenset(config.can) | tokenize
-        self._server = Server(config, name)
-        self._on_event = on_event
+        self._server = Server(config, self.name)
         self._told = False
         self._dimension = 0
 
@@ -252,10 +246,10 @@ class OpenAIEngine:
 
     def _uncounted(self) -> Usage:
         """No usage from the server: nothing is made up. Tokens and costs then count as 0, and someone is told once."""
-        if not self._told and self._on_event:
+        if not self._told:
             self._told = True
             why = t("the server of '{name}' reports no token usage: tokens and costs count as 0", name=self.name)
-            self._on_event("engine.uncounted", {"engine": "openai", "model": self.name, "why": why})
+            self.tell("engine.uncounted", {"engine": "openai", "model": self.name, "why": why})
         return Usage()
 
 

@@ -9,27 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from slipway.builtin.engines.checks import check_fits, check_request, check_text, refuse, too_long
 from slipway.builtin.engines.compiling import Turn
-from slipway.builtin.engines.gguf_model import ModelHeader, check_files, sorted_files
+from slipway.builtin.engines.gguf_model import ModelHeader, check_files
 from slipway.builtin.engines.grammar import check_enforceable, one_of
 from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick
-from slipway.builtin.engines.places import ASIDE_PARALLEL, Place, Places
+from slipway.builtin.engines.local import COMPILE_TIMES, LocalConfig, LocalEngine
+from slipway.builtin.engines.places import ASIDE_PARALLEL, Place
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
-from slipway.builtin.engines.process.retry import streamed, whole
 from slipway.builtin.engines.process.supervisor import ChildSettings
-from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, Usage
-from slipway.core.protocols import Capability, OnEvent
+from slipway.core.message import Delta, FinishReason, GenerateRequest, Usage
+from slipway.core.protocols import Capability
 from slipway.errors import EngineError
 from slipway.i18n import t
 from slipway.machine import usable_cores
@@ -37,98 +36,42 @@ from slipway.machine import usable_cores
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 TOKENIZER = "gpt2"  # GGUF's name for byte-level BPE
 BLOCK = 32  # tokens; how OpenVINO's CPU plug-in lays out keys and values
-COMPILE_TIMES = 2.0  # a grammar may take so many times what was estimated
 
 
-class OpenvinoConfig(BaseModel):
+class OpenvinoConfig(LocalConfig):
     """What the project file may set for a model of this engine."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    context: int = Field(default=4096, ge=64, le=1_048_576)  # tokens of prompt and answer, for each request
     parallel: int = Field(default=4, ge=1, le=256)  # requests answered at once; more wait
     threads: int | None = Field(default=None, ge=1, le=512)  # None: every core this process may use
     batch: int = Field(default=256, ge=16, le=65_536)  # tokens computed at a time; cancellation waits for them
-    load_seconds: float = Field(default=300.0, gt=0, le=86_400)
-    stall_seconds: float = Field(default=300.0, gt=0, le=86_400)  # without a token: it hangs, and is started again
-    max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
-    memory_gb: float | None = Field(default=None, gt=0, le=65_536)  # None: what it needs, and 2 GiB
-    grammar_seconds: float = Field(default=10.0, gt=0, le=3600)  # of processor time, to compile one schema or choices
-    aside: bool = True  # a second child, when needed, for requests that could hold others up
 
 
-class OpenvinoEngine:
-    """A GGUF model of a supported architecture. `files`: one `*.gguf`."""
+class OpenvinoEngine(LocalEngine[OpenvinoConfig]):
+    """A GGUF model of a supported architecture. `files`: one `*.gguf`. A request with a seed runs alone."""
 
     Config: ClassVar[type[OpenvinoConfig]] = OpenvinoConfig
+    engine: ClassVar[str] = "openvino"
     capabilities: frozenset[Capability] = frozenset(("generate", "json_schema", "choices", "tokenize"))
-
-    def __init__(
-        self,
-        config: OpenvinoConfig,
-        name: str = "openvino",
-        files: Mapping[str, str | Path] | None = None,
-        on_event: OnEvent | None = None,
-    ) -> None:
-        self.config = config
-        self.name = name
-        self.model, self._adapters = sorted_files(name, files or {})
-        self._places = Places(name, on_event)
-        self._header: ModelHeader | None = None
-
-    # -- life ---------------------------------------------------------------------------------------------------------
-
-    async def start(self) -> None:
-        """Check the files and load the model. Raises EngineError that says what is wrong."""
-        aside = self._aside_settings if self.config.aside else None
-        await self._places.start(self._first_settings, self.config.parallel, aside)
-
-    async def close(self) -> None:
-        """End the child processes; nothing of them is left when this returns."""
-        await self._places.close()
-
-    async def trouble(self) -> str:
-        """Why the child cannot answer now; empty when it can, however busy it is. The second one does not count."""
-        return await self._places.trouble()
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the running child, None when there is none."""
-        return self._places.pid
-
-    @property
-    def aside_pid(self) -> int | None:
-        """Process id of the second child, None when there is none."""
-        return self._places.aside_pid
-
-    # -- what it does -------------------------------------------------------------------------------------------------
-
-    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
-        """Stream an answer. Requests beyond `parallel` wait in the order they came; one with a seed runs alone."""
-        return streamed(lambda: self._generate(request))
-
-    async def complete(self, request: GenerateRequest) -> Completion:
-        """The whole answer at once: what `generate` would stream."""
-        return await whole(lambda: self._generate(request))
 
     async def count_tokens(self, text: str) -> int:
         """Tokens of raw text; a control token that it spells out counts as text."""
         check_text(text)
-        control = self._header.spelled_control if self._header else None
+        control = self.header.spelled_control if self.header else None
         cuts = [found.start() + 1 for found in control.finditer(text)] if control else []
         texts = [text[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
         return (await self._post("/tokenize", {"texts": texts}))["count"]
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    async def _generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+        """See `LocalEngine`."""
         self._check(request)
         # GenAI draws for all requests from one generator, seeded anew by each that comes: a seed is kept to alone only.
         alone = request.sampling.seed is not None and request.sampling.temperature > 0
         body = await self._body(request)
-        vocabulary = self._header.vocabulary if self._header else 0
+        vocabulary = self.header.vocabulary if self.header else 0
         quick = not alone and is_quick(request.json_schema, request.choices, vocabulary)
-        async with self._places.place(quick=quick) as place:
+        async with self.places.place(quick=quick) as place:
             turn = await place.turn(request)
             try:
                 async with place.room(alone=alone), aclosing(self._stream(place, body, turn)) as lines:
@@ -143,7 +86,7 @@ class OpenvinoEngine:
     def _check(self, request: GenerateRequest) -> None:
         check_request(request, self.name, self.capabilities)
         check_fits(request, self.name, self.config.context)
-        vocabulary = self._header.vocabulary if self._header else 0
+        vocabulary = self.header.vocabulary if self.header else 0
         if request.json_schema is not None:
             check_enforceable(request.json_schema)
             check_schema_cost(request.json_schema, self.config.grammar_seconds, vocabulary)
@@ -174,11 +117,11 @@ class OpenvinoEngine:
     async def _prompt(self, request: GenerateRequest) -> str:
         if request.prompt is not None:
             return request.prompt
-        messages = self._header.disarm(request.messages) if self._header else []
+        messages = self.header.disarm(request.messages) if self.header else []
         return (await self._post("/template", {"messages": messages}))["prompt"]
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        async with self._places.first.http.respond(path, body) as response:
+        async with self.places.first.http.respond(path, body) as response:
             answer = msgspec.json.decode(await response.read())
         if "error" in answer:
             raise self._failure(answer)
@@ -232,7 +175,7 @@ class OpenvinoEngine:
         """The model's header. Raises EngineError for files, architectures and sizes that OpenVINO cannot load."""
         header = check_files(self.name, self.model, (), self.config.context, parallel, held_twice=True)
         hint = t("set `engine: llama` for this model")
-        if self._adapters:
+        if self.adapters:
             raise EngineError(
                 t("'{name}' has adapters, which OpenVINO does not take", name=self.name), hint, status=503
             )
@@ -246,11 +189,13 @@ class OpenvinoEngine:
             )
         return header
 
-    async def _first_settings(self) -> ChildSettings:
-        self._header = await asyncio.to_thread(self._checked, self.config.parallel)
-        return self._settings(self._header, self.config.parallel)
+    async def first_settings(self) -> ChildSettings:
+        """See `LocalEngine`."""
+        self.header = await asyncio.to_thread(self._checked, self.config.parallel)
+        return self._settings(self.header, self.config.parallel)
 
-    def _aside_settings(self) -> ChildSettings:
+    def aside_settings(self) -> ChildSettings:
+        """See `LocalEngine`."""
         settings = self._settings(self._checked(ASIDE_PARALLEL), ASIDE_PARALLEL)
         return replace(settings, line={**settings.line, "spare": True})
 

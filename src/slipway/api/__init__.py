@@ -1,0 +1,66 @@
+"""The public verbs. Everything the command line does, a Python program can do with these; they return plain values.
+
+```python
+from pathlib import Path
+
+from slipway import api
+from slipway.testing.projects import write_project
+
+folder = write_project(Path("demo")).parent  # or a folder of your own with a slipway.yaml
+with api.open_project(folder) as project:
+    outcome = api.run(project)
+    print(outcome.verdict.outcome, api.ask(project, "How much does the keel weigh?").text)
+```
+
+`project` is an open project (`open_project`); every verb may raise the errors of `slipway.errors`.
+"""
+
+from slipway.api.evaluation import compare, reports
+from slipway.api.finding import diff, find, items
+from slipway.api.gate import gate_looks, rotate_gate
+from slipway.api.material import changes, datasets, models, pull_models, remove_model
+from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve
+from slipway.api.release import history, promote, releases, rollback, verdict, verify
+from slipway.api.served import create_key, export_traces, feedback, keys, revoke_key, trace, traces
+from slipway.api.state import store_backup, store_gc, store_restore, store_stats, store_verify
+
+__all__ = [
+    "ask",
+    "changes",
+    "check",
+    "compare",
+    "create_key",
+    "datasets",
+    "diff",
+    "export_traces",
+    "feedback",
+    "find",
+    "gate_looks",
+    "history",
+    "init",
+    "items",
+    "json_schema",
+    "keys",
+    "models",
+    "open_project",
+    "promote",
+    "pull_models",
+    "releases",
+    "remove_model",
+    "reports",
+    "revoke_key",
+    "rollback",
+    "rotate_gate",
+    "run",
+    "runs",
+    "serve",
+    "store_backup",
+    "store_gc",
+    "store_restore",
+    "store_stats",
+    "store_verify",
+    "trace",
+    "traces",
+    "verdict",
+    "verify",
+]

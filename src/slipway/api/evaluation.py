@@ -1,0 +1,38 @@
+"""Reports, and two candidates compared."""
+
+from __future__ import annotations
+
+from slipway.api.finding import scored
+from slipway.core.material import Example
+from slipway.core.report import Report, Score
+from slipway.evaluate import compare as _compare
+from slipway.loop import run as _run
+from slipway.loop.context import Context
+
+
+def reports(project: Context, split: str | None = None) -> list[tuple[str, Report]]:
+    """(when, report), newest first; of one split, or all."""
+    found = project.store.catalog.list("report", Report)
+    return [(at, r) for at, r in found if split is None or r.split == split]
+
+
+def compare(
+    project: Context, champion: str, challenger: str, metric: str | None = None, split: str = "dev"
+) -> _compare.Compared:
+    """Challenger minus champion, paired on the examples of a split: the `comparison`, the examples that `changed` most,
+    and all `examples` by id.
+
+    On the gate split, candidates not yet measured there are measured, and the look is counted.
+    """
+    metric = metric or project.project.evaluate.names[0]
+    pair: list[list[Score]] = []
+    examples: dict[str, Example] = {}
+    measured: list[Report] = []
+    for name in (champion, challenger):
+        measured.append(_run.report_for(project, name, split))
+        found = scored(project, measured[-1])
+        examples |= {example.id: example for example, _ in found}
+        pair.append([score for _, score in found])
+    info = measured[1].meaning(metric)
+    comparison = _compare.compare(pair[0], pair[1], info)
+    return _compare.Compared(comparison, _compare.most_changed(pair[0], pair[1], info), examples)

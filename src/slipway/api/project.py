@@ -1,0 +1,85 @@
+"""A project: made, opened, checked, run, asked, served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from slipway.api.finding import candidate_of, find
+from slipway.core.answer import Answer
+from slipway.core.candidate import Candidate
+from slipway.core.run import Run
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.loop import check as _check
+from slipway.loop import run as _run
+from slipway.loop.context import Context, Listener
+from slipway.plugins import told
+from slipway.project import load as _load
+from slipway.project.scaffold import init as _init
+from slipway.runtime.respond import answer as _answer
+
+
+def init(folder: str | Path, template: str = "docs-assistant") -> list[Path]:
+    """Scaffold a project that runs as it is; returns the files written. Never overwrites one."""
+    return _init(Path(folder), template)
+
+
+def open_project(folder: str | Path = ".", overrides: Sequence[str] = (), listener: Listener | None = None) -> Context:
+    """Open the project in `folder` or above it; `overrides` are `key.path=value`. Close it, or use `with`."""
+    file = _load.find(Path(folder))
+    return Context(_load.load(file, overrides), file, listener)
+
+
+def check(
+    folder: str | Path = ".", overrides: Sequence[str] = (), *, run_plugins: bool = False
+) -> list[_check.Finding]:
+    """Validate the project file and look at the machine. Raises ConfigError when the file itself is wrong.
+
+    The project's own plug-ins are parsed, not run, unless `run_plugins` says so.
+    """
+    file = _load.find(Path(folder))
+    return _check.check(_load.load(file, overrides), file, run_plugins=run_plugins)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of `slipway.yaml`."""
+    return _load.json_schema()
+
+
+def run(project: Context, until: _run.Stage = "release") -> _run.Outcome:
+    """Bring the project up to date, up to a stage; a step whose inputs, config and code are unchanged is not run."""
+    return _run.run(project, until)
+
+
+def runs(project: Context, limit: int = 50) -> list[Run]:
+    """Executed steps, newest first."""
+    return project.store.catalog.runs(limit)
+
+
+def ask(project: Context, text: str, candidate: str | None = None, channel: str | None = None) -> Answer:
+    """One answer from a candidate by name, or from what a channel serves, by default the project's own."""
+    if candidate is None:
+        chosen = candidate_of(project, find(project, "release", channel or project.project.serve.channel))
+    else:
+        chosen = _newest_candidate(project, candidate)
+    with told("tasks", chosen.task):
+        input = project.session.task(chosen).conversation([{"role": "user", "content": text}])
+    return project.wait(_answer(chosen, input, project.session))
+
+
+def _newest_candidate(project: Context, name: str) -> Candidate:
+    found = project.store.catalog.list("candidate", Candidate, name)
+    if not found:
+        raise ConfigError(t("the candidate '{name}' has not been made yet", name=name), "slipway run adapt")
+    return found[0][1]
+
+
+def serve(
+    project: Context, host: str | None = None, port: int | None = None, ready: Callable[[str], None] | None = None
+) -> None:
+    """Serve the project's channels until SIGTERM or Ctrl-C; `ready` is told the base URL once it answers."""
+    from slipway.loop.serving import serve as _serve
+
+    _serve(project, host, port, ready)

@@ -1,0 +1,101 @@
+"""`slipway release`: what may serve, and what does."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from slipway.cli import terminal
+from slipway.cli.options import HERE, Channel, Head, Project, Why, make_group, open_project
+from slipway.cli.report import command
+from slipway.i18n import t
+from slipway.render.document import Document
+
+app = make_group(t("Releases: list, show, compare, promote, roll back, verify."))
+Which = Annotated[str, typer.Argument(help=t("A channel, a digest, or name@digest."))]
+
+
+@command(app, "list", help=t("Releases, newest first, with the channels that point at them."))
+def list_(project: Project = HERE) -> Document:
+    """Digest, candidate, who, when."""
+    from slipway import api
+    from slipway.render.pages.releases import releases
+
+    with open_project(project) as opened:
+        return releases(api.releases(opened), api.history(opened))
+
+
+@command(app, "show", help=t("One release: what it pins and the verdict it stands on."))
+def show(release: Which, project: Project = HERE) -> Document:
+    """The manifest."""
+    from slipway import api
+    from slipway.render.pages import releases
+
+    with open_project(project) as opened:
+        return releases.release(api.find(opened, "release", release), api.verdict(opened, release))
+
+
+@command(app, "verdict", help=t("The gate's newest verdict, or a release's, rule by rule."))
+def verdict(
+    release: Annotated[str | None, typer.Argument(help=t("A channel, a digest, or name@digest."))] = None,
+    project: Project = HERE,
+) -> Document:
+    """Why it passed, failed, or could not tell."""
+    from slipway import api
+    from slipway.render.pages import verdicts
+
+    with open_project(project) as opened:
+        return verdicts.verdict(api.verdict(opened, release))
+
+
+@command(app, "diff", help=t("What differs between two releases."))
+def diff(before: Which, after: Which, project: Project = HERE) -> Document:
+    """Prompt, model, retrieval, digests."""
+    from slipway import api
+    from slipway.render.pages.releases import release_difference
+
+    with open_project(project) as opened:
+        return release_difference(api.diff(opened, "release", before, after))
+
+
+@app.command("promote", help=t("Verify a release and point a channel at it."))
+def promote(release: Which, channel: Channel = None, why: Why = "", project: Project = HERE) -> None:
+    """Atomic, and recorded with who, when and why."""
+    from slipway import api
+
+    with open_project(project) as opened:
+        changed = api.promote(opened, release, channel, why)
+        channel = channel or opened.project.serve.channel
+    now = t("{channel} now points at {release}", channel=channel, release=release)
+    terminal.out(now if changed else t("{channel} already points there", channel=channel))
+
+
+@app.command("rollback", help=t("Point a channel at the release before."))
+def rollback(channel: Channel = None, why: Why = "", project: Project = HERE) -> None:
+    """Recorded like a promotion."""
+    from slipway import api
+
+    with open_project(project) as opened:
+        release = api.rollback(opened, channel, why)
+        channel = channel or opened.project.serve.channel
+    terminal.out(t("{channel} now points at {release}", channel=channel, release=release.ref.short))
+
+
+@command(
+    app, "verify", help=t("Re-hash all that a release pins, and follow the history of what was decided."), rows=False
+)
+def verify(
+    release: Annotated[
+        str | None, typer.Argument(help=t("A channel, a digest, or name@digest; without one, only the history."))
+    ] = None,
+    head: Head = "",
+    project: Project = HERE,
+) -> Document:
+    """Exit code 4 at a single flipped bit."""
+    from slipway import api
+    from slipway.render.pages.releases import checked
+
+    with open_project(project) as opened:
+        done = t("every byte is what the release pins") if release else t("the history is what was entered")
+        return checked(api.verify(opened, release, head), done)

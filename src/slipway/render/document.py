@@ -1,0 +1,56 @@
+"""What a page consists of: lines, passages and tables of typed cells. Knows no form that it is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["text", "excerpt", "time", "digest", "count", "number", "probability", "seconds", "bytes", "measure"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A title, and how its cells are shown (`cells`). `most`: characters of an excerpt."""
+
+    title: str
+    kind: Kind = "text"
+    most: int = 60
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table: each row has one cell for each column; `notes` stand below it, one a line."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A text of several lines by somebody else. What is not `whole` is set off from the lines of ours."""
+
+    text: str
+    whole: bool = False
+
+
+Part = str | Passage | Table  # a str is one line
+
+
+@dataclass(frozen=True)
+class Document:
+    """`parts` for people, in order; `data` for programs: nouns and plain values, complete and unformatted.
+
+    `rows`: the table that stands for the whole in a form that has room for one; without it there is no such form.
+    """
+
+    data: Any
+    parts: Sequence[Part] = field(default_factory=list[Part])
+    rows: Table | None = None
+
+
+def listed(data: Any, table: Table, *more: Part) -> Document:
+    """A document whose table is what it is about."""
+    return Document(data, [table, *more], table)

@@ -1,0 +1,169 @@
+"""Reports: side by side, one with its examples, two compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipway.core.answer import Answer
+from slipway.core.material import Example
+from slipway.core.metrics import METRICS
+from slipway.core.release import Comparison
+from slipway.core.report import Report, Score
+from slipway.evaluate.compare import Changed, Compared
+from slipway.i18n import t, told
+from slipway.render.cells import Amount, Estimate, estimate, info_of, unbounded
+from slipway.render.document import Column, Document, Table, listed
+
+
+def reports(found: Sequence[tuple[str, Report]]) -> Document:
+    """Reports, newest first."""
+    metrics = _metrics([report for _, report in found])
+    rows = [
+        [at, r.candidate.name, r.split, r.digest, *(_of(r, metric) for metric in metrics)]
+        for at, r in found
+    ]  # fmt: skip
+    columns = [Column(t("when"), "time"), Column(t("candidate")), Column(t("split")), Column(t("digest"), "digest")]
+    columns += [Column(metric, "measure") for metric in metrics]
+    data = [{"at": at, "digest": r.digest, "report": r} for at, r in found]
+    return listed(data, Table(t("Reports"), columns, rows, _notes(rows)))
+
+
+def candidates_table(title: str, found: Sequence[Report], metrics: Sequence[str] = ()) -> Table:
+    """Metrics down, candidates across; each language by itself below the whole. `metrics`: what was asked for."""
+    every = _metrics(found)
+    languages = sorted({language for report in found for language in report.by_language})
+    rows: list[list[Any]] = []
+    for metric in [metric for metric in every if metric in metrics] or every:
+        rows.append([metric, *(_of(report, metric) for report in found)])
+        if len(languages) > 1:
+            parts = [[f"  {language}", *(_of(r, metric, language) for r in found)] for language in languages]
+            rows += [part for part in parts if any(part[1:])]
+    columns = [Column(t("metric")), *(Column(report.candidate.name, "measure") for report in found)]
+    n = max((a.n for report in found for a in report.metrics.values()), default=0)
+    return Table(f"{title}, {t('{n} examples', n=n)}", columns, rows, _notes(rows))
+
+
+def report(found: Report, scores: Sequence[tuple[Example, Score]], limit: int) -> Document:
+    """One report with its examples."""
+    rows = [
+        [s.example, s.language, e.text, " | ".join(e.expected), _said(s.answer), s.metrics] for e, s in scores
+    ]  # fmt: skip
+    columns = [Column(t("example")), Column(t("language")), Column(t("input"), "excerpt"),
+               Column(t("expected"), "excerpt", 40), Column(t("answer"), "excerpt"), Column(t("scores"))]  # fmt: skip
+    data = {"digest": found.digest, "report": found, "scores": [{"example": e, "score": s} for e, s in scores]}
+    parts = [report_table(found), Table(t("Examples"), columns, rows[:limit])]
+    return Document(data, parts, Table(t("Examples"), columns, rows))
+
+
+def report_table(found: Report) -> Table:
+    """Every metric with its 95% interval and number of examples, overall and per language."""
+    languages = list(found.by_language) if len(found.by_language) > 1 else []
+    rows: list[list[Any]] = [
+        [metric, _of(found, metric), aggregate.n, *(_of(found, metric, language) for language in languages)]
+        for metric, aggregate in found.metrics.items()
+    ]
+    notes = _notes(rows)
+    if found.errors:
+        notes.append(t("{n} examples got no answer; they count as the worst value", n=found.errors))
+    return Table(
+        t("{candidate} on the {split} split", candidate=found.candidate.name, split=found.split),
+        [Column(t("metric")), Column(t("value, 95% interval"), "measure"), Column(t("examples"), "count"),
+         *(Column(language, "measure") for language in languages)],
+        rows,
+        notes,
+    )  # fmt: skip
+
+
+def comparison(found: Compared, champion: str, challenger: str) -> Document:
+    """The paired effect, and the examples that changed most with their inputs."""
+    currency = next((one.challenger.answer.currency for one in found.changed), "")
+    effect = comparison_table([found.comparison], champion, challenger, currency)
+    changed = changed_table(found.changed, found.comparison.metric, champion, challenger, found.examples)
+    data = {"comparison": found.comparison, "changed": found.changed}
+    return Document(data, [effect, changed], effect)
+
+
+def comparison_table(found: Sequence[Comparison], champion: str, challenger: str, currency: str = "") -> Table:
+    """Paired differences, one metric a row: both values, effect with interval, p-value, detectable effect."""
+    rows: list[list[Any]] = []
+    for one in found:
+        info = info_of(one.metric)
+        rows.append(
+            [
+                one.metric,
+                Amount(one.champion, info, currency),
+                Amount(one.challenger, info, currency),
+                Estimate(one.effect, info, currency, signed=True, low=one.low, high=one.high),
+                one.p_value,
+                None if one.mde is None else Amount(one.mde, info, currency),
+                _meaning(one, challenger),
+            ]
+        )
+    notes = [
+        t("{metric}: {n} examples in {groups} independent groups, {test}", metric=one.metric, n=one.n,
+          groups=one.groups, test=one.test)
+        for one in found
+    ]  # fmt: skip
+    notes.append(t("detectable: the smallest true effect that so many examples show with 80% probability"))
+    return Table(
+        t("{challenger} against {champion}", challenger=challenger, champion=champion),
+        [Column(t("metric")), Column(champion, "measure"), Column(challenger, "measure"),
+         Column(t("effect, 95% interval"), "measure"), Column("p", "probability"),
+         Column(t("detectable"), "measure"), Column(t("meaning"))],
+        rows,
+        notes + _notes(rows),
+    )  # fmt: skip
+
+
+def changed_table(
+    changed: Sequence[Changed], metric: str, champion: str, challenger: str, examples: Mapping[str, Example]
+) -> Table:
+    """The examples that changed most: what was asked and expected, and what each candidate answered."""
+    info = info_of(metric)
+    rows = [
+        [
+            one.example,
+            examples[one.example].text if one.example in examples else "",
+            Amount(one.difference, info, one.challenger.answer.currency, signed=True),
+            " | ".join(one.challenger.expected),
+            _said(one.champion.answer),
+            _said(one.challenger.answer),
+        ]
+        for one in changed
+    ]
+    return Table(
+        t("examples whose {metric} changed most", metric=metric),
+        [Column(t("example"), "digest"), Column(t("input"), "excerpt"), Column(t("change"), "measure"),
+         Column(t("expected"), "excerpt"), Column(champion, "excerpt"), Column(challenger, "excerpt")],
+        rows,
+    )  # fmt: skip
+
+
+def _metrics(found: Sequence[Report]) -> list[str]:
+    """Those there are, in the order of the table of metrics, others by name behind them."""
+    names = {name for report in found for name in report.metrics}
+    return [name for name in METRICS if name in names] + sorted(names - set(METRICS))
+
+
+def _of(report: Report, metric: str, language: str = "") -> Estimate | None:
+    part = report.by_language.get(language, {}) if language else report.metrics
+    return estimate(part.get(metric), info_of(metric, report.meanings), report.currency)
+
+
+def _notes(rows: Sequence[Sequence[Any]]) -> list[str]:
+    return unbounded(cell for row in rows for cell in row)
+
+
+def _said(answer: Answer) -> str:
+    return told(answer.error) or answer.text
+
+
+def _meaning(one: Comparison, challenger: str) -> str:
+    low, high = one.low, one.high
+    if low <= 0 <= high or one.p_value >= 0.05:
+        if one.needed is None:
+            return t("no difference shown")
+        return t("no difference shown; about {n} more examples would show this one", n=max(1, one.needed - one.n))
+    better = (one.effect > 0) == one.higher_is_better
+    return t("{name} is better", name=challenger) if better else t("{name} is worse", name=challenger)

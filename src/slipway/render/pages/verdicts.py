@@ -1,0 +1,82 @@
+"""The gate's verdict, as a table and in sentences."""
+
+from __future__ import annotations
+
+from slipway.core.release import RuleResult, Verdict
+from slipway.i18n import t
+from slipway.render.cells import Amount, amount, info_of
+from slipway.render.document import Column, Document, Table, listed
+
+
+def verdict(found: Verdict, currency: str = "") -> Document:
+    """The gate, rule by rule, in words."""
+    return listed(found, verdict_table(found, currency))
+
+
+def verdict_table(found: Verdict, currency: str = "") -> Table:
+    """One rule a row with its outcome and why; the notes say how often the gate split was used."""
+    rows = [
+        [one.metric, _claim(one, currency), _measured(one, currency), outcome_word(one.outcome), _why(one)]
+        for one in found.rules
+    ]
+    notes = [t("this look at the gate split is number {n}", n=found.gate_uses)]
+    if found.looks:
+        notes = [
+            t("look {n} of {budget} at these gate examples; every rule was tested at alpha {alpha}",
+              n=found.gate_uses, budget=found.looks, alpha=f"{found.alpha:.2g}")
+        ]  # fmt: skip
+    elif found.gate_uses > 5:  # before looks had a price
+        notes.append(t("after so many looks a pass may be luck: collect new gate examples"))
+    notes += [
+        t("{channel}: compared with {release}", channel=channel, release=release.short)
+        for channel, release in sorted(found.champions.items())
+    ]
+    if not found.rules:
+        notes.append(t("a gate without rules lets nothing through"))
+    return Table(
+        t("gate: {outcome}", outcome=outcome_word(found.outcome)),
+        [Column(t("metric")), Column(t("asked")), Column(t("measured"), "measure"), Column(t("outcome")),
+         Column(t("why"))],
+        rows,
+        notes,
+    )  # fmt: skip
+
+
+def verdict_lines(found: Verdict, currency: str = "") -> list[str]:
+    """The verdict in sentences, one a rule: `token_f1 0.410, asked: at least 0.250: pass (...)`."""
+    lines: list[str] = []
+    for one in found.rules:
+        measured = _measured(one, currency)
+        line = t(
+            "{metric} {value}, asked: {claim}: {outcome}",
+            metric=one.metric,
+            value=t("not measured") if measured is None else amount(measured),
+            claim=_claim(one, currency),
+            outcome=outcome_word(one.outcome),
+        )
+        lines.append(f"{line} ({_why(one)})" if one.reason else line)
+    return lines
+
+
+def outcome_word(outcome: str) -> str:
+    """pass, fail or insufficient, in the language in force."""
+    return {"pass": t("pass"), "fail": t("fail"), "insufficient": t("insufficient")}[outcome]
+
+
+def _measured(one: RuleResult, currency: str) -> Amount | None:
+    return None if one.value is None else Amount(one.value, info_of(one.metric), currency)
+
+
+def _claim(one: RuleResult, currency: str) -> str:
+    bound = amount(Amount(one.bound, info_of(one.metric), currency))
+    if one.rule == "min":
+        return t("at least {bound}", bound=bound)
+    if one.rule == "max":
+        return t("at most {bound}", bound=bound)
+    if one.rule == "non-inferiority":
+        return t("at most {margin} worse than {channel}", margin=bound, channel=one.against or t("what serves"))
+    return t("better than {channel}", channel=one.against or t("what serves"))
+
+
+def _why(one: RuleResult) -> str:
+    return "; ".join(str(said) for said in one.reason)

@@ -1,0 +1,58 @@
+"""The loop: what `check` found, what a run did, which steps there were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slipway.core.run import Run
+from slipway.i18n import t, told
+from slipway.loop.check import Finding
+from slipway.loop.run import Outcome
+from slipway.render.cells import Mark
+from slipway.render.document import Column, Document, Part, Table, listed
+from slipway.render.pages.reports import candidates_table
+from slipway.render.pages.verdicts import verdict_table
+
+
+def findings(found: Sequence[Finding]) -> Document:
+    """What `check` found, worst first."""
+    columns = [Column(""), Column(t("finding")), Column(t("what to do"))]
+    return listed(found, Table("", columns, [[Mark(f.level), f.what, f.how] for f in found]))
+
+
+def outcome(found: Outcome) -> Document:
+    """What a run did: data, dev reports, the gate, the release."""
+    parts: list[Part] = []
+    if found.datasets:
+        columns = [Column(t("dataset")), Column(t("items"), "count"), Column(t("counts")),
+                   Column(t("digest"), "digest")]  # fmt: skip
+        rows = [[d.name, d.size, d.counts, d.digest] for d in found.datasets.values()]
+        parts.append(Table(t("Data"), columns, rows))
+    titles = {"dev": t("On the dev split (choose)"), "gate": t("On the gate split (confirm)")}
+    for split, measured in found.reports.items():
+        parts.append(candidates_table(titles[split], list(measured.values()), found.metrics))
+        if split == "dev" and found.chosen:
+            parts.append(t("chosen: {name}", name=found.chosen))
+            parts += [f"  {found.why}"] if found.why else []
+    if found.verdict:
+        currency = next((r.currency for r in found.reports.get("gate", {}).values()), "")
+        parts.append(verdict_table(found.verdict, currency))
+    if found.release:
+        parts.append(
+            t("release {ref}", ref=found.release.ref.short) + (f" · {t('promoted')}" if found.promoted else "")
+        )
+    if found.refused:
+        parts += [t("nothing was released: {why}", why=found.refused), f"  → {found.hint}"]
+    if not found.ran:
+        parts.append(t("everything is up to date; no step was run"))
+    return Document(found, parts)
+
+
+def runs(found: Sequence[Run]) -> Document:
+    """Executed steps."""
+    columns = [Column(t("when"), "time"), Column(t("step")), Column(t("status")), Column(t("seconds"), "seconds"),
+               Column(t("output"))]  # fmt: skip
+    rows = [
+        [r.started, r.step, r.status, r.seconds, r.output.short if r.output else told(r.error)] for r in found
+    ]  # fmt: skip
+    return listed(found, Table(t("Runs"), columns, rows))

@@ -1,0 +1,58 @@
+"""A document on a terminal or in plain text. Whatever it holds, nothing in it acts on the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from slipway.i18n import t
+from slipway.render.cells import Mark, shown
+from slipway.render.document import Column, Document, Passage, Table
+from slipway.text import visible
+
+MARKS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "insufficient": ("?", "yellow"),
+         "ok": ("✓", "green"), "error": ("✗", "red"), "warning": ("!", "yellow")}  # fmt: skip
+_RIGHT = ("count", "number", "seconds", "bytes", "probability")
+
+
+def write(document: Document, console: Console | None = None) -> str:
+    """The parts in order. `console`: whose width, colours and characters there are; by default standard output's."""
+    console = console or Console(highlight=False, markup=False, emoji=False)
+    with console.capture() as made:
+        for part in document.parts:
+            if isinstance(part, Table):
+                _table(part, console)
+            else:
+                _lines(visible.line(part) if isinstance(part, str) else _passage(part), console)
+    return made.get()
+
+
+def _lines(text: str, console: Console) -> None:
+    """As they are: a terminal folds what is too long, and a program reads whole lines."""
+    console.print(Text(text), soft_wrap=True)
+
+
+def _passage(part: Passage) -> str:
+    return visible.block(part.text) if part.whole else "    " + visible.paragraph(part.text)
+
+
+def _table(part: Table, console: Console) -> None:
+    title = visible.line(part.title)
+    if not part.rows:
+        _lines(t("{title}: nothing yet", title=title), console)
+    else:
+        grid = Grid(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in part.columns:
+            justify = "right" if column.kind in _RIGHT else "left"
+            grid.add_column(Text(visible.line(column.title)), overflow="fold", justify=justify)
+        for row in part.rows:
+            grid.add_row(*(_cell(cell, column) for cell, column in zip(row, part.columns, strict=True)))
+        console.print(grid)
+    for note in part.notes:
+        _lines(f"  {visible.line(note)}", console)
+
+
+def _cell(cell: object, column: Column) -> Text:
+    return Text(*MARKS[cell]) if isinstance(cell, Mark) else Text(visible.line(shown(cell, column)))
