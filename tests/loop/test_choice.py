@@ -10,6 +10,7 @@ import pytest
 from slipway import api
 from slipway.core.candidate import Candidate
 from slipway.core.release import Verdict
+from slipway.errors import ConfigError
 from slipway.loop.run import Outcome
 from slipway.testing.projects import FILE, write_project
 
@@ -92,7 +93,7 @@ def test_a_damaged_rate_is_told(tmp_path: Path) -> None:
     key = next(key for key in lock if key.startswith("rate:"))
     lock[key]["prompt"] = "fast"
     (folder / "slipway.lock").write_text(json.dumps(lock))
-    with pytest.raises(api.ConfigError, match="slipway.lock is damaged"):
+    with pytest.raises(ConfigError, match="slipway.lock is damaged"):
         run(folder)
 
 
