@@ -12,6 +12,7 @@ import pytest
 
 from commands import slipway
 from slipway import api
+from slipway.core.material import Example
 from slipway.core.ref import digest_of
 from slipway.errors import ConfigError, GateFailed
 from slipway.loop.run import Outcome
@@ -59,9 +60,14 @@ def add_example(folder: Path) -> None:
         )
 
 
-def split_ids(folder: Path, split: str) -> set[str]:
+def examples(folder: Path, split: str) -> list[str]:
     with api.open_project(folder) as project:
-        return {e.id for e in api.items(project, api.find(project, "dataset", "examples")) if e.split == split}
+        found = api.items(project, api.find(project, "dataset", "examples"))
+    return [one.id for one in found if isinstance(one, Example) and one.split == split]
+
+
+def split_ids(folder: Path, split: str) -> set[str]:
+    return set(examples(folder, split))
 
 
 @pytest.mark.parametrize("change", [shuffle, add_example], ids=["shuffled", "one more"])
@@ -203,7 +209,7 @@ def test_the_lock_file_splits_alike_elsewhere_and_a_damaged_one_is_refused(tmp_p
 def test_uses_that_an_older_version_counted_are_looks_at_their_examples(folder: Path) -> None:
     run(folder)
     with api.open_project(folder) as project:
-        listed = [e.id for e in api.items(project, api.find(project, "dataset", "examples")) if e.split == "gate"]
+        listed = examples(folder, "gate")
         for split in (digest_of(listed), "0" * 64):  # as `use_gate` wrote it
             row = {"split": split, "candidate": "c", "at": "2025"}
             project.store.catalog._enter(tables.gate_uses, row)  # pyright: ignore[reportPrivateUsage]
