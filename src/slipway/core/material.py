@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from slipway.core.ref import Noun, Ref, digest_bytes, digest_of
 
-Split = Literal["train", "dev", "gate"]
+Split = Literal["train", "dev", "gate", "reserve"]
 
 
 class Section(Noun, frozen=True, kw_only=True):

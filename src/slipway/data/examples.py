@@ -41,7 +41,9 @@ FIELDS = ("source", "language", "group")  # of every example, besides those of t
 _LONGEST = 100_000  # characters of one field of an input
 
 
-def make_examples(config: DataConfig, root: Path, store: Store, task: Task, corpus: Corpus | None = None) -> Dataset:
+def make_examples(
+    config: DataConfig, root: Path, store: Store, task: Task, corpus: Corpus | None = None, rotation: int = 0
+) -> Dataset:
     """The examples of a project in file order, each with its split.
 
     `relevant` comes from the field `source`, `group` from `data.split.group_by`; columns that are no field become
@@ -60,9 +62,9 @@ def make_examples(config: DataConfig, root: Path, store: Store, task: Task, corp
         entries = [_placed(entry, corpus, changes) for entry in entries]
     texts = [task.text(entry.example.input) for entry in entries]
     grouped = with_groups(entries, texts, config.split.group_by, changes)
-    splits, _ = assign(grouped, config.split)
+    splits, _ = assign(grouped, config.split, rotation)
     examples = [msgspec.structs.replace(e, split=split) for e, split in zip(grouped, splits, strict=True)]
-    changes += missing_slices(examples, config.split)
+    changes += missing_slices(examples)
     sections = [[name for place in entry.places for name in place.sections] for entry in entries]
     changes += find_leaks(examples, texts, sections)
     counts = Counter(str(example.split) for example in examples)

@@ -37,6 +37,7 @@ def outcome(found: Outcome) -> Document:
         parts.append(candidates_table(titles[split], list(measured.values()), found.metrics))
         if split == "dev" and found.chosen:
             parts.append(t("chosen: {name}", name=found.chosen))
+            parts += [f"  {found.why}"] if found.why else []
     if found.verdict:
         currency = next((r.currency for r in found.reports.get("gate", {}).values()), "")
         parts.append(verdict_table(found.verdict, currency))
