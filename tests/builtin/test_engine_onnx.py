@@ -291,3 +291,28 @@ async def test_positions_pooling_and_half_precision(minilm, tmp_path, kind, pool
         wanted = forward(weights, config, tokenizer.encode(text).ids, first, pooling.split("_")[0])
         assert np.abs(row - wanted).max() < 1e-4
     await engine.close()
+
+
+async def test_long_texts_come_in_parts_that_are_read_whole(minilm):
+    cut = []
+    engine = OnnxEngine(OnnxConfig(max_tokens=64), files=minilm.files, on_event=lambda kind, detail: cut.append(kind))
+    long = " ".join(f"sentence{n} about a slipway in the harbour." for n in range(80))
+    chinese = "船台是造船的斜坡，船从那里下水。" * 30
+    code = "".join(f"a{n}=b[{n}];" for n in range(200))  # no space to cut at
+    heads = ["Guide > Launch\n", "", "", "heading " * 90 + "\n", ""]
+    texts = [long, chinese, code, long, "short"]
+    parts = await engine.windows(texts, heads)
+    assert parts[4] == ["short"]
+    assert all(part.startswith("Guide > Launch\n") for part in parts[0])
+    assert not any("heading heading" in part for part in parts[3])
+    for text, found in zip(texts, parts, strict=True):
+        rest = "".join("".join(part.removeprefix("Guide > Launch\n") for part in found).split())
+        assert rest == "".join(text.split())  # nothing is lost
+    words = {"sentence", "about", "a", "slipway", "in", "the", "harbour"}
+    assert {part.split()[-1].rstrip("0123456789.") for part in parts[0]} <= words  # cut between words
+    assert [len(found) > 1 for found in parts] == [True, True, True, True, False]
+    await engine.embed([part for found in parts for part in found])
+    assert "truncated" not in cut
+    await engine.embed([long])
+    assert "truncated" in cut
+    await engine.close()

@@ -47,8 +47,35 @@ def test_each_section_is_its_own_chunk_with_its_path() -> None:
     assert found[2].passage == "A > B\nShort."
 
 
-def test_a_heading_with_nothing_under_it_is_kept_unless_others_stand_below() -> None:
-    assert [c.path for c in chunks("# A\n\n## B\n\ntext\n\n## Only a title")] == [("A", "B"), ("A", "Only a title")]
+def test_a_heading_with_nothing_under_it_joins_what_follows() -> None:
+    found = chunks("# A guide\n\n# B\n\ntext\n\n# C\n\n## D\n\nmore")
+    assert [(c.path, c.text) for c in found] == [
+        (("B",), "# A guide\n\n# B\n\ntext"),
+        (("C", "D"), "more"),  # C has something under it: it stands in the path
+    ]
+
+
+def test_headings_at_the_end_join_the_last_chunk_and_headings_alone_are_one_chunk() -> None:
+    assert [(c.path, c.text) for c in chunks("# A\n\ntext\n\n# B\n\n# C")] == [(("A",), "text\n\n# B\n\n# C")]
+    assert [(c.path, c.text) for c in chunks("# A\n\n# B")] == [(("A",), "# A\n\n# B")]
+
+
+def test_a_lone_heading_has_room_made_for_it() -> None:
+    code = "```\n" + "\n".join(f"call({n});" for n in range(10)) + "\n```"
+    assert len(code) < 110 < len(f"# Interface\n\n# Calls\n\n{code}")
+    found = chunks(f"# Interface\n\n# Calls\n\n{code}", max_chars=110, min_chars=0)
+    assert found[0].text.startswith("# Interface\n\n# Calls\n\n```\ncall(0);")
+    assert all(len(c.text) <= 110 and c.path == ("Calls",) for c in found)
+
+
+def test_lone_headings_that_do_not_fit_before_a_chunk_are_chunks_of_their_own() -> None:
+    names = [f"function_number_{n}()" for n in range(20)]
+    text = "\n\n".join(f"# {name}" for name in names) + "\n\n# Last\n\n" + "word " * 15
+    found = chunks(text, max_chars=100, min_chars=0)
+    assert all(len(c.text) <= 100 for c in found)
+    assert [name for name in names if not any(f"# {name}" in c.text for c in found)] == []
+    assert len(found) < 10  # several to a chunk
+    assert found[-1].path == ("Last",)
 
 
 def test_long_sections_are_cut_between_paragraphs_into_even_pieces() -> None:

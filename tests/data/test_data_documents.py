@@ -256,3 +256,18 @@ def test_the_dataset_is_the_same_in_any_store_and_language(root: Path, tmp_path:
 def test_the_noun_is_in_the_catalog(root: Path, store: Store) -> None:
     dataset = make(root, store, "docs")
     assert store.catalog.get("dataset", dataset.digest, Dataset) == dataset
+
+
+def test_pages_made_from_one_pattern_are_no_near_duplicates(tmp_path: Path, store: Store) -> None:
+    """LTrim and RTrim, 3.38.4 and 3.38.5: one word differs, and it is the one that is asked for."""
+    body = " ".join(f"word{n}" for n in range(200))
+    for name in ("LTrim", "RTrim"):
+        (tmp_path / f"{name}.md").write_text(f"# {name}\n\nThe function {name} removes spaces. {body}")
+    (tmp_path / "again.md").write_text(f"# RTrim\n\nThe function RTrim removes spaces. {body}, and more")
+    for number in (4, 5):
+        (tmp_path / f"{number}.html").write_text(
+            f"<title>Release notes</title><h1>Release 3.38.{number}</h1><p>In 3.38.{number}: {body}</p>"
+        )
+    made = make(tmp_path, store, "*.md", "*.html")
+    kept = [d.source for d in store.blobs.get_lines(made.items, Document)]
+    assert kept == ["LTrim.md", "RTrim.md", "4.html", "5.html"]

@@ -19,7 +19,7 @@ from slipway.data import inspection
 from slipway.data.documents import make_documents
 from slipway.data.examples import make_examples
 from slipway.data.reasons import explain
-from slipway.data.split import assign
+from slipway.data.split import assign, slices
 from slipway.errors import ConfigError
 from slipway.project.schema import DataConfig, SplitConfig
 from slipway.store.store import Store
@@ -325,3 +325,20 @@ def test_every_reason_that_the_code_gives_is_explained() -> None:
     assert len(given) > 20
     unexplained = {reason for reason in given if explain(reason) == reason}
     assert not unexplained
+
+
+@pytest.mark.parametrize(("reserve", "parts"), [(0.2, 1), (0.4, 2), (0.5, 2), (0.1, 1), (0.0, 0)])
+def test_each_rotation_makes_a_part_of_the_reserve_the_gate_and_moves_nothing_else(reserve: float, parts: int) -> None:
+    """What was the gate is dev, train stays, and no example is the gate twice."""
+    config = SplitConfig(train=0.2, dev=0.6 - reserve, gate=0.2, reserve=reserve)
+    found = made_examples([2] * 60, ["en", "zh"])
+    assert slices(config) == parts
+    rounds = [assign(found, config, rotation)[0] for rotation in range(parts + 1)]
+    gates = [{e.id for e, split in zip(found, splits, strict=True) if split == "gate"} for splits in rounds]
+    assert all(one.isdisjoint(other) for n, one in enumerate(gates) for other in gates[:n])
+    for n, splits in enumerate(rounds):
+        assert [s == "train" for s in splits] == [s == "train" for s in rounds[0]]
+        spent = {e.id for e, split in zip(found, splits, strict=True) if split == "dev"}
+        assert all(gate <= spent for gate in gates[:n])
+        assert ("reserve" in splits) == (n < parts)
+        assert gates[n]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,15 @@ import yaml
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from slipway.builtin.tasks.answer import AnswerTask
+from slipway.core.material import Example
+from slipway.data.documents import make_documents
+from slipway.data.examples import make_examples
+from slipway.data.preview import preview
+from slipway.data.references import corpus_of
+from slipway.project.load import load
 from slipway.project.schema import Project
+from slipway.store.store import Store
 from slipway.text.words import answer_words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,3 +155,15 @@ def test_a_prompt_renders_with_what_is_constant_first(prompt: Path) -> None:
     for text, variable in (("How many rules?", "examples"), ("three verdicts.", "passages")):
         assert (text in shared) == (variable in prompt.read_text("utf-8")), variable
     assert first.endswith("How many verdicts are there?" + second.partition("Which verdicts are there?")[2])
+
+
+def test_no_question_names_what_is_not_there_and_no_split_knows_another(tmp_path: Path) -> None:
+    config = load(EXAMPLE / "slipway.yaml").data
+    assert preview(config, EXAMPLE, AnswerTask(AnswerTask.Config())) == []
+    with closing(Store(tmp_path / "state")) as store:
+        documents = make_documents(config, EXAMPLE, store)
+        made = make_examples(config, EXAMPLE, store, AnswerTask(AnswerTask.Config()), corpus_of(documents, store))
+        gate = [e for e in store.blobs.get_lines(made.items, Example) if e.split == "gate"]
+    groups = {example.group for example in gate}
+    assert len(groups) >= 60  # sections, whatever the language; 93 of 143 when this was written
+    assert sum(any(e.group == g and e.language == "zh" for e in gate) for g in groups) >= 30

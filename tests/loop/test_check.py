@@ -107,3 +107,31 @@ def test_a_plugin_that_cannot_be_one_is_an_error(folder: Path, text: str, messag
     (folder / "own.py").write_text(text)
     found = api.check(folder, ['evaluate.metrics=["./own.py:Own"]'], run_plugins=run_plugins)
     assert message in "\n".join(f"{f.what} {f.how}" for f in found if f.level == "error")
+
+
+def test_sources_that_are_not_there_are_warnings_before_a_run(folder: Path) -> None:
+    assert not [
+        f for f in api.check(folder) if f.level == "warning" and "port" not in f.what and "memory" not in f.what
+    ]
+    rows = (folder / "questions.jsonl").read_text("utf-8").replace("Colour of the keel", "Color of the keel")
+    rows = rows.replace('"docs/buoy.md#', '"docs/bouy.md#')
+    (folder / "questions.jsonl").write_text(rows, "utf-8")
+    found = {f.what: f.how for f in api.check(folder) if f.level == "warning"}
+    heading = next(what for what in found if "no such heading" in what)
+    assert "nearest: docs/keel.md#Colour of the keel" in heading
+    missing = next(what for what in found if "no document is called so" in what)
+    assert ": 2 (" in missing
+    assert "nearest: docs/buoy.md" in missing
+    assert found[missing]
+    assert not (folder / ".slipway").exists()
+
+
+def test_questions_on_one_section_in_two_splits_are_a_warning(folder: Path) -> None:
+    text = (folder / "slipway.yaml").read_text("utf-8").replace(", group_by: source", "")
+    (folder / "slipway.yaml").write_text(text, "utf-8")
+    rows = (folder / "questions.jsonl").read_text("utf-8")
+    more = rows.replace("Which shade", "What colour").replace("How much does", "Do you know how heavy is")
+    (folder / "questions.jsonl").write_text(rows + more, "utf-8")
+    found = {f.what: f.how for f in api.check(folder) if f.level == "warning"}
+    leak = next(what for what in found if "rests on the same section" in what)
+    assert "group_by: source" in found[leak]

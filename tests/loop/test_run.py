@@ -409,3 +409,24 @@ def test_kill_9_at_random_instants_and_the_run_resumes(tmp_path: Path) -> None:
         time.sleep(0.1)
     assert orphans(folder) == []
     assert re.search(r"release", done.stdout)
+
+
+def test_what_was_lost_is_in_the_outcome_and_the_same_when_nothing_ran(folder: Path) -> None:
+    (folder / "docs" / "scan.md").write_text(" \n", "utf-8")
+    edit(folder / "questions.jsonl", lambda text: text.replace("docs/buoy.md#Weight", "docs/buoy.md#Wieght"))
+    first = run(folder, until="data")
+    assert [(loss.reason, loss.items[0].split(" ")[0]) for loss in first.losses] == [
+        ("empty", "docs/scan.md"),
+        ("heading-missing", "questions.jsonl:20"),
+    ]
+    again = run(folder, until="data")
+    assert again.ran == []
+    assert again.losses == first.losses
+
+
+def test_a_changed_document_leaves_examples_and_their_splits_as_they_are(folder: Path) -> None:
+    first = run(folder, until="data").datasets["examples"]
+    edit(folder / "docs" / "keel.md", lambda text: text + "\nIt is made of oak.\n")
+    second = run(folder, until="data")
+    assert "examples" in second.ran
+    assert second.datasets["examples"].digest == first.digest

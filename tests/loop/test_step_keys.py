@@ -66,13 +66,13 @@ class Copy:
 
 DATA = {"documents", "chunks", "examples"}
 EVALUATE = {"evaluate:plain:dev", "evaluate:grounded:dev", "evaluate:grounded:gate"}
-JUDGED = {"gate", "release", "promote:production"}
+JUDGED = {"gate:grounded", "release", "promote:production"}
 
 
 @pytest.mark.slow
 def test_a_change_runs_the_steps_that_import_it_and_no_others(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
-    assert DATA | EVALUATE | {"index:words", "gate", "release"} <= copy.run()
+    assert DATA | EVALUATE | {"index:words", "gate:grounded", "release"} <= copy.run()
     copy.add("text/words.py", "# a comment")
     copy.add("builtin/engines/echo.py", '"""A text that nobody reads."""')
     copy.add("builtin/engines/llama/engine.py", "ANOTHER_ENGINE = 1")
@@ -86,11 +86,11 @@ def test_a_change_runs_the_steps_that_import_it_and_no_others(tmp_path: Path) ->
     copy.add("builtin/scorers/overlap.py", "THIS_SCORER = 1")
     assert copy.run() == EVALUATE
     copy.add("text/words.py", "EVERYWHERE = 1")
-    assert {*DATA, "index:words", "gate", *EVALUATE} <= copy.run()
+    assert {*DATA, "index:words", "gate:grounded", *EVALUATE} <= copy.run()
     copy.add("data/parsing/pdf.py", "ONLY_DOCUMENTS = 1")
     ran = copy.run()
     assert "documents" in ran
-    assert not ran & {"chunks", "index:words", "gate", *EVALUATE}
+    assert not ran & {"chunks", "index:words", "gate:grounded", *EVALUATE}
     copy.add("data/chunks.py", "THESE_CHUNKS = 1")
     assert copy.run() == {"chunks"}  # and the same chunks came out
     copy.install("1.1")

@@ -48,7 +48,7 @@ BAD = {
     "other version": ("slipway: 2\nname: a\n", r"1:1: slipway"),
     "bad unit": (MINIMAL + "gate: {a: {max: 8 parsecs}}\n", r"parsecs.*ms, s, min"),
     "bad money": (MINIMAL + "machine: {per_hour: 5}\n", r"machine.per_hour"),
-    "splits": (MINIMAL + "data: {split: {train: 0.9}}\n", r"train \+ dev \+ gate must be 1, not 1.5"),
+    "splits": (MINIMAL + "data: {split: {train: 0.9}}\n", r"train \+ dev \+ gate \+ reserve must be 1, not 1.5"),
     "empty rule": (MINIMAL + "gate: {a: {}}\n", r"at least one of min, max, against"),
     "slices alone": (MINIMAL + "gate: {a: {against: production, slices: [language]}}\n", r"slices need a min"),
     "no limit": (MINIMAL + "gate: {a: {max: 1, limit: 0}}\n", r"gate.a.limit: must be > 0"),

@@ -16,7 +16,7 @@ from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError, NotFound
 from slipway.evaluate.aggregate import build_report
 from slipway.i18n import Said, speaking
-from slipway.release.gate import Rule, choose, judge
+from slipway.release.gate import Rule, judge
 from slipway.render.pages.verdicts import verdict_lines, verdict_table
 
 RELEASE = Ref("release", "assistant", "a" * 64)
@@ -453,32 +453,6 @@ def test_impossible_rules_are_refused(rule, words):
 def test_unknown_metric_in_a_rule():
     with pytest.raises(NotFound, match="token_f1"):
         verdict_of({"token_f2": Rule(min=0.1)}, spread(0.5, 30))
-
-
-def test_the_cheapest_that_keeps_the_bounds_is_chosen():
-    reports = {
-        "big": report_of(scores_of(spread(0.8, 30), seconds=3.0, cost=0.05)),
-        "small": report_of(scores_of(spread(0.5, 30), seconds=2.0, cost=0.01)),
-        "fast": report_of(scores_of(spread(0.4, 30), seconds=1.0, cost=0.02)),
-        "bad": report_of(scores_of(spread(0.1, 30), seconds=0.5, cost=0.001)),
-        "unmeasured": report_of(scores_of([None] * 30, seconds=0.1, cost=0.0)),
-    }
-    rules = {"token_f1": Rule(min=0.3, against="production", margin=0.02)}
-    assert choose(rules, reports) == ["small", "fast", "big"]
-    assert choose(rules, reports, prefer="latency") == ["fast", "small", "big"]
-    assert choose(rules, reports, prefer="quality") == ["big", "small", "fast"]
-    assert choose(rules, reports, prefer="quality", metric="token_f1")[0] == "big"
-    assert choose({"token_f1": Rule(min=0.99)}, reports) == []
-
-
-def test_equal_cost_falls_back_to_latency_and_no_cost_comes_last():
-    free = [msgspec.structs.replace(s, answer=Answer(text="x", raw="x", seconds=0.1)) for s in scores_of([0.5] * 10)]
-    reports = {
-        "slow": report_of(scores_of([0.5] * 10, seconds=2.0)),
-        "quick": report_of(scores_of([0.5] * 10, seconds=1.0)),
-        "unpriced": report_of(free),
-    }
-    assert choose({"token_f1": Rule(min=0.3)}, reports) == ["quick", "slow", "unpriced"]
 
 
 def test_the_verdict_is_told_in_words_and_survives_storage():

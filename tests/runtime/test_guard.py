@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from slipway.builtin.engines.echo import EchoEngine
 from slipway.core.message import Completion, GenerateRequest, Message, Tool, Usage
-from slipway.core.protocols import Completes, CountsTokens, Embeds, OutOfVocabulary, Scores, TellsTrouble
+from slipway.core.protocols import Completes, CountsTokens, Embeds, OutOfVocabulary, Scores, TellsTrouble, Windows
 from slipway.errors import EngineError
 from slipway.privacy.secrets import SECRET, Own
 from slipway.runtime.guard import Guarded
 from slipway.testing.engines import complete
 
 KEY = "k3y-of-another-server-0123456789"
-OPTIONAL = (Completes, CountsTokens, Embeds, OutOfVocabulary, Scores, TellsTrouble)
+OPTIONAL = (Completes, CountsTokens, Embeds, OutOfVocabulary, Scores, TellsTrouble, Windows)
 
 
 class Telling(EchoEngine):
@@ -24,6 +26,9 @@ class Telling(EchoEngine):
 
     async def trouble(self) -> str:
         return f"{KEY} was refused"
+
+    async def windows(self, texts: Sequence[str], heads: Sequence[str]) -> list[list[str]]:
+        raise EngineError(f"{KEY} was refused")
 
     async def out_of_vocabulary(self, text: str) -> float:
         raise EngineError(f"{KEY} was refused")
@@ -39,7 +44,7 @@ def test_it_has_the_methods_of_its_engine_and_no_others(kind: type[EchoEngine]) 
     able = [isinstance(engine, protocol) for protocol in OPTIONAL]
     assert [isinstance(guarded(engine), protocol) for protocol in OPTIONAL] == able
     assert guarded(engine).capabilities == engine.capabilities
-    assert able.count(True) == (3 if kind is EchoEngine else 6)
+    assert able.count(True) == (3 if kind is EchoEngine else 7)
 
 
 async def test_whatever_it_says_is_clean() -> None:
@@ -51,7 +56,8 @@ async def test_whatever_it_says_is_clean() -> None:
     (call,) = (await complete(engine, ask)).tool_calls
     assert call.arguments == f'{{"text": "say {SECRET}"}}'
     assert await engine.trouble() == f"{SECRET} was refused"
-    with pytest.raises(EngineError) as caught:
-        await engine.out_of_vocabulary("x")
-    assert KEY not in str(caught.value)
+    for ask in (engine.out_of_vocabulary("x"), engine.windows(["x"], [""])):
+        with pytest.raises(EngineError) as caught:
+            await ask
+        assert KEY not in str(caught.value)
     assert (await engine.embed(["a"])).shape == (1, 64)

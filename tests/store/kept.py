@@ -68,7 +68,7 @@ def filled(folder: Path, address: Address | None = None) -> Store:
     new = examples(store, "b.jsonl:1", "trace:" + "d" * 32)
     second = release(store, new, "second")
     store.catalog.promote("production", second.digest, by="ada", why="")
-    store.catalog.use_gate("split", second.candidate.digest)
+    store.catalog.look(["e1", "e2"], "verdict", [second.candidate.digest], "q", "demo", "ada")
     store.catalog.add_key("k1", "ada", "hash")
     chunks(store, "kept passage")
     store.catalog.record(Run(id="r1", step="examples", status="done", started=ago(400), key="k1", output=old.ref))

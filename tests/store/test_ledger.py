@@ -21,6 +21,10 @@ FORGERIES = {
     "changed": "UPDATE promotions SET by = 'mallory' WHERE seq = 1",
     "put in": "INSERT INTO promotions (channel, release, at, by, why, action) VALUES ('p', 'evil', '2020', 'a', '', 'promote')",
     "a fresh gate": "DELETE FROM gate_uses",
+    "an example that was never looked at": "DELETE FROM gate_examples WHERE example = 'e0'",
+    "a look at other examples": "UPDATE gate_examples SET example = 'e9' WHERE example = 'e1'",
+    "a look that was none": "INSERT INTO gate_examples VALUES (99, 'e0')",
+    "a question that was not asked": "UPDATE gate_uses SET question = 'q9' WHERE seq = 1",
     "a key put in": "INSERT INTO keys (id, name, hash, at) VALUES ('x', 'mallory', 'h', '2020')",
     "a key given back": "UPDATE keys SET revoked = NULL",
     "an entry deleted": "DELETE FROM ledger WHERE seq = 2",
@@ -31,7 +35,8 @@ FORGERIES = {
 UNVERSIONED = (  # as it was before there was a ledger
     "DROP TABLE ledger", "DROP INDEX ix_nouns_seq", "ALTER TABLE nouns DROP COLUMN seq", "DROP TABLE alembic_version",
     "ALTER TABLE memo DROP COLUMN digest", "ALTER TABLE memo DROP COLUMN at", "ALTER TABLE keys DROP COLUMN seq",
-    "ALTER TABLE keys DROP COLUMN scopes", "ALTER TABLE keys DROP COLUMN tenant",
+    "ALTER TABLE keys DROP COLUMN scopes", "ALTER TABLE keys DROP COLUMN tenant", "DROP TABLE gate_examples",
+    *(f"ALTER TABLE gate_uses DROP COLUMN {name}" for name in ("kind", "question", "project", "who")),
     "PRAGMA user_version = 1",
 )  # fmt: skip
 
@@ -40,7 +45,7 @@ def history(folder: Path) -> Store:
     store = Store(folder)
     for n in range(3):
         store.catalog.promote("p", f"r{n}", by="ada", why="好")
-        store.catalog.use_gate("split", f"c{n}")
+        store.catalog.look(["e0", f"e{n}"], "verdict", [f"c{n}"], f"q{n}", "demo", "ada")
     store.catalog.add_key("k1", "ada", "hash")
     store.catalog.add_key("k2", "bob", "hash2")
     store.catalog.revoke_key("k1")

@@ -50,7 +50,11 @@ def test_an_older_catalog_is_brought_up_to_date_without_loss(tmp_path: Path, ver
     catalog.promote("p", "r2", by="ada", why="")
     catalog.put("dataset", "d", Dataset(name="d", kind="documents", items="0" * 64, size=1))
     catalog.add_key("k0", "ada", "hash")
-    assert catalog.use_gate("split", "c") == 2
+    old = catalog.looks(["e"], ["split", "another"])
+    assert [(look.kind, look.candidates) for look in old] == [("use", ("c",))]
+    assert catalog.looks(["e"]) == []
+    new = catalog.look(["e"], "verdict", ["d"], "q", "demo", "ada")
+    assert catalog.looks(["e"], ["split"]) == [*old, new]
     assert [found.size for _, found in catalog.list("dataset", Dataset, "d")] == [1, 2, 0]
     assert [key["id"] for key in catalog.api_keys()] == ["k2", "k1", "k0"]
     assert catalog.verify_history().startswith("9:")

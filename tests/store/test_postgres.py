@@ -75,12 +75,13 @@ def test_a_connection_that_breaks_in_the_middle(own: Server) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
         )
         connection.execute(text("INSERT INTO gate_uses (split, candidate, at) VALUES ('s', 'c', '')"))
-    assert catalog.use_gate("s", "c") == 1  # of the two nothing is there, and the pool has recovered
+    assert catalog.looks(["e"], ["s"]) == []  # of the two nothing is there, and the pool has recovered
     own.kill()
     with refused(MissingPrerequisite, "cannot be reached"):
-        catalog.use_gate("s", "c")
+        catalog.look(["e"], "verdict", ["c"], "q", "", "")
     own.start()
-    assert catalog.use_gate("s", "c") == 2
+    catalog.look(["e"], "verdict", ["c"], "q", "", "")
+    assert len(catalog.looks(["e"])) == 1
     catalog.verify_history()
     catalog.close()
 

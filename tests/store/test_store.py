@@ -95,14 +95,6 @@ def test_a_channel_points_where_it_was_last_told(store: Store) -> None:
     assert [h["why"] for h in store.catalog.history("production")] == ["better", "first"]
 
 
-def test_uses_of_a_gate_split_are_counted(store: Store) -> None:
-    assert [store.catalog.use_gate("s", "a"), store.catalog.use_gate("s", "b"), store.catalog.use_gate("t", "a")] == [
-        1,
-        2,
-        1,
-    ]
-
-
 def test_traces_and_feedback(store: Store) -> None:
     first, second = trace(), trace(channel="b")
     said = Feedback(id=uuid.uuid4().hex, trace=first.id, at=now(), thumb="up")

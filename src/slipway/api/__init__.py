@@ -17,6 +17,7 @@ with api.open_project(folder) as project:
 
 from slipway.api.evaluation import compare, reports
 from slipway.api.finding import diff, find, items
+from slipway.api.gate import gate_looks, rotate_gate
 from slipway.api.material import changes, datasets, models, pull_models, remove_model
 from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve
 from slipway.api.release import history, promote, releases, rollback, verdict, verify
@@ -34,6 +35,7 @@ __all__ = [
     "export_traces",
     "feedback",
     "find",
+    "gate_looks",
     "history",
     "init",
     "items",
@@ -48,6 +50,7 @@ __all__ = [
     "reports",
     "revoke_key",
     "rollback",
+    "rotate_gate",
     "run",
     "runs",
     "serve",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway.api.finding import items
+from slipway.api.finding import scored
 from slipway.core.material import Example
 from slipway.core.report import Report, Score
 from slipway.evaluate import compare as _compare
@@ -30,7 +30,7 @@ def compare(
     measured: list[Report] = []
     for name in (champion, challenger):
         measured.append(_run.report_for(project, name, split))
-        found = items(project, measured[-1])
+        found = scored(project, measured[-1])
         examples |= {example.id: example for example, _ in found}
         pair.append([score for _, score in found])
     info = measured[1].meaning(metric)

@@ -15,6 +15,7 @@ from slipway.core.report import Report, Score
 from slipway.data import inspection
 from slipway.errors import NotFound, nearest
 from slipway.i18n import t
+from slipway.loop import run as _run
 from slipway.loop.context import Context
 
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
@@ -67,9 +68,16 @@ def items(
     project: Context, noun: Dataset | Report, limit: int | None = None
 ) -> list[Document | Chunk | Example] | list[tuple[Example, Score]]:
     """The first items of a dataset (Document, Chunk or Example), or of a report: (Example, Score) pairs."""
+    if isinstance(noun, Report):
+        if noun.split == "gate":
+            _run.show_answers(project, noun)
+        return scored(project, noun, limit)
+    return list(islice(project.store.blobs.get_lines(noun.items, _ITEMS[noun.kind]), limit))
+
+
+def scored(project: Context, noun: Report, limit: int | None = None) -> list[tuple[Example, Score]]:
+    """The first examples of a report with their scores, without counting a look."""
     blobs = project.store.blobs
-    if isinstance(noun, Dataset):
-        return list(islice(blobs.get_lines(noun.items, _ITEMS[noun.kind]), limit))
     dataset = project.store.catalog.get("dataset", noun.dataset.digest, Dataset)
     examples = {e.id: e for e in blobs.get_lines(dataset.items, Example)}
     return [(examples[s.example], s) for s in islice(blobs.get_lines(noun.scores, Score), limit)]

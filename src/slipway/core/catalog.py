@@ -1,4 +1,4 @@
-"""What the rest of Slipway may ask of a catalog: five roles of at most six methods each, and all of them together.
+"""What the rest of Slipway may ask of a catalog: six roles of at most six methods each, and all of them together.
 
 Its contract suite is `slipway.testing.catalogs`. Every method may raise SlipwayError: the disk is full, the server is
 down, somebody holds a lock. A write that returned survives `kill -9` and a power cut.
@@ -6,9 +6,10 @@ down, somebody holds a lock. A write that returned survives `kill -9` and a powe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from slipway.core.look import Kind, Look
 from slipway.core.ref import Noun, Ref
 from slipway.core.release import Release
 from slipway.core.run import Run
@@ -66,7 +67,7 @@ class Work(Protocol):
 
 
 class Decisions(Protocol):
-    """Where channels point and looks at the gate, each bound to all before it by the ledger."""
+    """Where channels point, each decision bound to all before it by the ledger."""
 
     def promote(self, channel: str, release: str, *, by: str, why: str, action: str = "promote") -> None:
         """Point a channel at a release, by digest."""
@@ -80,16 +81,28 @@ class Decisions(Protocol):
         """Promotions and rollbacks, newest first: channel, release, at, by, why, action."""
         ...
 
-    def use_gate(self, split: str, candidate: str) -> int:
-        """Count a look at a gate split; returns how many there have been, this one included."""
-        ...
-
     def head(self) -> str:
         """`<entries>:<digest>`: stands for all that was decided up to now."""
         ...
 
     def verify_history(self, anchors: Iterable[str] = ()) -> str:
         """Follow the ledger; returns its head. Raises IntegrityError where history was changed."""
+        ...
+
+
+class Looks(Protocol):
+    """Every use of gate answers, by the examples whose answers they are; in the ledger."""
+
+    def look(
+        self, examples: Collection[str], kind: Kind, candidates: Sequence[str], question: str, project: str, who: str
+    ) -> Look:
+        """Enter a look at these examples (ids, in any order). The same kind and question about the same examples again
+        is the look that was entered first, unless the question is empty.
+        """
+        ...
+
+    def looks(self, examples: Collection[str], older: Collection[str] = ()) -> list[Look]:
+        """Every look at any of these examples, the first first. `older`: names under which an older version counted."""
         ...
 
 
@@ -145,7 +158,7 @@ class Keys(Protocol):
         ...
 
 
-class Catalog(Nouns, Work, Decisions, Records, Keys, Protocol):
+class Catalog(Nouns, Work, Decisions, Looks, Records, Keys, Protocol):
     """All of it. Safe for several threads and processes at once."""
 
     def close(self) -> None:

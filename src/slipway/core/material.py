@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from slipway.core.ref import Noun, Ref, digest_bytes, digest_of
 
-Split = Literal["train", "dev", "gate"]
+Split = Literal["train", "dev", "gate", "reserve"]
 
 
 class Section(Noun, frozen=True, kw_only=True):
@@ -47,9 +47,14 @@ class Chunk(Noun, frozen=True, kw_only=True):
         return self.digest[:16]
 
     @property
+    def head(self) -> str:
+        """The headings it stands under, as a line."""
+        return f"{' > '.join(self.path)}\n" if self.path else ""
+
+    @property
     def passage(self) -> str:
         """What indexes see: the headings it stands under, then its text."""
-        return f"{' > '.join(self.path)}\n{self.text}" if self.path else self.text
+        return self.head + self.text
 
     @property
     def vector_key(self) -> str:
@@ -92,6 +97,8 @@ class Change(Noun, frozen=True, kw_only=True):
     action: Literal["dropped", "changed", "flagged"]
     reason: str  # a short stable code: empty, too-large, exact-duplicate, near-duplicate, bad-encoding, ...
     detail: str = ""
+    kept: str = ""  # of a duplicate: the item that stays in its place
+    headings: dict[str, str] = {}  # of a near duplicate: what its headings are called there, '' when nothing is like it
 
 
 class Dataset(Noun, frozen=True, kw_only=True):

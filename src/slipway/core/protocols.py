@@ -43,7 +43,8 @@ class Engine(Protocol):
     Every method may raise EngineError; what is asked for without its capability raises EngineError with status 400.
     Cancelling the task that awaits a method, or closing the iterator, frees the model at once.
     Engines are safe for concurrent calls from one event loop. What an engine can do besides is told by the protocols
-    below: `Completes`, `Embeds`, `Scores`, `CountsTokens`, `TellsTrouble`, `OutOfVocabulary`. Whoever wants it asks
+    below: `Completes`, `Embeds`, `Scores`, `CountsTokens`, `TellsTrouble`, `OutOfVocabulary`,
+    `Windows`. Whoever wants it asks
     `isinstance(engine, Embeds)`; an engine that cannot does not have the method.
     """
 
@@ -82,6 +83,18 @@ class Embeds(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, [len(texts), dimension], float32."""
+        ...
+
+
+@runtime_checkable
+class Windows(Protocol):
+    """An engine that embeds no more than the beginning of a long text, and can cut it so that nothing is lost."""
+
+    async def windows(self, texts: Sequence[str], heads: Sequence[str]) -> list[list[str]]:
+        """For each text what to embed, at least one: `head + text` where it is read whole, else parts of the text.
+
+        Each part stands after its head where that is short.
+        """
         ...
 
 

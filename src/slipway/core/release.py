@@ -96,6 +96,10 @@ class Verdict(Noun, frozen=True, kw_only=True):
     gate_uses: int = 1  # how often the gate split has been looked at, this time included
     alpha: float = 0.05
     history: str = ""  # head of the ledger when it was judged, `<entries>:<digest>`
+    looks: int = 0  # how many looks the project allows itself at these examples; 0: it did not say
+    sequence: tuple[Ref, ...] = ()  # the candidates of this look in the order in which they are tested
+    field: str = ""  # digest of the rules and the gate examples; the same choice again has the same champions
+    decision: str = ""  # digest of what was decided and of the answers it rests on, without anything a clock measured
 
 
 class Release(Noun, frozen=True, kw_only=True):

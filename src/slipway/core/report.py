@@ -21,6 +21,16 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected: tuple[str, ...] = ()  # the example's references; macro F1 needs the label, a person the answer
     facets: dict[str, str] = {}  # short values of the example's `meta`: what a rule of the gate may slice by
 
+    @property
+    def untimed(self) -> Score:
+        """The same without what a clock measured and what follows from that: alike where answers are alike."""
+        steps = tuple(msgspec.structs.replace(step, seconds=0.0) for step in self.answer.steps)
+        answer = msgspec.structs.replace(
+            self.answer, seconds=0.0, first_token_seconds=0.0, retrieve_seconds=0.0, cost=0.0, steps=steps,
+            usage=msgspec.structs.replace(self.answer.usage, cached_tokens=0),
+        )  # fmt: skip
+        return msgspec.structs.replace(self, answer=answer)
+
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A metric over the examples it applies to.
@@ -51,6 +61,7 @@ class Report(Noun, frozen=True, kw_only=True):
     errors: int = 0  # examples with no answer
     currency: str = ""
     meanings: dict[str, MetricInfo] = {}
+    answers: str = ""  # digest of the untimed scores: equal on two machines that answer alike, as `scores` is not
 
     def meaning(self, metric: str) -> MetricInfo:
         """What a metric's numbers mean. Raises NotFound, with the nearest name, for one that nobody knows."""

@@ -2,7 +2,8 @@
 
 A chunk never crosses a heading: its path is then the whole truth about where it stands, which citations and
 `retrieval_recall` rely on. So a short section is a short chunk; `min_chars` only keeps a long section from leaving a
-short rest. The heading line itself is in the path, not in the text (`Chunk.passage` joins them for indexes).
+short rest. The heading line itself is in the path, not in the text (`Chunk.passage` joins them for indexes); only a
+heading with nothing under it, which would be a chunk of its own, stands in the text of the chunk that follows.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 from slipway.core.material import Change, Chunk, Dataset, Document, Section
@@ -35,31 +37,74 @@ def make_chunks(config: DataConfig, documents: Dataset, store: Store) -> Dataset
 
 def chunks_of(document: Document, config: ChunkConfig) -> Iterator[Chunk]:
     """The passages of one document."""
-    sections = document.sections or (Section(path=(), start=0, end=len(document.text)),)
     pages = document.meta.get("pages")
     meta = {name: value for name, value in document.meta.items() if name != "pages"}
-    for number, section in enumerate(sections):
-        following = sections[number + 1] if number + 1 < len(sections) else None
-        for start, end in _spans(document.text, section, following, config):
-            yield Chunk(
-                source=document.source,
-                path=section.path,
-                start=start,
-                end=end,
-                text=document.text[start:end],
-                language=document.language,
-                meta=_with_page(meta, pages, start),
-            )
+    for section, start, end in _with_lone_headings(document, config):
+        yield Chunk(
+            source=document.source,
+            path=section.path,
+            start=start,
+            end=end,
+            text=document.text[start:end],
+            language=document.language,
+            meta=_with_page(meta, pages, start),
+        )
 
 
-def _spans(text: str, section: Section, following: Section | None, config: ChunkConfig) -> Iterator[tuple[int, int]]:
+_Piece = tuple[Section, int, int]
+
+
+def _with_lone_headings(document: Document, config: ChunkConfig) -> Iterator[_Piece]:
+    """The pieces of all sections. Headings with nothing under them stand at the beginning of the piece that follows, or
+    else at the end of the one before; where neither has room for them, they are pieces themselves.
+    """
+    text = document.text
+    sections = document.sections or (Section(path=(), start=0, end=len(text)),)
+    lone: list[Section] = []
+    last: _Piece | None = None  # held back: headings may join it
+    for section, following in zip_longest(sections, sections[1:]):
+        pieces = [(section, *span) for span in _spans(text, section, config)]
+        if not pieces:
+            if section.path and not (following and following.path[: len(section.path)] == section.path):
+                lone.append(section)
+            continue
+        if lone and weigh(text[lone[0].start : pieces[0][2]]) > config.max_chars:
+            pieces = _smaller(text, section, pieces, lone, config)
+        if lone and weigh(text[lone[0].start : pieces[0][2]]) <= config.max_chars:
+            pieces[0], lone = (section, lone[0].start, pieces[0][2]), []
+        yield from _before(text, last, lone, config)
+        lone = []
+        yield from pieces[:-1]
+        last = pieces[-1]
+    yield from _before(text, last, lone, config)
+
+
+def _smaller(
+    text: str, section: Section, pieces: list[_Piece], lone: list[Section], config: ChunkConfig
+) -> list[_Piece]:
+    """The pieces of a section cut so that the headings before it have room, if these are short beside a chunk."""
+    room = config.max_chars - weigh(text[lone[0].start : pieces[0][1]])
+    if room < config.max_chars / 2:
+        return pieces
+    return [(section, *span) for span in _spans(text, section, config.model_copy(update={"max_chars": int(room)}))]
+
+
+def _before(text: str, last: _Piece | None, lone: list[Section], config: ChunkConfig) -> Iterator[_Piece]:
+    """The last piece with the headings that follow it, or these by themselves, under the first of them."""
+    if last is not None and lone and weigh(text[last[1] : lone[-1].end]) <= config.max_chars:
+        last, lone = (last[0], last[1], last[1] + len(text[last[1] : lone[-1].end].rstrip())), []
+    if last is not None:
+        yield last
+    if lone:
+        yield from ((lone[0], *span) for span in cut(text, (lone[0].start, lone[-1].end), config.max_chars))
+
+
+def _spans(text: str, section: Section, config: ChunkConfig) -> Iterator[tuple[int, int]]:
     least = section.start
     if section.path:
         newline = text.find("\n", section.start, section.end)
         least = newline + 1 if newline >= 0 else section.end
     pieces = _balanced(text, (least, section.end), config)
-    if not pieces and section.path and not (following and following.path[: len(section.path)] == section.path):
-        pieces = cut(text, (section.start, section.end), config.max_chars)  # a heading with nothing under it
     for number, (start, end) in enumerate(pieces):
         yield (before(text, start, pieces[number - 1][0], config.overlap) if number else start), end
 

@@ -1,6 +1,7 @@
 """`make_documents`: files of a project become a frozen set of clean documents, each change counted with its reason.
 
-Collect -> parse and clean (remembered by the bytes, done in limited children) -> language -> deduplicate -> freeze.
+Collect -> parse and clean (remembered by the bytes, done in limited children) -> what is repeated -> language ->
+deduplicate -> freeze.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from slipway.data.parsing.key import code_version, outcome_key
 from slipway.data.parsing.parse import Settings
 from slipway.data.parsing.pool import parse_many
 from slipway.data.parsing.worker import Task
+from slipway.data.repeated import drop_repeated
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, open_real, sha256_of
 from slipway.i18n import t
@@ -47,13 +49,26 @@ def make_documents(config: DataConfig, root: Path, store: Store, progress: Progr
     name, or when no document is left. A file that cannot be used is dropped with a reason; the rest goes on.
     """
     found, unsupported = collect(config.documents, root, config.roots)
-    changes = [_change(source, note) for source, note in unsupported]
+    kept, changes = read_documents(config, found, store, progress)
+    changes = [*(_change(source, note) for source, note in unsupported), *changes]
+    if found and not kept:
+        raise _nothing_left(changes)
+    counts = Counter(f"media_type/{document.media_type}" for document in kept)
+    counts.update(f"language/{document.language}" for document in kept)
+    return freeze("documents", kept, changes, dict(sorted(counts.items())), store)
+
+
+def read_documents(
+    config: DataConfig, found: list[Found], store: Store, progress: Progress | None = None
+) -> tuple[list[Document], list[Change]]:
+    """The documents of these files that stay, in order, and what was dropped, changed or flagged."""
     settings = Settings(
         boilerplate=config.clean.boilerplate,
         max_text=int(config.limits.max_text),
         max_file=int(config.limits.max_file),
     )
     outcomes = parse_files(found, settings, config.limits, store, progress)
+    changes: list[Change] = []
     documents: list[Document] = []
     parsed: list[Parsed] = []
     for file, outcome in zip(found, outcomes, strict=True):
@@ -62,13 +77,11 @@ def make_documents(config: DataConfig, root: Path, store: Store, progress: Progr
         for item in outcome.documents:
             documents.append(_document(file, outcome.sha256, item))
             parsed.append(item)
+    if config.clean.boilerplate:
+        documents, more = drop_repeated(documents)
+        changes += more
     kept, more = _select(documents, parsed, config.clean)
-    changes += more
-    if found and not kept:
-        raise _nothing_left(changes)
-    counts = Counter(f"media_type/{document.media_type}" for document in kept)
-    counts.update(f"language/{document.language}" for document in kept)
-    return freeze("documents", kept, changes, dict(sorted(counts.items())), store)
+    return kept, changes + more
 
 
 def parse_files(

@@ -22,12 +22,15 @@ from slipway.data.clean import clean_text
 from slipway.data.collect import Found, matching
 from slipway.data.documents import parse_files
 from slipway.data.freeze import freeze
+from slipway.data.groups import Entry, folded, with_groups
+from slipway.data.leaks import find_leaks
 from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Note
 from slipway.data.parsing.parse import Settings
 from slipway.data.parsing.rows import missing, plain, shown
 from slipway.data.reasons import explain
-from slipway.data.split import assign
+from slipway.data.references import Corpus
+from slipway.data.split import assign, missing_slices
 from slipway.errors import ConfigError, nearest
 from slipway.files import printable
 from slipway.i18n import t
@@ -38,42 +41,61 @@ FIELDS = ("source", "language", "group")  # of every example, besides those of t
 _LONGEST = 100_000  # characters of one field of an input
 
 
-class _Entry(msgspec.Struct):
-    """A valid row on its way: the example without group and split, and what it may be grouped by."""
-
-    example: Example
-    group: str
-
-
-def make_examples(config: DataConfig, root: Path, store: Store, task: Task) -> Dataset:
+def make_examples(
+    config: DataConfig, root: Path, store: Store, task: Task, corpus: Corpus | None = None, rotation: int = 0
+) -> Dataset:
     """The examples of a project in file order, each with its split.
 
     `relevant` comes from the field `source`, `group` from `data.split.group_by`; columns that are no field become
-    meta. `counts` has `train`, `train/en`, ... Raises ConfigError: an entry that matches nothing, a file that cannot
-    be read, a mapped field or group that is nowhere, no example at all, or a split that stays empty.
+    meta. With a `corpus`, each `source` is looked up in it: a dropped duplicate is followed to what was kept, and what
+    is not there is flagged. `counts` has `train`, `train/en`, ... Raises ConfigError: an entry that matches nothing, a
+    file that cannot be read, a mapped field or group that is nowhere, no example at all, or a split that stays empty.
     """
     changes: list[Change] = []
-    entries: list[_Entry] = []
+    entries: list[Entry] = []
     for source in config.examples:
         entries += _read(source, config, root, store, task, changes)
     entries = _without_repeats(entries, task, changes)
     if not entries:
         raise _no_example(task, changes)
-    grouped = _grouped(entries, config.split.group_by, task, changes)
-    splits, thin = assign(grouped, config.split)
-    changes += [
-        Change(item=f"language:{name}", step="split", action="flagged", reason="language-not-in-every-split")
-        for name in thin
-    ]
+    if corpus is not None:
+        entries = [_placed(entry, corpus, changes) for entry in entries]
+    texts = [task.text(entry.example.input) for entry in entries]
+    grouped = with_groups(entries, texts, config.split.group_by, changes)
+    splits, _ = assign(grouped, config.split, rotation)
     examples = [msgspec.structs.replace(e, split=split) for e, split in zip(grouped, splits, strict=True)]
+    changes += missing_slices(examples)
+    sections = [[name for place in entry.places for name in place.sections] for entry in entries]
+    changes += find_leaks(examples, texts, sections)
     counts = Counter(str(example.split) for example in examples)
     counts.update(f"{example.split}/{example.language}" for example in examples)
     return freeze("examples", examples, changes, dict(sorted(counts.items())), store)
 
 
+def _placed(entry: Entry, corpus: Corpus, changes: list[Change]) -> Entry:
+    """The entry with its sources as the corpus has them; what had to be followed or is not there is told."""
+    example = entry.example
+    places = tuple(corpus.place(name) for name in example.relevant)
+    for name, place in zip(example.relevant, places, strict=True):
+        if place.problem:
+            detail = f"{name}; nearest: {place.detail}" if place.detail else name
+            if place.problem == "source-dropped":
+                detail = f"{name}: {place.detail}"
+            changes.append(
+                Change(item=example.source, step="validate", action="flagged", reason=place.problem, detail=detail)
+            )
+        if place.name != name:
+            detail = f"{name} is {place.name}"
+            changes.append(
+                Change(item=example.source, step="validate", action="changed", reason="source-followed", detail=detail)
+            )
+    relevant = tuple(dict.fromkeys(place.name for place in places))
+    return Entry(msgspec.structs.replace(example, relevant=relevant), entry.group, places)
+
+
 def _read(
     source: ExampleSource, config: DataConfig, root: Path, store: Store, task: Task, changes: list[Change]
-) -> Iterator[_Entry]:
+) -> Iterator[Entry]:
     files = example_files(source, config.roots, root)
     settings = Settings(
         want="rows", max_text=int(config.limits.max_text), max_file=int(config.limits.max_file)
@@ -168,7 +190,7 @@ def _columns(source: ExampleSource, file: str, columns: list[str], task: Task) -
 
 def _entry(
     values: Mapping[str, Any], names: Mapping[str, str], place: str, task: Task, changes: list[Change]
-) -> _Entry | None:
+) -> Entry | None:
     from slipway.data.document_language import identify
 
     counts: Counter[str] = Counter()
@@ -201,7 +223,7 @@ def _entry(
         source=place,
         meta={name: plain(value) for name, value in values.items() if name not in taken and not missing(value)},
     )
-    return _Entry(example, _text(values.get(names["group"]), Counter()))
+    return Entry(example, _text(values.get(names["group"]), Counter()))
 
 
 def _plain(value: Any, counts: Counter[str]) -> Any:
@@ -222,15 +244,15 @@ def _several(value: Any, counts: Counter[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for each in values if (text := _text(each, counts))))
 
 
-def _without_repeats(entries: list[_Entry], task: Task, changes: list[Change]) -> list[_Entry]:
+def _without_repeats(entries: list[Entry], task: Task, changes: list[Change]) -> list[Entry]:
     """Drop the same input with the same references; flag and tie together the same input with others."""
-    seen: dict[str, list[_Entry]] = {}
-    kept: list[_Entry] = []
+    seen: dict[str, list[Entry]] = {}
+    kept: list[Entry] = []
     for entry in entries:
         example = entry.example
-        same = seen.setdefault(_folded(task.text(example.input)), [])
-        answers = sorted(map(_folded, example.expected))
-        twin = next((e for e in same if sorted(map(_folded, e.example.expected)) == answers), None)
+        same = seen.setdefault(folded(task.text(example.input)), [])
+        answers = sorted(map(folded, example.expected))
+        twin = next((e for e in same if sorted(map(folded, e.example.expected)) == answers), None)
         if twin is not None:
             changes.append(_dropped(example.source, "exact-duplicate", f"the same as {twin.example.source}"))
             continue
@@ -242,78 +264,6 @@ def _without_repeats(entries: list[_Entry], task: Task, changes: list[Change]) -
         same.append(entry)
         kept.append(entry)
     return kept
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-def _grouped(entries: list[_Entry], group_by: str | None, task: Task, changes: list[Change]) -> list[Example]:
-    """Examples with their group: what `group_by` names, joined where one example names several, or asks the same."""
-    named = [_group_values(entry, group_by) for entry in entries]
-    if group_by is not None and not any(named):
-        keys = sorted({name for entry in entries for name in entry.example.meta})
-        near = nearest(group_by, ["source", "language", "group", *keys])
-        hint = t("did you mean '{near}'?", near=near) + " " if near else ""
-        raise ConfigError(
-            t("data.split.group_by: no example has '{name}'", name=group_by),
-            hint + t("known: {names}", names=", ".join(["source", "language", "group", *keys])),
-        )
-    union = _Union()
-    for n, (entry, values) in enumerate(zip(entries, named, strict=True)):
-        if group_by is not None and not values:
-            place = entry.example.source
-            changes.append(Change(item=place, step="split", action="flagged", reason="missing-group", detail=group_by))
-        for value in values:
-            union.join(f"\1{n}", value)
-        union.join(f"\1{n}", f"\2{_folded(task.text(entry.example.input))}")
-    labels = union.labels()
-    return [msgspec.structs.replace(e.example, group=labels.get(f"\1{n}", "")) for n, e in enumerate(entries)]
-
-
-def _group_values(entry: _Entry, group_by: str | None) -> list[str]:
-    if group_by is None or group_by == "group":
-        return [entry.group] if entry.group else []
-    if group_by == "source":
-        return list(entry.example.relevant)
-    if group_by == "language":
-        return [entry.example.language]
-    value = entry.example.input.get(group_by, entry.example.meta.get(group_by))
-    return [] if missing(value) else [shown(value)]
-
-
-class _Union:
-    """Which names belong together (disjoint sets). Names that start with a control character are ours."""
-
-    def __init__(self) -> None:
-        self._above: dict[str, str] = {}
-
-    def join(self, one: str, other: str) -> None:
-        """These two belong together."""
-        first, second = sorted((self._top(one), self._top(other)))
-        if first != second:
-            self._above[second] = first
-
-    def labels(self) -> dict[str, str]:
-        """Name -> its set's smallest given name; for a set without one, its text when several have it, else ''."""
-        members: dict[str, list[str]] = {}
-        for name in self._above:
-            members.setdefault(self._top(name), []).append(name)
-        found: dict[str, str] = {}
-        for names in members.values():
-            given = sorted(name for name in names if name[0] not in "\1\2")
-            asked = sorted(name[1:] for name in names if name[0] == "\2")
-            several = sum(name[0] == "\1" for name in names) > 1
-            label = given[0] if given else asked[0] if several else ""
-            found.update(dict.fromkeys(names, label))
-        return found
-
-    def _top(self, name: str) -> str:
-        above = self._above.setdefault(name, name)
-        while above != name:
-            self._above[name] = self._above[above]
-            name, above = above, self._above[above]
-        return name
 
 
 def _dropped(place: str, reason: str, detail: str = "") -> Change:

@@ -1,4 +1,4 @@
-"""Which examples go into train, dev and gate: whole groups, in seeded order, every language in every split.
+"""Which examples go into train, dev, gate and reserve: whole groups, in seeded order, every language in every split.
 
 Within each language the groups are ordered by a hash of seed and group, and cut at the shares. So shares are met as
 closely as whole groups allow, and when examples are added only groups next to a cut change their split (a hash
@@ -13,12 +13,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from slipway.core.material import Example, Split
+from slipway.core.material import Change, Example, Split
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.project.schema import SplitConfig
 
-_SPLITS: tuple[Split, ...] = ("train", "dev", "gate")
+_SPLITS: tuple[Split, ...] = ("train", "dev", "gate", "reserve")
+_LEAST = 1e-9  # of a share, against rounding
 
 
 class _Group(msgspec.Struct):
@@ -28,14 +29,24 @@ class _Group(msgspec.Struct):
     rank: str  # seeded hash
 
 
-def assign(examples: Sequence[Example], config: SplitConfig) -> tuple[list[Split], list[str]]:
+def slices(config: SplitConfig) -> int:
+    """How many parts the reserve has, each at least as large as the gate; how often it can be rotated in."""
+    if config.reserve <= 0:
+        return 0
+    return max(1, int(config.reserve / config.gate + _LEAST)) if config.gate > 0 else 1
+
+
+def assign(examples: Sequence[Example], config: SplitConfig, rotation: int = 0) -> tuple[list[Split], list[str]]:
     """The split of each example, and the languages that are not in every split.
+
+    `rotation`: how often the reserve was rotated in. The newest part is the gate, and what was the gate before is dev.
 
     An example without a group is one of its own. Raises ConfigError when a split with a share above 0 stays empty.
     """
     keys = [example.group or f"\0{example.id}" for example in examples]
     groups = _groups(examples, keys, config.seed)
-    wanted: list[Split] = [name for name in _SPLITS if getattr(config, name) > 0]
+    parts = _parts(config, rotation)
+    wanted: list[Split] = [name for name in _SPLITS if any(name == split for _, split in parts)]
     strata: defaultdict[str, list[_Group]] = defaultdict(list)
     for group in groups:
         strata[group.language].append(group)
@@ -46,7 +57,7 @@ def assign(examples: Sequence[Example], config: SplitConfig) -> tuple[list[Split
             strata["\0rest"] = rest
     chosen: dict[str, Split] = {}
     for _, members in sorted(strata.items()):
-        chosen.update(_deal(sorted(members, key=lambda group: group.rank), config, wanted))
+        chosen.update(_deal(sorted(members, key=lambda group: group.rank), parts, wanted))
     _require_all(chosen, wanted, groups)
     return [chosen[key] for key in keys], thin
 
@@ -66,13 +77,24 @@ def _groups(examples: Sequence[Example], keys: list[str], seed: int) -> list[_Gr
     ]
 
 
-def _deal(groups: list[_Group], config: SplitConfig, wanted: list[Split]) -> dict[str, Split]:
+def _parts(config: SplitConfig, rotation: int) -> list[tuple[float, Split]]:
+    """Shares in the order in which they are cut; the reserve is the last, so that rotating moves no other cut."""
+    parts: list[tuple[float, Split]] = [(config.train, "train"), (config.dev, "dev")]
+    parts.append((config.gate, "gate" if not rotation else "dev"))
+    n = slices(config)
+    for part in range(1, n + 1):
+        split: Split = "dev" if part < rotation else "gate" if part == rotation else "reserve"
+        parts.append((config.reserve / n, split))
+    return [(share, split) for share, split in parts if share > 0]
+
+
+def _deal(groups: list[_Group], parts: list[tuple[float, Split]], wanted: list[Split]) -> dict[str, Split]:
     """Groups in order, each to the split in whose share its middle lies; no wanted split stays empty if avoidable."""
     total = sum(group.size for group in groups)
     ends: list[tuple[float, Split]] = []
     share = 0.0
-    for name in wanted:
-        share += getattr(config, name)
+    for size, name in parts:
+        share += size
         ends.append((share, name))
     ends[-1] = (1.0, ends[-1][1])
     chosen: dict[str, Split] = {}
@@ -107,3 +129,33 @@ def _require_all(chosen: dict[str, Split], wanted: list[Split], groups: list[_Gr
                 n=len(groups),
             ),
         )
+
+
+def missing_slices(examples: Sequence[Example]) -> list[Change]:
+    """A Change for each language, and each value of a column of few values, that a split lacks.
+
+    A column is one of few values when at least a quarter of the examples has it and its values, at most 20, stand for
+    three examples or more on average.
+    """
+    present = {example.split for example in examples}
+    wanted = [name for name in _SPLITS if name in present]
+    there: dict[str, dict[str, set[Split | None]]] = {"language": defaultdict(set)}
+    rows: Counter[str] = Counter()
+    for example in examples:
+        there["language"][example.language].add(example.split)
+        for name, value in example.meta.items():
+            if isinstance(value, (str, bool, int)) and len(str(value)) <= 60:
+                rows[name] += 1
+                there.setdefault(name, defaultdict(set))[str(value)].add(example.split)
+    changes: list[Change] = []
+    for name, values in there.items():
+        few = 2 <= len(values) <= 20 and rows[name] >= max(len(examples) / 4, 3 * len(values))
+        for value, splits in sorted(values.items()) if few or name == "language" else ():
+            lacking = [split for split in wanted if split not in splits]
+            if lacking:
+                reason = "language-not-in-every-split" if name == "language" else "slice-not-in-every-split"
+                detail = f"not in {', '.join(lacking)}"
+                changes.append(
+                    Change(item=f"{name}:{value}", step="split", action="flagged", reason=reason, detail=detail)
+                )
+    return changes

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from slipway.core.material import Split
 from slipway.core.metrics import METRICS, MetricInfo, metric_info, scorer_metric
-from slipway.core.ref import Ref
+from slipway.core.ref import Ref, digest_of
 from slipway.core.report import Aggregate, Report, Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -78,6 +78,7 @@ def build_report(
         errors=sum(bool(score.answer.error) for score in scores),
         currency=currency,
         meanings=dict(meanings),
+        answers=digest_of([score.untimed for score in scores]),
     )
 
 

@@ -19,6 +19,7 @@ from slipway.adapt.candidates import effective, read_schema
 from slipway.core.metrics import METRICS
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
+from slipway.data.preview import preview
 from slipway.data.reasons import explain
 from slipway.errors import SlipwayError
 from slipway.evaluate.aggregate import meanings
@@ -66,7 +67,7 @@ def check(project: Project, file: Path, *, run_plugins: bool = False) -> list[Fi
     unsound = list(_plugins(own, root))
     skip = set() if run_plugins and not unsound else set(own)
     found = [*unsound, *_not_run(skip), *_extras(project), *_options(project, plugins, file, skip)]
-    found += [*_models(project, root), *_prompts(project, root, plugins, skip), *_data(project, root)]
+    found += [*_models(project, root), *_prompts(project, root, plugins, skip), *_data(project, root, plugins, skip)]
     found += [*_metrics(project, plugins, skip), *_prices(project), *_machine(root), *_port(project)]
     found += _store(project, root)
     order = {"error": 0, "warning": 1, "ok": 2}
@@ -177,7 +178,7 @@ def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[st
             yield _error(error)
 
 
-def _data(project: Project, root: Path) -> Iterator[Finding]:
+def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
     config = project.data
     try:
         _, refused = collect(config.documents, root, config.roots)
@@ -186,6 +187,10 @@ def _data(project: Project, root: Path) -> Iterator[Finding]:
                 yield Finding("warning", f"data.documents: {name}: {explain(note.reason)}", note.detail)
         for source in config.examples:
             example_files(source, config.roots, root)
+        if config.examples and project.task.name not in skip and importlib.util.find_spec("selectolax"):
+            task = plugins.make("tasks", project.task.name, project.task.options, "task")
+            for loss in preview(config, root, task):
+                yield Finding("warning", f"{loss.what}: {loss.count} ({', '.join(loss.items)})", loss.how)
     except SlipwayError as error:
         yield _error(error)
     if not config.examples:

@@ -17,11 +17,12 @@ from slipway.core.candidate import ModelPin
 from slipway.core.protocols import Task
 from slipway.loop.loop_thread import LoopThread
 from slipway.loop.model_lock import Lock, locate
+from slipway.loop.rates import pinned
 from slipway.plugins import Plugins
 from slipway.privacy.secrets import named
 from slipway.project.plugin_options import check_options
 from slipway.project.schema import Project
-from slipway.runtime.cost import make_cost
+from slipway.runtime.cost import Rate, make_cost
 from slipway.runtime.session import Session
 from slipway.store.store import Store
 
@@ -85,7 +86,9 @@ class Context:
     def session(self) -> Session:
         """Engines and retrievers of this run, on this context's event loop."""
         if self._session is None:
-            self._session = Session(self.store, self.locate, make_cost(self.project), self.tell, self.plugins)
+            self._session = Session(
+                self.store, self.locate, make_cost(self.project, self.rate_of), self.tell, self.plugins
+            )
         return self._session
 
     @property
@@ -114,6 +117,10 @@ class Context:
         if pin.source.startswith("artifact:"):
             return self.store.named(pin.files)
         return locate(pin, self.root)
+
+    def rate_of(self, pin: ModelPin) -> Rate | None:
+        """How fast a model is, as slipway.lock says; None where that was not measured."""
+        return pinned(self.lock_file, pin)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run asynchronous work to its end, from any thread: the one bridge between the loop and the runtime."""

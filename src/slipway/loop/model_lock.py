@@ -58,7 +58,11 @@ class Lock:
                 t("{source} is not the model that {lock} pins", source=key, lock=self.path.name),
                 t("if the change is wanted, delete its entry there and run again"),
             )
-        self._pins[key] = dict(files)
+        self.put(key, files)
+
+    def put(self, key: str, values: Mapping[str, str]) -> None:
+        """Write an entry, whatever stood there."""
+        self._pins[key] = dict(values)
         write_aside(self.path, msgspec.json.format(msgspec.json.encode(self._pins, order="sorted"), indent=2) + b"\n")
 
 

@@ -27,7 +27,7 @@ def serve(context: Context, host: str | None, port: int | None, ready: Callable[
         raise NotFound(t("there is nothing to serve: no release, no model"), "slipway run")
     context.check_options()
     pins = pin_models(project, context.root, context.lock_file, context.listener.progress, context.plugins)
-    session = Session(store, context.locate, make_cost(project), context.tell, context.plugins)
+    session = Session(store, context.locate, make_cost(project, context.rate_of), context.tell, context.plugins)
     session.own.learn(context.secrets)
     with daily(store, retention(project)):
         run(

@@ -98,18 +98,20 @@ class ChunkConfig(Strict):
 
 
 class SplitConfig(Strict):
-    """Shares of the three splits; groups never straddle them."""
+    """Shares of the splits; groups never straddle them."""
 
     train: float = Field(default=0.4, ge=0, le=1)
     dev: float = Field(default=0.3, ge=0, le=1)
     gate: float = Field(default=0.3, ge=0, le=1)
+    reserve: float = Field(default=0.0, ge=0, le=1)  # kept unseen until `slipway gate rotate` makes it the gate
     seed: int = 7
     group_by: str | None = None  # an example field or meta key; None: each example its own group
 
     @model_validator(mode="after")
     def _sum(self) -> SplitConfig:
-        if abs(self.train + self.dev + self.gate - 1) > 1e-6:
-            raise ValueError(t("train + dev + gate must be 1, not {sum:g}", sum=self.train + self.dev + self.gate))
+        total = self.train + self.dev + self.gate + self.reserve
+        if abs(total - 1) > 1e-6:
+            raise ValueError(t("train + dev + gate + reserve must be 1, not {sum:g}", sum=total))
         return self
 
 
@@ -265,6 +267,8 @@ class ReleaseConfig(Strict):
 
     prefer: Literal["cost", "latency", "quality"] = "cost"
     metric: str | None = None  # what `quality` means; default the first of evaluate.metrics
+    tolerance: float = Field(default=0.05, ge=0, lt=1)  # costs and latencies that differ by this share are equal
+    looks: int = Field(default=10, ge=1, le=1000)  # how often the same gate examples may be looked at
     promote: bool = True
 
 

@@ -24,13 +24,13 @@ from slipway.core.report import Report, Score
 from slipway.errors import ConfigError
 from slipway.i18n import Said, say
 from slipway.release.claims import Case, Outcome, judge_absolute, judge_against
-from slipway.release.rules import Rule, asked, check_rules, choose
+from slipway.release.rules import Rule, asked, check_rules
 from slipway.stats.pairs import Pair, pair
 from slipway.stats.samples import Sample, point, sample
 
 Champion = tuple[Ref, Report, Sequence[Score]]  # the release to beat, its report on the same split, its scores
 Champions = Mapping[str, Champion]  # by channel; one that is absent has no release to beat
-__all__ = ["Champion", "Champions", "Rule", "check_rules", "choose", "judge"]
+__all__ = ["Champion", "Champions", "Rule", "check_rules", "judge"]
 
 
 def judge(

@@ -1,4 +1,4 @@
-"""What the gate asks, and which candidate is sent to it. Knows reports; proves nothing (that is `gate`)."""
+"""What the gate asks. Proves nothing: that is `gate`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Literal
 import msgspec
 
 from slipway.core.metrics import MetricInfo, metric_info
-from slipway.core.report import Report
 from slipway.errors import ConfigError
 from slipway.i18n import t
 
@@ -54,47 +53,6 @@ def asked(rule: Rule) -> list[tuple[Kind, float]]:
     if rule.against is not None and (rule.better or rule.margin is None):
         claims.append(("superiority", 0.0))
     return claims
-
-
-def choose(
-    rules: Mapping[str, Rule],
-    reports: Mapping[str, Report],
-    prefer: Literal["cost", "latency", "quality"] = "cost",
-    metric: str | None = None,
-) -> list[str]:
-    """The candidates that keep every absolute bound on the dev split as measured, the preferred one first.
-
-    The gate confirms on other examples, so no interval is asked for here. `cost`: the cheapest, then the fastest
-    (p50), then the best by `metric`; `latency` and `quality` put theirs first. A cost or latency that was not
-    measured comes last. `metric`: what quality means, by default the first quality metric of the rules.
-    """
-    meanings = {name: info for report in reports.values() for name, info in report.meanings.items()}
-    check_rules(rules, meanings)
-    infos = {name: meanings.get(name) or metric_info(name) for name in [*rules, *([metric] if metric else [])]}
-    quality = infos[metric] if metric else next((info for info in infos.values() if info.kind == "quality"), None)
-
-    def rank(name: str) -> tuple[float, float, float, str]:
-        report = reports[name]
-        parts = {
-            "cost": _measured(report, "cost_per_query"),
-            "latency": _measured(report, "latency_p50"),
-            "quality": _worseness(report, quality),
-        }
-        first, second, third = [prefer, *(part for part in parts if part != prefer)]
-        return parts[first], parts[second], parts[third], name
-
-    return sorted((name for name, report in reports.items() if keeps_bounds(rules, report)), key=rank)
-
-
-def keeps_bounds(rules: Mapping[str, Rule], report: Report) -> bool:
-    """Whether every absolute bound holds for the measured values; a missing metric does not."""
-    for name, rule in rules.items():
-        found = report.metrics.get(name)
-        if found is None or not math.isfinite(found.value):
-            return False
-        if rule.min is not None and found.value < rule.min or rule.max is not None and found.value > rule.max:
-            return False
-    return True
 
 
 def check_rules(rules: Mapping[str, Rule], meanings: Mapping[str, MetricInfo]) -> None:
@@ -144,16 +102,3 @@ def _check_limit(name: str, rule: Rule, info: MetricInfo) -> None:
         )
     if not math.isfinite(rule.limit) or rule.limit <= 0:
         raise ConfigError(t("the gate rule for {metric} has a limit that is not above zero", metric=name))
-
-
-def _measured(report: Report, name: str) -> float:
-    found = report.metrics.get(name)
-    return found.value if found is not None else math.inf
-
-
-def _worseness(report: Report, info: MetricInfo | None) -> float:
-    """The quality metric, turned so that lower is better."""
-    found = report.metrics.get(info.name) if info else None
-    if found is None or info is None:
-        return math.inf
-    return -found.value if info.higher_is_better else found.value

@@ -1,10 +1,16 @@
 """What an answer costs, from a price table. Prices are the project's; tokens and seconds were measured.
 
-A model with a price per million tokens costs by its tokens. Any other is local: it costs the seconds it took of the
-machine's hourly price. Answers made side by side each count their whole time, so the sum is an upper bound.
+A model with a price per million tokens costs by its tokens. Any other is local: it costs seconds of the machine's
+hourly price. Those are its tokens times rates that were measured once and pinned (`loop.rates`), so that the same
+answers cost the same on every run and every machine; without rates, and for an answer without tokens, they are the
+seconds it took.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
 
 from slipway.core.candidate import ModelPin
 from slipway.core.message import Usage
@@ -15,7 +21,24 @@ from slipway.project.schema import Project
 from slipway.runtime.session import Cost
 
 
-def make_cost(project: Project) -> Cost:
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds that a model takes for a token of the prompt and for one that it generates; where that was measured."""
+
+    prompt: float
+    completion: float
+    machine: str = ""
+    at: str = ""
+    by: str = ""
+
+    def seconds(self, usage: Usage) -> float:
+        """What so many tokens take, however busy the machine is; tokens that a cache saved count as well."""
+        return self.prompt * usage.prompt_tokens + self.completion * usage.completion_tokens
+
+
+Rates = Callable[[ModelPin], Rate | None]
+
+
+def make_cost(project: Project, rates: Rates = lambda pin: None) -> Cost:
     """The cost function of a project. Raises ConfigError when its prices are in more than one currency."""
     prices = {name: model.price for name, model in project.models.items() if model.price}
     hour = project.machine.per_hour
@@ -40,6 +63,9 @@ def make_cost(project: Project) -> Cost:
             )
             return by_token, currency
         hourly = price.per_hour if price and price.per_hour else hour
+        rate = rates(pin)
+        if rate is not None and usage.prompt_tokens + usage.completion_tokens:
+            seconds = rate.seconds(usage)
         return (hourly.amount * seconds / 3600 if hourly else 0.0), currency
 
     return cost

@@ -22,6 +22,7 @@ from slipway.core.protocols import (
     OutOfVocabulary,
     Scores,
     TellsTrouble,
+    Windows,
 )
 from slipway.errors import EngineError, SlipwayError
 from slipway.i18n import Said
@@ -51,6 +52,8 @@ class Guarded:
             self.trouble = self._cleaned(engine.trouble, own.scrub)
         if isinstance(engine, OutOfVocabulary):
             self.out_of_vocabulary = self._cleaned(engine.out_of_vocabulary)
+        if isinstance(engine, Windows):
+            self.windows = self._cleaned(engine.windows)
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -7,11 +7,14 @@ answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
 from slipway.core.answer import Citation
-from slipway.core.candidate import ModelPin, Retrieval
+from slipway.core.candidate import Retrieval
 from slipway.core.material import Chunk, Dataset
 from slipway.core.protocols import Embeds, Index, OutOfVocabulary
 from slipway.core.ref import digest_of
@@ -19,6 +22,7 @@ from slipway.plugins import Plugins, told
 from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
+from slipway.runtime.vectors import Progress, embed_chunks, embedder_key
 from slipway.store.store import Store
 
 if TYPE_CHECKING:
@@ -27,17 +31,10 @@ if TYPE_CHECKING:
 
     from slipway.core.protocols import Vectors
 
-FORMAT = "1"  # of the cached index folders; another number and they are built anew
-BATCH = 64  # chunks embedded between two commits: what a kill -9 can cost
+FORMAT = "2"  # of the cached index folders; another number and they are built anew
 MOST_UNREAD = 0.25  # share of unknown tokens above which a question counts as unread
 DEPTH = 50  # how deep each ranking is read before fusion
-
-Progress = Callable[[int, int], None]
-
-
-def embedder_key(pin: ModelPin) -> str:
-    """Names the vectors of an embedder: equal for pins that give equal vectors."""
-    return digest_of([pin.engine, pin.files or pin.source, pin.options])
+_MOST_WINDOWS = 4  # so many times deeper the vectors are searched, at most, where passages have several
 
 
 def indexes_key(retrieval: Retrieval) -> str:
@@ -46,39 +43,23 @@ def indexes_key(retrieval: Retrieval) -> str:
     return digest_of([retrieval.chunks, retrieval.embedder, retrieval.mode == "lexical", *parts])
 
 
-async def embed_chunks(
-    store: Store, chunks: Sequence[Chunk], pin: ModelPin, engine: Embeds, progress: Progress | None = None
-) -> NDArray[np.float32]:
-    """Vectors [len(chunks), dimension] in the order of the chunks; only those not yet remembered are computed."""
-    import numpy as np
-
-    kind = f"vector:{embedder_key(pin)[:16]}"
-    texts = [chunk.passage for chunk in chunks]
-    keys = [chunk.vector_key for chunk in chunks]
-    known = store.catalog.recall(kind, set(keys))
-    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-    todo = list(missing.items())
-    for start in range(0, len(todo), BATCH):
-        part = todo[start : start + BATCH]
-        vectors = await engine.embed([text for _, text in part])
-        fresh = {key: v.astype(np.float32).tobytes() for (key, _), v in zip(part, vectors, strict=True)}
-        store.catalog.remember(kind, fresh)
-        known.update(fresh)
-        if progress:
-            progress(start + len(part), len(todo))
-    if not keys:
-        return np.zeros((0, 0), np.float32)
-    return np.stack([np.frombuffer(known[key], np.float32) for key in keys])
-
-
 class Retriever:
     """One chunk set with its indexes, loaded. Made by `open`; searches are safe from concurrent tasks."""
 
-    def __init__(self, chunks: Mapping[str, Chunk], dense: Kept | None, lexical: Kept, embedder: Embeds | None) -> None:
+    def __init__(
+        self,
+        chunks: Mapping[str, Chunk],
+        dense: Kept | None,
+        lexical: Kept,
+        embedder: Embeds | None,
+        whole: Mapping[str, str],
+    ) -> None:
         self._chunks = chunks
         self._dense = dense
         self._lexical = lexical
         self._embedder = embedder
+        self._whole = whole  # a part of a passage, as the dense index names it -> the passage
+        self._windows = max(Counter(whole.values()).values(), default=1)
 
     @classmethod
     async def open(
@@ -90,18 +71,24 @@ class Retriever:
         plugins: Plugins | None = None,
     ) -> Self:
         """Load the indexes of a retrieval, building what is missing; `progress` counts chunks embedded."""
+        import numpy as np
+
         dataset = store.catalog.get("dataset", retrieval.chunks.digest, Dataset)
         chunks = list(store.blobs.get_lines(dataset.items, Chunk))
-        cache = _Cache(store, plugins or Plugins(), chunks)
+        cache = _Cache(store, plugins or Plugins())
         words = (retrieval.lexical, retrieval.lexical_options)
-        lexical = await asyncio.to_thread(cache.index, *words, [retrieval.chunks.digest], None)
+        lexical = await asyncio.to_thread(cache.index, *words, [retrieval.chunks.digest], chunks, None)
         dense: Kept | None = None
+        parts: list[list[Chunk]] = []
         if retrieval.embedder is not None and embedder is not None and chunks:
             vectors = await embed_chunks(store, chunks, retrieval.embedder, embedder, progress)
             key = [retrieval.chunks.digest, embedder_key(retrieval.embedder)]
             asked = (retrieval.index, retrieval.index_options)
-            dense = await asyncio.to_thread(cache.index, *asked, key, vectors)
-        return cls({chunk.id: chunk for chunk in chunks}, dense, lexical, embedder)
+            parts = [[_part(c, n) for n in range(len(rows))] for c, rows in zip(chunks, vectors, strict=True)]
+            added = [part for own in parts for part in own], np.concatenate(vectors)
+            dense = await asyncio.to_thread(cache.index, *asked, key, *added)
+        whole = {part.id: chunk.id for chunk, own in zip(chunks, parts, strict=True) for part in own} if parts else {}
+        return cls({chunk.id: chunk for chunk in chunks}, dense, lexical, embedder, whole)
 
     def sound(self) -> bool:
         """Whether the files its indexes were loaded from hold the same bytes."""
@@ -117,7 +104,7 @@ class Retriever:
         if dense and self._dense is not None and self._embedder is not None:
             vector = await self._embedder.embed([question])
             with told("indexes", retrieval.index):
-                rankings.append(self._dense.index.search(question, vector, depth, filters))
+                rankings.append(self._nearest(question, vector, depth, filters))
         if retrieval.mode != "dense":
             with told("indexes", retrieval.lexical):
                 rankings.append(self._lexical.index.search(question, None, depth, filters))
@@ -129,6 +116,17 @@ class Retriever:
         if retrieval.excerpt_chars is None:
             return found
         return await excerpt(question, found, retrieval.excerpt_chars, self._similarity(vector))
+
+    def _nearest(
+        self, question: str, vector: Vectors, depth: int, filters: Mapping[str, Any] | None
+    ) -> list[tuple[str, float]]:
+        """Passages by their nearest part."""
+        assert self._dense is not None
+        deeper = depth * min(self._windows, _MOST_WINDOWS)
+        found: dict[str, float] = {}
+        for part, score in self._dense.index.search(question, vector, deeper, filters):
+            found.setdefault(self._whole[part], score)
+        return list(found.items())[:depth]
 
     def _similarity(self, question: Vectors | None) -> Similarity | None:
         """Cosine of sentences with an embedded question."""
@@ -170,22 +168,31 @@ def _citation(chunk: Chunk, score: float) -> Citation:
     )  # fmt: skip
 
 
+def _part(chunk: Chunk, number: int) -> Chunk:
+    """How the dense index knows one of a passage's vectors: the first by the passage itself."""
+    return chunk if number == 0 else msgspec.structs.replace(chunk, meta={**chunk.meta, "part": number})
+
+
 class _Cache:
     """Indexes of a chunk set as folders, each named by all that goes into it."""
 
-    def __init__(self, store: Store, plugins: Plugins, chunks: Sequence[Chunk]) -> None:
+    def __init__(self, store: Store, plugins: Plugins) -> None:
         self._store = store
         self._plugins = plugins
-        self._chunks = chunks
 
     def index(
-        self, plugin: str, options: Mapping[str, Any], key: list[str], vectors: NDArray[np.float32] | None
+        self,
+        plugin: str,
+        options: Mapping[str, Any],
+        key: list[str],
+        chunks: Sequence[Chunk],
+        vectors: NDArray[np.float32] | None,
     ) -> Kept:
         """The index, loaded; built where it is missing or damaged."""
 
         def fill(index: Index) -> None:
             with told("indexes", plugin):
-                index.add(self._chunks, vectors)
+                index.add(chunks, vectors)
 
         made_of = [FORMAT, plugin, options, self._plugins.code("indexes", plugin), *key]
         return kept(

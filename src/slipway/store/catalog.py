@@ -7,7 +7,7 @@ Slipway may ask of it is the protocol `slipway.core.catalog.Catalog`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -15,7 +15,8 @@ from uuid import uuid4
 import msgspec
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
 
-from slipway.core.ref import Noun, Ref, canonical, decoder_of, digest_bytes
+from slipway.core.look import Kind, Look
+from slipway.core.ref import Noun, Ref, canonical, decoder_of, digest_bytes, digest_of
 from slipway.core.release import Release
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace
@@ -183,9 +184,14 @@ class Catalog:
         """Write a row, with `more` that is not entered, and its entry in the ledger, both or neither."""
         with self.engine.begin() as connection:
             self.database.alone(connection)
-            made = connection.execute(insert(table).values({**row, **more})).inserted_primary_key
-            entry = {**row, "seq": made[0]} if made and table.c.seq.primary_key else row
-            ledger.append(connection, str(table.name), entry)
+            self._write(connection, table, row, **more)
+
+    def _write(self, connection: Connection, table: Table, row: dict[str, Any], **more: Any) -> int:
+        """`_enter` within a transaction that is alone; returns the row's number where the table numbers its rows."""
+        made = connection.execute(insert(table).values({**row, **more})).inserted_primary_key
+        seq = int(made[0]) if made and table.c.seq.primary_key else 0
+        ledger.append(connection, str(table.name), {**row, "seq": seq} if seq else row)
+        return seq
 
     def head(self) -> str:
         """`<entries>:<digest>`: stands for every promotion, look at the gate and key up to now."""
@@ -202,12 +208,37 @@ class Catalog:
             return ledger.verify(connection, [*kept, *anchors])
 
     # gate ------------------------------------------------------------------------------------------------------
-    def use_gate(self, split: str, candidate: str) -> int:
-        """Count a look at a gate split; returns how many there have been, this one included."""
-        self._enter(tables.gate_uses, {"split": split, "candidate": candidate, "at": now()})
+    def look(
+        self, examples: Collection[str], kind: Kind, candidates: Sequence[str], question: str, project: str, who: str
+    ) -> Look:
+        """Enter a look at these gate examples; the one there is when the same was asked about the same ones before."""
+        ids, uses = sorted(set(examples)), tables.gate_uses
+        row = {"split": digest_of(ids), "candidate": " ".join(candidates), "at": now(), "kind": kind}
+        row |= {name: value for name, value in (("question", question), ("project", project), ("who", who)) if value}
+        same = select(uses).where(uses.c.split == row["split"], uses.c.question == question, uses.c.kind == kind)
+        with self.engine.begin() as connection:
+            self.database.alone(connection)
+            found = connection.execute(same.order_by(uses.c.seq).limit(1)).first()
+            if found is None or not question:
+                seq = self._write(connection, uses, row)
+                rows = [{"look": seq, "example": example} for example in ids]
+                connection.execute(insert(tables.gate_examples), rows)
+                found = connection.execute(select(uses).where(uses.c.seq == seq)).one()
+            return _look(found)
+
+    def looks(self, examples: Collection[str], older: Collection[str] = ()) -> list[Look]:
+        """Every look at any of these examples, the first first. `older`: digests of lists of gate examples under which
+        an older version counted uses of some of them.
+        """
+        ids, uses, of = sorted(set(examples)), tables.gate_uses, tables.gate_examples
+        found: dict[int, Look] = {}
         with self._reader.connect() as connection:
-            query = select(func.count()).select_from(tables.gate_uses).where(tables.gate_uses.c.split == split)
-            return int(connection.execute(query).scalar_one())
+            for start in range(0, len(ids), 500):
+                part = select(of.c.look).where(of.c.example.in_(ids[start : start + 500]))
+                found |= {row.seq: _look(row) for row in connection.execute(select(uses).where(uses.c.seq.in_(part)))}
+            before = select(uses).where(uses.c.split.in_(sorted(older)), uses.c.kind == "")
+            found |= {row.seq: _look(row) for row in connection.execute(before)}
+        return [look for _, look in sorted(found.items())]
 
     # traces and feedback ---------------------------------------------------------------------------------------
     def add_traces(self, traces: Sequence[Trace], feedback: Sequence[Feedback] = ()) -> None:
@@ -278,6 +309,13 @@ class Catalog:
             if found:
                 ledger.append(connection, ledger.REVOKED, {"id": id, "at": at})
             return found
+
+
+def _look(row: Row[Any]) -> Look:
+    return Look(
+        seq=row.seq, at=row.at, kind=row.kind or "use", examples=row.split, candidates=tuple(row.candidate.split()),
+        question=row.question, project=row.project, who=row.who,
+    )  # fmt: skip
 
 
 def _next(table: Table) -> Any:

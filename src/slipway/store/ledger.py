@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Table, insert, select
 
-from slipway.core.ref import canonical
+from slipway.core.ref import canonical, digest_of
 from slipway.errors import IntegrityError
 from slipway.i18n import t
 from slipway.store import tables
@@ -23,10 +23,12 @@ from slipway.store import tables
 BEGIN = "0" * 64
 _COLUMNS = {
     "promotions": ("seq", "channel", "release", "at", "by", "why", "action"),
-    "gate_uses": ("seq", "split", "candidate", "at"),
+    "gate_uses": ("seq", "split", "candidate", "at", "kind", "question", "project", "who"),
     "keys": ("id", "name", "hash", "at", "scopes", "tenant"),
 }
-_LATER = frozenset(("scopes", "tenant"))  # columns that are entered only where they say something
+_LATER = frozenset(
+    ("scopes", "tenant", "kind", "question", "project", "who")
+)  # columns that are entered only where they say something
 _TABLES: Mapping[str, Table] = {"promotions": tables.promotions, "gate_uses": tables.gate_uses, "keys": tables.keys}
 REVOKED = "revoked"
 
@@ -64,6 +66,8 @@ def verify(connection: Connection, anchors: Iterable[str] = ()) -> str:
     for what in _COLUMNS:
         if told[what] != _rows(connection, what):
             raise _rewritten(t("the table {name} does not say what was entered", name=what))
+    if {row["seq"]: row["split"] for row in told["gate_uses"] if "kind" in row} != _looked_at(connection):
+        raise _rewritten(t("the table {name} does not say what was entered", name="gate_examples"))
     if {row["id"]: row["at"] for row in told[REVOKED]} != _revoked(connection):
         raise _rewritten(t("the table {name} does not say what was entered", name="keys"))
     heads = {f"{row.seq}:{row.digest}" for row in entries} | {f"0:{BEGIN}"}
@@ -95,6 +99,14 @@ def _rows(connection: Connection, what: str) -> list[dict[str, Any]]:
     found = connection.execute(select(*columns).order_by(_TABLES[what].c.seq))
     rows = (zip(_COLUMNS[what], row, strict=True) for row in found)
     return [{name: value for name, value in row if value or name not in _LATER} for row in rows]
+
+
+def _looked_at(connection: Connection) -> dict[int, str]:
+    """Look -> digest of its examples."""
+    found: dict[int, list[str]] = {}
+    for row in connection.execute(select(tables.gate_examples)):
+        found.setdefault(row.look, []).append(row.example)
+    return {look: digest_of(sorted(examples)) for look, examples in found.items()}
 
 
 def _revoked(connection: Connection) -> dict[str, str]:

@@ -66,9 +66,20 @@ gate_uses = Table(  # every look at a gate split
     "gate_uses",
     metadata,
     Column("seq", Place, primary_key=True, autoincrement=True),
-    Column("split", String, nullable=False, index=True),  # digest of the gate examples
-    Column("candidate", String, nullable=False),
+    Column("split", String, nullable=False, index=True),  # digest of the set of example ids; before: of their list
+    Column("candidate", String, nullable=False),  # digests, with spaces between them
     Column("at", String, nullable=False),
+    Column("kind", String, nullable=False, server_default=text("''")),  # empty: an older version counted it
+    Column("question", String, nullable=False, server_default=text("''")),
+    Column("project", String, nullable=False, server_default=text("''")),
+    Column("who", String, nullable=False, server_default=text("''")),
+)
+gate_examples = Table(  # which examples a look was at
+    "gate_examples",
+    metadata,
+    Column("look", Place, nullable=False),  # gate_uses.seq
+    Column("example", String, nullable=False, index=True),
+    PrimaryKeyConstraint("look", "example"),
 )
 traces = Table(
     "traces",

@@ -193,9 +193,10 @@ class CatalogContract:
         assert catalog.verify_history() == before
         catalog.promote("p", "r", by="ada", why="")
         middle = other.head()
-        assert other.use_gate("s", "c") == 1
-        assert catalog.use_gate("s", "d") == 2
-        assert catalog.use_gate("t", "d") == 1
+        assert other.look(["a", "b"], "verdict", ["c"], "q", "p", "ada").seq == 1
+        assert catalog.look(["b", "a"], "verdict", ["c"], "q", "p", "bob").who == "ada"  # asked before: no entry
+        catalog.look(["a"], "answers", ["c", "d"], "", "", "")
+        catalog.look(["a"], "answers", ["c", "d"], "", "", "")
         catalog.add_key("k", "ada", "hash")
         assert catalog.revoke_key("k")
         assert catalog.head().startswith("6:")
@@ -208,7 +209,7 @@ class CatalogContract:
             def work() -> None:
                 for m in range(8):
                     where.promote(f"c{n}", f"r{m}", by="ada", why="")
-                    where.use_gate("s", f"c{n}")
+                    where.look([f"e{m}", "e"], "verdict", [f"c{n}"], f"{n} {m}", "", "")
                     where.add_key(f"{n}-{m}", "ada", "hash")
 
             return work
@@ -216,7 +217,21 @@ class CatalogContract:
         at_once(*(decide(where, n) for n, where in enumerate((catalog, other, catalog, other))))
         assert catalog.verify_history().startswith("96:")
         assert set(catalog.channels().values()) == {"r7"}
-        assert catalog.use_gate("s", "c") == 33
+        assert len(catalog.looks(["e"])) == 32
+        assert len(catalog.looks(["e3"])) == 4
+
+    def test_looks_are_found_by_any_example(self, catalog: Catalog, other: Catalog) -> None:
+        many = [f"e{n}" for n in range(1200)]
+        first = catalog.look(many, "verdict", ["c", "d"], "q1", "demo", "ada")
+        second = other.look([*reversed(many), "more"], "verdict", ["c", "d"], "q1", "demo", "ada")  # other examples
+        third = other.look(["x"], "comparison", ["c"], "q1", "demo", "ada")
+        again = catalog.look(many[::-1], "verdict", ["c", "d"], "q1", "other", "bob")
+        assert again == first
+        assert (first.candidates, first.project, first.kind) == (("c", "d"), "demo", "verdict")
+        assert other.looks(["e1199", "x"]) == [first, second, third]
+        assert catalog.looks(["more"]) == [second]
+        assert catalog.looks(["nobody"]) == catalog.looks([]) == []
+        assert catalog.verify_history().startswith("3:")
 
     def test_a_decision_that_fails_leaves_no_gap(self, catalog: Catalog) -> None:
         catalog.add_key("k", "ada", "hash")

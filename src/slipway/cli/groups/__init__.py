@@ -1,11 +1,12 @@
 """The commands of two words, a module for each first word or two."""
 
-from slipway.cli.groups import data, evaluation, keys, models, releases, served, store
+from slipway.cli.groups import data, evaluation, gate, keys, models, releases, served, store
 
 GROUPS = {
     "data": data.app,
     "models": models.app,
     "eval": evaluation.app,
+    "gate": gate.app,
     "release": releases.app,
     "traces": served.traces_app,
     "feedback": served.feedback_app,

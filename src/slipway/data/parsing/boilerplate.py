@@ -31,8 +31,18 @@ _NAMES = re.compile(
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _KEPT_TAGS = frozenset({"html", "body", "main", "article", "h1", "h2", "h3", "h4", "h5", "h6", "table", "code", "pre"})
 _LARGE = 0.4  # an element that holds this share of the page's text is not dropped for its name
+_NAMED_TAGS = frozenset(  # what can be a part of a page; others mark places in its text
+    {"div", "section", "aside", "ul", "ol", "dl", "form", "p", "figure", "fieldset", "span", "a", "li", "center",
+     "details", "small", "time", "address"}
+)  # fmt: skip
+_INLINE = frozenset({"span", "a", "small", "time"})
+_BOOK = re.compile(
+    r"(?:^|\s)(?:ref)?(?:sect\d|entry|chapter|appendix|preface)(?:$|\s)"
+)  # classes of DocBook's sections
 _CARD = 400  # characters of a teaser, at most
 _MOST = 0.8  # the content is the smallest element that holds this share of the running text
+
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 Node = Any  # selectolax has no types for its nodes
 
@@ -46,7 +56,7 @@ def drop_boilerplate(tree: Any) -> tuple[Node, int]:
         if not _inside(header, ("article", "main", "section")) or len(header.css("a")) > 5:
             _remove_node(header, before)
     for node in body.css("[class],[id]"):
-        if node.tag not in _KEPT_TAGS and _named(node):
+        if node.tag in _NAMED_TAGS and _named(node):
             _remove_node(node, before)
     _drop_link_lists(body, before)
     _drop_cards(body, before)
@@ -78,9 +88,30 @@ def _remove_node(node: Node, whole: int) -> None:
 
 
 def _named(node: Node) -> bool:
+    """Whether class or id name a banner, a menu or the like. The id of a section of a text says what it is about."""
     attributes = node.attributes
-    names = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
-    return _NAMES.search(_CAMEL.sub("-", names)) is not None
+    classes, name = attributes.get("class") or "", attributes.get("id") or ""
+    if node.tag in _INLINE and _inside(node, tuple(_HEADINGS)):
+        return "headerlink" in classes or "edit" in classes
+    if name and _is_section(node):
+        name = ""
+    return _NAMES.search(_CAMEL.sub("-", f"{classes} {name}")) is not None
+
+
+def _is_section(node: Node) -> bool:
+    """Whether an element is a section of a text: by DocBook's classes, or by an id made from its heading.
+
+    A number may stand before the heading.
+    """
+    classes, name = node.attributes.get("class") or "", node.attributes.get("id") or ""
+    if _BOOK.search(classes):
+        return True
+    heading = node.css_first(",".join(_HEADINGS)) if name and "section" in (node.tag, classes) else None
+    return heading is not None and _slug(heading.text(deep=True)).endswith(_slug(name))
+
+
+def _slug(text: str) -> str:
+    return "".join(re.findall(r"[^\W_]+", text)).casefold()
 
 
 def _inside(node: Node, tags: tuple[str, ...]) -> bool:
@@ -114,7 +145,7 @@ def _drop_cards(body: Node, page: int) -> None:
     """Teasers of other pages: three or more neighbours, each short and with a heading or picture that is a link."""
     parents: dict[int, list[Node]] = {}
     for link in body.css("h2 > a,h3 > a,h4 > a,h5 > a,a h2,a h3,a h4,a h5,a > div,a > p"):
-        card = _card(link)
+        card = _card(link) if _leads_away(link) else None
         if card is not None:
             found = parents.setdefault(card.parent.mem_id, [])
             if all(card.mem_id != other.mem_id for other in found):
@@ -124,6 +155,14 @@ def _drop_cards(body: Node, page: int) -> None:
             for card in cards:
                 if card.parent is not None:
                     card.decompose()
+
+
+def _leads_away(node: Node) -> bool:
+    """Whether a link, or the link around this, leads to another page: not an anchor, not a jump within the page."""
+    while node is not None and node.tag != "a":
+        node = node.parent
+    target = (node.attributes.get("href") or "") if node is not None else ""
+    return bool(target) and not target.startswith("#")
 
 
 def _card(link: Node) -> Node | None:
@@ -194,7 +233,29 @@ def _content(body: Node) -> Node:
             child = child.next
         if heaviest is None or weight < _MOST * weights.get(node.mem_id, total) or heaviest.tag in _LEAVES:
             return node
+        if _is_section(node) or _part_of_text(node, heaviest, weights):
+            return node
         node = heaviest
+
+
+def _part_of_text(node: Node, heaviest: Node, weights: dict[int, int]) -> bool:
+    """Whether the neighbours of the heaviest child are of the same text.
+
+    They are when one is a section like it, or when a heading or a paragraph leads up to it.
+    """
+    names = heaviest.attributes.get("class")
+    other, before = node.first_child, True
+    while other is not None:
+        if other.mem_id == heaviest.mem_id:
+            before = False
+        elif weights.get(other.mem_id, 0) > 0:
+            same = other.tag == heaviest.tag and other.attributes.get("class") == names
+            if same and (names or other.tag == "section"):
+                return True
+            if before and (other.tag in ("p", *_HEADINGS) or _opens_text(other)):
+                return True
+        other = other.next
+    return False
 
 
 def _marked(body: Node, weights: dict[int, int]) -> Node | None:
@@ -208,6 +269,11 @@ def _marked(body: Node, weights: dict[int, int]) -> Node | None:
         if first >= max(200, share * weights[body.mem_id]) and first > 2 * second:
             return nodes[0]
     return None
+
+
+def _opens_text(node: Node) -> bool:
+    """Whether it is what AsciiDoc writes before a text: `<div id="header">` with the title and the first section."""
+    return node.attributes.get("id") == "header" and node.css_first("h1") is not None
 
 
 def _holds(outer: Node, inner: Node) -> bool:

@@ -12,16 +12,11 @@ from typing import Any
 
 from slipway.data.parsing.blocks import Block, Draft, Note
 from slipway.data.parsing.boilerplate import drop_boilerplate, drop_hidden
+from slipway.data.parsing.depth import too_deep
 from slipway.data.reasons import Refused
 
 _MAX_DEPTH = 2_000
-_MAX_TAGS_DEEP = 8_000  # by a count that does not know all of HTML's rules
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)")
-_CLOSED_BY_THEMSELVES = frozenset(
-    {"p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "optgroup", "colgroup", "rp", "rt",
-     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
-     "html", "head", "body"}
-)  # fmt: skip
+_MAX_OPEN = 8_000  # elements, counted before parsing
 _HEADINGS = {f"h{n}": n for n in range(1, 7)}
 _BREAKS = frozenset(
     {"address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl",
@@ -38,8 +33,8 @@ def parse_html(text: str, boilerplate: bool) -> Draft:
     """Blocks of a page; with `boilerplate`, navigation and the like are removed first. Raises Refused (`too-deep`)."""
     from selectolax.lexbor import LexborHTMLParser
 
-    if text.count("<") > _MAX_TAGS_DEEP:
-        _refuse_depth(text)
+    if text.count("<") > _MAX_OPEN and too_deep(text, _MAX_OPEN):
+        raise Refused("too-deep", f"more than {_MAX_OPEN:,} elements within each other")
     tree = LexborHTMLParser(text.replace("\x00", ""))
     if tree.body is None or tree.root is None:
         return Draft(blocks=[])
@@ -89,16 +84,6 @@ def _events(root: Node) -> Iterator[tuple[bool, Node, int]]:
         if depth == 0:
             return
         node = node.next
-
-
-def _refuse_depth(text: str) -> None:
-    """Refuse what is certainly too deep before it is parsed: the parser's time grows with the square of the depth."""
-    depth = 0
-    for tag in _TAG.finditer(text):
-        if tag[2].lower() not in _CLOSED_BY_THEMSELVES:
-            depth = max(0, depth - 1) if tag[1] else depth + 1
-        if depth > _MAX_TAGS_DEEP:
-            raise Refused("too-deep", f"more than {_MAX_TAGS_DEEP:,} tags left open")
 
 
 def _check_depth(body: Node) -> None:

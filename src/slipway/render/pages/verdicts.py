@@ -22,7 +22,12 @@ def verdict_table(found: Verdict, currency: str = "") -> Table:
         for one in found.rules
     ]
     notes = [t("this look at the gate split is number {n}", n=found.gate_uses)]
-    if found.gate_uses > 5:
+    if found.looks:
+        notes = [
+            t("look {n} of {budget} at these gate examples; every rule was tested at alpha {alpha}",
+              n=found.gate_uses, budget=found.looks, alpha=f"{found.alpha:.2g}")
+        ]  # fmt: skip
+    elif found.gate_uses > 5:  # before looks had a price
         notes.append(t("after so many looks a pass may be luck: collect new gate examples"))
     notes += [
         t("{channel}: compared with {release}", channel=channel, release=release.short)

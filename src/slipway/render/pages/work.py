@@ -28,11 +28,16 @@ def outcome(found: Outcome) -> Document:
                    Column(t("digest"), "digest")]  # fmt: skip
         rows = [[d.name, d.size, d.counts, d.digest] for d in found.datasets.values()]
         parts.append(Table(t("Data"), columns, rows))
+    if found.losses:
+        columns = [Column(t("items"), "count"), Column(t("finding")), Column(t("for example")), Column(t("what to do"))]
+        rows = [[loss.count, loss.what, ", ".join(loss.items), loss.how] for loss in found.losses]
+        parts.append(Table(t("Look at these"), columns, rows))
     titles = {"dev": t("On the dev split (choose)"), "gate": t("On the gate split (confirm)")}
     for split, measured in found.reports.items():
         parts.append(candidates_table(titles[split], list(measured.values()), found.metrics))
         if split == "dev" and found.chosen:
             parts.append(t("chosen: {name}", name=found.chosen))
+            parts += [f"  {found.why}"] if found.why else []
     if found.verdict:
         currency = next((r.currency for r in found.reports.get("gate", {}).values()), "")
         parts.append(verdict_table(found.verdict, currency))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _LEAST_COSINE = 0.99  # mean over PROBES, below which int8 is not used
 _TOKENS_IN_A_RUN = 512  # more spills out of the processor's caches and is slower
 _CHARACTERS_A_TOKEN = 64  # of a longer text nothing is looked at beyond max_tokens of these
+_SPARE_TOKENS = 2  # a part that begins within a word may be read as a token or two more
 # What the int8 graph is compared on: kinds of text that are indexed and asked for, in both languages.
 PROBES = (
     "How do I reset my password?",
@@ -140,6 +141,16 @@ class OnnxEngine(Made[OnnxConfig]):
                 worker.cancel()
         return vectors
 
+    async def windows(self, texts: Sequence[str], heads: Sequence[str]) -> list[list[str]]:
+        """For each text what to embed so that all of it is read: itself after its head, or parts about equally long.
+
+        A part begins at a word where it can. A head that would take half of what is read is left out of the parts.
+        """
+        for text in (*texts, *heads):
+            check_text(text)
+        loaded = await self._ready()
+        return await asyncio.to_thread(lambda: [loaded.windows(*pair) for pair in zip(texts, heads, strict=True)])
+
     async def count_tokens(self, text: str) -> int:
         """Tokens of `text`, without the special ones at its ends."""
         check_text(text)
@@ -176,6 +187,28 @@ class _Loaded:
         cut = sum(len(row) > self.max_tokens for row in ids)
         # The last token ends the sentence ([SEP], </s>) and is kept.
         return [row if len(row) <= self.max_tokens else [*row[: self.max_tokens - 1], row[-1]] for row in ids], cut
+
+    def windows(self, text: str, head: str) -> list[str]:
+        """`head + text`, or parts of the text, each after the head, of which all tokens are read."""
+        room = self.max_tokens - len(self.tokenizer.encode(self.config.prefix).ids)
+        before = len(self.tokenizer.encode(head, add_special_tokens=False).ids)
+        offsets: list[tuple[int, int]] = self.tokenizer.encode(text, add_special_tokens=False).offsets
+        if before + len(offsets) <= room:
+            return [head + text]
+        if before > room / 2:
+            head, before = "", 0
+        room = max(room - before - _SPARE_TOKENS, 4)  # a prefix longer than all that is read leaves none
+        parts: list[str] = []
+        begin = 0
+        while begin < len(offsets):
+            left = len(offsets) - begin
+            end = len(offsets) if left <= room else begin + -(-left // -(-left // room))
+            while end < len(offsets) and not _between_words(text, offsets[end][0]) and end > begin + room / 2:
+                end -= 1
+            stop = offsets[end][0] if end < len(offsets) else len(text)
+            parts.append(head + text[offsets[begin][0] : stop].strip())
+            begin = end
+        return parts
 
     def out_of_vocabulary(self, text: str) -> float:
         """Share of unknown tokens; 0 for a tokenizer that has none."""
@@ -333,6 +366,10 @@ class _Graphs:
             value = sum(float((loaded.run([row]) * exact.run([row])).sum()) for row in rows) / len(rows)
             _keep(remembered, json.dumps({key: value}).encode())
             return value
+
+
+def _between_words(text: str, at: int) -> bool:
+    return text[at - 1].isspace() or ord(text[at]) >= 0x2E80  # CJK is written without spaces
 
 
 def _digest_file(path: Path) -> Path:

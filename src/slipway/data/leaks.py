@@ -1,0 +1,77 @@
+"""What one split knows of another: the same section behind two examples, or nearly the same input.
+
+Inputs are alike by their words, rare ones weighing more: sum of log(1 + N / df) over the common words, divided by that
+over all words of both (weighted Jaccard). So two questions made from one pattern, which differ in the word that
+matters, are two questions. Pairs are proposed by prefixes (Bayardo et al. 2007, Scaling up all pairs similarity
+search), which overlooks none unless hundreds of inputs have their rarest words in common.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from slipway.core.material import Change, Example, Split
+from slipway.text.words import words
+
+ALIKE = 0.7
+_ORDER: dict[Split | None, int] = {"train": 0, "dev": 1, "gate": 2}
+_OFTEN = 200  # a word of more inputs proposes no pairs by itself
+
+
+def find_leaks(examples: Sequence[Example], texts: Sequence[str], sections: Sequence[Sequence[str]]) -> list[Change]:
+    """A Change for each example of dev or gate that an earlier split knows, at most one of each reason.
+
+    `texts` and `sections` belong to `examples`: the input as text, and what its `source` covers.
+    """
+    changes: list[Change] = []
+    for reason, pairs in (("section-leak", _same_section(sections)), ("question-leak", alike(texts))):
+        told: set[int] = set()
+        for one, other in pairs:
+            early, late = sorted((one, other), key=lambda n: (_ORDER.get(examples[n].split, 3), n))
+            if examples[early].split == examples[late].split or late in told:
+                continue
+            told.add(late)
+            detail = f"{examples[late].split}; {examples[early].source} ({examples[early].split}): {texts[early][:120]}"
+            changes.append(
+                Change(item=examples[late].source, step="split", action="flagged", reason=reason, detail=detail)
+            )
+    return changes
+
+
+def _same_section(sections: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
+    members: defaultdict[str, list[int]] = defaultdict(list)
+    for number, names in enumerate(sections):
+        for name in names:
+            yield from ((other, number) for other in members[name])
+            members[name].append(number)
+
+
+def alike(texts: Sequence[str], threshold: float = ALIKE) -> Iterator[tuple[int, int]]:
+    """Pairs (earlier, later) of texts whose words are alike."""
+    bags = [set(words(text)) for text in texts]
+    df = Counter(word for bag in bags for word in bag)
+    weight = {word: math.log(1 + len(bags) / n) for word, n in df.items()}
+    totals = [sum(weight[word] for word in bag) for bag in bags]
+    seen: defaultdict[str, list[int]] = defaultdict(list)
+    for number, bag in enumerate(bags):
+        prefix = _prefix(bag, weight, totals[number], threshold)
+        for other in sorted({n for word in prefix for n in seen[word][-_OFTEN:]}):
+            common = sum(weight[word] for word in bag & bags[other])
+            if common >= threshold * (totals[number] + totals[other] - common):
+                yield other, number
+        for word in prefix:
+            seen[word].append(number)
+
+
+def _prefix(bag: set[str], weight: dict[str, float], total: float, threshold: float) -> list[str]:
+    """The rarest words, of which a text that is alike must have one: the others weigh less than the threshold."""
+    chosen: list[str] = []
+    left = total
+    for word in sorted(bag, key=lambda word: (-weight[word], word)):
+        if left < threshold * total:
+            break
+        chosen.append(word)
+        left -= weight[word]
+    return chosen

@@ -1,0 +1,135 @@
+"""What was lost on the way in, in order of importance: the list a person reads before trusting a corpus.
+
+Whole documents first, then examples whose numbers cannot be trusted, then what was skipped on purpose, pictures last.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from slipway.core.material import Change, Dataset
+from slipway.data.reasons import explain
+from slipway.i18n import t
+from slipway.store.store import Store
+
+_SHOWN = 2  # items named for each loss
+_ENDINGS = 6  # of skipped files that are named
+# The order is that of importance; what is not named here is no loss (it is in `slipway data show --changes`).
+_DOCUMENTS = (
+    "timeout", "too-much-memory", "parser-crashed", "too-large", "too-much-text", "too-deep", "zip-bomb", "encrypted",
+    "corrupt", "unreadable", "wrong-type", "binary", "outside", "not-a-file", "same-name", "empty", "bad-row",
+    "missing-text",
+)  # fmt: skip
+_EXAMPLES = (
+    "source-missing", "source-dropped", "heading-missing", "section-lost", "section-leak", "question-leak",
+    "missing-input", "invalid", "contradiction", "missing-answer", "language-not-in-every-split",
+    "slice-not-in-every-split",
+)  # fmt: skip
+_CHOSEN = ("near-duplicate", "too-short", "language")
+_DECORATION = frozenset(
+    {".png", ".gif", ".jpg", ".jpeg", ".svg", ".ico", ".webp", ".bmp", ".tif", ".tiff", ".css", ".js", ".map", ".woff",
+     ".woff2", ".ttf", ".eot", ".mp3", ".mp4", ".webm"}
+)  # fmt: skip
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """`count` items with the same reason, some of them by name; what it means and what to do, in the reader's words."""
+
+    reason: str
+    count: int
+    items: list[str]
+    what: str
+    how: str
+
+
+def losses(datasets: Mapping[str, Dataset], store: Store) -> list[Loss]:
+    """The losses of documents and examples, the most important first; empty when nothing was lost."""
+    changes = {
+        name: list(store.blobs.get_lines(dataset.changes, Change)) if dataset.changes else []
+        for name, dataset in datasets.items()
+    }
+    documents, examples = changes.get("documents", []), changes.get("examples", [])
+    skipped = [change for change in documents if change.reason == "unsupported-type"]
+    found = [*_by_reason(documents, _DOCUMENTS), *_by_reason(examples, ("bad-row", *_EXAMPLES))]
+    found += _by_reason(documents, _CHOSEN)
+    found += _by_ending([change for change in skipped if change.detail.lower() not in _DECORATION])
+    found += _by_ending([change for change in skipped if change.detail.lower() in _DECORATION])
+    return found
+
+
+def _by_reason(changes: Iterable[Change], reasons: tuple[str, ...]) -> list[Loss]:
+    """Losses in the order of the reasons; an item counts once."""
+    items: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for change in changes:
+        if change.action in ("dropped", "flagged"):
+            items[change.reason].setdefault(change.item, change.detail)
+    return [
+        Loss(reason, len(items[reason]), _named(items[reason], reason), explain(reason), remedy(reason))
+        for reason in reasons
+        if items[reason]
+    ]
+
+
+def _named(items: Mapping[str, str], reason: str) -> list[str]:
+    """The first items; those of examples with the facts, because a line number says little."""
+    first = list(items.items())[:_SHOWN]
+    return [f"{item} ({detail[:160]})" if reason in _EXAMPLES and detail else item for item, detail in first]
+
+
+def _by_ending(changes: list[Change]) -> list[Loss]:
+    if not changes:
+        return []
+    endings = Counter(change.detail.lower() for change in changes)
+    named = [f"{ending} {n}" for ending, n in endings.most_common(_ENDINGS)]
+    decoration = all(ending in _DECORATION for ending in endings)
+    what = t("pictures and parts of web pages were skipped") if decoration else explain("unsupported-type")
+    how = "" if decoration else t("convert what holds answers to PDF, DOCX, HTML or Markdown; exclude the rest")
+    return [Loss("unsupported-type", len(changes), named, what, how)]
+
+
+def remedy(reason: str) -> str:
+    """What to do about a reason, in the language in force; empty when there is nothing to do."""
+    return _remedies().get(reason, "")
+
+
+def _remedies() -> dict[str, str]:
+    limits = t("raise the limit under data.limits, or split the file")
+    mend = t("open the file, save it anew, or exclude it")
+    links = t("correct the field source, or nothing counts as found for this example")
+    return {
+        "timeout": limits,
+        "too-much-memory": limits,
+        "too-large": limits,
+        "too-much-text": limits,
+        "parser-crashed": mend,
+        "corrupt": mend,
+        "wrong-type": mend,
+        "binary": mend,
+        "too-deep": mend,
+        "zip-bomb": mend,
+        "encrypted": t("save it without a password"),
+        "unreadable": t("check the rights of the file"),
+        "outside": t("list its folder under data.roots"),
+        "same-name": t("rename one of the files"),
+        "empty": t("run OCR on scans; exclude pages that hold nothing"),
+        "bad-row": t("correct the row"),
+        "missing-text": t("name the column of the text: text, content or body"),
+        "source-missing": links,
+        "source-dropped": t("see why with `slipway data show documents --changes`, or correct the field source"),
+        "heading-missing": links,
+        "section-lost": t("the whole document counts now; name a section of it, or set clean.near_duplicates: null"),
+        "section-leak": t("write data.split: {group_by: source}, so that a section is in one split only"),
+        "question-leak": t("give both rows the same `group`, or delete one"),
+        "missing-input": t("fill in the question"),
+        "invalid": t("correct the row"),
+        "contradiction": t("decide which answer is right, or list both in one row"),
+        "missing-answer": t("add a reference answer"),
+        "language-not-in-every-split": t("add examples in this language, on other sections"),
+        "slice-not-in-every-split": t("add examples of this kind, on other sections"),
+        "near-duplicate": t("compare one pair; raise clean.near_duplicates when they differ in what matters"),
+        "too-short": t("lower clean.min_chars if they hold answers"),
+        "language": t("add the language to clean.languages if users ask in it"),
+    }

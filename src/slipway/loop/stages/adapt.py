@@ -1,0 +1,126 @@
+"""Every candidate of the project, frozen: models pinned, what must be tuned tuned, passages indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from slipway.adapt.candidates import effective, make_candidate
+from slipway.adapt.tuning import TuneJob, tune
+from slipway.core.artifact import Artifact
+from slipway.core.candidate import Candidate, ModelPin, Retrieval
+from slipway.core.material import Dataset, Example
+from slipway.core.ref import Ref, digest_of
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.loop.model_lock import pin_models
+from slipway.loop.state import Loop
+from slipway.project.places import read_text
+from slipway.runtime.prompt import build_messages
+
+
+def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> dict[str, Candidate]:
+    """Every candidate of the project, frozen, its passages embedded and indexed."""
+    project, context = loop.project, loop.context
+    if not project.candidates:
+        raise ConfigError(t("the project has no candidates"), t("add one under candidates: a prompt and a model"))
+    used = _models_used(loop)
+    pins = pin_models(
+        project.model_copy(update={"models": {n: m for n, m in project.models.items() if n in used}}),
+        context.root, context.lock_file, context.listener.progress, context.plugins,
+    )  # fmt: skip
+    train = [e for e in loop.store.blobs.get_lines(examples.items, Example) if e.split == "train"]
+    candidates: dict[str, Candidate] = {}
+    for name in project.candidates:
+        artifact = _tuned(loop, name, pins, examples)
+        candidate = make_candidate(
+            project, name, context.root, pins, chunks.ref if chunks else None, train, context.task, artifact
+        )
+        candidates[name] = candidate
+        loop.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
+    for candidate in candidates.values():
+        _index(loop, candidate)
+    context.session.expect(candidates.values())
+    return candidates
+
+
+def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Dataset) -> Artifact | None:
+    """What the candidate's tuner made, now or in an earlier run; None without one."""
+    config, context, store = effective(loop.project, name), loop.context, loop.store
+    if config.tune is None or config.model is None or config.prompt is None:
+        return None
+    base, prompt = pins[config.model], read_text(context.root, config.prompt, f"candidates.{name}.prompt")
+    plugins, task, options = context.plugins, context.task, config.tune
+    reads = plugins.load("tuners", options.name).reads
+    held = [e for e in store.blobs.get_lines(examples.items, Example) if e.split in reads]
+    asked = [base, options.model_dump(mode="json"), [(e.id, e.split) for e in held]]
+    asked += [prompt, config.system] if reads else []
+    code = digest_of([context.code.of("slipway.adapt.tuning"), plugins.code("tuners", options.name)])
+    folder = store.folder / "work" / digest_of([name, asked, code])[:32]
+
+    def work() -> Ref:
+        job = TuneJob(
+            name=name, base=base, files=context.locate(base), folder=folder, held=held, reads=reads,
+            render=lambda e: build_messages(prompt, config.system, task.input(e.input), (), (), e.language),
+            listener=loop.progress(f"tune:{name}"),
+        )  # fmt: skip
+        made = tune(job, options, [examples.ref] if reads else [], plugins, store)
+        return store.catalog.put("artifact", name, made)
+
+    ref = loop.steps.step(f"tune:{name}", [], asked, code, work)
+    return store.catalog.get("artifact", ref.digest, Artifact)
+
+
+def _models_used(loop: Loop) -> set[str]:
+    used: set[str] = set()
+    for name in loop.project.candidates:
+        config = effective(loop.project, name)
+        parts = (config, config.retrieve, config.few_shot)
+        named = [getattr(part, "model", None) or getattr(part, "embedder", None) for part in parts if part]
+        used |= {n for n in named if n}
+    return used
+
+
+def _index(loop: Loop, candidate: Candidate) -> None:
+    """Embed and index ahead of the first question; several candidates on the same passages share one step."""
+    retrieval = candidate.retrieve
+    if retrieval is None:
+        return
+    from slipway.runtime.retrieve import Retriever, embedder_key, indexes_key
+
+    context, embedder = loop.context, retrieval.embedder
+    name, same = f"index:{embedder.name}" if embedder else "index:words", indexes_key(retrieval)
+    if same in loop.indexed:
+        return
+    loop.indexed.add(same)
+
+    async def build() -> None:
+        engine = await context.session.embedder(embedder) if embedder else None
+        await Retriever.open(loop.store, retrieval, engine, loop.progress(name), context.plugins)
+
+    def work() -> Ref:
+        context.wait(build())
+        return Ref("index", name.removeprefix("index:"), same)
+
+    key = [same, embedder_key(embedder) if embedder else ""]
+    code = [context.code.of("slipway.runtime.retrieve"), *_indexes(loop, retrieval)]
+    loop.steps.step(name, [retrieval.chunks], key, digest_of(code), work)
+
+
+def _indexes(loop: Loop, retrieval: Retrieval) -> list[str]:
+    """The code of what fetches passages."""
+    plugins = loop.context.plugins
+    if retrieval.embedder is None:
+        return [plugins.code("indexes", retrieval.lexical)]
+    engine = plugins.code("engines", retrieval.embedder.engine)
+    return [engine, *(plugins.code("indexes", name) for name in (retrieval.index, retrieval.lexical))]
+
+
+def answering(loop: Loop, candidate: Candidate) -> str:
+    """The code that answers with a candidate: what evaluation and serving share, and the plug-ins it uses."""
+    few_shot, plugins = candidate.few_shot, loop.context.plugins
+    used = [loop.context.code.of("slipway.runtime.respond"), plugins.code("engines", candidate.model.engine)]
+    used += [plugins.code("tasks", candidate.task), plugins.code("strategies", candidate.strategy)]
+    used += [plugins.code("tools", pin.tool) for pin in candidate.tools]
+    used += _indexes(loop, candidate.retrieve) if candidate.retrieve else []
+    used += [plugins.code("engines", few_shot.embedder.engine)] if few_shot and few_shot.embedder else []
+    return digest_of(used)

@@ -1,0 +1,85 @@
+"""Documents, the chunks cut from them, and examples: collected, cleaned, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from slipway.core.material import Dataset
+from slipway.core.ref import Ref, digest_of
+from slipway.data.chunks import make_chunks
+from slipway.data.collect import collect
+from slipway.data.documents import make_documents
+from slipway.data.examples import example_files, make_examples
+from slipway.data.losses import losses
+from slipway.data.references import corpus_of
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.loop.fingerprint import fingerprint
+from slipway.loop.stages.looks import rotation
+from slipway.loop.state import Loop
+from slipway.plugins import told
+
+
+def freeze_data(loop: Loop) -> tuple[Dataset | None, Dataset | None, Dataset]:
+    """Documents, chunks and examples, frozen."""
+    project, config, root, store = loop.project, loop.project.data, loop.context.root, loop.store
+    documents = chunks = None
+    if config.documents:
+        found, refused = collect(config.documents, root, config.roots)
+        files = fingerprint([(file.source, file.path) for file in found], store)
+        shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
+        documents = _dataset(
+            loop, "documents", [], [files, shown, [(name, note.reason) for name, note in refused]], make_documents,
+            lambda: make_documents(config, root, store, loop.progress("documents")),
+        )  # fmt: skip
+        frozen = documents
+        chunks = _dataset(
+            loop, "chunks", [documents.ref], config.chunk.model_dump(mode="json"), make_chunks,
+            lambda: make_chunks(config, frozen, store),
+        )  # fmt: skip
+    if not config.examples:
+        raise ConfigError(
+            t("the project has no examples: nothing can be measured"),
+            t("list inputs with their references under data.examples"),
+        )
+    named = [file for source in config.examples for file in example_files(source, config.roots, root)]
+    files = fingerprint([(file.source, file.path) for file in named], store)
+    shown = config.model_dump(mode="json", include={"examples", "split"})
+    rotated = rotation(loop.context)
+    if rotated:
+        shown |= {"rotated": rotated}
+    task = project.task
+    if task.name != "answer" or task.options:
+        shown |= {"task": task.model_dump(mode="json")}
+    examples = _dataset(
+        loop, "examples", [documents.ref] if documents else [], [files, shown], make_examples,
+        lambda: _examples(loop, documents, rotated),
+        loop.context.plugins.code("tasks", task.name),
+    )  # fmt: skip
+    loop.outcome.losses = losses(loop.outcome.datasets, store)
+    return documents, chunks, examples
+
+
+def _examples(loop: Loop, documents: Dataset | None, rotated: int) -> Dataset:
+    context = loop.context
+    with told("tasks", loop.project.task.name):
+        corpus = corpus_of(documents, loop.store)
+        return make_examples(loop.project.data, context.root, loop.store, context.task, corpus, rotated)
+
+
+def _dataset(
+    loop: Loop,
+    name: str,
+    inputs: Sequence[Ref],
+    config: object,
+    by: Callable[..., Dataset],
+    work: Callable[[], Dataset],
+    plugin: str = "",
+) -> Dataset:
+    def put() -> Ref:
+        return loop.store.catalog.put("dataset", name, work())
+
+    code = loop.context.code.of(by.__module__)
+    ref = loop.steps.step(name, inputs, config, digest_of([code, plugin]) if plugin else code, put)
+    loop.outcome.datasets[name] = loop.store.catalog.get("dataset", ref.digest, Dataset)
+    return loop.outcome.datasets[name]

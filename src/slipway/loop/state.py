@@ -1,0 +1,59 @@
+"""What one run carries from stage to stage: the open project, its steps, and what was found so far. Runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import msgspec
+
+from slipway.core.material import Dataset
+from slipway.core.release import Release, Verdict
+from slipway.core.report import Report
+from slipway.data.losses import Loss
+from slipway.evaluate.aggregate import meanings
+from slipway.loop.context import Context
+from slipway.loop.execute import Steps
+
+Stage = Literal["data", "adapt", "evaluate", "release"]
+STAGES: tuple[Stage, ...] = ("data", "adapt", "evaluate", "release")
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What one `run` did and found. Absent parts belong to stages that were not asked for."""
+
+    ran: list[str] = []
+    cached: list[str] = []
+    datasets: dict[str, Dataset] = {}
+    losses: list[Loss] = []  # what a person should look at before trusting the data, the most important first
+    metrics: list[str] = []  # the ones the project asks for and gates on
+    reports: dict[str, dict[str, Report]] = {}  # split -> candidate -> report
+    chosen: str = ""
+    certified: list[str] = []  # those that passed the gate, in the order in which they were tested
+    why: str = ""  # why the chosen one of them, in a sentence
+    verdict: Verdict | None = None  # on the chosen one; when none passed, on the first that was tested
+    verdicts: dict[str, Verdict] = {}  # on every candidate that was tested
+    release: Release | None = None
+    promoted: bool = False
+    refused: str = ""  # why nothing was released, in a sentence
+    hint: str = ""
+
+
+class Loop:
+    """One run over an open project, the lock held."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.project = context.project
+        self.store = context.store
+        self.steps = Steps(context)
+        self.indexed: set[str] = set()  # what candidates share is built once
+        context.check_options()
+        self.meanings = meanings(self.project, context.plugins)
+        asked = dict.fromkeys([*self.project.evaluate.names, *self.project.gate])
+        self.outcome = Outcome(ran=self.steps.ran, cached=self.steps.cached, metrics=list(asked))
+
+    def progress(self, name: str) -> Callable[[int, int | None], None]:
+        """Who is told how far a step is."""
+        return partial(self.context.listener.progress, name)

@@ -1,0 +1,75 @@
+"""Vectors of passages, remembered in the store: several for a passage that is longer than its encoder reads.
+
+A long passage is as near to a question as the nearest of its parts. On XQuAD (en, dense, 148 chunks of 1,800
+characters, 87 of them too long) recall@1 is 0.876 so, 0.824 by the mean of the parts' vectors and 0.793 where the rest
+is cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from slipway.core.candidate import ModelPin
+from slipway.core.material import Chunk
+from slipway.core.protocols import Embeds, Windows
+from slipway.core.ref import digest_of
+from slipway.store.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BATCH = 64  # chunks embedded between two commits: what a kill -9 can cost
+_FORMAT = "windows"  # of what is remembered; another one and it is computed anew
+
+Progress = Callable[[int, int], None]
+
+
+def embedder_key(pin: ModelPin) -> str:
+    """Names the vectors of an embedder: equal for pins that give equal vectors."""
+    return digest_of([pin.engine, pin.files or pin.source, pin.options, _FORMAT])
+
+
+async def embed_chunks(
+    store: Store, chunks: Sequence[Chunk], pin: ModelPin, engine: Embeds, progress: Progress | None = None
+) -> list[NDArray[np.float32]]:
+    """For each chunk its vectors, [parts, dimension]; only those not yet remembered are computed."""
+    kind = f"vector:{embedder_key(pin)[:16]}"
+    keys = [chunk.vector_key for chunk in chunks]
+    known = store.catalog.recall(kind, set(keys))
+    missing = {key: chunk for key, chunk in zip(keys, chunks, strict=True) if key not in known}
+    todo = list(missing.items())
+    for start in range(0, len(todo), BATCH):
+        part = todo[start : start + BATCH]
+        fresh = await _vectors([chunk for _, chunk in part], engine)
+        packed = {key: _packed(vectors) for (key, _), vectors in zip(part, fresh, strict=True)}
+        store.catalog.remember(kind, packed)
+        known.update(packed)
+        if progress:
+            progress(start + len(part), len(todo))
+    return [_unpacked(known[key]) for key in keys]
+
+
+async def _vectors(chunks: Sequence[Chunk], engine: Embeds) -> list[NDArray[np.float32]]:
+    parts = [[chunk.passage] for chunk in chunks]
+    if isinstance(engine, Windows):
+        parts = await engine.windows([chunk.text for chunk in chunks], [chunk.head for chunk in chunks])
+    rows = await engine.embed([text for texts in parts for text in texts])
+    found: list[NDArray[np.float32]] = []
+    at = 0
+    for texts in parts:
+        found.append(rows[at : at + len(texts)])
+        at += len(texts)
+    return found
+
+
+def _packed(vectors: NDArray[np.float32]) -> bytes:
+    """How many vectors, in four bytes, then their numbers in float32, all little-endian."""
+    return len(vectors).to_bytes(4, "little") + vectors.astype("<f4").tobytes()
+
+
+def _unpacked(data: bytes) -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.frombuffer(data, "<f4", offset=4).reshape(int.from_bytes(data[:4], "little"), -1)

@@ -1,0 +1,77 @@
+"""The list to look at: documents that were lost first, then examples, then what was skipped, pictures last."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from slipway.builtin.tasks.answer import AnswerTask
+from slipway.data import losses as module
+from slipway.data.documents import make_documents
+from slipway.data.examples import make_examples
+from slipway.data.losses import losses
+from slipway.data.reasons import explain
+from slipway.data.references import corpus_of
+from slipway.i18n import speaking
+from slipway.project.schema import DataConfig
+from slipway.store.store import Store
+
+WORDS = " ".join(f"word{n}" for n in range(100))
+
+
+def test_in_order_of_importance_with_counts_names_and_what_to_do(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "good.md").write_text(f"# Good\n\n{WORDS}")
+    (folder / "zagain.md").write_text(f"# Good\n\n{WORDS} more")
+    (folder / "deep.html").write_text("<div>" * 20_000 + "text")
+    (folder / "fake.pdf").write_bytes(b"MZ\x90\x00")
+    (folder / "scan.html").write_text("<p></p>")
+    (folder / "tiny.txt").write_text("tiny")
+    for n in range(5):
+        (folder / f"p{n}.gif").write_bytes(b"GIF89a")
+    for name in ("a.pptx", "b.pptx", "c.xlsx", "style.css"):
+        (folder / name).write_bytes(b"PK")
+    (tmp_path / "q.jsonl").write_text(json.dumps({"question": "q?", "answer": "a", "source": "in/god.md"}))
+    store = Store(tmp_path / "state")
+    config = DataConfig.model_validate(
+        {
+            "documents": [{"path": "in"}],
+            "examples": [{"path": "q.jsonl"}],
+            "split": {"train": 1, "dev": 0, "gate": 0},
+        }
+    )
+    documents = make_documents(config, tmp_path, store)
+    examples = make_examples(
+        config, tmp_path, store, AnswerTask(AnswerTask.Config()), corpus_of(documents, store)
+    )  # fmt: skip
+    found = losses({"documents": documents, "examples": examples}, store)
+    assert [(loss.reason, loss.count) for loss in found] == [
+        ("too-deep", 1), ("wrong-type", 1), ("empty", 1), ("source-missing", 1), ("near-duplicate", 1),
+        ("too-short", 1), ("unsupported-type", 3), ("unsupported-type", 6),
+    ]  # fmt: skip
+    assert found[0].items == ["in/deep.html"]
+    assert found[3].items == ["q.jsonl:1 (in/god.md; nearest: in/good.md)"]
+    assert [loss.items for loss in found[-2:]] == [[".pptx 2", ".xlsx 1"], [".gif 5", ".css 1"]]
+    assert all(loss.what for loss in found)
+    assert all(loss.how for loss in found[:-1])
+    with speaking("zh"):
+        translated = losses({"documents": documents, "examples": examples}, store)
+    assert [loss.count for loss in translated] == [loss.count for loss in found]
+    for loss in translated:
+        assert any("\u4e00" <= char <= "\u9fff" for char in loss.what), loss
+        assert not loss.how or any("\u4e00" <= char <= "\u9fff" for char in loss.how), loss
+
+
+def test_nothing_lost_is_no_list(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(f"# A\n\n{WORDS}")
+    store = Store(tmp_path / "state")
+    documents = make_documents(DataConfig.model_validate({"documents": [{"path": "a.md"}]}), tmp_path, store)
+    assert losses({"documents": documents}, store) == []
+
+
+def test_each_loss_is_explained_and_has_a_remedy() -> None:
+    listed = (*module._DOCUMENTS, *module._EXAMPLES, *module._CHOSEN)  # pyright: ignore[reportPrivateUsage]
+    assert [reason for reason in listed if explain(reason) == reason] == []
+    missing = [reason for reason in listed if not module.remedy(reason)]
+    assert missing == ["not-a-file"]  # there is nothing to do about a pipe
