@@ -17,10 +17,10 @@ with api.open_project(folder) as project:
 
 from slipway.api.evaluation import compare, reports
 from slipway.api.finding import diff, find, items
-from slipway.api.gate import gate_looks, rotate_gate
+from slipway.api.gate import gate_looks, plan_gate, rotate_gate
 from slipway.api.material import changes, datasets, models, pull_models, remove_model
 from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve
-from slipway.api.release import history, promote, releases, rollback, verdict, verify
+from slipway.api.release import export_verdict, history, promote, releases, rollback, verdict, verify
 from slipway.api.served import create_key, export_traces, feedback, keys, revoke_key, trace, traces
 from slipway.api.state import store_backup, store_gc, store_restore, store_stats, store_verify
 
@@ -33,6 +33,7 @@ __all__ = [
     "datasets",
     "diff",
     "export_traces",
+    "export_verdict",
     "feedback",
     "find",
     "gate_looks",
@@ -43,6 +44,7 @@ __all__ = [
     "keys",
     "models",
     "open_project",
+    "plan_gate",
     "promote",
     "pull_models",
     "releases",

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from slipway.api.finding import find
 from slipway.core.history import Decision, History
+from slipway.core.ref import Ref
 from slipway.core.release import Release, Verdict
-from slipway.errors import NotFound
+from slipway.core.report import Report, Score
+from slipway.errors import ConfigError, NotFound
 from slipway.i18n import t
+from slipway.loop import run as _run
 from slipway.loop.context import Context, whoami
 from slipway.release import bundle as _bundle
 from slipway.release import promote as _promote
+from slipway.release import recount as _recount
+from slipway.render import csv
+from slipway.render.pages import arithmetic
+from slipway.store.new_file import new_file
 
 
 def releases(project: Context) -> list[tuple[str, Release, list[str]]]:
@@ -36,6 +44,53 @@ def verdict(project: Context, release: str | None = None) -> Verdict:
     if not found:
         raise NotFound(t("the gate has not judged anything yet"), "slipway run")
     return found[0][1]
+
+
+def export_verdict(project: Context, folder: Path, release: str | None = None) -> list[Path]:
+    """Write all that a verdict's arithmetic stands on into a new folder, `rules.csv` and `scores.csv`; returns both.
+
+    `examples/recompute_verdict.py` does the arithmetic again. Whoever reads the scores of single gate examples has
+    looked at them: that is counted as `slipway eval show --split gate` is, once for both, but never refused. Raises
+    NotFound without a verdict or its scores, ConfigError where the folder cannot be written.
+    """
+    judged = verdict(project, release)
+    catalog, blobs = project.store.catalog, project.store.blobs
+    report = catalog.get("report", judged.report.digest, Report)
+    rivals: dict[str, list[Score]] = {}
+    for one in judged.rules:
+        if one.champion is not None and one.against not in rivals:
+            theirs = _same_examples(project, report, catalog.release(one.champion.digest).candidate)
+            rivals[one.against] = list(blobs.get_lines(theirs.scores, Score))
+    made = _recount.recount(judged, report, list(blobs.get_lines(report.scores, Score)), rivals)
+    files = [folder / "rules.csv", folder / "scores.csv"]
+    _new_folder(folder)
+    if report.split == "gate":
+        _run.show_answers(project, report, refuse=False)
+    for file, table in zip(files, (arithmetic.rules_table(made), arithmetic.values_table(made)), strict=True):
+        with new_file(file) as out:
+            out.write(csv.write(table).encode())
+    return files
+
+
+def _same_examples(project: Context, report: Report, candidate: Ref) -> Report:
+    """The newest report of another candidate on the very examples of a report."""
+    for _, found in project.store.catalog.list("report", Report):
+        if (found.candidate.digest, found.split, found.dataset) == (candidate.digest, report.split, report.dataset):
+            return found
+    raise NotFound(
+        t("the scores of {candidate} on the examples of this verdict are not kept any more", candidate=candidate.short),
+        t("`slipway run` judges anew"),
+    )
+
+
+def _new_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(
+            t("{path} cannot be written: {why}", path=folder, why=error.strerror or type(error).__name__),
+            t("name a new folder in a folder you own"),
+        ) from error
 
 
 def promote(project: Context, release: str, channel: str | None = None, why: str = "") -> bool:

@@ -80,6 +80,7 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     against: str = ""
     champion: Ref | None = None
     slice: str = ""
+    limit: float | None = None  # the highest value of one example that the rule names
 
 
 class Verdict(Noun, frozen=True, kw_only=True):

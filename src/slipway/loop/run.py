@@ -15,10 +15,11 @@ from slipway.loop.stages.adapt import make_candidates
 from slipway.loop.stages.data import freeze_data
 from slipway.loop.stages.evaluate import measure, pin_rates
 from slipway.loop.stages.looks import LOCKED, afford, earlier_looks, gate_ids, look, rotation
+from slipway.loop.stages.planning import plan_gate
 from slipway.loop.stages.release import check_channels, release
 from slipway.loop.state import STAGES, Loop, Outcome, Stage
 
-__all__ = ["STAGES", "Outcome", "Stage", "looks", "report_for", "rotate", "run", "show_answers"]
+__all__ = ["STAGES", "Outcome", "Stage", "looks", "plan_gate", "report_for", "rotate", "run", "show_answers"]
 
 
 def run(context: Context, until: Stage = "release") -> Outcome:
@@ -69,10 +70,14 @@ def report_for(context: Context, name: str, split: str) -> Report:
         return measure(loop, {name: candidate}, examples, "dev")[name]
 
 
-def show_answers(context: Context, report: Report) -> None:
-    """Count the look that showing a report's answers on the gate split is. Raises GateFailed when none is left."""
+def show_answers(context: Context, report: Report, *, refuse: bool = True) -> None:
+    """Count the look that showing a report's answers on the gate split is. Raises GateFailed when none is left.
+
+    `refuse` False: counted in any case, for what must be possible after the last look, such as checking a verdict.
+    """
     dataset = context.store.catalog.get("dataset", report.dataset.digest, Dataset)
-    look(context, gate_ids(context, dataset), "answers", [report.candidate.digest], report.scores)
+    ids, candidates = gate_ids(context, dataset), [report.candidate.digest]
+    look(context, ids, "answers", candidates, report.scores, refuse=refuse)
 
 
 def looks(context: Context) -> list[Look]:

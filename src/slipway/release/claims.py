@@ -209,6 +209,11 @@ def _assumed(case: Case) -> tuple[Said, ...]:
     return (say("assumed: no difference is above the largest seen; give the rule a limit where one is known"),)
 
 
+def judged_by_point(one: RuleResult) -> bool:
+    """Whether the measured value was taken for the truth."""
+    return any(said.text.startswith("judged by the measured value alone") for said in one.reason)
+
+
 def _by_point(base: RuleResult, kept: bool) -> RuleResult:
     reason = say("judged by the measured value alone (confidence: point)")
     return _with(base, "pass" if kept else "fail", reason)

@@ -117,7 +117,7 @@ class _Rule(msgspec.Struct, frozen=True):
                 results.append(
                     self._incomparable(base, part) if both is None else judge_against(case, both, kind, bound, base)
                 )
-        return [msgspec.structs.replace(one, slice=part) for one in results] if part else results
+        return [msgspec.structs.replace(one, slice=part, limit=rule.limit) for one in results]
 
     def slice_results(self, scores: Sequence[Score], key: str) -> list[RuleResult]:
         """Of all claims that a slice must keep, in each part that `key` cuts the examples into."""

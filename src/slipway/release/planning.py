@@ -61,7 +61,10 @@ class Prospect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """A look that is to come: its alpha, and the gate examples at which every rule has 80% power; None: unknown."""
+    """A look that is to come: its alpha, and the gate examples at which every rule has 80% power; None: unknown.
+
+    Zero where every rule takes the measured value as it is.
+    """
 
     look: int
     alpha: float
@@ -149,7 +152,7 @@ class _Claim(msgspec.Struct, frozen=True):
     def needs(self, alpha: float) -> Needed:
         """In examples."""
         if self.rule.confidence == "point":
-            return Needed(1, 1, 1)
+            return Needed(0, 0, 0)
         claim = self.supposed.claim
         return Needed(None, None, None) if claim is None else claim.needed(alpha).times(self.per_group)
 

@@ -77,7 +77,10 @@ class MeanClaim:
         seen = self.pilot.mean
         less = seen - lower_bound(self.pilot, self.support[0], UNSURE)
         more = -lower_bound(self.pilot.mirrored(), -self.support[1], UNSURE) - seen
-        return Needed(*(self._enough(self.truth + step, tail) for step in (more, 0.0, -less)))
+        low, likely, high = (self._enough(self.truth + step, tail) for step in (more, 0.0, -less))
+        if likely is None:
+            return Needed(low, None, None)
+        return Needed(likely if low is None else min(low, likely), likely, high and max(high, likely))
 
     def decided_from(self, groups: float, tail: float) -> float | None:
         """See `Claim`."""

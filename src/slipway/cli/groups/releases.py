@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from slipway.cli import terminal
 from slipway.cli.options import HERE, Channel, Head, Project, Why, make_group, open_project
+from slipway.cli.picture import Picture, check_picture, with_files, with_picture
 from slipway.cli.report import command
 from slipway.i18n import t
 from slipway.render.document import Document
@@ -39,14 +41,27 @@ def show(release: Which, project: Project = HERE) -> Document:
 @command(app, "verdict", help=t("The gate's newest verdict, or a release's, rule by rule."))
 def verdict(
     release: Annotated[str | None, typer.Argument(help=t("A channel, a digest, or name@digest."))] = None,
+    why: Annotated[bool, typer.Option("--why", help=t("Five sentences and a picture instead of a table."))] = False,
+    picture: Picture = None,
+    export: Annotated[
+        Path | None, typer.Option(help=t("Write rules and scores as CSV into a new folder; it is a look at the answers."))
+    ] = None,
     project: Project = HERE,
 ) -> Document:
     """Why it passed, failed, or could not tell."""
     from slipway import api
-    from slipway.render.pages import verdicts
+    from slipway.cli.progress import listener
+    from slipway.render.pages import scales, verdicts
+    from slipway.render.pages.why import why as explained
 
-    with open_project(project) as opened:
-        return verdicts.verdict(api.verdict(opened, release))
+    check_picture(picture)
+    with listener() as listening, open_project(project, (), listening) as opened:
+        found = api.verdict(opened, release)
+        report = api.find(opened, "report", found.report.digest)
+        files = api.export_verdict(opened, export, release) if export else []
+    document = explained(found, report) if why else verdicts.verdict(found, report.currency)
+    document = with_picture(document, picture, lambda: scales.verdict_picture(found, report))
+    return with_files(document, files)
 
 
 @command(app, "diff", help=t("What differs between two releases."))

@@ -53,15 +53,18 @@ def afford(context: Context, ids: Sequence[str], kind: Kind, candidates: Sequenc
         raise used_up(context, len(known))
 
 
-def look(context: Context, ids: Sequence[str], kind: Kind, candidates: Sequence[str], asked: object) -> Spent:
+def look(
+    context: Context, ids: Sequence[str], kind: Kind, candidates: Sequence[str], asked: object, *, refuse: bool = True
+) -> Spent:
     """Count a look at these examples and say what it takes, before anything is told.
 
-    The same question about the same examples costs nothing again. Raises GateFailed when the budget is used up.
+    The same question about the same examples costs nothing again. Raises GateFailed when the budget is used up, unless
+    it is only to be counted (`refuse` False).
     """
     budget, question, these = context.project.release.looks, digest_of([kind, asked]), digest_of(sorted(set(ids)))
     known = earlier_looks(context, ids)
     same = [one for one in known if (one.kind, one.question, one.examples) == (kind, question, these)]
-    if not same and len(known) >= budget:
+    if refuse and not same and len(known) >= budget:
         raise used_up(context, len(known))
     project, who = context.project.name, whoami()
     entered = context.store.catalog.look(ids, kind, candidates, question, project, who)

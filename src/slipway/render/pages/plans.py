@@ -23,7 +23,7 @@ def gate_plan(found: GatePlan) -> Document:
     looks = Table(
         t("The looks to come"),
         [Column(t("look"), "count"), Column("alpha", "probability"), Column(t("gate examples for 80%"), "count")],
-        [[one.look, one.alpha, t("unknown") if one.needed is None else one.needed] for one in found.looks],
+        [[one.look, one.alpha, t("unknown") if one.needed is None else one.needed or "-"] for one in found.looks],
         [t("{n} of {budget} looks at these gate examples are used", n=found.used, budget=found.budget)],
     )  # fmt: skip
     return Document(found, [*_basis(found), table, looks], _rows(found))

@@ -9,12 +9,14 @@ from rich.cells import cell_len
 
 from slipway.core.metrics import MetricInfo
 from slipway.core.release import RuleResult, Verdict
+from slipway.core.report import Report
 from slipway.i18n import t
 from slipway.render.cells import Amount, amount, info_of
 from slipway.render.pages.verdicts import about, claim_words, outcome_word
 from slipway.render.svg import BAD, GOOD, GREY, OPEN, Drawing, width_of
 
 _WIDE = 40  # characters of a scale
+_APART = 70.0  # pixels that two numbers need
 _COLOURS = {"pass": GOOD, "fail": BAD, "insufficient": OPEN}
 
 
@@ -89,15 +91,23 @@ def svg_picture(found: list[Scale], title: str) -> str:
             drawing.box(start, y - 5, end - start, 10, colour)
             drawing.dot(at(scale.value), y, "#222222")
             drawing.text(at(scale.value), y - 12, scale.shown(scale.value), "middle")
+            near = end - start < _APART  # then the two numbers stand outside
             if scale.low is not None:
-                drawing.text(start, y + 20, scale.shown(scale.low), "middle", GREY, 10)
+                drawing.text(start, y + 20, scale.shown(scale.low), "end" if near else "middle", GREY, 10)
             if scale.high is not None:
-                drawing.text(end, y + 20, scale.shown(scale.high), "middle", GREY, 10)
+                drawing.text(end, y + 20, scale.shown(scale.high), "start" if near else "middle", GREY, 10)
         x = at(scale.line)
         drawing.line([(x, y - 18), (x, y + 24)], "#222222", 2, "4 3")
         drawing.text(x, y + 34, scale.shown(scale.line), "middle", size=11)
         drawing.text(left + wide + 6, y + 5, {"pass": "✓", "fail": "✗"}.get(scale.outcome, "?"), colour=colour, size=15)
     return str(drawing)
+
+
+def verdict_picture(found: Verdict, report: Report) -> str:
+    """The SVG of a verdict, with the outcome, the look and its alpha above."""
+    title = t("{name}: {outcome} (look {n}, alpha {alpha})", name=report.candidate.name,
+              outcome=outcome_word(found.outcome), n=found.gate_uses, alpha=f"{found.alpha:.2g}")  # fmt: skip
+    return svg_picture(scales(found, report.meanings, report.currency), title)
 
 
 def _scale(one: RuleResult, info: MetricInfo, currency: str) -> Scale:

@@ -6,10 +6,11 @@ from slipway.core.metrics import MetricInfo
 from slipway.core.release import RuleResult, Verdict
 from slipway.core.report import Report
 from slipway.i18n import t, told
+from slipway.release.claims import judged_by_point
 from slipway.render.cells import Amount, amount, info_of
 from slipway.render.document import Document, Passage
 from slipway.render.pages.scales import Scale, scales, text_picture
-from slipway.render.pages.verdicts import about, claim_words
+from slipway.render.pages.verdicts import about, claim_words, verdict_table
 
 _NAMED = 4  # rules that the first sentence names
 
@@ -20,7 +21,7 @@ def why(found: Verdict, report: Report) -> Document:
     drawn = scales(found, report.meanings, report.currency)
     parts = [*said, *([Passage(text_picture(drawn), drawn=True)] if drawn else [])]
     data = {"verdict": found, "candidate": report.candidate.name, "sentences": said}
-    return Document(data, parts)
+    return Document(data, parts, verdict_table(found, report.currency))
 
 
 def sentences(found: Verdict, report: Report) -> list[str]:
@@ -86,7 +87,7 @@ class _Teller:
         self.scale = next(scale for rule, scale in zip(found.rules, scales(found, report.meanings, report.currency),
                                                        strict=True) if rule is one)  # fmt: skip
         self.compared = one.rule in ("non-inferiority", "superiority")
-        self.point = _by_point(one)
+        self.point = judged_by_point(one)
 
     def measured(self) -> str:
         """What was found, with its bound in words."""
@@ -158,7 +159,7 @@ class _Teller:
         """What follows, and what would decide."""
         name, failed = self.report.candidate.name, [one for one in self.found.rules if one.outcome == "fail"]
         if self.found.outcome == "pass":
-            if all(_by_point(one) for one in self.found.rules):
+            if all(judged_by_point(one) for one in self.found.rules):
                 return t("So '{name}' may be released; by measured values alone, which chance may have favoured.",
                          name=name)  # fmt: skip
             return t("So '{name}' may be released: one that breaks a rule would pass in at most {alpha} of such tests.",
@@ -202,10 +203,6 @@ class _Teller:
         return told(self.one.reason)
 
 
-def _by_point(one: RuleResult) -> bool:
-    return any(said.text.startswith("judged by the measured value alone") for said in one.reason)
-
-
 def _spent(found: Verdict) -> str:
     if not found.looks:  # before looks had a price
         return t("It was look {n} at these examples; this version of the verdict made no allowance for looks before it.",
@@ -214,6 +211,8 @@ def _spent(found: Verdict) -> str:
     if not left:
         return t("It was the last of {budget} looks at these examples, so the next question needs fresh ones.",
                  budget=found.looks)  # fmt: skip
+    if all(judged_by_point(one) for one in found.rules):
+        return t("It was look {n} of {budget} at these examples.", n=found.gate_uses, budget=found.looks)
     return t("It was look {n} of {budget} at these examples, so the chance of a wrong pass was held to {alpha}; each look "
              "from here on needs more examples.", n=found.gate_uses, budget=found.looks,
              alpha=_percent(found.alpha))  # fmt: skip
