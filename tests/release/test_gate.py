@@ -17,7 +17,8 @@ from slipway.errors import ConfigError, NotFound
 from slipway.evaluate.aggregate import build_report
 from slipway.i18n import Said, speaking
 from slipway.release.gate import Rule, judge
-from slipway.render.pages.verdicts import verdict_lines, verdict_table
+from slipway.render.cells import shown
+from slipway.render.pages.verdicts import verdict_table
 
 RELEASE = Ref("release", "assistant", "a" * 64)
 
@@ -46,6 +47,11 @@ def verdict_of(rules, values, champion=None, **options):
         theirs = scores_of(champion)
         rival = {"production": (RELEASE, report_of(theirs, "plain"), theirs)}
     return judge(rules, report_of(scores), scores, rival, **options)
+
+
+def verdict_lines(found, currency=""):
+    table = verdict_table(found, currency)
+    return [" | ".join(shown(*pair) for pair in zip(row, table.columns, strict=True)) for row in table.rows]
 
 
 def why(result):
@@ -465,9 +471,9 @@ def test_the_verdict_is_told_in_words_and_survives_storage():
     assert msgspec.json.decode(msgspec.json.encode(found), type=Verdict) == found
     lines = verdict_lines(found, "CNY")
     assert len(lines) == 4
-    assert "token_f1 0.500, asked: at least 0.250: pass (at least 0." in lines[0]
+    assert "token_f1 | at least 0.250 | 0.500 | pass | at least 0." in lines[0]
     assert "at most 0.050 worse than production" in lines[1]
-    assert "latency_p95 1 s, asked: at most 8 s: insufficient" in lines[2]
+    assert "latency_p95 | at most 8 s | 1 s | insufficient" in lines[2]
     assert "about 19 more gate examples would decide" in lines[2]
     assert "0.01 CNY" in lines[3]
     table = verdict_table(found, "CNY")

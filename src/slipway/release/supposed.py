@@ -138,7 +138,8 @@ def _assumed_difference(info: MetricInfo, kind: Kind, margin: float) -> Supposed
     )  # fmt: skip
     sign = 1.0 if info.higher_is_better else -1.0
     note = say(
-        "assumed: half of the answers are right, a quarter under one of the two only, and the true difference is {gain}",
+        "assumed: half of the answers are right, a quarter under one of the two only, and the true difference is "
+        "{gain}",
         gain=f"{sign * gain:+.3f}",
     )
     return Supposed(claim, sign * gain, "assumed", (note,), 1.0, sign)

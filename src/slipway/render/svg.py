@@ -15,7 +15,7 @@ _FONT = "Helvetica, Arial, 'Noto Sans SC', 'Microsoft YaHei', 'PingFang SC', san
 
 
 class Drawing:
-    """What was drawn, in order. Lengths are pixels, y grows downwards. `title`: what it shows, read to who cannot see."""
+    """What was drawn, in order. Lengths are pixels, y grows downwards. `title`: for those who cannot see it."""
 
     def __init__(self, width: float, height: float, title: str) -> None:
         self.width, self.height, self.title = width, height, title
@@ -37,7 +37,9 @@ class Drawing:
         """Filled."""
         self._parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{colour}"/>')
 
-    def text(self, x: float, y: float, text: str, anchor: str = "start", colour: str = "#222222", size: int = 12) -> None:
+    def text(
+        self, x: float, y: float, text: str, anchor: str = "start", colour: str = "#222222", size: int = 12
+    ) -> None:
         """In one line; `anchor`: start, middle or end of it is at x."""
         shown = escape(visible.line(text))
         self._parts.append(

@@ -1,4 +1,4 @@
-"""How likely a claim is to be shown with so many groups, before any of them is looked at. On plain arrays; nothing drawn.
+"""How likely a claim is to be shown with so many groups, before any is looked at. On plain arrays.
 
 A pilot says how values scatter; `power` makes samples of it, unlucky ones. The power is the share of samples that are
 luckier than the unluckiest that still shows the claim.
@@ -179,4 +179,3 @@ def fewest(shown: Callable[[float], bool]) -> int | None:
 def first_margin(groups: int, tail: float) -> float:
     """The smallest margin that two candidates with equal answers keep: the lower bound of so many zeros in [-1, 1]."""
     return 1 - tail ** (1 / groups) if groups else 1.0
-

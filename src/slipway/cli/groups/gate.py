@@ -18,7 +18,8 @@ app = make_group(t("The gate split: what it can decide, looks at it, and a fresh
 @command(app, "plan", help=t("What the gate split can decide, and what the next looks cost; nothing is looked at."))
 def plan(
     candidate: Annotated[
-        str | None, typer.Option(help=t("Whose answers on dev show how values scatter; default the first to be tested."))
+        str | None,
+        typer.Option(help=t("Whose answers on dev show how values scatter; default the first to be tested.")),
     ] = None,
     picture: Picture = None,
     project: Project = HERE,

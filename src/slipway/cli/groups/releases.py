@@ -44,7 +44,8 @@ def verdict(
     why: Annotated[bool, typer.Option("--why", help=t("Five sentences and a picture instead of a table."))] = False,
     picture: Picture = None,
     export: Annotated[
-        Path | None, typer.Option(help=t("Write rules and scores as CSV into a new folder; it is a look at the answers."))
+        Path | None,
+        typer.Option(help=t("Write rules and scores as CSV into a new folder; it is a look at the answers.")),
     ] = None,
     project: Project = HERE,
 ) -> Document:

@@ -14,7 +14,8 @@ from slipway.render.svg import COLOURS, GREY, Drawing, ticks, width_of
 def gate_plan(found: GatePlan) -> Document:
     """Rules with power and examples needed, notes, what the next looks cost."""
     table = Table(
-        t("What the gate split can decide: {n} examples, {groups} of them independent", n=found.gate, groups=found.groups),
+        t("What the gate split can decide: {n} examples, {groups} of them independent", n=found.gate,
+          groups=found.groups),
         [Column(t("metric")), Column(t("asked")), Column(t("supposed"), "measure"), Column(t("power now")),
          Column(t("gate examples for 80%")), Column(t("in all splits"), "count"), Column(t("decided from"))],
         [_row(found, one) for one in found.prospects],
@@ -64,7 +65,9 @@ def power_picture(found: GatePlan) -> str:
 
 def _far(found: GatePlan, one: Prospect) -> float:
     """Where the curve has come to 95%, at the latest at its end; in examples of the whole gate."""
-    return (found.gate / one.examples if one.examples else 1.0) * next((n for n, power in one.curve if power >= 0.95), one.curve[-1][0])
+    return (found.gate / one.examples if one.examples else 1.0) * next(
+        (n for n, power in one.curve if power >= 0.95), one.curve[-1][0]
+    )
 
 
 def _row(found: GatePlan, one: Prospect) -> list[object]:
@@ -82,7 +85,8 @@ def _rows(found: GatePlan) -> Table:
     columns = [Column(t("metric")), Column(t("slice")), Column(t("rule")), Column(t("bound"), "number"),
                Column(t("channel")), Column(t("gate examples"), "count"), Column(t("supposed"), "number"),
                Column(t("basis")), Column(t("power"), "number"), Column(t("needed"), "count"),
-               Column(t("{name}, low", name=t("needed")), "count"), Column(t("{name}, high", name=t("needed")), "count"),
+               Column(t("{name}, low", name=t("needed")), "count"),
+               Column(t("{name}, high", name=t("needed")), "count"),
                Column(t("in all splits"), "count"), Column(t("decided from"), "number"),
                Column(t("decided from, share within"), "number"), Column(t("why"))]  # fmt: skip
     rows = [
@@ -122,15 +126,15 @@ def _basis(found: GatePlan) -> list[str]:
         return [t("No candidate was measured on dev yet, so values are assumed; `slipway run evaluate` measures them.")]
     lines = [t("Values and their scatter are those of {name} on dev.", name=found.candidate)]
     for channel, name in found.rivals.items():
-        lines.append(t("{name} stands for what serves on {channel}, on the same dev examples.", name=name, channel=channel))
+        lines.append(
+            t("{name} stands for what serves on {channel}, on the same dev examples.", name=name, channel=channel)
+        )
     return lines
 
 
 def _notes(found: GatePlan) -> list[str]:
-    notes: list[str] = []
-    for one in found.prospects:
-        for said in one.notes:
-            notes.append(t("{metric}: {note}", metric=_about(one), note=told(said)))
+    notes = [t("{metric}: {note}", metric=_about(one), note=told(said))
+             for one in found.prospects for said in one.notes]  # fmt: skip
     notes.append(t("power: the probability that the rule passes if the truth is as supposed; in brackets: 68% range"))
     notes.append(t("decided from: a true value that this split confirms with 80% probability"))
     return list(dict.fromkeys(notes))

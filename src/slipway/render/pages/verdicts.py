@@ -18,7 +18,13 @@ def verdict(found: Verdict, currency: str = "") -> Document:
 def verdict_table(found: Verdict, currency: str = "") -> Table:
     """One rule a row with its outcome and why; the notes say how often the gate split was used."""
     rows = [
-        [about(one), claim_words(one, info_of(one.metric), currency), _measured(one, currency), outcome_word(one.outcome), _why(one)]
+        [
+            about(one),
+            claim_words(one, info_of(one.metric), currency),
+            _measured(one, currency),
+            outcome_word(one.outcome),
+            _why(one),
+        ]
         for one in found.rules
     ]
     notes = [t("this look at the gate split is number {n}", n=found.gate_uses)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from slipway.core.metrics import MetricInfo
 from slipway.core.release import RuleResult, Verdict
 from slipway.core.report import Report
@@ -55,11 +57,13 @@ def _asked(found: Verdict, report: Report) -> str:
 
 
 def _decisive(found: Verdict, report: Report) -> RuleResult:
-    """The first that failed, else the first left open, else the one that was closest to its bound."""
-    for outcome in ("fail", "insufficient"):
-        for one in found.rules:
-            if one.outcome == outcome:
-                return one
+    """The first that failed, else of those left open the one that needs most, else the closest to its bound."""
+    for one in found.rules:
+        if one.outcome == "fail":
+            return one
+    left_open = [one for one in found.rules if one.outcome == "insufficient"]
+    if left_open:
+        return max(left_open, key=lambda one: one.needed or math.inf)
     drawn = scales(found, report.meanings)
     return found.rules[min(range(len(drawn)), key=lambda n: _room(drawn[n]))]
 
@@ -68,7 +72,7 @@ def _room(scale: Scale) -> float:
     """How far the interval is from the line, in lengths of the interval."""
     near = _near(scale)
     if near is None or scale.low is None and scale.high is None:
-        return float("inf")
+        return math.inf
     length = abs((scale.high or near) - (scale.low if scale.low is not None else near)) or 1e-12
     return abs(near - scale.line) / length
 
@@ -122,8 +126,8 @@ class _Teller:
         if near is None:
             return t("{where}, {metric} was {value}, and so few of them give no bound for it.", **values)
         if scale.up:
-            return t("{where}, {metric} was {value}, and with {confidence} confidence it is at least {bound}.", **values,
-                     bound=scale.shown(near))  # fmt: skip
+            return t("{where}, {metric} was {value}, and with {confidence} confidence it is at least {bound}.",
+                     **values, bound=scale.shown(near))  # fmt: skip
         return t("{where}, {metric} was {value}, and with {confidence} confidence it is at most {bound}.", **values,
                  bound=scale.shown(near))  # fmt: skip
 
@@ -167,8 +171,8 @@ class _Teller:
         if self.found.outcome == "fail":
             if self.one.value is None:
                 return t("So '{name}' is not released; measure the metric, or take the rule out.", name=name)
-            return t("So '{name}' is not released, and more examples will hardly change that: improve the candidate, or "
-                     "ask less ({n} of {all} rules failed).", name=name, n=len(failed),
+            return t("So '{name}' is not released, and more examples will hardly change that: improve the candidate, "
+                     "or ask less ({n} of {all} rules failed).", name=name, n=len(failed),
                      all=len(self.found.rules))  # fmt: skip
         return t("So '{name}' is not released, though nothing speaks clearly against it: {more}.", name=name,
                  more=told(self.one.reason[-1:]))  # fmt: skip
@@ -205,25 +209,22 @@ class _Teller:
 
 def _spent(found: Verdict) -> str:
     if not found.looks:  # before looks had a price
-        return t("It was look {n} at these examples; this version of the verdict made no allowance for looks before it.",
-                 n=found.gate_uses)  # fmt: skip
+        return t("It was look {n} at these examples; this version of the verdict made no allowance for looks before "
+                 "it.", n=found.gate_uses)  # fmt: skip
     left = max(0, found.looks - found.gate_uses)
     if not left:
         return t("It was the last of {budget} looks at these examples, so the next question needs fresh ones.",
                  budget=found.looks)  # fmt: skip
     if all(judged_by_point(one) for one in found.rules):
         return t("It was look {n} of {budget} at these examples.", n=found.gate_uses, budget=found.looks)
-    return t("It was look {n} of {budget} at these examples, so the chance of a wrong pass was held to {alpha}; each look "
-             "from here on needs more examples.", n=found.gate_uses, budget=found.looks,
+    return t("It was look {n} of {budget} at these examples, so the chance of a wrong pass was held to {alpha}; each "
+             "look from here on needs more examples.", n=found.gate_uses, budget=found.looks,
              alpha=_percent(found.alpha))  # fmt: skip
 
 
 def _percent(share: float) -> str:
-    """With the digits that it takes."""
-    from decimal import Decimal
-
+    """With two digits of what is left to 0 or 100."""
     rest = min(share, 1 - share)
-    digits = 0
-    while digits < 12 and abs(round(rest * 100, digits) - rest * 100) > 0.05 * rest * 100:
-        digits += 1
-    return f"{Decimal(repr(round(share * 100, digits))).normalize():f}%"
+    digits = max(0, 1 - math.floor(math.log10(100 * rest))) if rest > 0 else 0
+    shown = f"{100 * share:.{digits}f}"
+    return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown}%"
