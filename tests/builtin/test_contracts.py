@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -40,6 +41,9 @@ class Lookup:
 """
 
 
+DOCUMENTS = tuple(f"Ship {n} lies in the harbour. The number of ship {n} is {n}00. 第{n}号船在港口。" for n in range(12))
+
+
 class TestAnswerTask(TaskContract):
     def make_task(self) -> AnswerTask:
         return AnswerTask(AnswerTask.Config())
@@ -47,6 +51,18 @@ class TestAnswerTask(TaskContract):
 
 class TestDirect(StrategyContract):
     strategy = "direct"
+
+
+class TestDirectWithAFallback(StrategyContract):
+    strategy = "direct"
+    options: ClassVar = {"fallback": "quote"}
+    documents = DOCUMENTS
+
+
+class TestQuote(StrategyContract):
+    strategy = "quote"
+    options: ClassVar = {"sentences": 3}
+    documents = DOCUMENTS
 
 
 class TestAgent(StrategyContract):

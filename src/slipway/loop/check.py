@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from slipway.adapt.candidates import effective, read_schema
+from slipway.core.protocols import asks_model
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
 from slipway.data.reasons import explain
@@ -160,6 +161,8 @@ def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[st
             task = plugins.make("tasks", project.task.name, project.task.options, "task")
     for name in project.candidates:
         config = effective(project, name)
+        if config.strategy.name not in skip and not _asks_model(config.strategy.name, plugins):
+            continue
         if config.prompt is None:
             yield Finding(
                 "error", t("candidates.{name} has no prompt", name=name), t("name a file: prompt: prompts/a.md")
@@ -173,6 +176,13 @@ def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[st
             check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern")
         except SlipwayError as error:
             yield _error(error)
+
+
+def _asks_model(strategy: str, plugins: Plugins) -> bool:
+    try:
+        return asks_model(plugins.load("strategies", strategy))
+    except SlipwayError:  # `_options` says why
+        return True
 
 
 def _data(project: Project, root: Path) -> Iterator[Finding]:

@@ -156,7 +156,7 @@ class Loop:
         for name in project.candidates:
             artifact = self._tuned(name, pins, examples)
             candidate = make_candidate(
-                project, name, context.root, pins, chunks.ref if chunks else None, train, context.task, artifact
+                project, name, context.root, pins, chunks.ref if chunks else None, train, context.plugins, artifact
             )
             candidates[name] = candidate
             self.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
@@ -236,7 +236,8 @@ class Loop:
     def _answering(self, candidate: Candidate) -> str:
         """The code that answers with a candidate: what evaluation and serving share, and the plug-ins it uses."""
         few_shot, plugins = candidate.few_shot, self.context.plugins
-        used = [self.context.code.of("slipway.runtime.respond"), plugins.code("engines", candidate.model.engine)]
+        used = [self.context.code.of("slipway.runtime.respond")]
+        used += [plugins.code("engines", candidate.model.engine)] if candidate.model else []
         used += [plugins.code("tasks", candidate.task), plugins.code("strategies", candidate.strategy)]
         used += [plugins.code("tools", pin.tool) for pin in candidate.tools]
         used += self._indexes(candidate.retrieve) if candidate.retrieve else []

@@ -1,6 +1,6 @@
 """What an answer costs, from a price table. Prices are the project's; tokens and seconds were measured.
 
-A model with a price per million tokens costs by its tokens. Any other is local: it costs the seconds it took of the
+A model with a price per million tokens costs by its tokens. Any other is local, and so is an answer without a model: it costs the seconds it took of the
 machine's hourly price. Answers made side by side each count their whole time, so the sum is an upper bound.
 """
 
@@ -30,8 +30,8 @@ def make_cost(project: Project) -> Cost:
         )
     currency = currencies[0] if currencies else ""
 
-    def cost(pin: ModelPin, usage: Usage, seconds: float) -> tuple[float, str]:
-        price = prices.get(pin.name)
+    def cost(pin: ModelPin | None, usage: Usage, seconds: float) -> tuple[float, str]:
+        price = prices.get(pin.name) if pin else None
         by_token = 0.0
         if price and (price.input_per_million or price.output_per_million):
             by_token += usage.prompt_tokens * (price.input_per_million.amount if price.input_per_million else 0) / 1e6

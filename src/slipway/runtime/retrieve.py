@@ -16,7 +16,7 @@ from slipway.core.material import Chunk, Dataset
 from slipway.core.protocols import Embeds, OutOfVocabulary
 from slipway.core.ref import digest_of
 from slipway.plugins import Plugins
-from slipway.runtime.excerpt import Similarity, excerpt
+from slipway.runtime.excerpt import Likeness, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
 from slipway.store.store import Store
@@ -126,18 +126,25 @@ class Retriever:
         )
         if retrieval.excerpt_chars is None:
             return found
-        return await excerpt(question, found, retrieval.excerpt_chars, self._similarity(vector))
+        return await excerpt(question, found, retrieval.excerpt_chars, self._near(vector))
 
-    def _similarity(self, question: Vectors | None) -> Similarity | None:
-        """Cosine of sentences with an embedded question."""
+    async def likeness(self, text: str, others: Sequence[str]) -> list[float] | None:
+        """Cosines of the others with a text, [len(others)]; None without an embedder that can read the text."""
+        if self._embedder is None or await self._unread(text):
+            return None
+        near = self._near(await self._embedder.embed([text]))
+        return list(map(float, await near(others))) if near else None
+
+    def _near(self, vector: Vectors | None) -> Likeness | None:
+        """Cosine of sentences with what was embedded, [1, dimension]."""
         embedder = self._embedder
-        if question is None or embedder is None:
+        if vector is None or embedder is None:
             return None
 
-        async def to_question(texts: Sequence[str]) -> NDArray[np.float32]:
-            return (await embedder.embed(texts)) @ question[0]
+        async def near(texts: Sequence[str]) -> NDArray[np.float32]:
+            return (await embedder.embed(texts)) @ vector[0]
 
-        return to_question
+        return near
 
     async def _unread(self, question: str) -> bool:
         """Whether the embedder cannot read the question (its script is not in its vocabulary): words alone then rank.

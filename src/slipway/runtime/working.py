@@ -13,7 +13,7 @@ from slipway.core.answer import Citation
 from slipway.core.candidate import Candidate
 from slipway.core.message import Completion, Delta, GenerateRequest, Usage
 from slipway.core.protocols import Completes, Engine, Task, Tool
-from slipway.errors import EngineError
+from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 from slipway.runtime.extract import extract
 from slipway.runtime.prompt import build_messages
@@ -70,7 +70,7 @@ class Working:
 
     async def begin(self) -> None:
         """Have the model loaded, so that what it takes is no part of anything else."""
-        self._engine = await self._session.engine(self.candidate.model, self.candidate.adapter_files)
+        self._engine = await self._session.model(self.candidate)
 
     async def passages(self, text: str) -> tuple[Citation, ...]:
         """What the candidate retrieves for a text."""
@@ -79,6 +79,16 @@ class Working:
         started = time.monotonic()
         retriever = await self._session.retriever(self.candidate.retrieve)
         found = await retriever.search(text, self.candidate.retrieve)
+        self._spent.retrieve_seconds += time.monotonic() - started
+        return found
+
+    async def likeness(self, text: str, others: Sequence[str]) -> Sequence[float] | None:
+        """Cosines of the others with a text, by the embedder that the candidate retrieves with, where it can tell."""
+        if self.candidate.retrieve is None or not others:
+            return None
+        started = time.monotonic()
+        retriever = await self._session.retriever(self.candidate.retrieve)
+        found = await retriever.likeness(text, others)
         self._spent.retrieve_seconds += time.monotonic() - started
         return found
 
@@ -134,7 +144,11 @@ class Working:
         return named if isinstance(named, str) and named else of_short_text(self.task.text(self.input))
 
     def _running(self) -> Engine:
-        assert self._engine is not None, "begin() comes first"
+        if self._engine is None:
+            raise ConfigError(
+                t("the strategy '{name}' asked a model, and the candidate has none", name=self.candidate.strategy),
+                t("a strategy that asks one must not set `asks_model = False`"),
+            )
         return self._engine
 
 

@@ -1,0 +1,124 @@
+"""How much a statement answers a question, by rules that need no model. Pure; knows no retrieval and no prompt.
+
+A statement counts by the question's words that it holds, each weighed by how rare it is among the statements at hand
+(inverse document frequency, Robertson and Sparck Jones 1976), by the words of its heading, by the place of its passage,
+by what the question asks for (a number, a time, a name), and by its likeness to the question where an embedder tells
+it. One that begins with "it" or "this" takes part in what the one before it says. A question answers nothing.
+The weights were set on XQuAD and the example's train and dev questions; `bench/answers.py` measures them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from slipway.text.statements import Statement
+from slipway.text.words import cjk_bigrams, is_cjk
+
+STEM = 5  # characters of a word that are compared: loads, loaded, loading
+EMBEDDED = 40  # statements that an embedder is asked about: those with the best words
+HEADING, PLACE, KIND, REFERS, LIKENESS, QUESTION = 0.7, 0.2, 0.3, 0.4, 0.4, -0.5  # beside 1 for its own words
+_SMALL = frozenset(
+    "a an the of and to is are was were be been have has had an at on in not what which who whom whose how does did do "
+    "done when where why with by for from can could it its this that these those there if or many much one as into will "
+    "would should may might i you we they he she than then so such about yes no".split()
+)
+_SMALL_CJK = frozenset("的了是在有和与吗呢么什哪谁几多少个何为被会能可以如怎样些它他她这那里不没否对")
+_REFERS = re.compile(
+    r"(?:it|its|this|these|that|those|they|their|he|she|his|her|such|both|there)\b|[它他她这那该此其]", re.I
+)
+_ASKS = {
+    "number": re.compile(
+        r"\bhow (?:many|much|long|old|far|large|big|high|often|deep)\b|\bpercent|多少|多长|多大|多久|第几|百分|几[个次种天人名]",
+        re.I,
+    ),
+    "time": re.compile(
+        r"\bwhen\b|\b(?:what|which) (?:year|date|day|century|decade)\b|什么时候|何时|哪一?年|哪一?天|年份|几[年月]", re.I
+    ),
+    "name": re.compile(r"\bwho(?:m|se)?\b|\bwhere\b|谁|哪位|何人|哪里|何处|在哪", re.I),
+}
+_HOLDS = {
+    "number": re.compile(
+        r"\d|[一二三四五六七八九十百千万两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand"
+        r"|million|half|twice|none|zero)\b",
+        re.I,
+    ),
+    "time": re.compile(
+        r"\b(?:1\d|20)\d\d\b|\d{3,4} ?年|\d月|世纪|\bcentur|天|小时|秒|分钟|\d+ ?(?:day|hour|week|month|year|second|minute)s?\b"
+        r"|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b",
+        re.I,
+    ),
+    "name": re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+|[\u4e00-\u9fff]"),
+}
+
+
+def terms(text: str) -> list[str]:
+    """What counts of a text: words cut to their first letters, pairs of CJK characters; small words do not."""
+    found = cjk_bigrams(text)
+    return [
+        word if is_cjk(word[0]) else word[:STEM]
+        for word in found
+        if not (word in _SMALL or (is_cjk(word[0]) and _SMALL_CJK.issuperset(word)))
+    ]
+
+
+def support(answer: str, passage: str) -> float:
+    """Share of an answer's terms that a passage holds, 0 to 1; 0 for an answer without any, such as "yes"."""
+    said = set(terms(answer))
+    return len(said & set(terms(passage))) / len(said) if said else 0.0
+
+
+class Relevance:
+    """The statements of some passages, best first, for one question. `headings`: of each passage, in their order."""
+
+    def __init__(self, question: str, found: Sequence[Statement], headings: Sequence[str]) -> None:
+        self.found = found
+        wanted, held = set(terms(question)), [set(terms(one.text)) for one in found]
+        over = [set(terms(heading)) & wanted for heading in headings]
+        weight = _weights(wanted, held)
+        own = [_share(words, weight) for words in held]
+        self._shares = [_share(words | over[one.at], weight) for words, one in zip(held, found, strict=True)]
+        asked = next((_HOLDS[kind] for kind, asks in _ASKS.items() if asks.search(question)), None)
+        self._scores = [
+            own[n]
+            + HEADING * _share(over[one.at], weight)
+            + PLACE / (1 + one.at)
+            + (KIND if asked and asked.search(one.text) else 0)
+            + (REFERS * own[n - 1] if n and found[n - 1].at == one.at and _REFERS.match(one.text) else 0)
+            + (QUESTION if one.text.endswith(("?", "？")) else 0)
+            for n, one in enumerate(found)
+        ]
+        self._likeness: Mapping[int, float] = {}
+
+    def promising(self) -> list[int]:
+        """The numbers of the statements that an embedder should be asked about."""
+        return self.ranked()[:EMBEDDED]
+
+    def learn(self, likeness: Mapping[int, float]) -> None:
+        """How near statements are to the question by an embedder (cosine), by their numbers."""
+        self._likeness = {n: min(1.0, max(0.0, float(value))) for n, value in likeness.items()}
+
+    def ranked(self) -> list[int]:
+        """The numbers of the statements, best first; of equals the first."""
+        scores = [score + LIKENESS * self._likeness.get(n, 0.0) for n, score in enumerate(self._scores)]
+        return sorted(range(len(scores)), key=lambda n: (-scores[n], n))
+
+    def confidence(self, n: int) -> float:
+        """How surely a statement is about what is asked, 0 to 1: the weight of the question's words that it or its
+        heading holds; with an embedder, the mean of that and of its likeness.
+        """
+        return (self._shares[n] + self._likeness.get(n, 0.0)) / 2 if self._likeness else self._shares[n]
+
+
+def _weights(wanted: set[str], held: Sequence[set[str]]) -> dict[str, float]:
+    """Inverse document frequency of the wanted words among the statements."""
+    counts = Counter(word for words in held for word in words & wanted)
+    return {word: math.log(1 + (len(held) - counts[word] + 0.5) / (counts[word] + 0.5)) for word in wanted}
+
+
+def _share(words: set[str], weight: Mapping[str, float]) -> float:
+    """Part of the whole weight that these words have, 0 to 1. Summed in one order, so that it is the same every time."""
+    whole = sum(weight[word] for word in sorted(weight))
+    return sum(weight[word] for word in sorted(words & weight.keys())) / whole if whole else 0.0
