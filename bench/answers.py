@@ -118,6 +118,7 @@ def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count:
     for name, text in texts:
         (folder / "docs" / f"{name}.md").write_text(text, "utf-8")
     (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    languages = sorted({name.partition("/")[0] for name, _ in texts})
     for name, text in PROMPTS.items():
         (folder / f"{name}.md").write_text(text, "utf-8")
     (folder / "recall.py").write_text(RECALL, "utf-8")
@@ -125,7 +126,7 @@ def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count:
     project = {
         "slipway": 1, "name": f"answers-{corpus}", "models": models,
         "data": {
-            "documents": [{"path": f"docs/{language}/*.md", "base": "docs", "language": language} for language in LANGUAGES],
+            "documents": [{"path": f"docs/{one}/*.md", "base": "docs", "language": one} for one in languages],
             "examples": [{"path": "questions.jsonl"}],
             "clean": {"near_duplicates": None},
             "split": {"train": 0, "dev": 1, "gate": 0},

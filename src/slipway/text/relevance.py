@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from slipway.text.statements import Statement
-from slipway.text.words import cjk_bigrams, is_cjk
+from slipway.text.words import cjk_bigrams, fold, is_cjk, words
 
 STEM = 5  # characters of a word that are compared: loads, loaded, loading
 EMBEDDED = 40  # statements that an embedder is asked about: those with the best words
@@ -54,20 +54,15 @@ _HOLDS = {
 }
 
 
-def terms(text: str) -> list[str]:
-    """What counts of a text: words cut to their first letters, pairs of CJK characters; small words do not."""
-    found = cjk_bigrams(text)
-    return [
-        word if is_cjk(word[0]) else word[:STEM]
-        for word in found
-        if not (word in _SMALL or (is_cjk(word[0]) and _SMALL_CJK.issuperset(word)))
-    ]
+def terms(text: str) -> set[str]:
+    """What counts of a text: words cut to their first letters, single CJK characters; small words do not."""
+    return {word[:STEM] for word in words(text) if word not in _SMALL and word not in _SMALL_CJK}
 
 
 def support(answer: str, passage: str) -> float:
     """Share of an answer's terms that a passage holds, 0 to 1; 0 for an answer without any, such as "yes"."""
-    said = set(terms(answer))
-    return len(said & set(terms(passage))) / len(said) if said else 0.0
+    said = terms(answer)
+    return len(said & terms(passage)) / len(said) if said else 0.0
 
 
 class Relevance:
@@ -75,22 +70,23 @@ class Relevance:
 
     def __init__(self, question: str, found: Sequence[Statement], headings: Sequence[str]) -> None:
         self.found = found
-        wanted, held = set(terms(question)), [set(terms(one.text)) for one in found]
-        over = [set(terms(heading)) & wanted for heading in headings]
-        weight = _weights(wanted, held)
-        own = [_share(words, weight) for words in held]
-        self._shares = [_share(words | over[one.at], weight) for words, one in zip(held, found, strict=True)]
+        self._likeness: Mapping[int, float] = {}
+        wanted, plain = _wanted(question), terms(question)
+        weight = _weights(wanted, [_held(wanted, one.text) for one in found])
+        own = [_share(_held(wanted, one.text), weight) for one in found]
+        over = [_share(_held(wanted, heading), weight) for heading in headings]
+        common = _weights(plain, [terms(one.text) for one in found])
+        self._shares = [_share(terms(f"{headings[one.at]} {one.text}"), common) for one in found]
         asked = next((_HOLDS[kind] for kind, asks in _ASKS.items() if asks.search(question)), None)
         self._scores = [
             own[n]
-            + HEADING * _share(over[one.at], weight)
+            + HEADING * over[one.at]
             + PLACE / (1 + one.at)
             + (KIND if asked and asked.search(one.text) else 0)
             + (REFERS * own[n - 1] if n and found[n - 1].at == one.at and _REFERS.match(one.text) else 0)
             + (QUESTION if one.text.endswith(("?", "？")) else 0)
             for n, one in enumerate(found)
         ]
-        self._likeness: Mapping[int, float] = {}
 
     def promising(self) -> list[int]:
         """The numbers of the statements that an embedder should be asked about."""
@@ -112,13 +108,26 @@ class Relevance:
         return (self._shares[n] + self._likeness.get(n, 0.0)) / 2 if self._likeness else self._shares[n]
 
 
+def _wanted(question: str) -> set[str]:
+    """The terms that rank: of CJK text pairs of characters, which say more than single ones."""
+    pairs = {pair for pair in cjk_bigrams(question) if is_cjk(pair[0]) and not _SMALL_CJK.issuperset(pair)}
+    return pairs | {term for term in terms(question) if not is_cjk(term[0])}
+
+
+def _held(wanted: set[str], text: str) -> set[str]:
+    """Those of the wanted terms that a text holds; a pair of CJK characters may stand apart in it."""
+    own, characters = terms(text), set(fold(text))
+    return {term for term in wanted if term in own or (is_cjk(term[0]) and characters.issuperset(term))}
+
+
 def _weights(wanted: set[str], held: Sequence[set[str]]) -> dict[str, float]:
     """Inverse document frequency of the wanted words among the statements."""
-    counts = Counter(word for words in held for word in words & wanted)
-    return {word: math.log(1 + (len(held) - counts[word] + 0.5) / (counts[word] + 0.5)) for word in wanted}
+    counts = Counter(term for own in held for term in own & wanted)
+    count = {term: counts[term] + 0.5 for term in sorted(wanted)}
+    return {term: math.log(1 + (len(held) - n + 1) / n) for term, n in count.items()}
 
 
-def _share(words: set[str], weight: Mapping[str, float]) -> float:
-    """Part of the whole weight that these words have, 0 to 1. Summed in one order, so that it is the same every time."""
-    whole = sum(weight[word] for word in sorted(weight))
-    return sum(weight[word] for word in sorted(words & weight.keys())) / whole if whole else 0.0
+def _share(own: set[str], weight: Mapping[str, float]) -> float:
+    """Part of the whole weight that a text's own terms have, 0 to 1. Summed in one order: the same every time."""
+    whole = sum(weight.values())
+    return sum(value for term, value in weight.items() if term in own) / whole if whole else 0.0

@@ -23,7 +23,7 @@ class QuoteConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sentences: int = Field(default=1, ge=1, le=20)
-    threshold: float = Field(default=0.2, ge=0, le=1)
+    threshold: float = Field(default=0.3, ge=0, le=1)
 
 
 class QuoteStrategy:
