@@ -1,12 +1,12 @@
 """Ways to answer, measured side by side: a small model shown less or more, sentences quoted, and the two together.
 
-    python bench/answers.py [--corpus docs xquad] [--variant grounded quote ...] [--questions 60] [--work FOLDER] [--json]
+    python bench/answers.py [--corpus docs xquad] [--variant grounded quote ...] [--questions 60] [--work FOLDER]
 
-Corpora: `docs`, the example's questions of its dev split on Slipway's documentation; `xquad`, questions of XQuAD (Artetxe
-et al. 2020) in English and Chinese, each on the 240 paragraphs of its language. Every variant is a candidate of one
-project, so it is answered as it would be served; what was answered in `--work` is not asked again. Printed for each
-corpus, language and variant: token F1, answer recall (the share of the expected answer's words that the answer holds,
-the best reference), both with 95% intervals, the share that abstained, and p50 seconds.
+Corpora: `docs`, the example's questions of its dev split on Slipway's documentation; `xquad`, questions of XQuAD
+(Artetxe et al. 2020) in English and Chinese, each on the 240 paragraphs of its language. Every variant is a candidate
+of one project, so it is answered as it would be served; what was answered in `--work` is not asked again. Printed for
+each corpus, language and variant: token F1, answer recall (the share of the expected answer's words that the answer
+holds, the best reference), both with 95% intervals, the share that abstained, and p50 seconds.
 
 For variants that give a confidence: risk and coverage, that is how many questions are answered, and how many of these
 wrongly (recall under 1), at each threshold. `off-topic` counts what is answered although nothing can be right: XQuAD's
@@ -56,7 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "penalty": {**GROUNDED, "sampling": {**SHORT, "frequency_penalty": 0.5}},
 }
 
-RECALL = '''
+RECALL = """
 from typing import ClassVar
 from pydantic import BaseModel
 from slipway.text.words import answer_words
@@ -77,7 +77,7 @@ class Recall:
         said = set(answer_words(answer.text, example.language))
         wanted = [answer_words(one, example.language) for one in example.expected]
         return max((sum(w in said for w in one) / len(one) for one in wanted if one), default=None)
-'''
+"""
 
 
 def xquad(data: Path, language: str) -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
@@ -106,7 +106,9 @@ def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count:
     for language in LANGUAGES:
         (folder / "docs" / language).mkdir(parents=True, exist_ok=True)
     if corpus == "docs":
-        texts = [(f"{p.parent.name}/{p.stem}", p.read_text("utf-8")) for p in sorted((ROOT / "docs").glob("[ez][nh]/*.md"))]
+        texts = [
+            (f"{p.parent.name}/{p.stem}", p.read_text("utf-8")) for p in sorted((ROOT / "docs").glob("[ez][nh]/*.md"))
+        ]
         rows = dev_questions()
     elif corpus == "xquad":
         texts = [(name, text) for language in LANGUAGES for name, text, _ in xquad(data, language)]

@@ -41,7 +41,9 @@ class Lookup:
 """
 
 
-DOCUMENTS = tuple(f"Ship {n} lies in the harbour. The number of ship {n} is {n}00. 第{n}号船在港口。" for n in range(12))
+DOCUMENTS = tuple(
+    f"Ship {n} lies in the harbour. The number of ship {n} is {n}00. 第{n}号船在港口。" for n in range(12)
+)
 
 
 class TestAnswerTask(TaskContract):

@@ -59,7 +59,8 @@ def make_candidate(
     retrieve = _retrieval(config, name, pins, chunks)
     if retrieve is None and (config.strategy.name == "quote" or config.strategy.options.get("fallback") == "quote"):
         raise ConfigError(
-            t("candidates.{name} quotes passages, and retrieves none", name=name), t("add retrieve: the passages to quote")
+            t("candidates.{name} quotes passages, and retrieves none", name=name),
+            t("give it `retrieve`: the passages to quote"),
         )
     if not asks_model(plugins.load("strategies", config.strategy.name)):
         return Candidate(

@@ -1,7 +1,8 @@
 """What an answer costs, from a price table. Prices are the project's; tokens and seconds were measured.
 
-A model with a price per million tokens costs by its tokens. Any other is local, and so is an answer without a model: it costs the seconds it took of the
-machine's hourly price. Answers made side by side each count their whole time, so the sum is an upper bound.
+A model with a price per million tokens costs by its tokens. Any other is local, and so is an answer without a model: it
+costs the seconds it took of the machine's hourly price. Answers made side by side each count their whole time, so the
+sum is an upper bound.
 """
 
 from __future__ import annotations

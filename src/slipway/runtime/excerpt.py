@@ -1,8 +1,8 @@
 """Which statements of the retrieved passages are shown to the model: those that answer the question most.
 
 Reading a prompt is most of what a small model on a CPU costs, and most sentences of a passage do not answer. Extractive
-compression of retrieved text (RECOMP, Xu et al. 2024), by rules: statements are ranked by `text.relevance`, and the best
-are shown in the order of the text. Loads nothing; knows no prompt and no model but the embedder it is given.
+compression of retrieved text (RECOMP, Xu et al. 2024), by rules: statements are ranked by `text.relevance`, and the
+best are shown in the order of the text. Loads nothing; knows no prompt and no model but the embedder it is given.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def _indexed(store: Store, documents: tuple[str, ...]) -> Retrieval:
 
 @pytest.mark.asyncio
 class StrategyContract:
-    """What every strategy does alike. Override `strategy`, and `options`, `tools`, `documents`, `folder` where it needs them.
+    """What every strategy does alike. Override `strategy`, and `options`, `tools`, `documents`, `folder` where needed.
 
     `documents`: texts that the candidate retrieves from by their words. One that asks no model gets none.
     """

@@ -21,37 +21,50 @@ STEM = 5  # characters of a word that are compared: loads, loaded, loading
 EMBEDDED = 40  # statements that an embedder is asked about: those with the best words
 HEADING, PLACE, KIND, REFERS, LIKENESS, QUESTION = 0.7, 0.2, 0.3, 0.4, 0.4, -0.5  # beside 1 for its own words
 _SMALL = frozenset(
-    "a an the of and to is are was were be been have has had an at on in not what which who whom whose how does did do "
-    "done when where why with by for from can could it its this that these those there if or many much one as into will "
-    "would should may might i you we they he she than then so such about yes no".split()
+    re.findall(
+        r"\w+",
+        """a an the of and to is are was were be been have has had an at on in not what which who whom whose how does
+        did do done when where why with by for from can could it its this that these those there if or many much one as
+        into will would should may might i you we they he she than then so such about yes no""",
+    )
 )
 _SMALL_CJK = frozenset("的了是在有和与吗呢么什哪谁几多少个何为被会能可以如怎样些它他她这那里不没否对")
+_ASKING = re.compile("为什么|什么时候|什么|何时|何处|何人|哪[一里些个位种]?|谁|怎么样?|怎样|如何|是否|吗|呢")
 _REFERS = re.compile(
     r"(?:it|its|this|these|that|those|they|their|he|she|his|her|such|both|there)\b|[它他她这那该此其]", re.I
 )
-_ASKS = {
-    "number": re.compile(
-        r"\bhow (?:many|much|long|old|far|large|big|high|often|deep)\b|\bpercent|多少|多长|多大|多久|第几|百分|几[个次种天人名]",
-        re.I,
+_REPEATED = re.compile(r"(.{1,80}?)\1{3,}", re.S)
+_KINDS = (  # what a question asks for, and what a statement that answers it holds
+    (  # a number
+        re.compile(
+            r"\bhow (?:many|much|long|old|far|large|big|high|often|deep)\b|\bpercent"
+            r"|多[少长大久深高远重宽快]|第几|百分|几[个次种天人名]",
+            re.I,
+        ),
+        re.compile(
+            r"\d|[一二三四五六七八九十百千万两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred"
+            r"|thousand|million|half|twice|none|zero)\b",
+            re.I,
+        ),
     ),
-    "time": re.compile(
-        r"\bwhen\b|\b(?:what|which) (?:year|date|day|century|decade)\b|什么时候|何时|哪一?年|哪一?天|年份|几[年月]", re.I
+    (  # a time
+        re.compile(
+            r"\bwhen\b|\b(?:what|which) (?:year|date|day|century|decade)\b"
+            r"|什么时候|何时|哪一?年|哪一?天|年份|几[年月]",
+            re.I,
+        ),
+        re.compile(
+            r"\b(?:1\d|20)\d\d\b|\d{3,4} ?年|\d月|世纪|\bcentur|天|小时|秒|分钟"
+            r"|\d+ ?(?:day|hour|week|month|year|second|minute)s?\b"
+            r"|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b",
+            re.I,
+        ),
     ),
-    "name": re.compile(r"\bwho(?:m|se)?\b|\bwhere\b|谁|哪位|何人|哪里|何处|在哪", re.I),
-}
-_HOLDS = {
-    "number": re.compile(
-        r"\d|[一二三四五六七八九十百千万两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand"
-        r"|million|half|twice|none|zero)\b",
-        re.I,
+    (  # a name
+        re.compile(r"\bwho(?:m|se)?\b|\bwhere\b|谁|哪位|何人|哪里|何处|在哪", re.I),
+        re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+|[\u4e00-\u9fff]"),
     ),
-    "time": re.compile(
-        r"\b(?:1\d|20)\d\d\b|\d{3,4} ?年|\d月|世纪|\bcentur|天|小时|秒|分钟|\d+ ?(?:day|hour|week|month|year|second|minute)s?\b"
-        r"|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b",
-        re.I,
-    ),
-    "name": re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+|[\u4e00-\u9fff]"),
-}
+)
 
 
 def terms(text: str) -> set[str]:
@@ -59,10 +72,18 @@ def terms(text: str) -> set[str]:
     return {word[:STEM] for word in words(text) if word not in _SMALL and word not in _SMALL_CJK}
 
 
-def support(answer: str, passage: str) -> float:
-    """Share of an answer's terms that a passage holds, 0 to 1; 0 for an answer without any, such as "yes"."""
-    said = terms(answer)
-    return len(said & terms(passage)) / len(said) if said else 0.0
+def support(answer: str, passage: str, question: str = "") -> float:
+    """Share of an answer's terms that a passage holds, 0 to 1, those of the question aside; 0 where none is left: it is
+    as the answers "yes" and "the answer is", or repeats the question, or itself without an end.
+    """
+    said = terms(answer) - terms(question)
+    return len(said & terms(passage)) / len(said) if said and not _loops(answer) else 0.0
+
+
+def _loops(text: str) -> bool:
+    """Whether a text ends in the same four times or more, 12 characters at least: what a small model falls into."""
+    end = text.rstrip()[-400:]
+    return any(len(found[0]) >= 12 and found[1].startswith(end[found.end() :]) for found in _REPEATED.finditer(end))
 
 
 class Relevance:
@@ -71,13 +92,14 @@ class Relevance:
     def __init__(self, question: str, found: Sequence[Statement], headings: Sequence[str]) -> None:
         self.found = found
         self._likeness: Mapping[int, float] = {}
-        wanted, plain = _wanted(question), terms(question)
+        content = _ASKING.sub(" ", question)
+        wanted, plain = _wanted(content), terms(content)
         weight = _weights(wanted, [_held(wanted, one.text) for one in found])
         own = [_share(_held(wanted, one.text), weight) for one in found]
         over = [_share(_held(wanted, heading), weight) for heading in headings]
         common = _weights(plain, [terms(one.text) for one in found])
         self._shares = [_share(terms(f"{headings[one.at]} {one.text}"), common) for one in found]
-        asked = next((_HOLDS[kind] for kind, asks in _ASKS.items() if asks.search(question)), None)
+        asked = next((holds for asks, holds in _KINDS if asks.search(question)), None)
         self._scores = [
             own[n]
             + HEADING * over[one.at]

@@ -1,7 +1,7 @@
 """A text cut into statements: what can be quoted and understood alone. Pure; knows no question.
 
-A sentence is a statement, and so is a line of a list, a table or code. A sentence that was wrapped over several lines is
-one; one without an end is cut. Marks in front of a line (`- `, `1. `, `> `, `|`) are no part of a statement.
+A sentence is a statement, and so is a line of a list, a table or code. A sentence that was wrapped over several lines
+is one; one without an end is cut. Marks in front of a line (`- `, `1. `, `> `, `|`) are no part of a statement.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import ClassVar, Literal, cast
 
 import msgspec
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.strategies.quote import QuoteConfig, quoted
 from slipway.core.answer import Answer, Citation, Step
@@ -24,14 +24,16 @@ _MARKER = re.compile(r"\s*[\[【［](\d{1,3})[\]】］]")
 
 
 class DirectConfig(BaseModel):
-    """`fallback: quote`: an answer that no passage supports gives way to a quote from them, as `strategy: quote` makes it.
+    """`fallback: quote`: where no passage supports the answer, a quote takes its place, as `strategy: quote` makes it.
 
-    It is said when that is known, in one piece.
+    It is said when that is known, in one piece. `support`: share of the answer's words, those of the question aside,
+    that one passage must hold (0 to 1).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     fallback: Literal["quote"] | None = None
+    support: float = Field(default=0.5, ge=0, le=1)
 
 
 class DirectStrategy:
@@ -60,7 +62,7 @@ class DirectStrategy:
         else:
             completions = await _sample(work, request, candidate.samples)
             answer, chosen = _vote([work.extract(c.text) for c in completions])
-            if fallback and not any(support(answer, p.text) >= SUPPORT for p in passages):
+            if fallback and not any(support(answer, p.text, text) >= self.config.support for p in passages):
                 found = await _fallen_back(work, passages, completions[chosen])
                 yield Delta(text=found.text)
                 yield found
