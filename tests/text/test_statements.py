@@ -22,6 +22,7 @@ def cut(text: str) -> list[str]:
         ("- one thing\n* another\n1. a third\n> said", ["one thing", "another", "a third", "said"]),
         ("| key | value |\n| --- | :-: |\n| port | 8080 |", ["key | value", "port | 8080"]),
         ("```bash\nslipway up\n# - a comment\n```\nThen wait.", ["slipway up", "# - a comment", "Then wait."]),
+        ("One is here. `port` is 1.", ["One is here.", "`port` is 1."]),
         ("no end\n\nmarks here", ["no end", "marks here"]),
         ("", []),
         ("...\n---\n* * *\n", []),
