@@ -243,7 +243,7 @@ class Work(Protocol):
         """What the candidate retrieves for a text; nothing when it does not retrieve."""
         ...
 
-    async def likeness(self, text: str, others: Sequence[str]) -> Sequence[float] | None:
+    async def similarity(self, text: str, others: Sequence[str]) -> Sequence[float] | None:
         """How near each of the others is to a text, as the embedder that the candidate retrieves with sees it: cosines,
         [len(others)]. None where there is no embedder, or none that can read the text.
         """

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Likeness = Callable[[Sequence[str]], Awaitable["NDArray[np.float32]"]]
+Similarity = Callable[[Sequence[str]], Awaitable["NDArray[np.float32]"]]
 """How near each statement is to the question, [n]."""
 
 
 async def excerpt(
-    question: str, passages: Sequence[Citation], most: int, likeness: Likeness | None = None
+    question: str, passages: Sequence[Citation], most: int, similarity: Similarity | None = None
 ) -> tuple[Citation, ...]:
     """The passages with `shown` set: their best statements, `most` weighted characters in all (a CJK one counts 2.5).
 
@@ -36,9 +36,9 @@ async def excerpt(
     if sum(weigh(one.text) for one in found) <= most:
         return tuple(passages)
     relevance = Relevance(question, found, [" ".join(passage.path) for passage in passages])
-    if likeness is not None:
+    if similarity is not None:
         promising = relevance.promising()
-        relevance.learn(dict(zip(promising, await likeness([found[n].text for n in promising]), strict=True)))
+        relevance.learn(dict(zip(promising, await similarity([found[n].text for n in promising]), strict=True)))
     chosen, room = set[int](), float(most)
     for n in relevance.ranked():
         weight = weigh(found[n].text)

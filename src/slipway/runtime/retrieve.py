@@ -16,7 +16,7 @@ from slipway.core.material import Chunk, Dataset
 from slipway.core.protocols import Embeds, OutOfVocabulary
 from slipway.core.ref import digest_of
 from slipway.plugins import Plugins
-from slipway.runtime.excerpt import Likeness, excerpt
+from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
 from slipway.store.store import Store
@@ -128,14 +128,14 @@ class Retriever:
             return found
         return await excerpt(question, found, retrieval.excerpt_chars, self._near(vector))
 
-    async def likeness(self, text: str, others: Sequence[str]) -> list[float] | None:
+    async def similarity(self, text: str, others: Sequence[str]) -> list[float] | None:
         """Cosines of the others with a text, [len(others)]; None without an embedder that can read the text."""
         if self._embedder is None or await self._unread(text):
             return None
         near = self._near(await self._embedder.embed([text]))
         return list(map(float, await near(others))) if near else None
 
-    def _near(self, vector: Vectors | None) -> Likeness | None:
+    def _near(self, vector: Vectors | None) -> Similarity | None:
         """Cosine of sentences with what was embedded, [1, dimension]."""
         embedder = self._embedder
         if vector is None or embedder is None:

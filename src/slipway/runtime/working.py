@@ -82,13 +82,13 @@ class Working:
         self._spent.retrieve_seconds += time.monotonic() - started
         return found
 
-    async def likeness(self, text: str, others: Sequence[str]) -> Sequence[float] | None:
+    async def similarity(self, text: str, others: Sequence[str]) -> Sequence[float] | None:
         """Cosines of the others with a text, by the embedder that the candidate retrieves with, where it can tell."""
         if self.candidate.retrieve is None or not others:
             return None
         started = time.monotonic()
         retriever = await self._session.retriever(self.candidate.retrieve)
-        found = await retriever.likeness(text, others)
+        found = await retriever.similarity(text, others)
         self._spent.retrieve_seconds += time.monotonic() - started
         return found
 

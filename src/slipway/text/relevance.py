@@ -2,7 +2,7 @@
 
 A statement counts by the question's words that it holds, each weighed by how rare it is among the statements at hand
 (inverse document frequency, Robertson and Sparck Jones 1976), by the words of its heading, by the place of its passage,
-by what the question asks for (a number, a time, a name), and by its likeness to the question where an embedder tells
+by what the question asks for (a number, a time, a name), and by its similarity to the question where an embedder tells
 it. One that begins with "it" or "this" takes part in what the one before it says. A question answers nothing.
 The weights were set on XQuAD and the example's train and dev questions; `bench/answers.py` measures them.
 """
@@ -18,8 +18,8 @@ from slipway.text.statements import Statement
 from slipway.text.words import cjk_bigrams, fold, is_cjk, words
 
 STEM = 5  # characters of a word that are compared: loads, loaded, loading
-EMBEDDED = 40  # statements that an embedder is asked about: those with the best words
-HEADING, PLACE, KIND, REFERS, LIKENESS, QUESTION = 0.7, 0.2, 0.3, 0.4, 0.4, -0.5  # beside 1 for its own words
+EMBEDDED = 16  # statements that an embedder is asked about: those with the best words
+HEADING, PLACE, KIND, REFERS, SIMILARITY, QUESTION = 0.7, 0.2, 0.3, 0.4, 0.4, -0.5  # beside 1 for its own words
 _SMALL = frozenset(
     re.findall(
         r"\w+",
@@ -91,7 +91,7 @@ class Relevance:
 
     def __init__(self, question: str, found: Sequence[Statement], headings: Sequence[str]) -> None:
         self.found = found
-        self._likeness: Mapping[int, float] = {}
+        self._similarity: Mapping[int, float] = {}
         content = _ASKING.sub(" ", question)
         wanted, plain = _wanted(content), terms(content)
         weight = _weights(wanted, [_held(wanted, one.text) for one in found])
@@ -114,20 +114,20 @@ class Relevance:
         """The numbers of the statements that an embedder should be asked about."""
         return self.ranked()[:EMBEDDED]
 
-    def learn(self, likeness: Mapping[int, float]) -> None:
+    def learn(self, similarity: Mapping[int, float]) -> None:
         """How near statements are to the question by an embedder (cosine), by their numbers."""
-        self._likeness = {n: min(1.0, max(0.0, float(value))) for n, value in likeness.items()}
+        self._similarity = {n: min(1.0, max(0.0, float(value))) for n, value in similarity.items()}
 
     def ranked(self) -> list[int]:
         """The numbers of the statements, best first; of equals the first."""
-        scores = [score + LIKENESS * self._likeness.get(n, 0.0) for n, score in enumerate(self._scores)]
+        scores = [score + SIMILARITY * self._similarity.get(n, 0.0) for n, score in enumerate(self._scores)]
         return sorted(range(len(scores)), key=lambda n: (-scores[n], n))
 
     def confidence(self, n: int) -> float:
         """How surely a statement is about what is asked, 0 to 1: the weight of the question's words that it or its
-        heading holds; with an embedder, the mean of that and of its likeness.
+        heading holds; with an embedder, the mean of that and of its similarity.
         """
-        return (self._shares[n] + self._likeness.get(n, 0.0)) / 2 if self._likeness else self._shares[n]
+        return (self._shares[n] + self._similarity.get(n, 0.0)) / 2 if self._similarity else self._shares[n]
 
 
 def _wanted(question: str) -> set[str]:

@@ -53,9 +53,9 @@ async def quoted(work: Work, passages: Sequence[Citation], config: QuoteConfig) 
     found = statements([passage.text for passage in passages])
     relevance = Relevance(question, found, [" ".join(passage.path) for passage in passages])
     promising = relevance.promising()
-    likeness = await work.likeness(question, [found[n].text for n in promising])
-    if likeness is not None:
-        relevance.learn(dict(zip(promising, likeness, strict=True)))
+    similarity = await work.similarity(question, [found[n].text for n in promising])
+    if similarity is not None:
+        relevance.learn(dict(zip(promising, similarity, strict=True)))
     best: dict[str, int] = {}
     for n in relevance.ranked():
         if len(best) < config.sentences and relevance.confidence(n) >= config.threshold:
