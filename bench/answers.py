@@ -36,24 +36,27 @@ EXAMPLE = ROOT / "examples" / "docs-assistant"
 LANGUAGES = ("en", "zh")
 FUSED = {"embedder": "embedder", "top_k": 5, "mode": "fused"}
 SHORT = {"max_tokens": 32, "stop": ["\n"]}
-SYSTEM = "You answer questions with a few words taken from the text."
-PROMPTS = {
-    "last": "{% for passage in passages | reverse %}{{ passage.text }}\n\n{% endfor %}"
-    "Question: {{ question }}\nGive the shortest possible answer.\n",
-    "first": "{% for passage in passages %}{{ passage.text }}\n\n{% endfor %}"
-    "Question: {{ question }}\nGive the shortest possible answer.\n",
+PROMPT = (
+    "{% for passage in passages %}{{ passage.text }}\n\n{% endfor %}"
+    "Question: {{ question }}\nGive the shortest possible answer.\n"
+)
+PROMPTS = {"first": PROMPT, "last": PROMPT.replace("in passages", "in passages | reverse")}
+GROUNDED = {
+    "model": "writer",
+    "system": "You answer questions with a few words taken from the text.",
+    "prompt": "first.md",
+    "sampling": SHORT,
+    "retrieve": {**FUSED, "excerpt_chars": 300},
 }
-MODEL = {"model": "writer", "system": SYSTEM, "sampling": SHORT}
-GROUNDED = {**MODEL, "prompt": "last.md", "retrieve": {**FUSED, "excerpt_chars": 300}}
 VARIANTS: dict[str, dict[str, Any]] = {
     "grounded": GROUNDED,
+    "best-last": {**GROUNDED, "prompt": "last.md"},
+    "longer": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 600}},
+    "penalty": {**GROUNDED, "sampling": {**SHORT, "frequency_penalty": 0.5}},
     "fallback": {**GROUNDED, "strategy": {"direct": {"fallback": "quote"}}},
     "quote": {"strategy": "quote", "retrieve": FUSED},
     "quote-words": {"strategy": "quote", "retrieve": {"mode": "lexical", "top_k": 5}},
     "quote-3": {"strategy": {"quote": {"sentences": 3}}, "retrieve": FUSED},
-    "first": {**GROUNDED, "prompt": "first.md"},
-    "longer": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 600}},
-    "penalty": {**GROUNDED, "sampling": {**SHORT, "frequency_penalty": 0.5}},
 }
 
 RECALL = """

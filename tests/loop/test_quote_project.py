@@ -13,8 +13,8 @@ from slipway.testing.projects import FILE, write_project
 
 QUOTE = "retrieve: {mode: lexical, top_k: 3}, strategy: quote"
 OLD = "  plain: {model: writer, prompt: plain.md}\n"
-ALONE = FILE.split("candidates:")[0].replace("models:\n  writer: {engine: echo}\n", "")
-ALONE += f"candidates:\n  quote: {{{QUOTE}}}\n" + FILE.split("top_k: 1}}\n")[1]
+_HEAD = FILE.split("candidates:")[0].replace("models:\n  writer: {engine: echo}\n", "")
+ALONE = f"{_HEAD}candidates:\n  quote: {{{QUOTE}}}\n" + FILE.split("top_k: 1}}\n")[1]
 
 
 def test_a_project_without_any_model_is_released_and_answers(tmp_path: Path) -> None:
