@@ -44,13 +44,13 @@ PROMPTS = {"first": PROMPT, "last": PROMPT.replace("in passages", "in passages |
 GROUNDED = {
     "model": "writer",
     "system": "You answer questions with a few words taken from the text.",
-    "prompt": "first.md",
+    "prompt": "last.md",
     "sampling": SHORT,
     "retrieve": {**FUSED, "excerpt_chars": 300},
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "grounded": GROUNDED,
-    "best-last": {**GROUNDED, "prompt": "last.md"},
+    "best-first": {**GROUNDED, "prompt": "first.md"},
     "longer": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 600}},
     "penalty": {**GROUNDED, "sampling": {**SHORT, "frequency_penalty": 0.5}},
     "fallback": {**GROUNDED, "strategy": {"direct": {"fallback": "quote"}}},
