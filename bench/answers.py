@@ -8,9 +8,9 @@ of one project, so it is answered as it would be served; what was answered in `-
 each corpus, language and variant: token F1, answer recall (the share of the expected answer's words that the answer
 holds, the best reference), both with 95% intervals, the share that abstained, and p50 seconds.
 
-For variants that give a confidence: risk and coverage, that is how many questions are answered, and how many of these
-wrongly (recall under 1), at each threshold. `off-topic` counts what is answered although nothing can be right: XQuAD's
-questions asked on the pages of `article_extraction`.
+For `quote-always`, which never abstains: risk and coverage, that is how many questions would be answered, and how many
+of these wrongly (recall under 1), at each threshold. `off-topic` counts what is answered although nothing can be
+right: XQuAD's questions asked on the pages of `article_extraction`.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fallback": {**GROUNDED, "strategy": {"direct": {"fallback": "quote"}}},
     "quote": {"strategy": "quote", "retrieve": FUSED},
     "quote-words": {"strategy": "quote", "retrieve": {"mode": "lexical", "top_k": 5}},
+    "quote-always": {"strategy": {"quote": {"threshold": 0}}, "retrieve": FUSED},
     "quote-3": {"strategy": {"quote": {"sentences": 3}}, "retrieve": FUSED},
 }
 
@@ -168,7 +169,7 @@ def risk_and_coverage(scores: Sequence[Score]) -> list[tuple[float, float, float
     """(threshold, share answered, share of these that are wrong) where nothing under the threshold is answered."""
     rows: list[tuple[float, float, float]] = []
     for threshold in (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6):
-        kept = [s for s in scores if not s.answer.abstained and (s.answer.confidence or 0) >= threshold]
+        kept = [s for s in scores if (s.answer.confidence or 0) >= threshold]
         rows.append((threshold, len(kept) / len(scores), sum(not right(s) for s in kept) / max(len(kept), 1)))
     return rows
 
@@ -189,7 +190,7 @@ def measure(folder: Path, corpus: str, variants: Sequence[str]) -> list[dict[str
                     "token_f1": interval(of["token_f1"]), "answer_recall": interval(of["recall"]),
                     "abstained": sum(score.answer.abstained for score in own) / len(own),
                     "p50_s": of["latency_p50"].value,
-                    "risk": risk_and_coverage(own) if any(s.answer.confidence is not None for s in own) else [],
+                    "risk": risk_and_coverage(own) if name == "quote-always" else [],
                 })  # fmt: skip
     return rows
 

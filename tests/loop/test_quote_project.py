@@ -66,3 +66,42 @@ def test_wrong_options_are_told_with_their_line(tmp_path: Path) -> None:
     errors = "\n".join(f.what for f in api.check(file.parent) if f.level == "error")
     assert "did you mean 'threshold'" in errors
     assert "slipway.yaml:1" in errors
+
+
+OWN = '''
+from typing import ClassVar
+from pydantic import BaseModel
+from slipway.core.answer import Answer
+from slipway.core.message import Delta
+
+
+class Options(BaseModel):
+    ask: bool = False
+
+
+class Own:
+    Config: ClassVar = Options
+    asks_model: ClassVar[bool] = False
+
+    def __init__(self, config):
+        self.config = config
+
+    async def respond(self, work):
+        if self.config.ask:
+            await work.complete(work.request())
+        yield Delta(text="forty-two")
+        yield Answer(text="forty-two", raw="forty-two")
+'''
+
+
+def test_a_strategy_of_the_project_may_ask_no_model_and_is_told_when_it_does(tmp_path: Path) -> None:
+    text = FILE.replace(OLD, '  plain: {strategy: "./own.py:Own"}\n  asks: {strategy: {"./own.py:Own": {ask: true}}}\n')
+    file = write_project(tmp_path / "demo", text)
+    (file.parent / "own.py").write_text(OWN, "utf-8")
+    for run in (False, True):
+        assert [f.what for f in api.check(file.parent, run_plugins=run) if f.level == "error"] == []
+    with api.open_project(file.parent) as project:
+        api.run(project, "adapt")
+        assert api.ask(project, "What is it?", "plain").text == "forty-two"
+        with pytest.raises(ConfigError, match="asked a model, and the candidate has none"):
+            api.ask(project, "What is it?", "asks")

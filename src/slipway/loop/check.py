@@ -161,8 +161,9 @@ def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[st
             task = plugins.make("tasks", project.task.name, project.task.options, "task")
     for name in project.candidates:
         config = effective(project, name)
-        if config.strategy.name not in skip and not _asks_model(config.strategy.name, plugins):
-            continue
+        not_run = config.strategy.name in skip
+        if (not_run and config.prompt is None) or not (not_run or _asks_model(config.strategy.name, plugins)):
+            continue  # it asks no model, or may be one that does not
         if config.prompt is None:
             yield Finding(
                 "error", t("candidates.{name} has no prompt", name=name), t("name a file: prompt: prompts/a.md")

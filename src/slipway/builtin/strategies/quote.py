@@ -58,8 +58,9 @@ async def quoted(work: Work, passages: Sequence[Citation], config: QuoteConfig) 
         relevance.learn(dict(zip(promising, similarity, strict=True)))
     best: dict[str, int] = {}
     for n in relevance.ranked():
-        if len(best) < config.sentences and relevance.confidence(n) >= config.threshold:
-            best.setdefault(shown(found[n].text), n)
+        if len(best) == config.sentences or relevance.confidence(n) < config.threshold:
+            break
+        best.setdefault(shown(found[n].text), n)
     if not best:
         return _abstained(question, passages, max(map(relevance.confidence, relevance.ranked()[:1]), default=0.0))
     used = {found[n].at for n in best.values()}
