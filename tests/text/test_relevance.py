@@ -113,3 +113,8 @@ PASSAGE = "The mirror of the index is set up for pip. No other one is used. The 
 )
 def test_an_answer_is_supported_by_words_that_the_question_has_not(answer: str, supported: bool) -> None:
     assert (support(answer, PASSAGE, "Which port is used?") >= 0.5) == supported
+
+
+def test_the_name_that_a_question_has_is_not_the_one_it_asks_for() -> None:
+    texts = ("The works of the old Slipway were rebuilt.", "The works of the slipway were rebuilt by the widow Ann Lee.")
+    assert best("Who rebuilt the works of Slipway?", *texts).endswith("Ann Lee.")

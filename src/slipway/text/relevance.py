@@ -25,7 +25,7 @@ _SMALL = frozenset(
         r"\w+",
         """a an the of and to is are was were be been have has had an at on in not what which who whom whose how does
         did do done when where why with by for from can could it its this that these those there if or many much one as
-        into will would should may might i you we they he she than then so such about yes no""",
+        into will would should may might i you we they he she than then so such about make made yes no""",
     )
 )
 _SMALL_CJK = frozenset("的了是在有和与吗呢么什哪谁几多少个何为被会能可以如怎样些它他她这那里不没否对")
@@ -61,8 +61,8 @@ _KINDS = (  # what a question asks for, and what a statement that answers it hol
         ),
     ),
     (  # a name
-        re.compile(r"\bwho(?:m|se)?\b|\bwhere\b|谁|哪位|何人|哪里|何处|在哪", re.I),
-        re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+|[\u4e00-\u9fff]"),
+        re.compile(r"\bwho(?:m|se)?\b|\bwhere\b", re.I),
+        re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+"),
     ),
 )
 
@@ -104,7 +104,7 @@ class Relevance:
             own[n]
             + HEADING * over[one.at]
             + PLACE / (1 + one.at)
-            + (KIND if asked and asked.search(one.text) else 0)
+            + (KIND if asked and _holds(asked, one.text, plain) else 0)
             + (REFERS * own[n - 1] if n and found[n - 1].at == one.at and _REFERS.match(one.text) else 0)
             + (QUESTION if one.text.endswith(("?", "？")) else 0)
             for n, one in enumerate(found)
@@ -140,6 +140,11 @@ def _held(wanted: set[str], text: str) -> set[str]:
     """Those of the wanted terms that a text holds; a pair of CJK characters may stand apart in it."""
     own, characters = terms(text), set(fold(text))
     return {term for term in wanted if term in own or (is_cjk(term[0]) and characters.issuperset(term))}
+
+
+def _holds(asked: re.Pattern[str], text: str, known: set[str]) -> bool:
+    """Whether a text holds what is asked for; a name or a number that the question itself has is not it."""
+    return any(not held[0].isascii() or terms(held[0]) - known for held in asked.finditer(text))
 
 
 def _weights(wanted: set[str], held: Sequence[set[str]]) -> dict[str, float]:
