@@ -68,7 +68,7 @@ def test_wrong_options_are_told_with_their_line(tmp_path: Path) -> None:
     assert "slipway.yaml:1" in errors
 
 
-OWN = '''
+OWN = """
 from typing import ClassVar
 from pydantic import BaseModel
 from slipway.core.answer import Answer
@@ -91,7 +91,7 @@ class Own:
             await work.complete(work.request())
         yield Delta(text="forty-two")
         yield Answer(text="forty-two", raw="forty-two")
-'''
+"""
 
 
 def test_a_strategy_of_the_project_may_ask_no_model_and_is_told_when_it_does(tmp_path: Path) -> None:

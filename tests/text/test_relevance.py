@@ -116,5 +116,8 @@ def test_an_answer_is_supported_by_words_that_the_question_has_not(answer: str, 
 
 
 def test_the_name_that_a_question_has_is_not_the_one_it_asks_for() -> None:
-    texts = ("The works of the old Slipway were rebuilt.", "The works of the slipway were rebuilt by the widow Ann Lee.")
+    texts = (
+        "The works of the old Slipway were rebuilt.",
+        "The works of the slipway were rebuilt by the widow Ann Lee.",
+    )
     assert best("Who rebuilt the works of Slipway?", *texts).endswith("Ann Lee.")
