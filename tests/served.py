@@ -42,7 +42,9 @@ def echo(name: str = "writer", **options: Any) -> ModelPin:
     return ModelPin(name=name, engine="echo", source="", options=options)
 
 
-def release(store: Store, model: ModelPin, prompt: str = "{{ question }}", name: str = "plain", **more: Any) -> Release:
+def release(
+    store: Store, model: ModelPin | None, prompt: str = "{{ question }}", name: str = "plain", **more: Any
+) -> Release:
     """A release of a candidate, in the store, not yet promoted."""
     candidate = Candidate(
         name=name, task="answer", model=model, prompt=prompt, sampling=Sampling(max_tokens=64), **more

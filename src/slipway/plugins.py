@@ -59,6 +59,7 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     "strategies": {
         "direct": ("slipway.builtin.strategies.direct:DirectStrategy", ""),
         "agent": ("slipway.builtin.strategies.agent:AgentStrategy", ""),
+        "quote": ("slipway.builtin.strategies.quote:QuoteStrategy", ""),
     },
     "tools": {
         "calculator": ("slipway.builtin.tools.calculator:Calculator", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import gguf
 import numpy as np
@@ -22,6 +23,11 @@ from slipway.testing.tuners import TunerContract
 
 EACH = ("scorers", "tasks")
 """Kinds whose suite runs below on every name that there is."""
+
+
+DOCUMENTS = tuple(
+    f"Ship {n} lies in the harbour. The number of ship {n} is {n}00. 第{n}号船在港口。" for n in range(12)
+)
 
 
 class TestScorers(ScorerContract):
@@ -44,6 +50,18 @@ class TestTasks(TaskContract):
 
 class TestDirect(StrategyContract):
     strategy = "direct"
+
+
+class TestDirectWithAFallback(StrategyContract):
+    strategy = "direct"
+    options: ClassVar = {"fallback": "quote"}
+    documents = DOCUMENTS
+
+
+class TestQuote(StrategyContract):
+    strategy = "quote"
+    options: ClassVar = {"sentences": 3}
+    documents = DOCUMENTS
 
 
 class TestAgent(StrategyContract):

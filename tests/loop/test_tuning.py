@@ -17,6 +17,7 @@ from slipway import api
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.message import GenerateRequest, Sampling
+from slipway.core.release import Release
 from slipway.errors import ConfigError, EngineError, IntegrityError, SlipwayError
 from slipway.runtime.respond import complete
 from slipway.runtime.session import Session
@@ -181,7 +182,7 @@ def test_it_is_released_verified_swept_and_carried_elsewhere(folder: Path, tmp_p
     with api.open_project(folder, [gate, "release.prefer=cost"]) as opened:
         api.run(opened)
         made = artifact_of(opened)
-        released = [r for _, r in opened.store.catalog.list("release", api.Release) if "noun:artifact" in r.pins]
+        released = [r for _, r in opened.store.catalog.list("release", Release) if "noun:artifact" in r.pins]
         if not released:  # the other candidate won: release this one by making it alone
             (folder / "slipway.yaml").write_text(
                 "\n".join(line for line in project("./tune.py:Longest").splitlines() if "grounded:" not in line)

@@ -17,7 +17,3 @@ def test_order_ties_and_repeats():
     assert reciprocal_rank_fusion([["a", "a", "b"]]) == reciprocal_rank_fusion([["a", "b"]])
     assert reciprocal_rank_fusion([]) == []
     assert reciprocal_rank_fusion([[], ["x"]]) == [("x", 1 / 61)]
-
-
-def test_weights():
-    assert [name for name, _ in reciprocal_rank_fusion([["a"], ["b"]], weights=[1, 2])] == ["b", "a"]

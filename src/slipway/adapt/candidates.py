@@ -18,10 +18,11 @@ from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval, ToolPin
 from slipway.core.material import Example
 from slipway.core.message import Sampling
-from slipway.core.protocols import Task
+from slipway.core.protocols import Task, asks_model
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
+from slipway.plugins import Plugins
 from slipway.project.places import read_text
 from slipway.project.schema import CandidateConfig, Project
 from slipway.runtime.extract import check_pattern
@@ -46,11 +47,30 @@ def make_candidate(
     pins: Mapping[str, ModelPin],
     chunks: Ref | None,
     train: Sequence[Example],
-    task: Task,
+    plugins: Plugins,
     artifact: Artifact | None = None,
 ) -> Candidate:
-    """Freeze one candidate. Raises ConfigError for what its configuration lacks or names in vain."""
+    """Freeze one candidate. Raises ConfigError for what its configuration lacks or names in vain.
+
+    One whose strategy asks no model has none, whatever it names or takes from the candidate that it extends.
+    """
     config = effective(project, name)
+    task: Task = plugins.make("tasks", project.task.name, project.task.options, "task")
+    retrieve = _retrieval(config, name, pins, chunks)
+    if retrieve is None and (config.strategy.name == "quote" or config.strategy.options.get("fallback") == "quote"):
+        raise ConfigError(
+            t("candidates.{name} quotes passages, and retrieves none", name=name),
+            t("give it `retrieve`: the passages to quote"),
+        )
+    if not asks_model(plugins.load("strategies", config.strategy.name)):
+        return Candidate(
+            name=name,
+            task=project.task.name,
+            task_options=project.task.options,
+            strategy=config.strategy.name,
+            strategy_options=config.strategy.options,
+            retrieve=retrieve,
+        )
     if config.model is None or config.prompt is None:
         raise ConfigError(
             t("candidates.{name} needs a model and a prompt", name=name),
@@ -79,7 +99,7 @@ def make_candidate(
         artifact=artifact.ref if artifact else None,
         prompt=prompt,
         system=config.system,
-        retrieve=_retrieval(config, name, pins, chunks),
+        retrieve=retrieve,
         few_shot=_few_shot(name, config, pins, train, task),
         sampling=msgspec.convert(config.sampling.model_dump(), Sampling),
         answer_pattern=check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern"),

@@ -68,15 +68,16 @@ class ToolPin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Candidate(Noun, frozen=True, kw_only=True):
     """Prompt + model + retriever + parameters. `task` and `strategy` name plug-ins: what is asked, and how it is done.
 
-    `prompt` is the template's text (Jinja2, sandboxed); what is in front of its first variable is constant and is
-    cached by engines. `answer_pattern`: regular expression whose first group is the answer (chain of thought).
-    `samples` > 1: self-consistency (Wang et al. 2022), the majority of normalised answers wins.
+    `model` is None, and `prompt` empty, where the strategy asks no model (`Strategy`). `prompt` is the template's text
+    (Jinja2, sandboxed); what is in front of its first variable is constant and is cached by engines. `answer_pattern`:
+    regular expression whose first group is the answer (chain of thought). `samples` > 1: self-consistency (Wang et al.
+    2022), the majority of normalised answers wins.
     """
 
     name: str
     task: str
-    model: ModelPin
-    prompt: str
+    model: ModelPin | None = None
+    prompt: str = ""
     system: str = ""
     kind: Literal["prompt"] = "prompt"
     retrieve: Retrieval | None = None

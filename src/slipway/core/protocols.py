@@ -256,6 +256,12 @@ class Work(Protocol):
         """What the candidate retrieves for a text; nothing when it does not retrieve."""
         ...
 
+    async def similarity(self, text: str, others: Sequence[str]) -> Sequence[float] | None:
+        """How near each of the others is to a text, as the embedder that the candidate retrieves with sees it: cosines,
+        [len(others)]. None where there is no embedder, or none that can read the text.
+        """
+        ...
+
     async def examples(self, text: str) -> Sequence[Mapping[str, Any]]:
         """The candidate's worked examples for a text."""
         ...
@@ -278,7 +284,11 @@ class Work(Protocol):
 
 
 class Strategy(Protocol):
-    """How a candidate does its task. Made as `Strategy(config)`; one instance answers many inputs at once."""
+    """How a candidate does its task. Made as `Strategy(config)`; one instance answers many inputs at once.
+
+    A class with the attribute `asks_model = False` says that it never asks a model: its candidates need no model and no
+    prompt, and those that they name are not loaded.
+    """
 
     Config: ClassVar[type[Any]]
 
@@ -288,6 +298,11 @@ class Strategy(Protocol):
         Raises EngineError or ConfigError. Closing the iterator frees the model at once.
         """
         ...
+
+
+def asks_model(strategy: type[Strategy]) -> bool:
+    """Whether a strategy's candidates need a model and a prompt."""
+    return getattr(strategy, "asks_model", True)
 
 
 class Tool(Protocol):

@@ -124,7 +124,7 @@ async def _answers(
     done = len(examples) - len(missing)
     if missing:
         # Loading a model is no part of a latency.
-        await session.engine(candidate.model, candidate.adapter_files)
+        await session.model(candidate)
         if candidate.retrieve:
             await session.retriever(candidate.retrieve)
     slots = asyncio.Semaphore(config.parallel)

@@ -17,6 +17,7 @@ import msgspec
 
 from slipway.adapt.candidates import effective, read_schema
 from slipway.core.metrics import METRICS
+from slipway.core.protocols import asks_model
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
 from slipway.data.preview import preview
@@ -163,6 +164,9 @@ def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[st
             task = plugins.make("tasks", project.task.name, project.task.options, "task")
     for name in project.candidates:
         config = effective(project, name)
+        not_run = config.strategy.name in skip
+        if (not_run and config.prompt is None) or not (not_run or _asks_model(config.strategy.name, plugins)):
+            continue  # it asks no model, or may be one that does not
         if config.prompt is None:
             yield Finding(
                 "error", t("candidates.{name} has no prompt", name=name), t("name a file: prompt: prompts/a.md")
@@ -176,6 +180,13 @@ def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[st
             check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern")
         except SlipwayError as error:
             yield _error(error)
+
+
+def _asks_model(strategy: str, plugins: Plugins) -> bool:
+    try:
+        return asks_model(plugins.load("strategies", strategy))
+    except SlipwayError:  # `_options` says why
+        return True
 
 
 def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:

@@ -118,9 +118,9 @@ class Context:
             return self.store.named(pin.files)
         return locate(pin, self.root)
 
-    def rate_of(self, pin: ModelPin) -> Rate | None:
-        """How fast a model is, as slipway.lock says; None where that was not measured."""
-        return pinned(self.lock_file, pin)
+    def rate_of(self, pin: ModelPin | None) -> Rate | None:
+        """How fast a model is, as slipway.lock says; None where that was not measured, or without a model."""
+        return pinned(self.lock_file, pin) if pin else None
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run asynchronous work to its end, from any thread: the one bridge between the loop and the runtime."""

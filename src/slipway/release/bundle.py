@@ -60,7 +60,7 @@ def pins_of(candidate: Candidate, report: Report, store: Store) -> dict[str, str
 
 def models_of(candidate: Candidate) -> list[ModelPin]:
     """Every model a candidate loads."""
-    models = [candidate.model]
+    models = [candidate.model] if candidate.model else []
     if candidate.retrieve and candidate.retrieve.embedder:
         models.append(candidate.retrieve.embedder)
     if candidate.few_shot and candidate.few_shot.embedder:

@@ -2,8 +2,8 @@
 
 A model with a price per million tokens costs by its tokens. Any other is local: it costs seconds of the machine's
 hourly price. Those are its tokens times rates that were measured once and pinned (`loop.rates`), so that the same
-answers cost the same on every run and every machine; without rates, and for an answer without tokens, they are the
-seconds it took.
+answers cost the same on every run and every machine; without rates, and for an answer without a model or without
+tokens, they are the seconds it took.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def make_cost(project: Project, rates: Rates = lambda pin: None) -> Cost:
         )
     currency = currencies[0] if currencies else ""
 
-    def cost(pin: ModelPin, usage: Usage, seconds: float) -> tuple[float, str]:
-        price = prices.get(pin.name)
+    def cost(pin: ModelPin | None, usage: Usage, seconds: float) -> tuple[float, str]:
+        price = prices.get(pin.name) if pin else None
         by_token = 0.0
         if price and (price.input_per_million or price.output_per_million):
             by_token += usage.prompt_tokens * (price.input_per_million.amount if price.input_per_million else 0) / 1e6
@@ -63,7 +63,7 @@ def make_cost(project: Project, rates: Rates = lambda pin: None) -> Cost:
             )
             return by_token, currency
         hourly = price.per_hour if price and price.per_hour else hour
-        rate = rates(pin)
+        rate = rates(pin) if pin else None
         if rate is not None and usage.prompt_tokens + usage.completion_tokens:
             seconds = rate.seconds(usage)
         return (hourly.amount * seconds / 3600 if hourly else 0.0), currency

@@ -115,7 +115,7 @@ class Retriever:
         )
         if retrieval.excerpt_chars is None:
             return found
-        return await excerpt(question, found, retrieval.excerpt_chars, self._similarity(vector))
+        return await excerpt(question, found, retrieval.excerpt_chars, self._near(vector))
 
     def _nearest(
         self, question: str, vector: Vectors, depth: int, filters: Mapping[str, Any] | None
@@ -128,16 +128,23 @@ class Retriever:
             found.setdefault(self._whole[part], score)
         return list(found.items())[:depth]
 
-    def _similarity(self, question: Vectors | None) -> Similarity | None:
-        """Cosine of sentences with an embedded question."""
+    async def similarity(self, text: str, others: Sequence[str]) -> list[float] | None:
+        """Cosines of the others with a text, [len(others)]; None without an embedder that can read the text."""
+        if self._embedder is None or await self._unread(text):
+            return None
+        near = self._near(await self._embedder.embed([text]))
+        return list(map(float, await near(others))) if near else None
+
+    def _near(self, vector: Vectors | None) -> Similarity | None:
+        """Cosine of sentences with what was embedded, [1, dimension]."""
         embedder = self._embedder
-        if question is None or embedder is None:
+        if vector is None or embedder is None:
             return None
 
-        async def to_question(texts: Sequence[str]) -> NDArray[np.float32]:
-            return (await embedder.embed(texts)) @ question[0]
+        async def near(texts: Sequence[str]) -> NDArray[np.float32]:
+            return (await embedder.embed(texts)) @ vector[0]
 
-        return to_question
+        return near
 
     async def _unread(self, question: str) -> bool:
         """Whether the embedder cannot read the question (its script is not in its vocabulary): words alone then rank.

@@ -32,8 +32,8 @@ RETIRED_SECONDS = 130.0
 Locate = Callable[[ModelPin], Mapping[str, Path]]
 """Where a model's files lie on this machine; raises MissingPrerequisite (not pulled) or IntegrityError."""
 
-Cost = Callable[[ModelPin, Usage, float], tuple[float, str]]
-"""(model, tokens, seconds) -> (amount, ISO 4217 currency); the currency is empty when nothing has a price."""
+Cost = Callable[[ModelPin | None, Usage, float], tuple[float, str]]
+"""(model or None, tokens, seconds) -> (amount, ISO 4217 currency); the currency is empty when nothing has a price."""
 
 
 class Session:
@@ -71,6 +71,8 @@ class Session:
     def expect(self, candidates: Iterable[Candidate]) -> None:
         """These will be asked: adapters on one base are loaded together, when the first of them is needed."""
         for candidate in candidates:
+            if candidate.model is None:
+                continue
             self._adapters.setdefault(_key(candidate.model), {}).update(candidate.adapter_files)
 
     async def engine(self, pin: ModelPin, adapters: Mapping[str, str] | None = None) -> Engine:
@@ -90,6 +92,10 @@ class Session:
                     if before is not None:
                         self._retire(before)
         return self._engines[key]
+
+    async def model(self, candidate: Candidate) -> Engine | None:
+        """The started engine that a candidate asks; None for one that answers without a model."""
+        return await self.engine(candidate.model, candidate.adapter_files) if candidate.model else None
 
     async def following(self, pin: ModelPin) -> Callable[[], Engine]:
         """Load a model; what is returned gives the engine that answers for it, whichever that is by then."""

@@ -13,7 +13,7 @@ from slipway.core.answer import Citation
 from slipway.core.candidate import Candidate
 from slipway.core.message import Completion, Delta, GenerateRequest, Usage
 from slipway.core.protocols import Completes, Engine, Task, Tool
-from slipway.errors import EngineError
+from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 from slipway.plugins import told
 from slipway.runtime.extract import extract
@@ -72,7 +72,7 @@ class Working:
 
     async def begin(self) -> None:
         """Have the model loaded, so that what it takes is no part of anything else."""
-        self._engine = await self._session.engine(self.candidate.model, self.candidate.adapter_files)
+        self._engine = await self._session.model(self.candidate)
 
     async def passages(self, text: str) -> tuple[Citation, ...]:
         """What the candidate retrieves for a text."""
@@ -81,6 +81,16 @@ class Working:
         started = time.monotonic()
         retriever = await self._session.retriever(self.candidate.retrieve)
         found = await retriever.search(text, self.candidate.retrieve)
+        self._spent.retrieve_seconds += time.monotonic() - started
+        return found
+
+    async def similarity(self, text: str, others: Sequence[str]) -> Sequence[float] | None:
+        """Cosines of the others with a text, by the embedder that the candidate retrieves with, where it can tell."""
+        if self.candidate.retrieve is None or not others:
+            return None
+        started = time.monotonic()
+        retriever = await self._session.retriever(self.candidate.retrieve)
+        found = await retriever.similarity(text, others)
         self._spent.retrieve_seconds += time.monotonic() - started
         return found
 
@@ -113,8 +123,9 @@ class Working:
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
         """The model's deltas. Raises EngineError when the last one is missing: the stream was cut."""
         last = Delta()
-        with told("engines", self.candidate.model.engine):
-            async with aclosing(generator(self._running().generate(request))) as stream:
+        running = self._running()
+        with told("engines", self._engine_name()):
+            async with aclosing(generator(running.generate(request))) as stream:
                 async for last in stream:
                     yield last
         if last.finish is None:
@@ -123,10 +134,14 @@ class Working:
 
     async def complete(self, request: GenerateRequest) -> Completion:
         """The model's whole answer."""
-        with told("engines", self.candidate.model.engine):
-            completion = await complete(self._running(), request)
+        running = self._running()
+        with told("engines", self._engine_name()):
+            completion = await complete(running, request)
         self._spent.usage += completion.usage
         return completion
+
+    def _engine_name(self) -> str:
+        return self.candidate.model.engine if self.candidate.model else ""
 
     def extract(self, said: str) -> str:
         """The answer within what the model said."""
@@ -138,7 +153,11 @@ class Working:
         return named if isinstance(named, str) and named else of_short_text(self._text)
 
     def _running(self) -> Engine:
-        assert self._engine is not None, "begin() comes first"
+        if self._engine is None:
+            raise ConfigError(
+                t("the strategy '{name}' asked a model, and the candidate has none", name=self.candidate.strategy),
+                t("a strategy that asks one must not set `asks_model = False`"),
+            )
         return self._engine
 
 

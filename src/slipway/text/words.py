@@ -27,7 +27,7 @@ _IS_CJK = re.compile(f"[{_CJK}]")
 # After a full stop with a space (not after an initial or a common abbreviation), or after a CJK full stop.
 SENTENCE_END = re.compile(
     r"(?<![ (][A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bcf)(?<!\bNo)(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bFig)(?<!\bMrs)"
-    r"[.!?…][\"'”’)\]]*[ \t]+(?=[\"'“‘(\[]?[^\Wa-z_])|[。！？；…][”’」』）】\"']*"
+    r"[.!?…][\"'”’)\]]*[ \t]+(?=[\"'“‘(\[]?[^\Wa-z_]|`)|[。！？；…][”’」』）】\"']*"
 )
 _ARTICLES = frozenset({"a", "an", "the"})
 _ARTICLE_LANGUAGES = ("en", "und", "")

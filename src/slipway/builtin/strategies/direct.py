@@ -7,14 +7,16 @@ import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import ClassVar, cast
+from typing import ClassVar, Literal, cast
 
 import msgspec
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.core.answer import Answer, Citation
+from slipway.builtin.strategies.quote import QuoteConfig, quoted
+from slipway.core.answer import Answer, Citation, Step
 from slipway.core.message import Completion, Delta, GenerateRequest, Usage
 from slipway.core.protocols import Work
+from slipway.text.relevance import support
 from slipway.text.words import normalize_answer, words
 
 SUPPORT = 0.5  # share of an answer's words that a passage must hold to be its source, when no marker names one
@@ -22,9 +24,16 @@ _MARKER = re.compile(r"\s*[\[【［](\d{1,3})[\]】］]")
 
 
 class DirectConfig(BaseModel):
-    """Nothing to choose: a candidate's own keys say it all."""
+    """`fallback: quote`: where no passage supports the answer, a quote takes its place, as `strategy: quote` makes it.
+
+    It is said when that is known, in one piece. `support`: share of the answer's words, those of the question aside,
+    that one passage must hold (0 to 1).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fallback: Literal["quote"] | None = None
+    support: float = Field(default=0.5, ge=0, le=1)
 
 
 class DirectStrategy:
@@ -37,10 +46,10 @@ class DirectStrategy:
 
     async def respond(self, work: Work) -> AsyncIterator[Delta | Answer]:
         """Text as it is made, then the answer."""
-        candidate, text = work.candidate, work.task.text(work.input)
+        candidate, text, fallback = work.candidate, work.task.text(work.input), self.config.fallback
         passages = await work.passages(text)
         request = work.request(passages, await work.examples(text))
-        if candidate.samples == 1 and not candidate.answer_pattern and not work.whole:
+        if candidate.samples == 1 and not candidate.answer_pattern and not fallback and not work.whole:
             said, last = "", Delta()
             stream = cast("AsyncGenerator[Delta, None]", work.generate(request))
             async with aclosing(stream):
@@ -53,6 +62,11 @@ class DirectStrategy:
         else:
             completions = await _sample(work, request, candidate.samples)
             answer, chosen = _vote([work.extract(c.text) for c in completions])
+            if fallback and not any(support(answer, p.text, text) >= self.config.support for p in passages):
+                found = await _fallen_back(work, passages, completions[chosen])
+                yield Delta(text=found.text)
+                yield found
+                return
             yield Delta(text=answer)
         yield Answer(
             text=_MARKER.sub("", answer) if passages else answer,
@@ -61,6 +75,13 @@ class DirectStrategy:
             finish=completions[chosen].finish,
             samples=tuple(c.text for c in completions) if len(completions) > 1 else (),
         )
+
+
+async def _fallen_back(work: Work, passages: Sequence[Citation], said: Completion) -> Answer:
+    """A quote in place of what the model said, which stays in the answer's steps."""
+    found = await quoted(work, passages, QuoteConfig())
+    step = Step(name="quote", input=said.text, output=found.text)
+    return msgspec.structs.replace(found, raw=said.text, steps=(step,))
 
 
 async def _sample(work: Work, request: GenerateRequest, samples: int) -> list[Completion]:

@@ -33,7 +33,7 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
     for name in project.candidates:
         artifact = _tuned(loop, name, pins, examples)
         candidate = make_candidate(
-            project, name, context.root, pins, chunks.ref if chunks else None, train, context.task, artifact
+            project, name, context.root, pins, chunks.ref if chunks else None, train, context.plugins, artifact
         )
         candidates[name] = candidate
         loop.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
@@ -118,7 +118,8 @@ def _indexes(loop: Loop, retrieval: Retrieval) -> list[str]:
 def answering(loop: Loop, candidate: Candidate) -> str:
     """The code that answers with a candidate: what evaluation and serving share, and the plug-ins it uses."""
     few_shot, plugins = candidate.few_shot, loop.context.plugins
-    used = [loop.context.code.of("slipway.runtime.respond"), plugins.code("engines", candidate.model.engine)]
+    used = [loop.context.code.of("slipway.runtime.respond")]
+    used += [plugins.code("engines", candidate.model.engine)] if candidate.model else []
     used += [plugins.code("tasks", candidate.task), plugins.code("strategies", candidate.strategy)]
     used += [plugins.code("tools", pin.tool) for pin in candidate.tools]
     used += _indexes(loop, candidate.retrieve) if candidate.retrieve else []

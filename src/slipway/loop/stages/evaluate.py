@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from slipway.core.candidate import Candidate
+from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset, Example
 from slipway.core.ref import Ref, digest_of
 from slipway.core.report import Report, Score
@@ -33,11 +33,11 @@ def pin_rates(loop: Loop, candidates: Iterable[Candidate]) -> None:
     context = loop.context
     for candidate in candidates:
         pin = candidate.model
-        if not wanted(loop.project, pin) or context.rate_of(pin) is not None:
+        if pin is None or not wanted(loop.project, pin) or context.rate_of(pin) is not None:
             continue
 
-        async def work(candidate: Candidate = candidate) -> Rate:
-            engine = await context.session.engine(candidate.model, candidate.adapter_files)
+        async def work(candidate: Candidate = candidate, pin: ModelPin = pin) -> Rate:
+            engine = await context.session.engine(pin, candidate.adapter_files)
             return await measure_rate(engine, whoami())
 
         with suppress(EngineError):
@@ -104,8 +104,11 @@ def measured_by(loop: Loop, candidate: Candidate) -> str:
 
 def cost_of(loop: Loop, candidate: Candidate, report: Report, scores: Sequence[Score]) -> float:
     """What a query costs, as candidates are compared by it: money where anything has a price; else the seconds that the
-    pinned rates give; else tokens, of which one that is generated counts as three that are read.
+    pinned rates give; else tokens, of which one that is generated counts as three that are read. What retrieval takes
+    is counted for no candidate, so one that asks no model costs nothing.
     """
+    if candidate.model is None:
+        return 0.0
     if report.currency or "cost_per_query" in report.metrics:
         found = report.metrics.get("cost_per_query")
         return found.value if found is not None else math.inf

@@ -177,7 +177,7 @@ class Router:
         await asyncio.to_thread(self._context.verify, release)
         catalog, session = self._context.store.catalog, self._context.session
         candidate = catalog.get("candidate", release.candidate.digest, Candidate)
-        await session.engine(candidate.model, candidate.adapter_files)
+        await session.model(candidate)
         if candidate.retrieve:
             await session.retriever(candidate.retrieve)
         if candidate.few_shot and candidate.few_shot.embedder:

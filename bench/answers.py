@@ -1,0 +1,225 @@
+"""Ways to answer, measured side by side: a small model shown less or more, sentences quoted, and the two together.
+
+    python bench/answers.py [--corpus docs xquad] [--variant grounded quote ...] [--questions 60] [--work FOLDER]
+
+Corpora: `docs`, the example's questions of its dev split on Slipway's documentation; `xquad`, questions of XQuAD
+(Artetxe et al. 2020) in English and Chinese, each on the 240 paragraphs of its language. Every variant is a candidate
+of one project, so it is answered as it would be served; what was answered in `--work` is not asked again. Printed for
+each corpus, language and variant: token F1, answer recall (the share of the expected answer's words that the answer
+holds, the best reference), both with 95% intervals, the share that abstained, and p50 seconds.
+
+For `quote-always`, which never abstains: risk and coverage, that is how many questions would be answered, and how many
+of these wrongly (recall under 1), at each threshold. `off-topic` counts what is answered although nothing can be
+right: XQuAD's questions asked on the pages of `article_extraction`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slipway import api
+from slipway.core.material import Example
+from slipway.core.report import Aggregate, Score
+from slipway.text.words import answer_words
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "docs-assistant"
+LANGUAGES = ("en", "zh")
+FUSED = {"embedder": "embedder", "top_k": 5, "mode": "fused"}
+SHORT = {"max_tokens": 32, "stop": ["\n"]}
+PROMPT = (
+    "{% for passage in passages %}{{ passage.text }}\n\n{% endfor %}"
+    "Question: {{ question }}\nGive the shortest possible answer.\n"
+)
+PROMPTS = {"first": PROMPT, "last": PROMPT.replace("in passages", "in passages | reverse")}
+GROUNDED = {
+    "model": "writer",
+    "system": "You answer questions with a few words taken from the text.",
+    "prompt": "last.md",
+    "sampling": SHORT,
+    "retrieve": {**FUSED, "excerpt_chars": 300},
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "grounded": GROUNDED,
+    "best-first": {**GROUNDED, "prompt": "first.md"},
+    "longer": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 600}},
+    "penalty": {**GROUNDED, "sampling": {**SHORT, "frequency_penalty": 0.5}},
+    "fallback": {**GROUNDED, "strategy": {"direct": {"fallback": "quote"}}},
+    "quote": {"strategy": "quote", "retrieve": FUSED},
+    "quote-words": {"strategy": "quote", "retrieve": {"mode": "lexical", "top_k": 5}},
+    "quote-always": {"strategy": {"quote": {"threshold": 0}}, "retrieve": FUSED},
+    "quote-3": {"strategy": {"quote": {"sentences": 3}}, "retrieve": FUSED},
+}
+
+RECALL = """
+from typing import ClassVar
+from pydantic import BaseModel
+from slipway.text.words import answer_words
+
+
+class Options(BaseModel):
+    pass
+
+
+class Recall:
+    Config: ClassVar[type[Options]] = Options
+    higher_is_better: ClassVar[bool] = True
+
+    def __init__(self, config):
+        self.config = config
+
+    def score(self, example, answer):
+        said = set(answer_words(answer.text, example.language))
+        wanted = [answer_words(one, example.language) for one in example.expected]
+        return max((sum(w in said for w in one) / len(one) for one in wanted if one), default=None)
+"""
+
+
+def xquad(data: Path, language: str) -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
+    """(name, paragraph with its title, questions) of each paragraph."""
+    for article in json.loads((data / "xquad" / f"xquad.{language}.json").read_text("utf-8"))["data"]:
+        for n, paragraph in enumerate(article["paragraphs"]):
+            name = f"{language}/{article['title']}-{n}"
+            asked = [
+                {"question": q["question"], "answer": [a["text"] for a in q["answers"]], "language": language}
+                for q in paragraph["qas"]
+            ]
+            yield name, f"# {article['title'].replace('_', ' ')}\n\n{paragraph['context']}\n", asked
+
+
+def drawn(data: Path, count: int) -> list[dict[str, Any]]:
+    """Questions of XQuAD, `count` a language, each naming its paragraph."""
+    found: list[dict[str, Any]] = []
+    for language in LANGUAGES:
+        rows = [{**row, "source": f"{name}.md"} for name, _, asked in xquad(data, language) for row in asked]
+        found += random.Random(7).sample(rows, min(count, len(rows)))
+    return found
+
+
+def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count: int) -> None:
+    """The project of one corpus: documents, questions (all of them dev), prompts and the variants."""
+    for language in LANGUAGES:
+        (folder / "docs" / language).mkdir(parents=True, exist_ok=True)
+    if corpus == "docs":
+        texts = [
+            (f"{p.parent.name}/{p.stem}", p.read_text("utf-8")) for p in sorted((ROOT / "docs").glob("[ez][nh]/*.md"))
+        ]
+        rows = dev_questions()
+    elif corpus == "xquad":
+        texts = [(name, text) for language in LANGUAGES for name, text, _ in xquad(data, language)]
+        rows = drawn(data, count)
+    else:
+        bodies = json.loads((data / "article_extraction" / "ground-truth.json").read_text("utf-8"))
+        texts = [(f"en/{name}", f"# Article\n\n{body['articleBody']}\n") for name, body in sorted(bodies.items())]
+        rows = [{k: v for k, v in row.items() if k != "source"} for row in drawn(data, count)]
+    for name, text in texts:
+        (folder / "docs" / f"{name}.md").write_text(text, "utf-8")
+    (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    languages = sorted({name.partition("/")[0] for name, _ in texts})
+    for name, text in PROMPTS.items():
+        (folder / f"{name}.md").write_text(text, "utf-8")
+    (folder / "recall.py").write_text(RECALL, "utf-8")
+    models = yaml.safe_load((EXAMPLE / "slipway.yaml").read_text("utf-8"))["models"]
+    project = {
+        "slipway": 1, "name": f"answers-{corpus}", "models": models,
+        "data": {
+            "documents": [{"path": f"docs/{one}/*.md", "base": "docs", "language": one} for one in languages],
+            "examples": [{"path": "questions.jsonl"}],
+            "clean": {"near_duplicates": None},
+            "split": {"train": 0, "dev": 1, "gate": 0},
+        },
+        "candidates": {name: VARIANTS[name] for name in variants},
+        "evaluate": {"metrics": ["token_f1", {"recall": {"scorer": "./recall.py:Recall"}}, "latency_p50"]},
+        "gate": {"token_f1": {"min": 0}},
+    }  # fmt: skip
+    (folder / "slipway.yaml").write_text(yaml.safe_dump(project, sort_keys=False), "utf-8")
+
+
+def dev_questions() -> list[dict[str, Any]]:
+    """Those of the example's dev split: choices are made on it; its gate split stays unseen."""
+    rows = [json.loads(line) for line in (EXAMPLE / "evals/questions.jsonl").read_text("utf-8").splitlines()]
+    with api.open_project(EXAMPLE) as project:
+        api.run(project, "data")
+        examples: list[Example] = api.items(project, api.find(project, "dataset", "examples"))
+    dev = {example.input["question"] for example in examples if example.split == "dev"}
+    return [row for row in rows if row["question"] in dev]
+
+
+def interval(found: Aggregate) -> str:
+    """A value with its 95% interval."""
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def right(score: Score) -> bool:
+    """Every word of an expected answer is in the answer."""
+    said = set(answer_words(score.answer.text, score.language))
+    return any(set(answer_words(one, score.language)) <= said for one in score.expected)
+
+
+def risk_and_coverage(scores: Sequence[Score]) -> list[tuple[float, float, float]]:
+    """(threshold, share answered, share of these that are wrong) where nothing under the threshold is answered."""
+    rows: list[tuple[float, float, float]] = []
+    for threshold in (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6):
+        kept = [s for s in scores if (s.answer.confidence or 0) >= threshold]
+        rows.append((threshold, len(kept) / len(scores), sum(not right(s) for s in kept) / max(len(kept), 1)))
+    return rows
+
+
+def measure(folder: Path, corpus: str, variants: Sequence[str]) -> list[dict[str, Any]]:
+    """Run the project as far as its reports, and read them."""
+    rows: list[dict[str, Any]] = []
+    with api.open_project(folder) as project:
+        reports = api.run(project, "evaluate").reports["dev"]
+        for name in variants:
+            report = reports[name]
+            scores: list[Score] = [score for _, score in api.items(project, report)]
+            for language in LANGUAGES:
+                own = [score for score in scores if score.language == language]
+                of = report.by_language[language]
+                rows.append({
+                    "corpus": corpus, "language": language, "variant": name, "n": len(own), "errors": report.errors,
+                    "token_f1": interval(of["token_f1"]), "answer_recall": interval(of["recall"]),
+                    "abstained": sum(score.answer.abstained for score in own) / len(own),
+                    "p50_s": of["latency_p50"].value,
+                    "risk": risk_and_coverage(own) if name == "quote-always" else [],
+                })  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", nargs="+", default=["docs", "xquad"], choices=["docs", "xquad", "off-topic"])
+    parser.add_argument("--variant", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--questions", type=int, default=60, help="of XQuAD, in each language")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--work", type=Path, help="a folder that keeps what was answered")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        rows: list[dict[str, Any]] = []
+        for corpus in options.corpus:
+            folder = (options.work or Path(temporary)) / corpus
+            write(folder, corpus, options.variant, options.data, options.questions)
+            rows += measure(folder, corpus, options.variant)
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return
+    print(f"load average {os.getloadavg()[0]:.1f}")
+    for row in rows:
+        print(f"{row['corpus']:9} {row['language']} {row['variant']:14} n={row['n']:<4} F1 {row['token_f1']}  "
+              f"recall {row['answer_recall']}  abstained {row['abstained']:.2f}  p50 {row['p50_s']:.3f} s")  # fmt: skip
+        for threshold, coverage, risk in row["risk"]:
+            print(f"{'':14}threshold {threshold:.2f}: answered {coverage:.2f}, of these wrong {risk:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""How much a statement answers a question, by rules that need no model. Pure; knows no retrieval and no prompt.
+
+A statement counts by the question's words that it holds, each weighed by how rare it is among the statements at hand
+(inverse document frequency, Robertson and Sparck Jones 1976), by the words of its heading, by the place of its passage,
+by what the question asks for (a number, a time, a name), and by its similarity to the question where an embedder tells
+it. One that begins with "it" or "this" takes part in what the one before it says. A question answers nothing.
+The weights were set on XQuAD and the example's train and dev questions; `bench/answers.py` measures them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from slipway.text.statements import Statement
+from slipway.text.words import cjk_bigrams, fold, is_cjk, words
+
+STEM = 5  # characters of a word that are compared: loads, loaded, loading
+EMBEDDED = 16  # statements that an embedder is asked about: those with the best words
+HEADING, PLACE, KIND, REFERS, SIMILARITY, QUESTION = 0.7, 0.2, 0.3, 0.4, 0.4, -0.5  # beside 1 for its own words
+_SMALL = frozenset(
+    re.findall(
+        r"\w+",
+        """a an the of and to is are was were be been have has had an at on in not what which who whom whose how does
+        did do done when where why with by for from can could it its this that these those there if or many much one as
+        into will would should may might i you we they he she than then so such about make made yes no""",
+    )
+)
+_SMALL_CJK = frozenset("的了是在有和与吗呢么什哪谁几多少个何为被会能可以如怎样些它他她这那里不没否对")
+_ASKING = re.compile("为什么|什么时候|什么|何时|何处|何人|哪[一里些个位种]?|谁|怎么样?|怎样|如何|是否|吗|呢")
+_REFERS = re.compile(
+    r"(?:it|its|this|these|that|those|they|their|he|she|his|her|such|both|there)\b|[它他她这那该此其]", re.I
+)
+_REPEATED = re.compile(r"(.{1,80}?)\1{3,}", re.S)
+_KINDS = (  # what a question asks for, and what a statement that answers it holds
+    (  # a number
+        re.compile(
+            r"\bhow (?:many|much|long|old|far|large|big|high|often|deep)\b|\bpercent"
+            r"|多[少长大久深高远重宽快]|第几|百分|几[个次种天人名]",
+            re.I,
+        ),
+        re.compile(
+            r"\d|[一二三四五六七八九十百千万两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred"
+            r"|thousand|million|half|twice|none|zero)\b",
+            re.I,
+        ),
+    ),
+    (  # a time
+        re.compile(
+            r"\bwhen\b|\b(?:what|which) (?:year|date|day|century|decade)\b"
+            r"|什么时候|何时|哪一?年|哪一?天|年份|几[年月]",
+            re.I,
+        ),
+        re.compile(
+            r"\b(?:1\d|20)\d\d\b|\d{3,4} ?年|\d月|世纪|\bcentur|天|小时|秒|分钟"
+            r"|\d+ ?(?:day|hour|week|month|year|second|minute)s?\b"
+            r"|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b",
+            re.I,
+        ),
+    ),
+    (  # a name
+        re.compile(r"\bwho(?:m|se)?\b|\bwhere\b", re.I),
+        re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+"),
+    ),
+)
+
+
+def terms(text: str) -> set[str]:
+    """What counts of a text: words cut to their first letters, single CJK characters; small words do not."""
+    return {word[:STEM] for word in words(text) if word not in _SMALL and word not in _SMALL_CJK}
+
+
+def support(answer: str, passage: str, question: str = "") -> float:
+    """Share of an answer's terms that a passage holds, 0 to 1, those of the question aside; 0 where none is left: it is
+    as the answers "yes" and "the answer is", or repeats the question, or itself without an end.
+    """
+    said = terms(answer) - terms(question)
+    return len(said & terms(passage)) / len(said) if said and not _loops(answer) else 0.0
+
+
+def _loops(text: str) -> bool:
+    """Whether a text ends in the same four times or more, 12 characters at least: what a small model falls into."""
+    end = text.rstrip()[-400:]
+    return any(len(found[0]) >= 12 and found[1].startswith(end[found.end() :]) for found in _REPEATED.finditer(end))
+
+
+class Relevance:
+    """The statements of some passages, best first, for one question. `headings`: of each passage, in their order."""
+
+    def __init__(self, question: str, found: Sequence[Statement], headings: Sequence[str]) -> None:
+        self.found = found
+        self._similarity: Mapping[int, float] = {}
+        content = _ASKING.sub(" ", question)
+        wanted, plain = _wanted(content), terms(content)
+        weight = _weights(wanted, [_held(wanted, one.text) for one in found])
+        own = [_share(_held(wanted, one.text), weight) for one in found]
+        over = [_share(_held(wanted, heading), weight) for heading in headings]
+        common = _weights(plain, [terms(one.text) for one in found])
+        self._shares = [_share(terms(f"{headings[one.at]} {one.text}"), common) for one in found]
+        asked = next((holds for asks, holds in _KINDS if asks.search(question)), None)
+        self._scores = [
+            own[n]
+            + HEADING * over[one.at]
+            + PLACE / (1 + one.at)
+            + (KIND if asked and _holds(asked, one.text, plain) else 0)
+            + (REFERS * own[n - 1] if n and found[n - 1].at == one.at and _REFERS.match(one.text) else 0)
+            + (QUESTION if one.text.endswith(("?", "？")) else 0)
+            for n, one in enumerate(found)
+        ]
+
+    def promising(self) -> list[int]:
+        """The numbers of the statements that an embedder should be asked about."""
+        return self.ranked()[:EMBEDDED]
+
+    def learn(self, similarity: Mapping[int, float]) -> None:
+        """How near statements are to the question by an embedder (cosine), by their numbers."""
+        self._similarity = {n: min(1.0, max(0.0, float(value))) for n, value in similarity.items()}
+
+    def ranked(self) -> list[int]:
+        """The numbers of the statements, best first; of equals the first."""
+        scores = [score + SIMILARITY * self._similarity.get(n, 0.0) for n, score in enumerate(self._scores)]
+        return sorted(range(len(scores)), key=lambda n: (-scores[n], n))
+
+    def confidence(self, n: int) -> float:
+        """How surely a statement is about what is asked, 0 to 1: the weight of the question's words that it or its
+        heading holds; with an embedder, the mean of that and of its similarity.
+        """
+        return (self._shares[n] + self._similarity.get(n, 0.0)) / 2 if self._similarity else self._shares[n]
+
+
+def _wanted(question: str) -> set[str]:
+    """The terms that rank: of CJK text pairs of characters, which say more than single ones."""
+    pairs = {pair for pair in cjk_bigrams(question) if is_cjk(pair[0]) and not _SMALL_CJK.issuperset(pair)}
+    return pairs | {term for term in terms(question) if not is_cjk(term[0])}
+
+
+def _held(wanted: set[str], text: str) -> set[str]:
+    """Those of the wanted terms that a text holds; a pair of CJK characters may stand apart in it."""
+    own, characters = terms(text), set(fold(text))
+    return {term for term in wanted if term in own or (is_cjk(term[0]) and characters.issuperset(term))}
+
+
+def _holds(asked: re.Pattern[str], text: str, known: set[str]) -> bool:
+    """Whether a text holds what is asked for; a name or a number that the question itself has is not it."""
+    return any(not held[0].isascii() or terms(held[0]) - known for held in asked.finditer(text))
+
+
+def _weights(wanted: set[str], held: Sequence[set[str]]) -> dict[str, float]:
+    """Inverse document frequency of the wanted words among the statements."""
+    counts = Counter(term for own in held for term in own & wanted)
+    count = {term: counts[term] + 0.5 for term in sorted(wanted)}
+    return {term: math.log(1 + (len(held) - n + 1) / n) for term, n in count.items()}
+
+
+def _share(own: set[str], weight: Mapping[str, float]) -> float:
+    """Part of the whole weight that a text's own terms have, 0 to 1. Summed in one order: the same every time."""
+    whole = sum(weight.values())
+    return sum(value for term, value in weight.items() if term in own) / whole if whole else 0.0

@@ -1,0 +1,92 @@
+"""A text cut into statements: what can be quoted and understood alone. Pure; knows no question.
+
+A sentence is a statement, and so is a line of a list, a table or code. A sentence that was wrapped over several lines
+is one; one without an end is cut. Marks in front of a line (`- `, `1. `, `> `, `|`) are no part of a statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from slipway.text.words import is_cjk, sentences, weigh
+
+LONGEST = 600  # weighted characters of a statement, about; what is longer is cut at a comma or a space
+WRAPPED = 50  # weighted characters of a line that goes on in the next one when it has no end mark
+_MARKS = re.compile(r"(?:(?:[-*+•>|]|#{1,6}|\d{1,3}[.)])[ \t]+|\|)+")
+_FENCE = re.compile(r"(?:```|~~~)")
+_ENDED = re.compile(r"[.!?…:。！？；：|][\"'”’)\]」』）】]*$")
+_CUTS = (",", ";", "，", "；", "、", " ")
+
+
+class Statement(NamedTuple):
+    """`text[start:end]` of the text number `at` of several."""
+
+    at: int
+    start: int
+    end: int
+    text: str
+
+
+def statements(texts: Sequence[str]) -> list[Statement]:
+    """The statements of several texts, in order. Each stands in its text as it is, within one span."""
+    return [
+        Statement(at, start, end, text[start:end])
+        for at, text in enumerate(texts)
+        for whole in _joined(text)
+        for start, end in _bounded(text, *whole)
+        if any(char.isalnum() for char in text[start:end])
+    ]
+
+
+def shown(text: str) -> str:
+    """A statement in one line: no space where a line was wrapped between two CJK characters, else one."""
+    pieces = [piece for line in text.splitlines() if (piece := " ".join(line.split()))]
+    return "".join(
+        piece if not n or (is_cjk(piece[0]) and is_cjk(pieces[n - 1][-1])) else f" {piece}"
+        for n, piece in enumerate(pieces)
+    )
+
+
+def _joined(text: str) -> Iterator[tuple[int, int]]:
+    """Spans of sentences, those wrapped over lines in one piece, without marks at their ends."""
+    held: tuple[int, int] | None = None
+    fenced = False
+    for start, end in sentences(text):
+        begins = not text[text.rfind("\n", 0, start) + 1 : start].strip()
+        if begins and _FENCE.match(text, start):
+            fenced = not fenced
+            continue
+        mark = _MARKS.match(text, start, end) if begins and not fenced else None
+        if held and begins and not mark and not fenced and _goes_on(text, *held, start):
+            held = (held[0], end)
+            continue
+        if held:
+            yield held
+        start = mark.end() if mark else start
+        held = (start, start + len(text[start:end].rstrip("| \t") if mark else text[start:end]))
+    if held:
+        yield held
+
+
+def _goes_on(text: str, start: int, end: int, following: int) -> bool:
+    """Whether a line that ends here was wrapped: long, without an end mark, and followed by the next line at once."""
+    line = text[max(start, text.rfind("\n", start, end) + 1) : end]
+    return (
+        text[end:following].count("\n") == 1
+        and weigh(text[text.rfind("\n", 0, end) + 1 : end]) >= WRAPPED
+        and not _ENDED.search(line)
+        and (text[following].isalnum() or text[following] in "\"'“‘(（「《")
+    )
+
+
+def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The span in pieces of LONGEST at most."""
+    most = int(LONGEST * (end - start) / (weigh(text[start:end]) or 1.0)) or 1
+    while end - start > most:
+        at = max(text.rfind(cut, start + most // 2, start + most) for cut in _CUTS) + 1 or start + most
+        yield start, start + len(text[start:at].rstrip())
+        start = at + len(text[at:end]) - len(text[at:end].lstrip())
+    if start < end:
+        yield start, end

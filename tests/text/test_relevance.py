@@ -1,0 +1,123 @@
+"""Which statement answers a question: by its words, its heading, its kind, its place, and what an embedder says."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway.text.relevance import EMBEDDED, Relevance, support
+from slipway.text.statements import statements
+
+
+def best(question: str, *texts: str, headings: tuple[str, ...] = ()) -> str:
+    found = statements(texts)
+    relevance = Relevance(question, found, headings or ("",) * len(texts))
+    return found[relevance.ranked()[0]].text
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("How much does the keel weigh?", "The keel weighs nine tonnes."),
+        ("When was the keel laid?", "The keel was laid in 1840."),
+        ("Who laid the keel?", "The old keel was laid down by Mary Smith."),
+        ("船坞有多深？", "船坞深九米。"),
+        ("船坞是什么时候建的？", "船坞建于1840年。"),
+    ],
+)
+def test_the_statement_that_answers_is_first(question: str, answer: str) -> None:
+    texts = (
+        "The keel is a part of a ship. The keel was laid in 1840. The keel weighs nine tonnes. The keel is red.",
+        "The old keel was laid down by Mary Smith. 船坞很出名。船坞深九米。船坞建于1840年。",
+    )
+    assert best(question, *texts) == answer
+
+
+def test_a_heading_a_pronoun_and_a_place_count() -> None:
+    same = "It is open at nine."
+    assert best("When does the museum open?", "It is shut.", same, headings=("Harbour", "Museum")) == same
+    assert best("What is the weight of the keel?", "The keel has a weight. It is nine tonnes of iron.").startswith(
+        "The"
+    )
+    pronoun = "The mast of the ship is tall. It weighs two tonnes. Paint weighs little."
+    found = statements([pronoun])
+    order = Relevance("What does the mast weigh?", found, [""]).ranked()
+    assert order.index(1) < order.index(2)
+    assert best("keel", "The keel.", "The keel.") == "The keel."
+    assert Relevance("keel", statements(["The keel.", "The keel."]), ["", ""]).ranked() == [0, 1]
+
+
+def test_a_question_is_no_answer() -> None:
+    text = "What is the default port?\n\nThe default port is 8080."
+    assert best("What is the default port?", text) == "The default port is 8080."
+
+
+def test_an_embedder_speaks_too_and_is_asked_about_a_bounded_number() -> None:
+    found = statements(["The paint is red. The keel is old. " * 100])
+    relevance = Relevance("Which colour?", found, [""])
+    promising = relevance.promising()
+    assert len(promising) == EMBEDDED < len(found)
+    before = relevance.confidence(2)
+    relevance.learn({2: 0.9, 1: -0.5})
+    assert relevance.ranked()[0] == 2
+    assert relevance.confidence(2) > before
+    assert relevance.confidence(1) == 0
+
+
+@pytest.mark.parametrize("question", ["", "?", "what is it", "的", "xyzzy", "\x1b[31m", "什么是它"])
+def test_a_question_without_a_known_word_trusts_nothing(question: str) -> None:
+    found = statements(["The keel weighs nine tonnes."])
+    relevance = Relevance(question, found, [""])
+    assert relevance.ranked() == [0]
+    assert relevance.confidence(0) == 0
+
+
+@given(st.text(max_size=80), st.lists(st.text(max_size=200), max_size=4))
+def test_confidence_lies_between_0_and_1_and_order_is_repeatable(question: str, texts: list[str]) -> None:
+    found = statements(texts)
+    one, two = (Relevance(question, found, [""] * len(texts)) for _ in "ab")
+    assert one.ranked() == two.ranked()
+    assert sorted(one.ranked()) == list(range(len(found)))
+    assert all(0 <= one.confidence(n) <= 1 for n in range(len(found)))
+
+
+def test_the_work_grows_with_the_text_and_no_faster() -> None:
+    def seconds(text: str) -> float:
+        start = time.process_time()
+        Relevance("How much does the keel of the ship weigh?", statements([text]), [""]).ranked()
+        return time.process_time() - start
+
+    small, large = "The keel weighs 9 t. " * 500, "The keel weighs 9 t. " * 5000
+    assert min(seconds(large) for _ in range(3)) < 40 * max(min(seconds(small) for _ in range(3)), 0.002)
+
+
+PASSAGE = "The mirror of the index is set up for pip. No other one is used. The port is 8080."
+
+
+@pytest.mark.parametrize(
+    ("answer", "supported"),
+    [
+        ("The port is 8080.", True),
+        ("8080", True),
+        ("The port is 9090.", False),
+        ("Yes.", False),
+        ("No, no, no, no, no, no, no, no", False),
+        ("The pip mirror: the pip mirror: the pip mirror: the pip mirror: the pip", False),
+        ("Which port is used?", False),  # the question again
+        ("", False),
+        ("不是", False),
+    ],
+)
+def test_an_answer_is_supported_by_words_that_the_question_has_not(answer: str, supported: bool) -> None:
+    assert (support(answer, PASSAGE, "Which port is used?") >= 0.5) == supported
+
+
+def test_the_name_that_a_question_has_is_not_the_one_it_asks_for() -> None:
+    texts = (
+        "The works of the old Slipway were rebuilt.",
+        "The works of the slipway were rebuilt by the widow Ann Lee.",
+    )
+    assert best("Who rebuilt the works of Slipway?", *texts).endswith("Ann Lee.")
