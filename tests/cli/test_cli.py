@@ -46,7 +46,7 @@ def test_help_loads_nothing_heavy_and_is_quick() -> None:
 ROWS = (
     ("data", "list"), ("data", "show", "documents"), ("data", "show", "documents", "--changes"), ("eval", "list"),
     ("eval", "show", "grounded"), ("eval", "--compare", "plain", "grounded"), ("release", "list"),
-    ("release", "show", "production"), ("release", "verdict"), ("traces", "list"), ("feedback", "list"),
+    ("release", "show", "production"), ("release", "verdict"), ("release", "verdict", "--why"), ("gate", "plan"), ("traces", "list"), ("feedback", "list"),
     ("keys", "list"), ("runs",), ("check",), ("models", "pull"), ("store", "stats"), ("store", "gc"), ("store", "verify"),
 )  # fmt: skip
 

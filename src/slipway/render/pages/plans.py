@@ -33,7 +33,8 @@ def gate_plan(found: GatePlan) -> Document:
 def power_picture(found: GatePlan) -> str:
     """An SVG: the power of each rule against gate examples; the present number is marked."""
     drawn = [one for one in found.prospects if one.curve]
-    names = [f"{_about(one)}: {claim_words(one, _info(found, one), found.currency)}" for one in drawn]
+    names = [t("{what}: {said}", what=_about(one), said=claim_words(one, _info(found, one), found.currency))
+             for one in drawn]  # fmt: skip
     left, top, wide, high = 60.0, 40.0, 620.0, 320.0
     drawing = Drawing(
         max(left + wide, left + 40 + width_of(names)) + 30, top + high + 70 + 18 * len(drawn), t("Power of the gate")
@@ -133,7 +134,7 @@ def _basis(found: GatePlan) -> list[str]:
 
 
 def _notes(found: GatePlan) -> list[str]:
-    notes = [t("{metric}: {note}", metric=_about(one), note=told(said))
+    notes = [t("{what}: {said}", what=_about(one), said=told(said))
              for one in found.prospects for said in one.notes]  # fmt: skip
     notes.append(t("power: the probability that the rule passes if the truth is as supposed; in brackets: 68% range"))
     notes.append(t("decided from: a true value that this split confirms with 80% probability"))

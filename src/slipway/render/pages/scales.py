@@ -61,7 +61,8 @@ def text_picture(found: list[Scale]) -> str:
     names = [f"{scale.name} " for scale in found]
     wide = max(map(cell_len, names), default=0)
     lines = [
-        f"{name}{' ' * (wide - cell_len(name))} {_signs(scale)}  {scale.claim}: {outcome_word(scale.outcome)}"
+        f"{name}{' ' * (wide - cell_len(name))} {_signs(scale)}  "
+        + t("{what}: {said}", what=scale.claim, said=outcome_word(scale.outcome))
         for name, scale in zip(names, found, strict=True)
     ]
     return "\n".join([*lines, t("o measured, [ ] interval, < > without end, | asked")])
