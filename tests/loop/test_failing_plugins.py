@@ -66,8 +66,11 @@ class Task(AnswerTask):
         fail(self.config, "output", text)
         return super().output(text)
 
+class DirectOptions(Options, DirectStrategy.Config):
+    pass
+
 class Strategy(DirectStrategy):
-    Config = Options
+    Config = DirectOptions
     def __init__(self, config):
         self.config = config
         fail(config, "init")

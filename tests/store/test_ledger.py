@@ -24,7 +24,7 @@ FORGERIES = {
     "an example that was never looked at": "DELETE FROM gate_examples WHERE example = 'e0'",
     "a look at other examples": "UPDATE gate_examples SET example = 'e9' WHERE example = 'e1'",
     "a look that was none": "INSERT INTO gate_examples VALUES (99, 'e0')",
-    "a question that was not asked": "UPDATE gate_uses SET question = 'q9' WHERE seq = 1",
+    "a question that was not asked": "UPDATE gate_uses SET asked = 'q9' WHERE seq = 1",
     "a key put in": "INSERT INTO keys (id, name, hash, at) VALUES ('x', 'mallory', 'h', '2020')",
     "a key given back": "UPDATE keys SET revoked = NULL",
     "an entry deleted": "DELETE FROM ledger WHERE seq = 2",
@@ -36,7 +36,7 @@ UNVERSIONED = (  # as it was before there was a ledger
     "DROP TABLE ledger", "DROP INDEX ix_nouns_seq", "ALTER TABLE nouns DROP COLUMN seq", "DROP TABLE alembic_version",
     "ALTER TABLE memo DROP COLUMN digest", "ALTER TABLE memo DROP COLUMN at", "ALTER TABLE keys DROP COLUMN seq",
     "ALTER TABLE keys DROP COLUMN scopes", "ALTER TABLE keys DROP COLUMN tenant", "DROP TABLE gate_examples",
-    *(f"ALTER TABLE gate_uses DROP COLUMN {name}" for name in ("kind", "question", "project", "who")),
+    *(f"ALTER TABLE gate_uses DROP COLUMN {name}" for name in ("kind", "asked", "project", "who")),
     "PRAGMA user_version = 1",
 )  # fmt: skip
 

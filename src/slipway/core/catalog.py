@@ -94,10 +94,10 @@ class Looks(Protocol):
     """Every use of gate answers, by the examples whose answers they are; in the ledger."""
 
     def look(
-        self, examples: Collection[str], kind: Kind, candidates: Sequence[str], question: str, project: str, who: str
+        self, examples: Collection[str], kind: Kind, candidates: Sequence[str], asked: str, project: str, who: str
     ) -> Look:
-        """Enter a look at these examples (ids, in any order). The same kind and question about the same examples again
-        is the look that was entered first, unless the question is empty.
+        """Enter a look at these examples (ids, in any order). The same kind and `asked` about the same examples again
+        is the look that was entered first, unless `asked` is empty.
         """
         ...
 

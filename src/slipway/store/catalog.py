@@ -209,17 +209,17 @@ class Catalog:
 
     # gate ------------------------------------------------------------------------------------------------------
     def look(
-        self, examples: Collection[str], kind: Kind, candidates: Sequence[str], question: str, project: str, who: str
+        self, examples: Collection[str], kind: Kind, candidates: Sequence[str], asked: str, project: str, who: str
     ) -> Look:
         """Enter a look at these gate examples; the one there is when the same was asked about the same ones before."""
         ids, uses = sorted(set(examples)), tables.gate_uses
         row = {"split": digest_of(ids), "candidate": " ".join(candidates), "at": now(), "kind": kind}
-        row |= {name: value for name, value in (("question", question), ("project", project), ("who", who)) if value}
-        same = select(uses).where(uses.c.split == row["split"], uses.c.question == question, uses.c.kind == kind)
+        row |= {name: value for name, value in (("asked", asked), ("project", project), ("who", who)) if value}
+        same = select(uses).where(uses.c.split == row["split"], uses.c.asked == asked, uses.c.kind == kind)
         with self.engine.begin() as connection:
             self.database.alone(connection)
             found = connection.execute(same.order_by(uses.c.seq).limit(1)).first()
-            if found is None or not question:
+            if found is None or not asked:
                 seq = self._write(connection, uses, row)
                 rows = [{"look": seq, "example": example} for example in ids]
                 connection.execute(insert(tables.gate_examples), rows)
@@ -314,7 +314,7 @@ class Catalog:
 def _look(row: Row[Any]) -> Look:
     return Look(
         seq=row.seq, at=row.at, kind=row.kind or "use", examples=row.split, candidates=tuple(row.candidate.split()),
-        question=row.question, project=row.project, who=row.who,
+        asked=row.asked, project=row.project, who=row.who,
     )  # fmt: skip
 
 

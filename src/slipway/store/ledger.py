@@ -23,11 +23,11 @@ from slipway.store import tables
 BEGIN = "0" * 64
 _COLUMNS = {
     "promotions": ("seq", "channel", "release", "at", "by", "why", "action"),
-    "gate_uses": ("seq", "split", "candidate", "at", "kind", "question", "project", "who"),
+    "gate_uses": ("seq", "split", "candidate", "at", "kind", "asked", "project", "who"),
     "keys": ("id", "name", "hash", "at", "scopes", "tenant"),
 }
 _LATER = frozenset(
-    ("scopes", "tenant", "kind", "question", "project", "who")
+    ("scopes", "tenant", "kind", "asked", "project", "who")
 )  # columns that are entered only where they say something
 _TABLES: Mapping[str, Table] = {"promotions": tables.promotions, "gate_uses": tables.gate_uses, "keys": tables.keys}
 REVOKED = "revoked"

@@ -70,7 +70,7 @@ gate_uses = Table(  # every look at a gate split
     Column("candidate", String, nullable=False),  # digests, with spaces between them
     Column("at", String, nullable=False),
     Column("kind", String, nullable=False, server_default=text("''")),  # empty: an older version counted it
-    Column("question", String, nullable=False, server_default=text("''")),
+    Column("asked", String, nullable=False, server_default=text("''")),
     Column("project", String, nullable=False, server_default=text("''")),
     Column("who", String, nullable=False, server_default=text("''")),
 )

@@ -61,13 +61,13 @@ def look(
     The same question about the same examples costs nothing again. Raises GateFailed when the budget is used up, unless
     it is only to be counted (`refuse` False).
     """
-    budget, question, these = context.project.release.looks, digest_of([kind, asked]), digest_of(sorted(set(ids)))
+    budget, key, these = context.project.release.looks, digest_of([kind, asked]), digest_of(sorted(set(ids)))
     known = earlier_looks(context, ids)
-    same = [one for one in known if (one.kind, one.question, one.examples) == (kind, question, these)]
+    same = [one for one in known if (one.kind, one.asked, one.examples) == (kind, key, these)]
     if refuse and not same and len(known) >= budget:
         raise used_up(context, len(known))
     project, who = context.project.name, whoami()
-    entered = context.store.catalog.look(ids, kind, candidates, question, project, who)
+    entered = context.store.catalog.look(ids, kind, candidates, key, project, who)
     before = [one for one in earlier_looks(context, ids) if one.seq < entered.seq]
     spent = Spent(len(before) + 1, budget, alpha_at(before))
     if not same:

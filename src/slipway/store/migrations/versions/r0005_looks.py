@@ -16,7 +16,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Add the columns and the table."""
-    for name in ("kind", "question", "project", "who"):
+    for name in ("kind", "asked", "project", "who"):
         op.add_column("gate_uses", sa.Column(name, sa.String, nullable=False, server_default=sa.text("''")))
     op.create_table(
         "gate_examples",
