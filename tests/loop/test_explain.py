@@ -174,6 +174,22 @@ def test_an_export_is_the_same_look_as_the_answers_shown_and_is_never_refused(fo
     assert "cannot be written" in again.stderr
 
 
+def test_a_picture_that_cannot_be_written_costs_no_look(folder: Path, tmp_path: Path) -> None:
+    with api.open_project(folder) as project:
+        api.run(project)
+    wrong = str(tmp_path / "none" / "why.svg")
+    done = slipway("release", "verdict", "-C", str(folder), "--picture", wrong, "--export", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert not (tmp_path / "out").exists()
+    assert looks(folder) == 1
+
+
+def test_a_price_has_the_currency_of_the_project_before_there_is_a_report(folder: Path) -> None:
+    done = slipway("gate", "plan", "-C", str(folder), "--set", "gate.cost_per_query.max=0.1 CNY",
+                   "--set", "machine.per_hour=0.5 CNY")  # fmt: skip
+    assert "0.05 CNY" in done.stdout, done.stderr
+
+
 def test_after_the_last_look_a_verdict_can_still_be_checked(folder: Path, tmp_path: Path) -> None:
     with api.open_project(folder, ["release.looks=1"]) as project:
         api.run(project)

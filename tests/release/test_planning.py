@@ -14,7 +14,7 @@ from slipway.i18n import speaking
 from slipway.release.gate import judge
 from slipway.release.planning import GatePlan, Known, Place, Price, prospects
 from slipway.release.rules import Rule
-from slipway.render.pages.plans import gate_plan
+from slipway.render.pages.plans import gate_plan, power_picture
 
 ALPHA = 0.025
 
@@ -167,6 +167,12 @@ def test_no_gate_example_is_said_and_divides_by_nothing():
     (found,), _ = prospects({"token_f1": Rule(min=0.3)}, Known(), [], 0, [ALPHA])
     assert found.never
     assert "there is no gate example" in said(found)
+    made = GatePlan(
+        candidate="", rivals={}, gate=0, groups=0, total=0, used=0, budget=10, prospects=(found,),
+        looks=(Price(look=1, alpha=ALPHA, needed=None),),
+    )  # fmt: skip
+    assert "now: 0" in power_picture(made)
+    assert gate_plan(made).parts
 
 
 def test_the_page_says_it_in_chinese_too():

@@ -59,10 +59,9 @@ def verdict(
     with listener() as listening, open_project(project, (), listening) as opened:
         found = api.verdict(opened, release)
         report = api.find(opened, "report", found.report.digest)
-        files = api.export_verdict(opened, export, release) if export else []
-    document = explained(found, report) if why else verdicts.verdict(found, report.currency)
-    document = with_picture(document, picture, lambda: scales.verdict_picture(found, report))
-    return with_files(document, files)
+        document = explained(found, report) if why else verdicts.verdict(found, report.currency)
+        document = with_picture(document, picture, lambda: scales.verdict_picture(found, report))
+        return with_files(document, api.export_verdict(opened, export, release) if export else [])
 
 
 @command(app, "diff", help=t("What differs between two releases."))

@@ -48,7 +48,7 @@ def plan_gate(context: Context, candidate: str | None = None) -> GatePlan:
     known = Known(
         scores=scores_of(loop, report) if report else (),
         rivals={channel: scores_of(loop, theirs) for channel, theirs in rivals.items()},
-        standing_in=standing_in, meanings=meanings, currency=report.currency if report else "",
+        standing_in=standing_in, meanings=meanings, currency=report.currency if report else _currency(context),
     )  # fmt: skip
     places = _places(context, examples)
     earlier = earlier_looks(context, gate_ids(context, examples))
@@ -70,6 +70,15 @@ def plan_gate(context: Context, candidate: str | None = None) -> GatePlan:
         meanings=meanings,
         currency=known.currency,
     )
+
+
+def _currency(context: Context) -> str:
+    """That of the project's prices, before any report has one."""
+    amounts = [context.project.machine.per_hour]
+    for model in context.project.models.values():
+        if model.price is not None:
+            amounts += [model.price.per_hour, model.price.input_per_million, model.price.output_per_million]
+    return next((amount.currency for amount in amounts if amount is not None), "")
 
 
 def _measured(context: Context) -> dict[str, Report]:

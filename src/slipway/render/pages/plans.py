@@ -39,7 +39,7 @@ def power_picture(found: GatePlan) -> str:
     drawing = Drawing(
         max(left + wide, left + 40 + width_of(names)) + 30, top + high + 70 + 18 * len(drawn), t("Power of the gate")
     )
-    most = max([found.gate * 1.2, *(_far(found, one) for one in drawn)], default=50.0)
+    most = max([10.0, found.gate * 1.2, *(_far(found, one) for one in drawn)])
 
     def at(n: float, power: float) -> tuple[float, float]:
         return left + wide * n / most, top + high * (1 - power)
