@@ -31,8 +31,8 @@ def with_picture(document: Document, file: Path | None, draw: Callable[[], str])
         return document
     from slipway.store.new_file import new_file
 
-    with new_file(file) as out:
-        out.write(draw().encode())
+    with new_file(file) as opened:
+        opened.writelines([draw().encode()])
     return with_files(document, [file])
 
 
