@@ -305,7 +305,7 @@ async def quiet(result: Result, seconds: float, enough: int) -> None:
 async def note_memory(engine: Any, result: Result) -> None:
     """Follow the memory of both children."""
     while True:
-        result.memory = max(result.memory, own_bytes(engine.pid or 0) + own_bytes(engine.aside_pid or 0))
+        result.memory = max(result.memory, own_bytes(engine.pid or 0) + own_bytes(engine.second_pid or 0))
         await asyncio.sleep(0.2)
 
 
@@ -316,7 +316,7 @@ def others(engine: Any, cores: list[float]) -> Iterator[None]:
     def used() -> tuple[float, float, float]:
         busy = [int(number) for number in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
         reaped = os.times()
-        own = sum(cpu_seconds(pid or 0) for pid in (os.getpid(), engine.pid, engine.aside_pid))
+        own = sum(cpu_seconds(pid or 0) for pid in (os.getpid(), engine.pid, engine.second_pid))
         own += reaped.children_user + reaped.children_system
         return (sum(busy) - busy[3] - busy[4]) / os.sysconf("SC_CLK_TCK"), own, time.monotonic()
 

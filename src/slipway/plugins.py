@@ -172,7 +172,7 @@ class Plugins:
     def make(self, kind: str, name: str, options: Mapping[str, Any], where: str, /, **more: Any) -> Any:
         """An instance of a plug-in with its options; `more` are the keyword arguments of its kind."""
         config = self.config(kind, name, options, where)
-        with told(kind, name):
+        with reporting(kind, name):
             return self.load(kind, name)(config, **more)
 
     def check_name(self, kind: str, name: str) -> None:
@@ -262,7 +262,7 @@ class Plugins:
 
 
 @contextmanager
-def told(kind: str, name: str) -> Generator[None]:
+def reporting(kind: str, name: str) -> Generator[None]:
     """Whatever a plug-in raises within becomes an error that says whose it is (but for SLIPWAY_TRACEBACK); `sys.exit`
     too, which would end the event loop that others wait for, and may say that all is well.
     """

@@ -16,7 +16,8 @@ from slipway.builtin.engines.openvino import engine as openvino
 from slipway.builtin.engines.openvino.engine import OpenvinoEngine
 from slipway.builtin.engines.process import supervisor
 from slipway.core.message import GenerateRequest, Sampling
-from slipway.errors import EngineError
+from slipway.errors import ConfigError, EngineError
+from slipway.plugins import Plugins
 from slipway.testing.engines import complete
 
 ENGINES = {
@@ -63,9 +64,9 @@ async def test_only_what_could_hold_others_up_goes_there(make):
     first = engine.pid
     await complete(engine, SHORT)
     assert (await complete(engine, CHOICES)).text in CHOICES.choices
-    assert engine.aside_pid is None, "not before it is needed"
+    assert engine.second_pid is None, "not before it is needed"
     assert re.fullmatch('"[ab]{3}"', (await complete(engine, PATTERN)).text)
-    second = engine.aside_pid
+    second = engine.second_pid
     assert second not in (None, first)
     for pid, policy in ((first, os.SCHED_OTHER), (second, os.SCHED_IDLE)):
         assert {os.sched_getscheduler(int(thread)) for thread in os.listdir(f"/proc/{pid}/task")} == {policy}
@@ -100,9 +101,9 @@ async def test_it_gets_a_share_of_a_full_machine(make):
 
 
 async def test_it_can_be_switched_off(make):
-    engine = await make(aside=False)
+    engine = await make(second_child=False)
     assert re.fullmatch('"[ab]{3}"', (await complete(engine, PATTERN)).text)
-    assert engine.aside_pid is None
+    assert engine.second_pid is None
 
 
 async def test_seeds_run_alone_there(smollm2_gguf):
@@ -113,9 +114,9 @@ async def test_seeds_run_alone_there(smollm2_gguf):
         return GenerateRequest(prompt="Once", sampling=Sampling(max_tokens=8, temperature=1.0, seed=seed))
 
     await complete(engine, GenerateRequest(prompt="Once", sampling=Sampling(max_tokens=2, seed=1)))
-    assert engine.aside_pid is None, "without chance a seed means nothing"
+    assert engine.second_pid is None, "without chance a seed means nothing"
     await complete(engine, ask(1))
-    assert engine.aside_pid is not None
+    assert engine.second_pid is not None
     one, two, again = [answer.text for answer in await asyncio.gather(*(complete(engine, ask(n)) for n in (1, 2, 1)))]
     assert one == again != two
     await engine.close()
@@ -128,14 +129,14 @@ async def test_its_crashes_are_not_the_first_childs(make, monkeypatch):
     engine = await make(lambda event, details: events.append((event, details)), max_crashes=0)
     first = engine.pid
     await complete(engine, PATTERN)
-    os.kill(engine.aside_pid, signal.SIGKILL)
+    os.kill(engine.second_pid, signal.SIGKILL)
     await until(lambda: events)
     with pytest.raises(EngineError, match="died 1 times"):
         await complete(engine, PATTERN)
     assert await engine.trouble() == ""
     assert (await complete(engine, SHORT)).usage.completion_tokens == 2
     assert (await complete(engine, CHOICES)).text
-    await until(lambda: engine.aside_pid is not None)
+    await until(lambda: engine.second_pid is not None)
     await until(lambda: len(events) == 3)
     assert re.fullmatch('"[ab]{3}"', (await complete(engine, PATTERN)).text)
     assert engine.pid == first
@@ -149,12 +150,12 @@ async def test_without_memory_for_it_there_is_one_child(make, monkeypatch):
     monkeypatch.setattr(gguf_model, "free_bytes", lambda: 1 << 20)
     assert re.fullmatch('"[ab]{3}"', (await complete(engine, PATTERN)).text)
     await complete(engine, PATTERN)
-    assert engine.aside_pid is None
+    assert engine.second_pid is None
     assert [(event, "1 MB are free" in details["error"]) for event, details in events] == [("engine.not_started", True)]
     monkeypatch.undo()
     engine.places._aside._next = 0.0
     await complete(engine, PATTERN)
-    assert engine.aside_pid is not None
+    assert engine.second_pid is not None
 
 
 async def test_it_ends_when_nobody_needs_it(make, monkeypatch):
@@ -162,9 +163,9 @@ async def test_it_ends_when_nobody_needs_it(make, monkeypatch):
     engine = await make()
     for _ in range(2):
         await complete(engine, PATTERN)
-        pid = engine.aside_pid
+        pid = engine.second_pid
         assert pid is not None
-        await until(lambda: engine.aside_pid is None)
+        await until(lambda: engine.second_pid is None)
         await until(lambda pid=pid: gone(pid))
     assert (await complete(engine, SHORT)).text
 
@@ -173,8 +174,8 @@ async def test_who_leaves_while_it_loads_does_not_stop_it_and_close_does(make):
     engine = await make()
     with pytest.raises(TimeoutError):
         await complete(engine, PATTERN, 0.05)
-    await until(lambda: engine.aside_pid is not None)
-    pid = engine.aside_pid
+    await until(lambda: engine.second_pid is not None)
+    pid = engine.second_pid
     await engine.close()
     assert gone(pid)
     await engine.start()
@@ -218,3 +219,9 @@ async def test_nobody_notices_a_grammar_that_hangs(smollm2_gguf, monkeypatch):
     await bystander.aclose()
     assert engine.pid == first
     await engine.close()
+
+
+@pytest.mark.parametrize("kind", ["llama", "openvino"])
+def test_an_option_by_its_old_name_is_told_the_new_one(kind: str) -> None:
+    with pytest.raises(ConfigError, match="'aside' is now called 'second_child'"):
+        Plugins().config("engines", kind, {"aside": False}, "models.m")

@@ -85,7 +85,7 @@ async def test_a_grammar_that_hangs_costs_its_own_request_only(smollm2_gguf, mon
     """The estimate is taken away: what stands behind it must hold too."""
     monkeypatch.setattr(openvino, "check_schema_cost", lambda *_: None)
     events = []
-    config = OpenvinoEngine.Config(context=1024, threads=1, grammar_seconds=1.0, aside=False)
+    config = OpenvinoEngine.Config(context=1024, threads=1, grammar_seconds=1.0, second_child=False)
     engine = OpenvinoEngine(
         config, "smol", {"m.gguf": smollm2_gguf}, lambda event, details: events.append((event, details))
     )
@@ -115,7 +115,7 @@ async def test_a_grammar_that_hangs_costs_its_own_request_only(smollm2_gguf, mon
 async def test_a_client_that_leaves_leaves_no_grammar_behind(smollm2_gguf, monkeypatch):
     monkeypatch.setattr(openvino, "check_schema_cost", lambda *_: None)
     engine = OpenvinoEngine(
-        OpenvinoEngine.Config(context=1024, threads=1, grammar_seconds=1.0, aside=False),
+        OpenvinoEngine.Config(context=1024, threads=1, grammar_seconds=1.0, second_child=False),
         "smol",
         {"m.gguf": smollm2_gguf},
     )
@@ -129,7 +129,9 @@ async def test_a_client_that_leaves_leaves_no_grammar_behind(smollm2_gguf, monke
 
 async def test_a_child_that_does_not_come_back_is_started_again(smollm2_gguf, monkeypatch):
     monkeypatch.setattr("slipway.builtin.engines.process.http.COME_BACK_SECONDS", 1.0)
-    engine = LlamaEngine(LlamaEngine.Config(**ENGINES["llama"][1], aside=False), "smol", {"m.gguf": smollm2_gguf})
+    engine = LlamaEngine(
+        LlamaEngine.Config(**ENGINES["llama"][1], second_child=False), "smol", {"m.gguf": smollm2_gguf}
+    )
     await engine.start()
     choose = GenerateRequest(prompt="x", choices=("a" * 500, "b"))
     stream = engine.generate(choose)

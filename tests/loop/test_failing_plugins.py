@@ -167,7 +167,7 @@ def test_whoever_fails_is_named_with_what_to_do(tmp_path: Path, kind: str, at: s
     told = caught.value.message + caught.value.hint
     assert f"the {kind.lower()} './bad.py:{kind}" in told
     assert "KeyError: 'the table'" in told
-    assert "SLIPWAY_TRACEBACK=1 shows where" in told or "mend the cause and run again" in told
+    assert "SLIPWAY_TRACEBACK=1 shows where" in told or "fix the cause and run again" in told
 
 
 @pytest.mark.parametrize("error", ["SystemExit", "RecursionError"])

@@ -257,7 +257,7 @@ async def test_adapters_share_the_process_of_their_base(
     monkeypatch.setattr("slipway.runtime.session.RETIRED_SECONDS", 0.5)
     store = Store(tmp_path / "state")
     digests = [store.blobs.take(adapter(tmp_path / f"{n}.lora.gguf", smollm2_gguf, n, 0.15)) for n in range(2)]
-    options = {"context": 512, "threads": 1, "spin": 1000, "measure": False, "parallel": 1, "aside": False}
+    options = {"context": 512, "threads": 1, "spin": 1000, "measure": False, "parallel": 1, "second_child": False}
     sha256 = hashlib.sha256(smollm2_gguf.read_bytes()).hexdigest()
     pin = ModelPin(name="writer", engine="llama", source="", files={"m.gguf": sha256}, options=options)
     candidates = [

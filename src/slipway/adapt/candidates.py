@@ -50,7 +50,7 @@ def make_candidate(
     plugins: Plugins,
     artifact: Artifact | None = None,
 ) -> Candidate:
-    """Freeze one candidate. Raises ConfigError for what its configuration lacks or names in vain.
+    """Freeze one candidate. Raises ConfigError for what its configuration lacks, or names but does not exist.
 
     One whose strategy asks no model has none, whatever it names or takes from the candidate that it extends.
     """

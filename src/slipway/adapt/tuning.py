@@ -16,7 +16,7 @@ from slipway.core.protocols import Tuner
 from slipway.core.ref import Ref
 from slipway.errors import ConfigError, SlipwayError
 from slipway.i18n import t
-from slipway.plugins import Plugins, told
+from slipway.plugins import Plugins, reporting
 from slipway.project.plugin_config import PluginConfig
 from slipway.store.store import Store
 
@@ -66,7 +66,7 @@ def tune(job: TuneJob, config: PluginConfig, data: Sequence[Ref], plugins: Plugi
     where = f"candidates.{job.name}.tune"
     tuner: Tuner = plugins.make("tuners", config.name, config.options, where)
     job.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with told("tuners", f"{config.name} (candidates.{job.name})"):
+    with reporting("tuners", f"{config.name} (candidates.{job.name})"):
         made = tuner.tune(job)
     _check(made, config.name)
     artifact = Artifact(

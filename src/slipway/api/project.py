@@ -15,7 +15,7 @@ from slipway.i18n import t
 from slipway.loop import check as _check
 from slipway.loop import run as _run
 from slipway.loop.context import Context, Listener
-from slipway.plugins import told
+from slipway.plugins import reporting
 from slipway.project import load as _load
 from slipway.project.scaffold import init as _init
 from slipway.runtime.respond import answer as _answer
@@ -64,7 +64,7 @@ def ask(project: Context, text: str, candidate: str | None = None, channel: str 
         chosen = candidate_of(project, find(project, "release", channel or project.project.serve.channel))
     else:
         chosen = _newest_candidate(project, candidate)
-    with told("tasks", chosen.task):
+    with reporting("tasks", chosen.task):
         input = project.session.task(chosen).conversation([{"role": "user", "content": text}])
     return project.wait(_answer(chosen, input, project.session))
 

@@ -79,7 +79,7 @@ def _same_examples(project: Context, report: Report, candidate: Ref) -> Report:
             return found
     raise NotFound(
         t("the scores of {candidate} on the examples of this verdict are not kept any more", candidate=candidate.short),
-        t("`slipway run` judges anew"),
+        t("`slipway run` judges again"),
     )
 
 

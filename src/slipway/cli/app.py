@@ -55,7 +55,7 @@ def init(
     terminal.out(t("next: cd {folder} && slipway up", folder=folder))
 
 
-@command(app, "check", help=t("Validate the project file and this machine; say how to mend each finding."))
+@command(app, "check", help=t("Validate the project file and this machine; say how to fix each finding."))
 def check(
     project: Project = HERE,
     set_: Set = NONE,

@@ -1,7 +1,7 @@
 """Everything the command line prints goes through here, and whatever it holds, it cannot act on the terminal.
 
 `show` prints a document in one of its forms, `out` and `warn` lines, `failed` an error. Escapes and markup in what is
-printed are shown, not obeyed; only `render.text` and this module make colours.
+printed are shown, not executed; only `render.text` and this module make colours.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Example(Noun, frozen=True, kw_only=True):
     input: dict[str, Any]
     expected: tuple[str, ...] = ()
     relevant: tuple[str, ...] = ()
-    group: str = ""  # examples of one group never straddle splits; empty: a group of its own
+    group: str = ""  # examples of one group are always in one split; empty: a group of its own
     language: str = "und"
     source: str = ""  # file:line it came from, or trace:<id>
     split: Split | None = None

@@ -308,7 +308,7 @@ def asks_model(strategy: type[Strategy]) -> bool:
 class Tool(Protocol):
     """Something that a model may call. Made as `Tool(config)`; one instance serves many calls at once.
 
-    What it returns is text for the model, and data: it is never obeyed by Slipway.
+    What it returns is text for the model, and data: Slipway never follows it as an instruction.
     """
 
     Config: ClassVar[type[Any]]

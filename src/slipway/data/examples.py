@@ -2,7 +2,7 @@
 
 What an input and a reference are is the task's to say. Rows without an input are dropped; an example without a
 reference is kept and flagged (retrieval can still be measured with it). The same input with the same reference is
-dropped; with another one both stay, flagged, in one group, so that a contradiction never straddles two splits.
+dropped; with another one both stay, flagged, in one group, so that a contradiction is never divided between two splits.
 """
 
 from __future__ import annotations

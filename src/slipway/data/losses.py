@@ -97,19 +97,19 @@ def remedy(reason: str) -> str:
 
 def _remedies() -> dict[str, str]:
     limits = t("raise the limit under data.limits, or split the file")
-    mend = t("open the file, save it anew, or exclude it")
+    repair = t("open the file, save it again, or exclude it")
     links = t("correct the field source, or nothing counts as found for this example")
     return {
         "timeout": limits,
         "too-much-memory": limits,
         "too-large": limits,
         "too-much-text": limits,
-        "parser-crashed": mend,
-        "corrupt": mend,
-        "wrong-type": mend,
-        "binary": mend,
-        "too-deep": mend,
-        "zip-bomb": mend,
+        "parser-crashed": repair,
+        "corrupt": repair,
+        "wrong-type": repair,
+        "binary": repair,
+        "too-deep": repair,
+        "zip-bomb": repair,
         "encrypted": t("save it without a password"),
         "unreadable": t("check the rights of the file"),
         "outside": t("list its folder under data.roots"),

@@ -26,7 +26,7 @@ def explain(reason: str) -> str:
 
 def _files() -> dict[str, str]:
     return {
-        "outside": t("a link leads out of the project; list its folder under data.roots if it shall be read"),
+        "outside": t("a link leads out of the project; list its folder under data.roots to read it"),
         "not-a-file": t("it is a pipe, a device or a socket, not a file"),
         "same-name": t("another file has the same name but for invisible or composed characters; rename one"),
         "unsupported-type": t("Slipway cannot read this kind of file"),

@@ -1,7 +1,7 @@
 """Answer every example of a split with one candidate, through the code that serves, and score each answer.
 
 Answers are remembered one by one (by candidate, example and code), so an interrupted evaluation goes on where it was.
-Scores are computed anew each time: they are cheap, and their definition may have changed.
+Scores are computed again each time: they are cheap, and their definition may have changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from slipway.core.report import Score
 from slipway.errors import ConfigError, EngineError
 from slipway.files import UNDECODABLE
 from slipway.i18n import say, t
-from slipway.plugins import Plugins, is_file, told
+from slipway.plugins import Plugins, is_file, reporting
 from slipway.project.plugin_config import MetricConfig
 from slipway.project.schema import EvaluateConfig
 from slipway.runtime.respond import AS_MEASURED, Spent, answer
@@ -52,7 +52,7 @@ async def evaluate(
     if examples and all(a.error for a in answers):
         raise EngineError(
             t("{candidate} could not answer any example: {why}", candidate=candidate.name, why=answers[0].error),
-            t("mend the cause and run again; `slipway check` looks at models and engines"),
+            t("fix the cause and run again; `slipway check` looks at models and engines"),
         )
     return [score(example, got, scorers) for example, got in zip(examples, answers, strict=True)]
 
@@ -64,7 +64,7 @@ def score(example: Example, answer: Answer, scorers: Mapping[str, Scorer]) -> Sc
     """
     metrics: dict[str, float] = {}
     for name, scorer in scorers.items():
-        with told("scorers", f"{name} ({example.source})"):
+        with reporting("scorers", f"{name} ({example.source})"):
             value = scorer.score(example, answer)
             if value is not None:
                 if not 0 <= value <= 1:

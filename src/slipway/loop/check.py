@@ -1,4 +1,4 @@
-"""Look at the project and the machine before anything runs; say how to mend each finding. Changes nothing.
+"""Look at the project and the machine before anything runs; say how to fix each finding. Changes nothing.
 
 The project's own plug-ins are code: they are parsed here, and run only when that is asked for.
 """

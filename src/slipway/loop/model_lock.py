@@ -41,7 +41,7 @@ class Lock:
                 why = (isinstance(error, OSError) and error.strerror) or error
                 raise ConfigError(
                     t("{path} is damaged: {why}", path=path.name, why=why),
-                    t("restore it from version control, or delete it to pin the models anew"),
+                    t("restore it from version control, or delete it to pin the models again"),
                 ) from error
 
     def get(self, key: str) -> dict[str, str] | None:

@@ -1,8 +1,8 @@
 """How fast each local model is: measured once, written to `slipway.lock`, and used from then on wherever costs decide.
 
 A rate is a price, not a latency: latencies are measured in every answer and reported. Another machine that has the same
-lock file computes the same costs. Delete the entry to measure anew, for instance when the service moves to a machine of
-another kind.
+lock file computes the same costs. Delete the entry to measure again, for instance when the service moves to another
+kind of machine.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class ChunkConfig(Strict):
 
 
 class SplitConfig(Strict):
-    """Shares of the splits; groups never straddle them."""
+    """Shares of the splits; a group is never divided between them."""
 
     train: float = Field(default=0.4, ge=0, le=1)
     dev: float = Field(default=0.3, ge=0, le=1)
@@ -279,7 +279,7 @@ class MachineConfig(Strict):
 
 
 class RetentionConfig(Strict):
-    """How long what was recorded is kept, such as `90d`; without a time, for ever. Docs: operations."""
+    """How long what was recorded is kept, such as `90d`; without a time, without limit. Docs: operations."""
 
     traces: Kept = None
     feedback: Kept = None  # default: as long as traces; longer while its release serves

@@ -76,7 +76,7 @@ def _load(store: Store, folder: Path, index: Index) -> Kept | None:
         index.load(str(folder))
         return Kept(index, folder, seal, _states(folder))
     except (OSError, IntegrityError) as error:
-        log.warning("index built anew", extra={"folder": str(folder), "why": str(error)})
+        log.warning("index built again", extra={"folder": str(folder), "why": str(error)})
         return None
 
 

@@ -18,7 +18,7 @@ from slipway.core.message import Delta
 from slipway.core.protocols import Task
 from slipway.errors import EngineError
 from slipway.i18n import say, t
-from slipway.plugins import told
+from slipway.plugins import reporting
 from slipway.runtime.session import Session
 from slipway.runtime.working import AS_MEASURED, Overrides, Spent, Working, complete, generator, join
 
@@ -39,7 +39,7 @@ async def respond(
     ConfigError for an input it cannot work with.
     """
     spent = spent or Spent()
-    with told("tasks", candidate.task):
+    with reporting("tasks", candidate.task):
         work = Working(candidate, input, session, overrides, spent)
     await work.begin()
     first = 0.0
@@ -50,7 +50,7 @@ async def respond(
                     first = spent.seconds
                 yield piece
                 continue
-            with told("tasks", candidate.task):
+            with reporting("tasks", candidate.task):
                 found = _meant(piece, work.task)
             yield _counted(found, candidate, session, spent, first)
             return
@@ -75,7 +75,7 @@ async def answer(
 async def _told(session: Session, work: Working) -> AsyncGenerator[Delta | Answer]:
     """What the strategy makes; its own defects as errors that name it."""
     name = work.candidate.strategy
-    with told("strategies", name):
+    with reporting("strategies", name):
         async with aclosing(generator(session.strategy(work.candidate).respond(work))) as stream:
             async for piece in stream:
                 yield piece

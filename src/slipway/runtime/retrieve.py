@@ -18,7 +18,7 @@ from slipway.core.candidate import Retrieval
 from slipway.core.material import Chunk, Dataset
 from slipway.core.protocols import Embeds, Index, OutOfVocabulary
 from slipway.core.ref import digest_of
-from slipway.plugins import Plugins, told
+from slipway.plugins import Plugins, reporting
 from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from slipway.core.protocols import Vectors
 
-FORMAT = "2"  # of the cached index folders; another number and they are built anew
-MOST_UNREAD = 0.25  # share of unknown tokens above which a question counts as unread
+FORMAT = "2"  # of the cached index folders; another number and they are built again
+MAX_OUT_OF_VOCABULARY = 0.25  # share of unknown tokens above which the embedder cannot read a question
 DEPTH = 50  # how deep each ranking is read before fusion
 _MOST_WINDOWS = 4  # so many times deeper the vectors are searched, at most, where passages have several
 
@@ -100,13 +100,13 @@ class Retriever:
         rankings: list[list[tuple[str, float]]] = []
         filters = retrieval.filters or None
         vector: Vectors | None = None
-        dense = retrieval.mode != "lexical" and not (retrieval.mode == "fused" and await self._unread(question))
+        dense = retrieval.mode != "lexical" and not (retrieval.mode == "fused" and await self._cannot_read(question))
         if dense and self._dense is not None and self._embedder is not None:
             vector = await self._embedder.embed([question])
-            with told("indexes", retrieval.index):
+            with reporting("indexes", retrieval.index):
                 rankings.append(self._nearest(question, vector, depth, filters))
         if retrieval.mode != "dense":
-            with told("indexes", retrieval.lexical):
+            with reporting("indexes", retrieval.lexical):
                 rankings.append(self._lexical.index.search(question, None, depth, filters))
         ids = [[id for id, _ in ranking] for ranking in rankings]
         ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(ids)
@@ -130,7 +130,7 @@ class Retriever:
 
     async def similarity(self, text: str, others: Sequence[str]) -> list[float] | None:
         """Cosines of the others with a text, [len(others)]; None without an embedder that can read the text."""
-        if self._embedder is None or await self._unread(text):
+        if self._embedder is None or await self._cannot_read(text):
             return None
         near = self._near(await self._embedder.embed([text]))
         return list(map(float, await near(others))) if near else None
@@ -146,7 +146,7 @@ class Retriever:
 
         return near
 
-    async def _unread(self, question: str) -> bool:
+    async def _cannot_read(self, question: str) -> bool:
         """Whether the embedder cannot read the question (its script is not in its vocabulary): words alone then rank.
 
         An English encoder knows a third of a Chinese question's tokens; its ranking would drag the fused one down
@@ -155,7 +155,7 @@ class Retriever:
         embedder = self._embedder
         if not isinstance(embedder, OutOfVocabulary):
             return False  # an engine that cannot tell is believed to read everything
-        return await embedder.out_of_vocabulary(question) > MOST_UNREAD
+        return await embedder.out_of_vocabulary(question) > MAX_OUT_OF_VOCABULARY
 
 
 def _within(passages: list[Citation], max_chars: int) -> tuple[Citation, ...]:
@@ -198,7 +198,7 @@ class _Cache:
         """The index, loaded; built where it is missing or damaged."""
 
         def fill(index: Index) -> None:
-            with told("indexes", plugin):
+            with reporting("indexes", plugin):
                 index.add(chunks, vectors)
 
         made_of = [FORMAT, plugin, options, self._plugins.code("indexes", plugin), *key]

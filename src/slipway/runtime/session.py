@@ -16,7 +16,7 @@ from slipway.core.protocols import Embeds, Engine, OnEvent, Strategy, Task, Tell
 from slipway.core.ref import digest_of
 from slipway.errors import IntegrityError, SlipwayError
 from slipway.i18n import t
-from slipway.plugins import Plugins, told
+from slipway.plugins import Plugins, reporting
 from slipway.privacy import secrets
 from slipway.runtime.guard import Guarded
 from slipway.runtime.retrieve import Retriever, indexes_key
@@ -154,7 +154,7 @@ class Session:
         files, states = await asyncio.to_thread(read)
         engine = self._guarded(pin, make_engine(pin, files, self._on_event, self.plugins))
         try:
-            with told("engines", pin.engine):
+            with reporting("engines", pin.engine):
                 await engine.start()
             if changed(states):  # between being read here and being loaded by a process of its own
                 raise IntegrityError(
@@ -213,8 +213,8 @@ class Session:
         key = digest_of(few_shot)
         if key not in self._pools:
             self._pools[key] = await engine.embed([task.text(e) for e in few_shot.examples])
-        likeness = self._pools[key] @ (await engine.embed([text]))[0]
-        chosen = likeness.argsort(kind="stable")[::-1][: few_shot.k]
+        similarity = self._pools[key] @ (await engine.embed([text]))[0]
+        chosen = similarity.argsort(kind="stable")[::-1][: few_shot.k]
         return [few_shot.examples[int(i)] for i in reversed(chosen)]
 
     async def trouble(self) -> str:

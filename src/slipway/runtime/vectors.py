@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH = 64  # chunks embedded between two commits: what a kill -9 can cost
-_FORMAT = "windows"  # of what is remembered; another one and it is computed anew
+_FORMAT = "windows"  # of what is remembered; another one and it is computed again
 
 Progress = Callable[[int, int], None]
 

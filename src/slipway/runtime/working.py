@@ -15,7 +15,7 @@ from slipway.core.message import Completion, Delta, GenerateRequest, Usage
 from slipway.core.protocols import Completes, Engine, Task, Tool
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
-from slipway.plugins import told
+from slipway.plugins import reporting
 from slipway.runtime.extract import extract
 from slipway.runtime.prompt import build_messages
 from slipway.runtime.session import Session
@@ -124,7 +124,7 @@ class Working:
         """The model's deltas. Raises EngineError when the last one is missing: the stream was cut."""
         last = Delta()
         running = self._running()
-        with told("engines", self._engine_name()):
+        with reporting("engines", self._engine_name()):
             async with aclosing(generator(running.generate(request))) as stream:
                 async for last in stream:
                     yield last
@@ -135,7 +135,7 @@ class Working:
     async def complete(self, request: GenerateRequest) -> Completion:
         """The model's whole answer."""
         running = self._running()
-        with told("engines", self._engine_name()):
+        with reporting("engines", self._engine_name()):
             completion = await complete(running, request)
         self._spent.usage += completion.usage
         return completion

@@ -89,7 +89,7 @@ def bad(message: str, hint: str = "", *, param: str | None = None, code: str | N
 
 
 def refusal(error: SlipwayError) -> Refused:
-    """Any error of ours as a refusal. What only the operator can mend is a 5xx."""
+    """Any error of ours as a refusal. What only the operator can fix is a 5xx."""
     if isinstance(error, Refused):
         return error
     if isinstance(error, EngineError):

@@ -22,7 +22,7 @@ from slipway.errors import ConfigError, IntegrityError, NotFound
 from slipway.files import UNDECODABLE, open_regular
 from slipway.i18n import t
 from slipway.store import tables
-from slipway.store.failing import told
+from slipway.store.failing import reporting
 from slipway.store.migrate import REVISIONS
 
 FORMAT = 1
@@ -88,7 +88,7 @@ class Archive:
     def __init__(self, file: Path) -> None:
         self.file = file
         try:
-            with told(file):
+            with reporting(file):
                 self._raw = open_regular(file)
         except FileNotFoundError as error:
             raise NotFound(

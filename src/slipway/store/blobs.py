@@ -18,7 +18,7 @@ from slipway.core.ref import canonical, decoder_of
 from slipway.errors import IntegrityError, NotFound
 from slipway.files import sync
 from slipway.i18n import t
-from slipway.store.failing import told
+from slipway.store.failing import reporting
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Blobs:
     def put_pieces(self, pieces: Iterable[bytes]) -> str:
         """Store a stream of bytes without holding it in memory; returns the digest of the whole."""
         digest = hashlib.sha256()
-        with told(self.folder), _aside(self._aside) as file:
+        with reporting(self.folder), _aside(self._aside) as file:
             for piece in pieces:
                 digest.update(piece)
                 file.write(piece)
@@ -67,7 +67,7 @@ class Blobs:
 
     def take(self, path: Path) -> str:
         """Move a file into the store; returns its digest. It is not held in memory, and not copied on one disk."""
-        with told(path):
+        with reporting(path):
             with path.open("rb") as file:
                 name = hashlib.file_digest(file, "sha256").hexdigest()
                 os.fsync(file.fileno())
@@ -92,7 +92,7 @@ class Blobs:
     def get(self, digest: str) -> bytes:
         """The bytes, checked. Raises NotFound, or IntegrityError when they no longer match."""
         try:
-            with told(self.path(digest)):
+            with reporting(self.path(digest)):
                 data = self.path(digest).read_bytes()
         except FileNotFoundError as error:
             raise _missing(digest) from error
@@ -103,7 +103,7 @@ class Blobs:
     def verify(self, digest: str) -> None:
         """Read the whole blob and compare; raises NotFound or IntegrityError."""
         try:
-            with told(self.path(digest)), self.path(digest).open("rb") as file:
+            with reporting(self.path(digest)), self.path(digest).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError as error:
             raise _missing(digest) from error
@@ -142,7 +142,7 @@ class Blobs:
 
 def write_aside(path: Path, data: bytes) -> None:
     """Replace a file durably: readers see the old bytes or the new ones. Raises SlipwayError when it cannot be done."""
-    with told(path):
+    with reporting(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _aside(path.parent, f".{path.name}.") as file:
             file.write(data)

@@ -19,7 +19,7 @@ ROOM = 1 << 20  # bytes; with less than this free, a failed write is put down to
 
 
 @contextmanager
-def told(path: Path) -> Generator[None]:
+def reporting(path: Path) -> Generator[None]:
     """Turn an OSError of what is done inside into the SlipwayError that says what to do; `path` is shown.
 
     A missing file is the caller's matter and passes.
@@ -56,7 +56,7 @@ def full(path: Path | str) -> MissingPrerequisite:
 def read_only(path: Path | str) -> MissingPrerequisite:
     """The file system does not take writes."""
     return MissingPrerequisite(
-        t("{path} lies on a file system that is read-only", path=path),
+        t("{path} is on a file system that is read-only", path=path),
         t("what is there can be read and served; to change it, mount the file system writable (see dmesg for why not)"),
     )
 

@@ -21,7 +21,7 @@ from slipway.core.material import Chunk, Dataset
 from slipway.core.ref import decoder_of
 from slipway.files import UNDECODABLE, sync
 from slipway.store import tables
-from slipway.store.failing import told
+from slipway.store.failing import reporting
 from slipway.store.reach import Reach, reach
 from slipway.store.retention import BATCH, Expired, Needed, Retention, before, expire
 from slipway.store.store import Store
@@ -64,10 +64,10 @@ def expire_records(store: Store, keep: Retention, gone: Callable[[], bool] = lam
 
 
 def _told(found: Expired, *, dry_run: bool) -> Swept:
-    swept = Swept(removed=found.rows, bytes=found.bytes, dry_run=dry_run)
+    removed = Swept(removed=found.rows, bytes=found.bytes, dry_run=dry_run)
     if found.rows and not dry_run:
         log.info("deleted what is over its time or needed by nothing", extra={"rows": found.rows, "bytes": found.bytes})
-    return swept
+    return removed
 
 
 def needed_by(store: Store) -> Needed:
@@ -105,7 +105,7 @@ def _vector_keys(store: Store, digest: str) -> Iterator[str]:
 
 
 def _seals(store: Store) -> Iterator[tuple[str, str]]:
-    """Remembered digests of indexes that are still there: without them they would be built anew."""
+    """Remembered digests of indexes that are still there: without them they would be built again."""
     folder = store.folder / "cache"
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
     if not names:
@@ -133,7 +133,7 @@ def _blobs(store: Store, reached: Reach, found: Expired, grace: float, *, dry_ru
         if path.name in reached.digests:
             continue
         try:
-            with told(path):
+            with reporting(path):
                 state = path.stat()
                 if state.st_mtime > limit:
                     continue

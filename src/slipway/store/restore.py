@@ -18,7 +18,7 @@ from slipway.errors import ConfigError, IntegrityError
 from slipway.i18n import t
 from slipway.store import ledger, tables
 from slipway.store.archive import SALT, Archive, blob_of
-from slipway.store.failing import told
+from slipway.store.failing import reporting
 from slipway.store.store import Store
 
 _BATCH = 200
@@ -74,7 +74,7 @@ def _refuse_to_replace(connection: Connection) -> None:
 
 
 def _put_blob(store: Store, archive: Archive, digest: str) -> bool:
-    """Store one blob; one that is here is looked at, and stored anew when it is damaged."""
+    """Store one blob; one that is here is looked at, and stored again when it is damaged."""
     if store.blobs.has(digest):
         try:
             store.blobs.verify(digest)
@@ -104,7 +104,7 @@ def _replace_salt(store: Store, archive: Archive) -> None:
     if SALT not in archive.manifest.parts:
         return
     data = b"".join(archive.pieces(SALT))
-    with told(store.folder), NamedTemporaryFile(dir=store.folder, prefix=".salt-", delete=False) as new:
+    with reporting(store.folder), NamedTemporaryFile(dir=store.folder, prefix=".salt-", delete=False) as new:
         new.write(data)
         new.flush()
         os.fsync(new.fileno())

@@ -3,7 +3,7 @@
 All that is SQLite's own stands here. The file is opened to read and write where the disk allows it, to read where not.
 
 SQLite in WAL mode needs room even to read: 32 KB for the index of its log, made by whoever opens the file first. On a
-full disk or a read-only file system that fails, so there are two other ways, tried for each connection anew until the
+full disk or a read-only file system that fails, so there are two other ways, tried for each connection again until the
 usual one works again:
 
 - when the log holds nothing, the main file is whole by itself and is read as it is (`immutable`);
@@ -26,7 +26,17 @@ from sqlalchemy.engine import ExceptionContext
 
 from slipway.errors import Busy, SlipwayError
 from slipway.i18n import t
-from slipway.store.failing import ROOM, broken_disk, damaged, forbidden, free_bytes, full, is_read_only, read_only, told
+from slipway.store.failing import (
+    ROOM,
+    broken_disk,
+    damaged,
+    forbidden,
+    free_bytes,
+    full,
+    is_read_only,
+    read_only,
+    reporting,
+)
 
 WAIT = 30  # seconds for a lock
 _CANNOT_WRITE = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY))
@@ -106,7 +116,7 @@ class SQLite:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            with told(path):
+            with reporting(path):
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))  # SQLite's own files take their rights from it
         self.path = path

@@ -21,7 +21,7 @@ from slipway.i18n import t
 from slipway.store.blobs import Blobs
 from slipway.store.catalog import Catalog
 from slipway.store.database import Database
-from slipway.store.failing import is_read_only, of_system, told
+from slipway.store.failing import is_read_only, of_system, reporting
 from slipway.store.sqlite import SQLite
 
 WAIT = 10  # seconds for another command to end that deletes or reads all blobs
@@ -32,7 +32,7 @@ class Store:
 
     def __init__(self, folder: Path, address: Address | None = None) -> None:
         self.folder = folder
-        with told(folder):
+        with reporting(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.blobs = Blobs(folder / "blobs")
         _tighten(folder)
@@ -46,7 +46,7 @@ class Store:
     def scratch(self) -> Path:
         """A folder for what can be rebuilt at any time: loaded indexes."""
         folder = self.folder / "cache"
-        with told(folder):
+        with reporting(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
@@ -61,7 +61,7 @@ class Store:
             if not blob.is_file():
                 self.blobs.verify(digest)  # says so
             if not link.exists() or not link.samefile(blob):
-                with told(link):
+                with reporting(link):
                     link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                     link.unlink(missing_ok=True)
                     os.link(blob, link)
@@ -73,7 +73,7 @@ class Store:
         """32 random bytes of this project, made once: what keys the hashes of personal data."""
         path = self.folder / "salt"
         if not path.exists():
-            with told(path), NamedTemporaryFile(dir=self.folder, prefix=".salt-") as file:
+            with reporting(path), NamedTemporaryFile(dir=self.folder, prefix=".salt-") as file:
                 file.write(secrets.token_bytes(32))
                 file.flush()
                 os.fsync(file.fileno())
@@ -116,7 +116,7 @@ class Store:
         Raises Busy, naming the holder's process id, when someone else has it.
         """
         path = self.folder / "lock"
-        with told(path):
+        with reporting(path):
             file = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")  # noqa: SIM115
         with file:
             try:
@@ -127,7 +127,7 @@ class Store:
                     t("another slipway run is at work in this project (process {pid})", pid=file.read() or "?"),
                     t("wait for it to end, or stop it with Ctrl-C; what it has finished will not be done again"),
                 ) from error
-            with told(path):
+            with reporting(path):
                 file.truncate(0)
                 file.write(str(os.getpid()))
                 file.flush()

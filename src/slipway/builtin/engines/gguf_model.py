@@ -136,7 +136,7 @@ def check_files(
 ) -> ModelHeader:
     """The model's header. Raises EngineError for files that are damaged or of the wrong kind, for a context (in
     tokens, for each of `parallel` slots) that the model was not trained for, and for want of memory. `held_twice`:
-    the weights are in memory twice for a while, because the engine lays them out anew.
+    the weights are in memory twice for a while, because the engine lays them out again.
     """
     header = read_header(model)
     if header.is_adapter:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slipway.builtin.engines.gguf_model import ModelHeader, sorted_files
 from slipway.builtin.engines.made import Made
@@ -14,6 +14,7 @@ from slipway.builtin.engines.places import Places
 from slipway.builtin.engines.process.retry import streamed, whole
 from slipway.builtin.engines.process.supervisor import ChildSettings
 from slipway.core.message import Completion, Delta, GenerateRequest
+from slipway.i18n import t
 
 COMPILE_TIMES = 2.0  # a grammar may take so many times what was estimated
 
@@ -31,14 +32,24 @@ class LocalConfig(BaseModel):
     max_crashes: int = Field(default=5, ge=0, le=100)  # within a minute; then it gives up
     memory_gb: float | None = Field(default=None, gt=0, le=65_536)  # None: what it needs, and 2 GiB
     grammar_seconds: float = Field(default=10.0, gt=0, le=3600)  # of processor time, to compile one schema or choices
-    aside: bool = True  # a second child, when needed, for requests that could hold others up
+    second_child: bool = True  # started when needed, for requests that could hold others up
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "aside" in value:
+            raise ValueError(t("'{old}' is now called '{new}'", old="aside", new="second_child"))
+        return value
 
 
 C = TypeVar("C", bound=LocalConfig)
 
 
 class LocalEngine(Made[C], ABC):
-    """A model in a child process, and a second one aside. `files`: one `*.gguf`, and adapters `<name>.lora.gguf`."""
+    """A model in a child process, and in a second one where needed.
+
+    `files`: one `*.gguf`, and adapters `<name>.lora.gguf`.
+    """
 
     def prepare(self) -> None:
         """Tell model and adapters apart. Raises EngineError where they cannot be."""
@@ -52,8 +63,8 @@ class LocalEngine(Made[C], ABC):
 
     async def start_child(self) -> bool:
         """Whether it was not running yet."""
-        aside = self.aside_settings if self.config.aside else None
-        return await self.places.start(self.first_settings, self.config.parallel, aside)
+        second = self.second_settings if self.config.second_child else None
+        return await self.places.start(self.first_settings, self.config.parallel, second)
 
     async def close(self) -> None:
         """End the child processes; nothing of them is left when this returns."""
@@ -69,9 +80,9 @@ class LocalEngine(Made[C], ABC):
         return self.places.pid
 
     @property
-    def aside_pid(self) -> int | None:
+    def second_pid(self) -> int | None:
         """Process id of the second child, None when there is none."""
-        return self.places.aside_pid
+        return self.places.second_pid
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
         """Stream an answer. Requests beyond `parallel` wait in the order they came."""
@@ -90,5 +101,5 @@ class LocalEngine(Made[C], ABC):
         """Check the files, read the header, and say what the first child is started with."""
 
     @abstractmethod
-    def aside_settings(self) -> ChildSettings:
+    def second_settings(self) -> ChildSettings:
         """What the second child is started with. Raises EngineError when there is no memory for it."""

@@ -184,7 +184,7 @@ class Places:
         return self._first.process.pid if self._first else None
 
     @property
-    def aside_pid(self) -> int | None:
+    def second_pid(self) -> int | None:
         """Process id of the second child, None when there is none."""
         return self._aside.pid if self._aside else None
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _FORMAT = 1
 _VECTORS, _PASSAGES = "vectors.faiss", "passages.msgpack"
 _DIGITS = 6
-_GROWTH = 4  # inverted lists are trained anew when there are so many times the vectors they were trained on
+_GROWTH = 4  # inverted lists are trained again when there are so many times the vectors they were trained on
 _TRAINING = 64  # vectors for each list
 _SEED = 1234
 
@@ -117,7 +117,7 @@ class FaissIndex:
             self._with_facet.setdefault(one, set()).add(label)
 
     def _grow(self) -> None:
-        """Go over to inverted lists, or train them anew, once there are enough vectors."""
+        """Go over to inverted lists, or train them again, once there are enough vectors."""
         count = len(self._labels)
         least = 0 if self.config.type == "ivf" else self.config.exact_up_to
         if self.config.type == "flat" or count <= max(least, self._trained_on * _GROWTH):

@@ -31,7 +31,7 @@ class AnswerTask:
         self.config = config
 
     def input(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The question, and the history when there is one. Raises ConfigError without one, and for an endless one."""
+        """The question, and the history when there is one. Raises ConfigError without one or for one too long."""
         question = given.get("question")
         if not isinstance(question, str) or not question.strip():
             raise ConfigError(t("the input has no question"), t("send text in the field 'question'"))

@@ -23,7 +23,7 @@ class QuantizeConfig(BaseModel):
 
 
 class QuantizeTuner:
-    """A GGUF model in another quantisation, loaded by the same engine. A killed run begins anew: it takes seconds."""
+    """A GGUF model in another quantisation, loaded by the same engine. A killed run begins again: it takes seconds."""
 
     Config: ClassVar[type[QuantizeConfig]] = QuantizeConfig
     reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ()

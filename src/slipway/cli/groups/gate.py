@@ -48,7 +48,7 @@ def looks(project: Project = HERE) -> Document:
 
 @command(app, "rotate", help=t("Make the reserve the gate split; what was the gate becomes dev."), rows=False)
 def rotate(project: Project = HERE) -> Document:
-    """Looks are counted anew for examples that nobody has looked at."""
+    """Looks are counted again for examples that nobody has looked at."""
     from slipway import api
     from slipway.render.pages.looks import rotated
 

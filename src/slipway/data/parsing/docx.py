@@ -16,7 +16,7 @@ from slipway.data.reasons import Refused
 
 # What python-docx raises for parts that are there and make no sense.
 _ODD = (LookupError, ValueError, TypeError, AttributeError, OSError, RuntimeError, EOFError)
-_BOMB_RATIO = 100  # XML shrinks to a tenth; a hundredth is made to hurt
+_BOMB_RATIO = 100  # XML shrinks to a tenth; a hundredth is an attack
 _HEADING = re.compile(r"(?:heading|título|titre|überschrift|标题|見出し)\s*([1-9])", re.I)
 
 

@@ -1,6 +1,6 @@
 """HTML into blocks: headings make sections, tables become rows of `|`, lists keep their bullets, `pre` its spaces.
 
-Reads with selectolax (lexbor, the HTML5 algorithm): broken markup is mended as browsers do, entities of a DTD are not
+Reads with selectolax (lexbor, the HTML5 algorithm): broken markup is repaired as browsers do, entities of a DTD are not
 expanded, nothing is fetched. Walks without recursion: depth costs nothing, and is limited.
 """
 

@@ -17,7 +17,7 @@ from slipway.i18n import t
 from slipway.loop.fingerprint import fingerprint
 from slipway.loop.stages.looks import rotation
 from slipway.loop.state import Loop
-from slipway.plugins import told
+from slipway.plugins import reporting
 
 
 def freeze_data(loop: Loop) -> tuple[Dataset | None, Dataset | None, Dataset]:
@@ -62,7 +62,7 @@ def freeze_data(loop: Loop) -> tuple[Dataset | None, Dataset | None, Dataset]:
 
 def _examples(loop: Loop, documents: Dataset | None, rotated: int) -> Dataset:
     context = loop.context
-    with told("tasks", loop.project.task.name):
+    with reporting("tasks", loop.project.task.name):
         corpus = corpus_of(documents, loop.store)
         return make_examples(loop.project.data, context.root, loop.store, context.task, corpus, rotated)
 

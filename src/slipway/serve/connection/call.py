@@ -30,7 +30,7 @@ _WANTED = frozenset(
 _EXPOSED = b"x-slipway-release, x-slipway-trace, x-slipway-overhead-ms, x-slipway-ignored, retry-after"
 
 
-class Left(Exception):
+class ClientDisconnected(Exception):
     """The client closed its connection; nobody is there to answer."""
 
 
@@ -91,7 +91,7 @@ class Call:
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":
-                raise Left  # half a body must not pass for a whole one
+                raise ClientDisconnected  # half a body must not pass for a whole one
             piece: bytes = message.get("body", b"")
             size += len(piece)
             if size > limit:

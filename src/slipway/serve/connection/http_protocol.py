@@ -95,7 +95,7 @@ class Protocol(HttpToolsProtocol):
         self._refuse(Refused(408, t("the request did not come in time"), t("send it at once"), code="too_slow"))
 
     def pause_writing(self) -> None:
-        """The client does not read: not for ever."""
+        """The client does not read: not without limit."""
         super().pause_writing()
         self._unstick()
         self._stuck = self.loop.call_later(READ_WITHIN, self.transport.abort)
@@ -171,7 +171,7 @@ class Protocol(HttpToolsProtocol):
         if begun or (self._phase != "body" and self._answering()):
             self.transport.close()
             return
-        if self._phase == "body" and cycle is not None:  # whoever was to answer hears that the client left
+        if self._phase == "body" and cycle is not None:  # the handler learns that the client disconnected
             cycle.disconnected = True
             cycle.message_event.set()
         body = refused.json()

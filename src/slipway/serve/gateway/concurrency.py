@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from slipway.i18n import t
-from slipway.serve.connection.call import Left, Receive
+from slipway.serve.connection.call import ClientDisconnected, Receive
 from slipway.serve.refuse import Refused
 
 LOOK_AFTER = 0.02
@@ -75,7 +75,7 @@ class Slots:
 
 
 class Watch:
-    """Ends what its block does when the client leaves (raises Left) or the deadline passes (raises Refused, 504).
+    """Ends what its block does when the client leaves (raises ClientDisconnected) or the deadline passes (Refused, 504).
 
     It cancels the task that entered it, which closes generators on the way out, so that the engine stops at once.
     """
@@ -121,7 +121,7 @@ class Watch:
         if self._why is None or (kind is not None and kind is not asyncio.CancelledError):
             return
         if self._task.uncancel() == 0:  # else somebody else cancelled as well: the server is closing
-            raise Left if self._why == "left" else late(self._seconds) from error
+            raise ClientDisconnected if self._why == "left" else late(self._seconds) from error
 
 
 def late(seconds: float) -> Refused:

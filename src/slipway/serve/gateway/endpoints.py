@@ -23,8 +23,8 @@ from slipway.core.protocols import CountsTokens, Embeds
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import Said, say, t
-from slipway.plugins import told
-from slipway.serve.connection.call import Call, Left
+from slipway.plugins import reporting
+from slipway.serve.connection.call import Call, ClientDisconnected
 from slipway.serve.gateway import openai_format
 from slipway.serve.gateway.answering import Job
 from slipway.serve.gateway.concurrency import Slots, Watch
@@ -50,7 +50,7 @@ from slipway.store.catalog import now
 
 log = logging.getLogger("slipway.serve")
 
-CLIENT_LEFT = 499
+CLIENT_DISCONNECTED = 499
 """The status, in traces and metrics, of a request whose client closed the connection (nginx's number)."""
 
 
@@ -114,7 +114,7 @@ class Gateway:
             turns, system = validate.conversation(request)
         else:
             turns = [{"role": "user", "content": str(request.prompt)}]
-        with told("tasks", target.candidate.task):
+        with reporting("tasks", target.candidate.task):
             job.input = self._session.task(target.candidate).conversation(turns)
         call.ignored = (*system, *ignored, *unknown)
         return job
@@ -226,11 +226,11 @@ class Gateway:
 
     async def _ended(self, call: Call, job: Job | None, error: BaseException) -> None:
         """A request that did not come to its answer: say so to whoever is still there, and record it."""
-        if isinstance(error, Left):
-            call.status = CLIENT_LEFT
+        if isinstance(error, ClientDisconnected):
+            call.status = CLIENT_DISCONNECTED
             if job is not None and call.began and not call.recorded:
                 call.recorded = True
-                self._recorder.later(self._trace(call, job, CLIENT_LEFT, error=say("the client left")))
+                self._recorder.later(self._trace(call, job, CLIENT_DISCONNECTED, error=say("the client disconnected")))
         elif isinstance(error, SlipwayError):
             await self._failed(call, job, refusal(error))
         elif isinstance(error, Exception):
@@ -328,8 +328,8 @@ class Gateway:
                 by=call.caller.key,
             )
             await self._recorder.write(feedback)
-        except Left:
-            call.status = CLIENT_LEFT
+        except ClientDisconnected:
+            call.status = CLIENT_DISCONNECTED
             return
         except SlipwayError as error:
             await self._failed(call, None, refusal(error))

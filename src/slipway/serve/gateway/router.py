@@ -187,7 +187,7 @@ class Router:
     # -- the channels -------------------------------------------------------------------------------------------------
 
     async def follow(self) -> None:
-        """Keep every channel's release where the channel points, for ever."""
+        """Keep every channel's release where the channel points, until cancelled."""
         try:
             while True:
                 try:
@@ -203,7 +203,7 @@ class Router:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch_files(self) -> None:
-        """When a model's files were changed under it, end its service; `look` verifies and loads anew."""
+        """When a model's files were changed under it, end its service; `look` verifies and loads again."""
         lost = await self._context.session.recheck()
         if lost is None:
             return

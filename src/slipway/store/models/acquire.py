@@ -9,7 +9,7 @@ from pathlib import Path
 from slipway.errors import ConfigError, IntegrityError, instead
 from slipway.gguf_quantize import QUANTIZATIONS, Quantization, quantize_gguf
 from slipway.i18n import t
-from slipway.store.failing import told
+from slipway.store.failing import reporting
 from slipway.store.models import shelf
 from slipway.store.models.check import check_file, license_of
 from slipway.store.models.content import hash_file
@@ -34,7 +34,7 @@ def pull(
 
     `sha256` pins files by name, those of the source or of the quantised model. `quantize`: `q8_0` or `q4_0`, for GGUF.
     `progress(name, done, total)` is called in bytes. A second process that wants the same model waits for the first. A
-    cached copy whose bytes changed is fetched anew.
+    cached copy whose bytes changed is fetched again.
 
     Raises ConfigError (the source cannot be read or holds no usable weights), NotFound, MissingPrerequisite (no
     network, pip or disk space; the hint says what to do), IntegrityError (not the pinned or announced bytes: they are
@@ -44,7 +44,7 @@ def pull(
     kind = _quantization(quantize)
     root = shelf.cache_folder(cache)
     key = shelf.source_key(source)
-    with told(root), shelf.locked(root, key):
+    with reporting(root), shelf.locked(root, key):
         model = _cached(root, key) or _fetch(wanted, root, key, sha256 or {}, progress)
     model = replace(model, source=source)
     if kind is None:
@@ -71,7 +71,7 @@ def _cached(root: Path, key: str) -> Model | None:
     try:
         return shelf.read(root, key)
     except IntegrityError:
-        return None  # fetched anew, and replaced only once the new copy is whole
+        return None  # fetched again, and replaced only once the new copy is whole
 
 
 def _fetch(source: Source, root: Path, key: str, pins: Mapping[str, str], progress: Progress | None) -> Model:
@@ -147,7 +147,7 @@ def _check_pins(model: Model, made: Model | None, pins: Mapping[str, str]) -> No
                     found=known[name],
                     wanted=wanted,
                 ),  # fmt: skip
-                t("to fetch it anew: slipway models rm '{source}', then pull", source=model.source),
+                t("to fetch it again: slipway models rm '{source}', then pull", source=model.source),
             )
 
 
@@ -165,7 +165,7 @@ def _quantized(model: Model, kind: Quantization, root: Path, progress: Progress 
         )
     digest = model.sha256[weights[0]]
     key = shelf.quantized_key(digest, kind)
-    with told(root), shelf.locked(root, key):
+    with reporting(root), shelf.locked(root, key):
         made = _cached(root, key)
         if made is None:
             into = shelf.partial_folder(root, key)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.errors import IntegrityError, NotFound, nearest
 from slipway.i18n import t
-from slipway.store.failing import told
+from slipway.store.failing import reporting
 from slipway.store.models.content import hash_file
 from slipway.store.models.shelf import (
     Model,
@@ -25,7 +25,7 @@ from slipway.store.models.shelf import (
 
 
 def find(source: str, quantize: str | None = None, cache: Path | None = None) -> Model | None:
-    """The cached model for a source, or None when it must be pulled. Reaches no network and hashes nothing anew.
+    """The cached model for a source, or None when it must be pulled. Reaches no network and hashes nothing again.
 
     Sizes, inodes and times of files are compared with those at the last hashing; only where they differ is the digest
     taken again: enough to list and to plan, while what is loaded is always read (`content`). A local source (`file:`)
@@ -91,7 +91,7 @@ def remove(source_or_name: str, quantize: str | None = None, cache: Path | None 
         if not found:
             raise NotFound(t("{source} is not in the cache as {kind}", source=sources[0], kind=quantize))
     for model in found:
-        with told(root), locked(root, model.folder.name):
+        with reporting(root), locked(root, model.folder.name):
             discard(root, model.folder)
             shutil.rmtree(root / ".partial" / model.folder.name, ignore_errors=True)
     return found

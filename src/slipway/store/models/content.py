@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from slipway.errors import IntegrityError
 from slipway.i18n import t
-from slipway.store.failing import told
+from slipway.store.failing import reporting
 
 Progress = Callable[[str, int, "int | None"], None]
 SETTLED = 2.0
@@ -41,7 +41,7 @@ class State(NamedTuple):
 def state_of(path: Path) -> State:
     """The present state. Raises IntegrityError when the file is gone."""
     try:
-        with told(path):
+        with reporting(path):
             stat = path.stat()
     except FileNotFoundError as error:
         raise _gone(path) from error
@@ -64,7 +64,7 @@ def check_file(path: Path, sha256: str) -> State:
     """Read the whole file and compare; returns the state it was in. Raises IntegrityError for other bytes."""
     before = state_of(path)
     try:
-        with told(path):
+        with reporting(path):
             found = hash_file(path)
     except FileNotFoundError as error:
         raise _gone(path) from error

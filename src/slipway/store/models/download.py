@@ -1,7 +1,7 @@
 """One file over HTTP, resumable. Knows the protocol (RFC 9110: ranges and conditions), not what the file is for.
 
 A broken download leaves `NAME.part` and, beside it, the validator the server gave; the next try asks for the rest on
-the condition that the file is still the same (`If-Range`), and begins anew when it is not.
+the condition that the file is still the same (`If-Range`), and begins again when it is not.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _persist(url: str, attempt: Callable[[], None], received: Callable[[], int],
 
 
 def _refuse_hopeless(url: str, error: Exception, folder: Path | None) -> None:
-    """Raise at once for what another try cannot mend."""
+    """Raise at once for what another try cannot fix."""
     if folder is not None and isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise no_space(folder) from error
     reason = getattr(error, "reason", error)
@@ -123,7 +123,7 @@ def _attempt(url: str, part: Path, name: str, progress: Progress | None, token: 
 
 
 def _resumption(part: Path) -> tuple[int, dict[str, str]]:
-    """From which byte to go on, and the headers that ask for it; a part without a validator is begun anew."""
+    """From which byte to go on, and the headers that ask for it; a part without a validator is begun again."""
     try:
         validator = _validator_file(part).read_text("utf-8")
         start = part.stat().st_size

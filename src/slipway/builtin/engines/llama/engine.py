@@ -277,7 +277,7 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         self._choice = await self._chosen()
         return self._settings(self._choice, self.config.parallel)
 
-    def aside_settings(self) -> ChildSettings:
+    def second_settings(self) -> ChildSettings:
         """See `LocalEngine`."""
         self._checked(ASIDE_PARALLEL)
         return self._settings(self._choice, ASIDE_PARALLEL, spare=True)

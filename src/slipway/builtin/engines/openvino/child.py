@@ -179,7 +179,7 @@ class Pipeline:
             job.compile_seconds = max(job.compile_seconds, seconds)
 
     async def _give_up(self, why: str) -> None:
-        """A grammar that cannot be compiled is the likely cause: tell its client, and end; the parent starts anew."""
+        """A grammar that cannot be compiled is the likely cause: tell its client, and end; the parent starts again."""
         for job in self._jobs:
             if job.compiling:
                 job.lines.put_nowait({"error": why})

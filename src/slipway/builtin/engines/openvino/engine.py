@@ -66,7 +66,7 @@ class OpenvinoEngine(LocalEngine[OpenvinoConfig]):
     async def deltas(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
         """See `LocalEngine`."""
         self._check(request)
-        # GenAI draws for all requests from one generator, seeded anew by each that comes: a seed is kept to alone only.
+        # GenAI draws for all requests from one generator, seeded again by each request: a seed holds for one alone only.
         alone = request.sampling.seed is not None and request.sampling.temperature > 0
         body = await self._body(request)
         vocabulary = self.header.vocabulary if self.header else 0
@@ -194,7 +194,7 @@ class OpenvinoEngine(LocalEngine[OpenvinoConfig]):
         self.header = await asyncio.to_thread(self._checked, self.config.parallel)
         return self._settings(self.header, self.config.parallel)
 
-    def aside_settings(self) -> ChildSettings:
+    def second_settings(self) -> ChildSettings:
         """See `LocalEngine`."""
         settings = self._settings(self._checked(ASIDE_PARALLEL), ASIDE_PARALLEL)
         return replace(settings, line={**settings.line, "spare": True})

@@ -12,7 +12,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add the two columns. `memo.at` stays empty for what is there: filling it would write all values anew."""
+    """Add the two columns. `memo.at` stays empty for what is there: filling it would write all values again."""
     op.add_column("keys", sa.Column("seq", _NUMBER, nullable=False, server_default="0"))
     keys = sa.table("keys", sa.column("id"), sa.column("at"), sa.column("seq"))
     connection = op.get_bind()
