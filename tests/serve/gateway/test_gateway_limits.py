@@ -225,6 +225,7 @@ def test_what_is_ending_already_is_not_cancelled_again(tmp_path: Path) -> None:
     with slow(tmp_path, 60.0) as (server, store), ThreadPoolExecutor(1) as pool:
         running = pool.submit(server.chat, "never answered")
         wait_for(lambda: "slipway_num_requests_running 1.0" in server.get("/metrics").body.decode())
+        wait_for(lambda: server.application.in_flight == 1)  # the request for the metrics has ended, too
         [task] = server.application._running
         with sqlite3.connect(store.folder / "catalog.db", isolation_level=None) as other:
             other.execute("begin immediate")

@@ -29,8 +29,8 @@ class QuoteConfig(BaseModel):
 class QuoteStrategy:
     """Statements are ranked by `text.relevance`, with the embedder that the candidate retrieves with where it has one.
 
-    What is quoted is text, whatever it says: no instruction in it is followed, and it is not rendered. Passages that are
-    quoted are cited.
+    What is quoted is text, whatever it says: no instruction in it is followed, and it is not rendered. Passages that
+    are quoted are cited.
     """
 
     Config: ClassVar[type[QuoteConfig]] = QuoteConfig

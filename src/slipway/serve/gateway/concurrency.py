@@ -75,7 +75,7 @@ class Slots:
 
 
 class Watch:
-    """Ends what its block does when the client leaves (raises ClientDisconnected) or the deadline passes (Refused, 504).
+    """Ends what its block does when the client leaves (raises ClientDisconnected) or the deadline passes (Refused).
 
     It cancels the task that entered it, which closes generators on the way out, so that the engine stops at once.
     """

@@ -66,7 +66,7 @@ class OpenvinoEngine(LocalEngine[OpenvinoConfig]):
     async def deltas(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
         """See `LocalEngine`."""
         self._check(request)
-        # GenAI draws for all requests from one generator, seeded again by each request: a seed holds for one alone only.
+        # GenAI draws for all requests from one generator, seeded again by each request: a seed holds for a lone one.
         alone = request.sampling.seed is not None and request.sampling.temperature > 0
         body = await self._body(request)
         vocabulary = self.header.vocabulary if self.header else 0
