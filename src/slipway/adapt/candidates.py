@@ -62,15 +62,16 @@ def make_candidate(
             t("candidates.{name} quotes passages, and retrieves none", name=name),
             t("give it `retrieve`: the passages to quote"),
         )
+    candidate = Candidate(
+        name=name,
+        task=project.task.name,
+        task_options=project.task.options,
+        strategy=config.strategy.name,
+        strategy_options=config.strategy.options,
+        retrieve=retrieve,
+    )
     if not asks_model(plugins.load("strategies", config.strategy.name)):
-        return Candidate(
-            name=name,
-            task=project.task.name,
-            task_options=project.task.options,
-            strategy=config.strategy.name,
-            strategy_options=config.strategy.options,
-            retrieve=retrieve,
-        )
+        return candidate
     if config.model is None or config.prompt is None:
         raise ConfigError(
             t("candidates.{name} needs a model and a prompt", name=name),
@@ -86,12 +87,8 @@ def make_candidate(
     model, adapter_files = pins[config.model], dict[str, str]()
     if artifact is not None:
         model, adapter_files = apply(artifact, model)
-    return Candidate(
-        name=name,
-        task=project.task.name,
-        task_options=project.task.options,
-        strategy=config.strategy.name,
-        strategy_options=config.strategy.options,
+    return msgspec.structs.replace(
+        candidate,
         tools=tuple(ToolPin(tool=tool.name, options=tool.options) for tool in config.tools),
         model=model,
         adapters=dict.fromkeys(adapter_files, 1.0),
@@ -99,7 +96,6 @@ def make_candidate(
         artifact=artifact.ref if artifact else None,
         prompt=prompt,
         system=config.system,
-        retrieve=retrieve,
         few_shot=_few_shot(name, config, pins, train, task),
         sampling=msgspec.convert(config.sampling.model_dump(), Sampling),
         answer_pattern=check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern"),

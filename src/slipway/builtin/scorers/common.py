@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +19,25 @@ class Options(BaseModel):
 
 class Plain(Options):
     """No options."""
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+class Configured(Generic[ConfigT]):
+    """A scorer of which more is better. `config`: its options; without them, the defaults of its `Config`."""
+
+    Config: ClassVar[type[Any]]
+    higher_is_better: ClassVar[bool] = True
+
+    def __init__(self, config: ConfigT | None = None) -> None:
+        self.config: ConfigT = self.Config() if config is None else config
+
+
+class WithoutOptions(Configured[Plain]):
+    """A scorer that has none."""
+
+    Config: ClassVar[type[Plain]] = Plain
 
 
 def best(example: Example, answer: Answer, measure: Callable[[str, str], float]) -> float | None:

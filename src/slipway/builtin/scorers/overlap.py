@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from slipway.builtin.scorers.common import Options, Plain, best
+from slipway.builtin.scorers.common import Options, WithoutOptions, best
 from slipway.core.answer import Answer
 from slipway.core.material import Example
 from slipway.errors import MissingPrerequisite
@@ -45,32 +45,20 @@ class RougeConfig(Options):
     tokenize: Literal["words", "ascii"] = "words"
 
 
-class TokenF1:
+class TokenF1(WithoutOptions):
     """Harmonic mean of precision and recall over the bag of words shared with a reference.
 
     As SQuAD's F1 (Rajpurkar et al. 2016), but numbers and names keep the marks that make them what they are, and CJK
     characters stand alone (MLQA, Lewis et al. 2020). The published rules are `squad_f1` and `cmrc_f1`.
     """
 
-    Config: ClassVar[type[Plain]] = Plain
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: Plain | None = None) -> None:
-        self.config = config or Plain()
-
     def score(self, example: Example, answer: Answer) -> float | None:
         """F1 in [0, 1]; None without references."""
         return best(example, answer, lambda reference, text: _token_f1(reference, text, example.language))
 
 
-class ExactMatch:
+class ExactMatch(WithoutOptions):
     """1 when the answer equals a reference but for case, articles and punctuation that says nothing, else 0."""
-
-    Config: ClassVar[type[Plain]] = Plain
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: Plain | None = None) -> None:
-        self.config = config or Plain()
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """0 or 1; None without references."""
@@ -147,28 +135,16 @@ def _sacrebleu(config: BleuConfig) -> Any:
     )
 
 
-class AnswerRecall:
+class AnswerRecall(WithoutOptions):
     """Share of a reference's words that are in the answer, as `token_f1` cuts them. Length costs nothing."""
-
-    Config: ClassVar[type[Plain]] = Plain
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: Plain | None = None) -> None:
-        self.config = config or Plain()
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """In [0, 1]; None without references."""
         return best(example, answer, lambda reference, text: _recall(reference, text, example.language))
 
 
-class Accuracy:
+class Accuracy(WithoutOptions):
     """1 when the answer is a reference label: case, spacing and punctuation around it do not matter, else 0."""
-
-    Config: ClassVar[type[Plain]] = Plain
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: Plain | None = None) -> None:
-        self.config = config or Plain()
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """0 or 1; None without references."""

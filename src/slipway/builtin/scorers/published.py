@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from slipway.builtin.scorers.common import Plain, best
+from slipway.builtin.scorers.common import WithoutOptions, best
 from slipway.core.answer import Answer
 from slipway.core.material import Example
 from slipway.text import published
 
 
-class _Published:
-    Config: ClassVar[type[Plain]] = Plain
-    higher_is_better: ClassVar[bool] = True
+class _Published(WithoutOptions):
     measure: ClassVar[Callable[[str, str], float]]
-
-    def __init__(self, config: Plain | None = None) -> None:
-        self.config = config or Plain()
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """In [0, 1]; None without references."""

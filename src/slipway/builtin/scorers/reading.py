@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from slipway.builtin.scorers.common import Options
+from slipway.builtin.scorers.common import Configured, Options
 from slipway.core.answer import Answer
 from slipway.core.material import Example
 from slipway.errors import ConfigError, EngineError
@@ -33,14 +33,10 @@ class ContainsConfig(Options):
     words: bool = True
 
 
-class Contains:
+class Contains(Configured[ContainsConfig]):
     """1 when the answer contains a reference (or the `texts` of the options) as whole words, else 0."""
 
     Config: ClassVar[type[ContainsConfig]] = ContainsConfig
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: ContainsConfig | None = None) -> None:
-        self.config = config or ContainsConfig()
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """0 or 1; None when there is nothing to look for or to avoid."""
@@ -83,14 +79,10 @@ class RegexConfig(Options):
         return value
 
 
-class Regex:
+class Regex(Configured[RegexConfig]):
     """1 when a regular expression (of the options, else each reference) matches the answer, else 0."""
 
     Config: ClassVar[type[RegexConfig]] = RegexConfig
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: RegexConfig | None = None) -> None:
-        self.config = config or RegexConfig()
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """0 or 1; None without a pattern. Raises ConfigError for a reference that is no pattern."""
@@ -173,14 +165,10 @@ class YesNoConfig(Options):
     no: tuple[str, ...] = ()
 
 
-class YesNo:
+class YesNo(Configured[YesNoConfig]):
     """1 when the answer says yes or no, in a word or a sentence, as the reference does, else 0."""
 
     Config: ClassVar[type[YesNoConfig]] = YesNoConfig
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: YesNoConfig | None = None) -> None:
-        self.config = config or YesNoConfig()
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """0 or 1; None when no reference is a yes or a no."""
@@ -199,14 +187,10 @@ class ChoiceConfig(Options):
     options: tuple[str, ...] = Field(default=(), max_length=26)
 
 
-class Choice:
+class Choice(Configured[ChoiceConfig]):
     """1 when the option that the answer chooses is that of the reference, else 0. Two options at once are none."""
 
     Config: ClassVar[type[ChoiceConfig]] = ChoiceConfig
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: ChoiceConfig | None = None) -> None:
-        self.config = config or ChoiceConfig()
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """0 or 1; None when no reference is an option."""

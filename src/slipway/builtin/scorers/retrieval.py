@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from slipway.builtin.scorers.common import Configured
 from slipway.core.answer import Answer, Citation
 from slipway.core.material import Example
 from slipway.text.words import normalize_label
@@ -64,45 +65,35 @@ def ndcg(hits: Sequence[int | None], k: int) -> float:
     return min(1.0, gain / sum(1 / math.log2(2 + rank) for rank in range(possible)))
 
 
-def _ranked(
-    example: Example, answer: Answer, k: int, measure: Callable[[Sequence[int | None], int], float]
-) -> float | None:
-    if not example.relevant:
-        return None
-    if answer.error:
-        return 0.0
-    return measure(first_hits(example, answer.citations[:k] if k else answer.citations), k)
+class _Ranked(Configured[Cutoff]):
+    """Of the first k passages that a candidate cites, for examples that name something relevant."""
+
+    Config: ClassVar[type[Cutoff]] = Cutoff
+    _measure: ClassVar[Callable[[Sequence[int | None], int], float]]
+
+    def score(self, example: Example, answer: Answer) -> float | None:
+        """In [0, 1]; None when the example names nothing relevant."""
+        if not example.relevant:
+            return None
+        if answer.error:
+            return 0.0
+        k = self.config.k
+        return type(self)._measure(first_hits(example, answer.citations[:k] if k else answer.citations), k)
 
 
-class RetrievalRecall:
+class RetrievalRecall(_Ranked):
     """Share of the relevant names that the first k passages bring. A candidate that retrieves nothing has 0."""
 
-    Config: ClassVar[type[Cutoff]] = Cutoff
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: Cutoff | None = None) -> None:
-        self.config = config or Cutoff()
-
-    def score(self, example: Example, answer: Answer) -> float | None:
-        """In [0, 1]; None when the example names nothing relevant."""
-        return _ranked(example, answer, self.config.k, recall)
+    _measure = staticmethod(recall)
 
 
-class RetrievalMRR:
+class RetrievalMRR(_Ranked):
     """One over the rank of the first relevant passage, 0 when there is none (Voorhees 1999)."""
 
-    Config: ClassVar[type[Cutoff]] = Cutoff
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: Cutoff | None = None) -> None:
-        self.config = config or Cutoff()
-
-    def score(self, example: Example, answer: Answer) -> float | None:
-        """In [0, 1]; None when the example names nothing relevant."""
-        return _ranked(example, answer, self.config.k, reciprocal_rank)
+    _measure = staticmethod(reciprocal_rank)
 
 
-class RetrievalNDCG:
+class RetrievalNDCG(_Ranked):
     """Normalised discounted cumulative gain with binary relevance (Jarvelin and Kekalainen 2002).
 
     Each relevant name counts once, at its first passage: several passages of one section are no several finds. The
@@ -110,25 +101,13 @@ class RetrievalNDCG:
     at 1.
     """
 
-    Config: ClassVar[type[Cutoff]] = Cutoff
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: Cutoff | None = None) -> None:
-        self.config = config or Cutoff()
-
-    def score(self, example: Example, answer: Answer) -> float | None:
-        """In [0, 1]; None when the example names nothing relevant."""
-        return _ranked(example, answer, self.config.k, ndcg)
+    _measure = staticmethod(ndcg)
 
 
-class _Citations:
+class _Citations(Configured[Cutoff]):
     """Of what an answer cites, for examples that name something relevant; an answer that cites nothing has 0."""
 
     Config: ClassVar[type[Cutoff]] = Cutoff
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config: Cutoff | None = None) -> None:
-        self.config = config or Cutoff()
 
     def score(self, example: Example, answer: Answer) -> float | None:
         """In [0, 1]; None when the example names nothing relevant."""
