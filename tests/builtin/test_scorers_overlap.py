@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -99,6 +99,7 @@ def test_the_best_reference_counts_and_edges(metric):
 
 
 @pytest.mark.parametrize("metric", TEXT)
+@settings(max_examples=30, deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_scores_lie_between_zero_and_one(metric, expected, text):
     value = score(metric, [expected], text)

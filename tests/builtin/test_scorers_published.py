@@ -23,6 +23,7 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data/
 
 
 @needs_data
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_text_metrics_agree_on_every_item(language):
     rows = list(bench.text_rows(bench.items(DATA, language)))

@@ -24,7 +24,7 @@ TRIALS = 150
 CELLS = [(world, claim) for world, found in bench.WORLDS.items() for claim in bench.CLAIMS if claim not in found.skips]
 
 
-@pytest.mark.parametrize("n", [20, 60])
+@pytest.mark.parametrize("n", [20, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("world", "claim"), CELLS)
 def test_false_promotions_are_at_most_one_in_twenty(world, claim, n):
     found = bench.WORLDS[world]

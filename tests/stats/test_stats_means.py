@@ -104,7 +104,7 @@ def _nearly_perfect(rng, n):
     return np.where(rng.random(n) < 0.05, 0.0, rng.beta(20, 1, n))
 
 
-@pytest.mark.parametrize("n", [10, 25])
+@pytest.mark.parametrize("n", [10, pytest.param(25, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("draw", "mean"),
     [
