@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from rich.console import Console
 
 from slipway.core.answer import Answer, Citation
 from slipway.core.ref import Ref
@@ -34,8 +35,17 @@ def tables(document: Document) -> list[Table]:
     return found
 
 
+def test_where_there_is_little_room_an_interval_stands_whole_below_its_value() -> None:
+    made = text.write(reports.report(report(), [], 10), Console(width=80))
+    lines = [line.split() for line in made.splitlines()]
+    at = next(n for n, line in enumerate(lines) if "latency_p95" in line)
+    assert lines[at][1:3] == ["1.31", "s"]
+    assert lines[at + 1] == ["[1.2,", "∞)"]
+    assert max(map(len, made.splitlines())) <= 80
+
+
 def test_an_interval_without_an_end_is_shown_and_explained() -> None:
-    made = text.write(reports.report(report(errors=1), [], 10))
+    made = text.write(reports.report(report(errors=1), [], 10), Console(width=200))
     assert "1.31 s [1.2, ∞)" in made
     assert "∞: so few examples give no bound on this side" in made
     assert "1 examples got no answer" in made

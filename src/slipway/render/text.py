@@ -8,7 +8,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from slipway.i18n import t
-from slipway.render.cells import Mark, shown
+from slipway.render.cells import Estimate, Mark, shown
 from slipway.render.document import Column, Document, Passage, Table
 from slipway.text import visible
 
@@ -43,16 +43,37 @@ def _table(part: Table, console: Console) -> None:
     if not part.rows:
         _lines(t("{title}: nothing yet", title=title), console)
     else:
-        grid = Grid(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in part.columns:
-            justify = "right" if column.kind in _RIGHT else "left"
-            grid.add_column(Text(visible.line(column.title)), overflow="fold", justify=justify)
-        for row in part.rows:
-            grid.add_row(*(_cell(cell, column) for cell, column in zip(row, part.columns, strict=True)))
+        grid = _grid(part, title, two_lines=False)
+        if not _fits(grid, console):
+            stacked = _grid(part, title, two_lines=True)
+            narrow = _fits(stacked, console, least=True)
+            grid = stacked if narrow else grid
         console.print(grid)
     for note in part.notes:
         _lines(f"  {visible.line(note)}", console)
 
 
-def _cell(cell: object, column: Column) -> Text:
-    return Text(*MARKS[cell]) if isinstance(cell, Mark) else Text(visible.line(shown(cell, column)))
+def _grid(part: Table, title: str, *, two_lines: bool) -> Grid:
+    """`two_lines`: an interval stands below its value, and neither is broken."""
+    grid = Grid(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in part.columns:
+        justify = "right" if column.kind in _RIGHT else "left"
+        whole = two_lines and column.kind in ("measure", *_RIGHT)
+        grid.add_column(Text(visible.line(column.title)), overflow="fold", justify=justify, no_wrap=whole)
+    for row in part.rows:
+        grid.add_row(*(_cell(cell, column, two_lines) for cell, column in zip(row, part.columns, strict=True)))
+    return grid
+
+
+def _fits(grid: Grid, console: Console, *, least: bool = False) -> bool:
+    found = grid.__rich_measure__(console, console.options.update(width=10_000))
+    return (found.minimum if least else found.maximum) <= console.width
+
+
+def _cell(cell: object, column: Column, two_lines: bool) -> Text:
+    if isinstance(cell, Mark):
+        return Text(*MARKS[cell])
+    line = visible.line(shown(cell, column))
+    if two_lines and isinstance(cell, Estimate):
+        line = "\n".join(line.rsplit(" ", 2)[:1] + [" ".join(line.rsplit(" ", 2)[1:])])
+    return Text(line)
