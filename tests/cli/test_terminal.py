@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import commands
+from everyday import some
 from slipway import cli
 from slipway.cli import terminal
 from slipway.cli.progress import Bars
@@ -80,7 +81,7 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: ascii(" ".join(c))[:40])
+@pytest.mark.parametrize("command", some(COMMANDS, 2), ids=lambda c: ascii(" ".join(c))[:40])
 def test_no_command_prints_what_acts(hostile: Path, command: tuple[str, ...]) -> None:
     place = ["-C", str(hostile)] if len(command) > 1 or command[0] in ("runs", "check", "run") else []
     for more in ([], ["--json"]):

@@ -50,6 +50,7 @@ def run(folder: Path, *overrides: str) -> Outcome:
         return api.run(project)
 
 
+@pytest.mark.slow
 def test_five_runs_from_nothing_choose_the_same_and_agree_on_all_but_the_clock(tmp_path: Path) -> None:
     seen: list[tuple[object, ...]] = []
     lock = ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from everyday import some
 from slipway import api
 from slipway.builtin.indexes.saved import check_manifest
 from slipway.core.material import Change, Document
@@ -137,7 +138,7 @@ NO_FILES = {
 }
 
 
-@pytest.mark.parametrize("override", NO_FILES.values(), ids=NO_FILES.keys())
+@pytest.mark.parametrize("override", some(NO_FILES, 2))
 @pytest.mark.parametrize("kind", ["pipe", "zero", "folder", "long name"])
 def test_what_is_no_file_neither_blocks_nor_fills_the_memory(folder: Path, override: str, kind: str) -> None:
     name = "a.jsonl" if "examples" in override else "a.gguf" if "models" in override else "a.py"

@@ -63,6 +63,7 @@ def test_the_pilot_decides_how_many_examples_a_comparison_needs():
     assert close.truth == pytest.approx(0.04, abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_rule_whose_power_is_high_passes_and_one_whose_power_is_low_does_not():
     rule = {"token_f1": Rule(min=0.4, against="production", margin=0.05)}
     rng = np.random.default_rng(2)

@@ -7,6 +7,7 @@ import tracemalloc
 
 import pytest
 
+from everyday import some
 from slipway.builtin.tasks.answer import AnswerTask
 from slipway.core.answer import Citation
 from slipway.errors import ConfigError
@@ -75,14 +76,7 @@ HOSTILE = {
 }
 
 
-EVERY_DAY = 3  # each third of them; all of them are tried with the slow tests
-TRIED = [
-    pytest.param(template, id=name, marks=[pytest.mark.slow] if at % EVERY_DAY else [])
-    for at, (name, template) in enumerate(HOSTILE.items())
-]
-
-
-@pytest.mark.parametrize("template", TRIED)
+@pytest.mark.parametrize("template", some(HOSTILE))
 def test_a_template_that_runs_away_is_stopped(template: str) -> None:
     tracemalloc.start()
     try:

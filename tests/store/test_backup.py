@@ -18,6 +18,7 @@ from kept import filled
 from sqlalchemy import text
 
 from disks import small_disk
+from everyday import some
 from slipway.core.database import Address
 from slipway.core.material import Document
 from slipway.errors import Busy, ConfigError, IntegrityError, MissingPrerequisite, NotFound
@@ -199,7 +200,7 @@ restore.restore(store, Path(sys.argv[2]), replace=True)
 """
 
 
-@pytest.mark.parametrize("where", ["_put_blob", "_replace_rows", "_replace_salt"])
+@pytest.mark.parametrize("where", some(["_put_blob", "_replace_rows", "_replace_salt"]))
 @pytest.mark.parametrize("kind", KINDS)
 def test_kill_9_in_the_middle_leaves_what_was_there(
     kind: str, where: str, store: Store, tmp_path: Path, request: pytest.FixtureRequest
