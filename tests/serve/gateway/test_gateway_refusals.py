@@ -69,7 +69,7 @@ TABLE: list[tuple[str, Any, int, str]] = [
     (CHAT, nested(9_000), 400, "nested more than 64 deep"),
     (CHAT, b'{"a":' * 3_000 + b"1" + b"}" * 3_000, 400, "nested more than 64 deep"),
     (CHAT, b'{"model": "writer", "model": "other", "messages": []}', 400, "'model' occurs twice"),
-    (CHAT, b'{"model": "writer", "messages": [{"role": "user", "role": "user", "content": "x"}]}', 400, "'role' stands"),
+    (CHAT, b'{"model": "writer", "messages": [{"role": "user", "role": "user", "content": "x"}]}', 400, "'role' occurs"),
     (CHAT, b'{"model": "writer", "mod\\u0065l": "x"}', 400, "'model' occurs twice"),
     (CHAT, b'{"model": "writer", "temperature": NaN}', 400, "NaN is not JSON"),
     (CHAT, b'{"model": "writer", "temperature": -Infinity}', 400, "-Infinity is not JSON"),
