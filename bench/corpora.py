@@ -1,4 +1,4 @@
-"""Documentation that nobody here wrote, through the data stage: what is kept, lost and why, and what it costs.
+"""Documentation that others wrote, through the data stage: what is kept, lost and why, and what it costs.
 
     python bench/corpora.py [--at FOLDER] [--refused] [PACKAGE ...]
 

@@ -45,7 +45,7 @@ def main() -> int:
         print(json.dumps(missing, indent=1, ensure_ascii=False))
         return 0
     wrong = [f"{english[text]}: not translated: {text!r}" for text in missing]
-    wrong += [f"zh.json: nobody says {text!r}" for text in chinese if text not in english]
+    wrong += [f"zh.json: no call says {text!r}" for text in chinese if text not in english]
     wrong += [
         f"{english[text]}: other fields in the translation of {text!r}"
         for text, said in chinese.items()

@@ -191,7 +191,7 @@ class AsWritten(str):
 
 def besides(protocols: Any) -> Iterator[str]:
     """What an engine may have beyond its protocol."""
-    yield "### What an engine can do besides\n\n| protocol | method | meaning |\n|---|---|---|"
+    yield "### What else an engine can do\n\n| protocol | method | meaning |\n|---|---|---|"
     for name, found in vars(protocols).items():
         if getattr(found, "_is_runtime_protocol", False):
             for method, function in vars(found).items():

@@ -125,7 +125,7 @@ _PYTHON = bytes(sys.version_info[:2])  # what a syntax tree looks like may chang
 
 
 def parse(source: bytes) -> Module:
-    """A file as a module. What cannot be parsed counts by its bytes: whoever imports it will say what is wrong."""
+    """A file as a module. What cannot be parsed counts by its bytes: importing it will say what is wrong."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):

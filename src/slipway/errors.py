@@ -27,7 +27,7 @@ class SlipwayError(Exception):
         super().__init__(message)
         self.message = str(message)
         self.hint = str(hint)
-        self.said = said_of(message)  # for whoever stores it
+        self.said = said_of(message)  # for the caller that stores it
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message

@@ -63,7 +63,7 @@ def catalog(lang: str) -> dict[str, str]:
 
 
 class Told(str):
-    """A text in the language in force that still knows what was said: `said_of` gives it to whoever stores it."""
+    """A text in the language in force that still knows what was said: `said_of` gives it to a caller that stores it."""
 
     __slots__ = ("said",)
     said: Said

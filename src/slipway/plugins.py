@@ -1,6 +1,6 @@
 """The one registry: a name -> the class that implements it. Imports an implementation only when it is first used.
 
-A `Plugins` belongs to one open project and is passed to whoever makes things by name; there is no other state.
+A `Plugins` belongs to one open project and is passed to the code that makes things by name; there is no other state.
 """
 
 from __future__ import annotations

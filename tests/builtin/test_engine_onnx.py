@@ -36,7 +36,7 @@ def minilm():
 
 @pytest.fixture(scope="module", autouse=True)
 def graphs(tmp_path_factory):
-    """Graphs of these tests are built anew, in a folder of their own; models come from the user's cache."""
+    """Graphs of these tests are built again, in a folder of their own; models come from the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_module, "cache_folder", tmp_path_factory.getbasetemp)
         yield

@@ -100,7 +100,7 @@ async def test_cancelling_stops_the_server(tmp_path: Path) -> None:
                 started_at = time.monotonic()
                 while slots.running:
                     await asyncio.sleep(0.01)
-                    assert time.monotonic() - started_at < 5, "the server works on for nobody"
+                    assert time.monotonic() - started_at < 5, "the server works on for no one"
 
 
 # -- a server that does what a test says -------------------------------------------------------------------------------

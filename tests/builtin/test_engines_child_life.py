@@ -1,4 +1,4 @@
-"""An engine's child: it dies, hangs, is orphaned or cannot load, and nobody but its own requests notices."""
+"""An engine's child: it dies, hangs, is orphaned or cannot load, and only its own requests notice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make(request):
 
 
 def gone(pid):
-    """Whether the process is no more (a zombie that nobody has reaped yet counts as gone)."""
+    """Whether the process is no more (a zombie that is not reaped yet counts as gone)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:

@@ -99,7 +99,7 @@ async def test_a_grammar_that_hangs_costs_its_own_request_only(smollm2_gguf, mon
         await hostile
     assert caught.value.status == 400
     assert "started again" in await engine.trouble()
-    assert (await beside).usage.completion_tokens == 2, "nobody else was told"
+    assert (await beside).usage.completion_tokens == 2, "no one else was told"
     assert engine.pid not in (None, pid)
     assert [event for event, _ in events] == ["engine.crashed", "engine.restarted"]
     assert "grammar" in events[0][1]["why"]

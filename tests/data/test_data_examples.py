@@ -189,7 +189,7 @@ def questions(count: int, groups: int, languages: tuple[str, ...] = ("en", "zh")
     return rows
 
 
-def test_groups_never_straddle_and_every_split_has_every_language(tmp_path: Path, store: Store) -> None:
+def test_groups_never_cross_splits_and_every_split_has_every_language(tmp_path: Path, store: Store) -> None:
     write(tmp_path / "q.jsonl", questions(150, 40))
     dataset = make(tmp_path, store, split={"group_by": "source"})
     splits: defaultdict[str, set[str | None]] = defaultdict(set)

@@ -1,4 +1,4 @@
-"""Lines that stand on many pages of a site go; headings, code, tables and what a page has to itself stay."""
+"""Lines that occur on many pages of a site go; headings, code, tables and what a page has to itself stay."""
 
 from __future__ import annotations
 

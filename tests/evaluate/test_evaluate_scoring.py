@@ -1,4 +1,4 @@
-"""What an evaluation keeps of the examples that cannot be answered: the error, in English whoever ran it."""
+"""What an evaluation keeps of the examples that cannot be answered: the error, in English, whatever the language of the run."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def sections(page: Path) -> dict[str, str]:
         title = None if fenced else re.fullmatch(r"#{1,6} (.+)", line)
         if title:
             heading = title[1].strip()
-            assert heading not in found, f"{page.name}: the heading '{heading}' stands there twice"
+            assert heading not in found, f"{page.name}: the heading '{heading}' is there twice"
             found[heading] = []
         elif heading:
             found[heading].append(line)

@@ -119,7 +119,7 @@ def test_sources_that_are_not_there_are_warnings_before_a_run(folder: Path) -> N
     found = {f.what: f.how for f in api.check(folder) if f.level == "warning"}
     heading = next(what for what in found if "no such heading" in what)
     assert "nearest: docs/keel.md#Colour of the keel" in heading
-    missing = next(what for what in found if "no document is called so" in what)
+    missing = next(what for what in found if "no document has this name" in what)
     assert ": 2 (" in missing
     assert "nearest: docs/buoy.md" in missing
     assert found[missing]

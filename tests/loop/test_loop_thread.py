@@ -122,7 +122,7 @@ def test_every_verb_works_in_the_loop_of_a_server_that_answers(ran: Path, tmp_pa
             assert reply.status == 200, reply.body
             assert set(reply.json) == set(api.__all__) - {"serve"}
             assert {reply.json[name] for name in ("ask", "run", "compare", "verify", "promote", "datasets")} == {"done"}
-            server.until()  # its loop was busy, and a release may be looked at anew
+            server.until()  # its loop was busy, and a release may be looked at again
             after = server.chat(asked, "demo", headers=bearer)
             assert after.status == 200, after.body
             assert after.text == before

@@ -89,7 +89,7 @@ WRONG = {
     "no scorer": ("metrics: [{a: {scorer: './my.py:Kept'}}]", "'./my.py:Kept' is no scorer: it lacks Config, higher_is_better, score"),
     "two names": ("metrics: [{bleu: {}, rouge_l: {}}]", "write a name, or one name with its options"),
     "a list": ("metrics: [[bleu]]", "write a name, or one name with its options"),
-    "twice": ("metrics: [bleu, {bleu: {max_order: 2}}]", "'bleu' stands there twice"),
+    "twice": ("metrics: [bleu, {bleu: {max_order: 2}}]", "'bleu' is listed twice"),
     "none": ("metrics: []", "name at least one"),
     "somebody else's name": ("metrics: [{latency_p95: {scorer: './my.py:Short'}}]", "'latency_p95' is a metric of Slipway's own"),
     "index option": ("retrieve: {mode: lexical, lexical: {tantivy: {stm: true}}}", "candidates.grounded.retrieve.lexical.tantivy.stm: unknown key; did you mean 'stem'?"),

@@ -296,7 +296,7 @@ def chinese() -> Iterator[None]:
 
 
 def test_what_went_wrong_is_stored_in_no_language(folder: Path, chinese: None) -> None:
-    """An engine that cannot answer, and a prompt that is not there: told in the language of whoever looks."""
+    """An engine that cannot answer, and a prompt that is not there: told in the language of the reader."""
     with pytest.raises(SlipwayError) as caught:
         run(folder, "models.writer.fail=on fire")
     assert not caught.value.message.isascii()

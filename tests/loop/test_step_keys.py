@@ -81,7 +81,7 @@ def test_a_change_runs_the_steps_that_import_it_and_no_others(tmp_path: Path) ->
     copy.add("cli/show.py", "SHOWN = 1")
     assert copy.run() == set()
     copy.add("builtin/engines/echo.py", "THIS_ENGINE = 1")
-    ran = copy.run()  # answered anew, so with other latencies: the gate judges again
+    ran = copy.run()  # answered again, so with other latencies: the gate judges again
     assert EVALUATE <= ran <= EVALUATE | JUDGED
     copy.add("builtin/scorers/overlap.py", "THIS_SCORER = 1")
     assert copy.run() == EVALUATE

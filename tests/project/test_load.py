@@ -68,7 +68,7 @@ BAD = {
     "huge": ("# " + "x" * 256_001, r"larger than 256000 bytes"),
     "alias bomb": (MINIMAL + BOMB, r"slipway.yaml:7:\d+: too much: aliases and values together"),
     "merge bomb": (MINIMAL + MERGES, r"slipway.yaml:\d:\d+: too much"),
-    "alias in itself": (MINIMAL + "x: &a [*a]\n", r"3:8: '\*a' stands within itself"),
+    "alias in itself": (MINIMAL + "x: &a [*a]\n", r"3:8: '\*a' contains itself"),
     "nested a little too much": (MINIMAL + "x: " + "[" * 60 + "]" * 60, r"3:53: it is nested too deeply"),
     "nested blocks": ("- " * 100_000, r"1:101: it is nested too deeply"),
     "huge number": (MINIMAL + "serve: {port: " + "9" * 5000 + "}", r"3:15: a number of 5000 digits"),

@@ -145,7 +145,7 @@ def test_any_flipped_bit_of_a_backup_is_noticed_before_anything_is_written(
 
 
 def altered(source: Path, target: Path, change: Callable[[dict[str, bytes], Any], None]) -> None:
-    """A backup made anew with other parts or another manifest, whole as a zip."""
+    """A backup made again with other parts or another manifest, whole as a zip."""
     with zipfile.ZipFile(source) as old:
         parts = {name: old.read(name) for name in old.namelist()}
     manifest = json.loads(parts.pop("manifest.json"))

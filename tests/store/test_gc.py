@@ -196,7 +196,7 @@ for n in range(60):
 
 
 def test_a_writer_without_the_lock_never_loses_a_blob(tmp_path: Path) -> None:
-    """Whoever writes by the library alone is guarded by the grace period."""
+    """A caller that writes by the library alone is guarded by the grace period."""
     store = Store(tmp_path / ".slipway")
     with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / ".slipway")], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None

@@ -79,7 +79,7 @@ def test_a_forged_history_is_noticed(tmp_path: Path, how: str) -> None:
 
 
 def test_a_whole_new_ledger_shows_where_an_older_head_was_kept(tmp_path: Path) -> None:
-    """A chain without a secret can be made anew by whoever can write the file; only a head kept elsewhere tells."""
+    """A chain without a secret can be made again by anyone who can write the file; only a head kept elsewhere tells."""
     store = history(tmp_path)
     kept = store.catalog.head()
     alter(store, "DELETE FROM promotions", *UNVERSIONED)

@@ -1,4 +1,4 @@
-"""Catalogs that older versions wrote become today's, without loss, once, whoever comes first; newer ones are refused."""
+"""Catalogs that older versions wrote become today's, without loss, once, whichever process comes first; newer ones are refused."""
 
 from __future__ import annotations
 

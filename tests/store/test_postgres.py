@@ -1,4 +1,4 @@
-"""A server that is down, full, read-only, locked, or lets nobody in: said as it is, nothing lost, no password shown."""
+"""A server that is down, full, read-only, locked, or lets no one in: said as it is, nothing lost, no password shown."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_a_lock_that_is_not_let_go(database: Address, monkeypatch: pytest.Monkey
     catalog, other = Catalog(Postgres(database)), Catalog(Postgres(database))
     with other.engine.begin() as connection:
         other.database.alone(connection)
-        with refused(Busy, "did not let go"):
+        with refused(Busy, "keeps .* locked"):
             catalog.promote("p", "r", by="ada", why="")
         catalog.add_traces([trace_of()])  # serving is not held up
     catalog.promote("p", "r", by="ada", why="")

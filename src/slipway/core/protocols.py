@@ -42,9 +42,8 @@ class Engine(Protocol):
 
     Every method may raise EngineError; what is asked for without its capability raises EngineError with status 400.
     Cancelling the task that awaits a method, or closing the iterator, frees the model at once.
-    Engines are safe for concurrent calls from one event loop. What an engine can do besides is told by the protocols
-    below: `Completes`, `Embeds`, `Scores`, `CountsTokens`, `TellsTrouble`, `OutOfVocabulary`,
-    `Windows`. Whoever wants it asks
+    Engines are safe for concurrent calls from one event loop. What else an engine can do is told by the protocols
+    below: `Completes`, `Embeds`, `Scores`, `CountsTokens`, `TellsTrouble`, `OutOfVocabulary`, `Windows`. Ask
     `isinstance(engine, Embeds)`; an engine that cannot does not have the method.
     """
 
@@ -249,7 +248,7 @@ class Work(Protocol):
 
     @property
     def whole(self) -> bool:
-        """Nobody reads along: the answer may come at once."""
+        """No one reads along: the answer may come at once."""
         ...
 
     async def passages(self, text: str) -> tuple[Citation, ...]:

@@ -76,7 +76,7 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     needed: int | None = None  # gate examples in all (of the slice) that would decide an insufficient rule, likely
     needed_low: int | None = None  # and from
     needed_high: int | None = None  # to, where the true value is 68% likely to lie; None: no number may
-    reason: tuple[Said, ...] = ()  # why; language-free, so that a verdict is the same whoever asked for it
+    reason: tuple[Said, ...] = ()  # why; language-free, so that a verdict is the same for every caller
     against: str = ""
     champion: Ref | None = None
     slice: str = ""

@@ -64,7 +64,7 @@ class Report(Noun, frozen=True, kw_only=True):
     answers: str = ""  # digest of the untimed scores: equal on two machines that answer alike, as `scores` is not
 
     def meaning(self, metric: str) -> MetricInfo:
-        """What a metric's numbers mean. Raises NotFound, with the nearest name, for one that nobody knows."""
+        """What a metric's numbers mean. Raises NotFound, with the nearest name, for one that is not known."""
         return self.meanings.get(metric) or metric_info(metric, self.meanings)
 
     @property

@@ -37,7 +37,7 @@ from slipway.i18n import t
 from slipway.project.schema import DataConfig, DocumentSource, ExampleSource
 from slipway.store.store import Store
 
-FIELDS = ("source", "language", "group")  # of every example, besides those of the task
+FIELDS = ("source", "language", "group")  # of every example, in addition to those of the task
 _LONGEST = 100_000  # characters of one field of an input
 
 

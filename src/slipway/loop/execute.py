@@ -88,7 +88,7 @@ class Steps:
             return False
 
     def _forget_interrupted(self) -> None:
-        """Runs that a killed process left `running` are marked; the lock is held, so nobody else is running."""
+        """Runs that a killed process left `running` are marked; the lock is held, so no one else is running."""
         for run in self._context.store.catalog.runs(status="running"):
             why = (say("the process ended before the step did"),)
             self._context.store.catalog.record(msgspec.structs.replace(run, status="interrupted", error=why))

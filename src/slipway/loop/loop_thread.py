@@ -1,4 +1,4 @@
-"""The event loop of an open project, on a thread of its own: so whoever calls may have a running loop itself, or be any
+"""The event loop of an open project, on a thread of its own: so the caller may have a running loop itself, or be any
 thread. Knows no project.
 """
 

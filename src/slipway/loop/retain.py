@@ -51,7 +51,7 @@ def _work(store: Store, keep: Retention, ended: threading.Event) -> None:
         wait = EVERY
         try:
             expire_records(store, keep, ended.is_set)
-        except SlipwayError as error:  # tomorrow again; whoever writes records says the same
+        except SlipwayError as error:  # tomorrow again; the writer of records says the same
             log.error("nothing deleted", extra={"why": error.message})
         except Exception:
             log.exception("nothing deleted")

@@ -1,7 +1,7 @@
 """What becomes of secrets and personal data before something is kept, exported or logged.
 
 Secrets always go. Personal data goes as the mode says: `off` leaves it, `mask` puts its kind in its place (`[email]`),
-`hash` a keyed hash besides (`[email:3f2a9c1b]`), so that the same value can be recognised again and not guessed.
+`hash` a keyed hash in addition (`[email:3f2a9c1b]`), so that the same value can be recognised again and not guessed.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ class EvaluateConfig(Strict):
         names = self.names
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(t("metrics: '{name}' stands there twice", name=twice[0]))
+            raise ValueError(t("metrics: '{name}' is listed twice", name=twice[0]))
         if not names:
             raise ValueError(t("metrics: name at least one"))
         return self

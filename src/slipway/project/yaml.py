@@ -109,7 +109,7 @@ class _Loader(_Source, Composer, Resolver):  # pyright: ignore[reportUntypedBase
         before = self.count
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in self.anchors and event.anchor not in self.sizes:
-                raise _error(t("'*{name}' stands within itself", name=event.anchor), event)
+                raise _error(t("'*{name}' contains itself", name=event.anchor), event)
             self._counted(self.sizes.get(event.anchor, 0), event)
             return Composer.compose_node(self, parent, index)
         self._counted(1, event)
@@ -179,7 +179,7 @@ def _error(what: str, at: Any) -> yaml.MarkedYAMLError:
 
 def _character(char: str) -> str:
     code = f"U+{ord(char or chr(0)):04X}"
-    return t("the character {code} is not allowed: it hides what stands there", code=code)
+    return t("the character {code} is not allowed: it hides what is there", code=code)
 
 
 def _place(text: str, at: int) -> Mark:

@@ -41,7 +41,7 @@ class Estimate(Amount):
 
 
 def info_of(metric: str, meanings: Mapping[str, MetricInfo] | None = None) -> MetricInfo:
-    """What a metric's numbers mean; one that nobody knows any more has no unit."""
+    """What a metric's numbers mean; one that is not known any more has no unit."""
     return (meanings or {}).get(metric) or METRICS.get(metric) or MetricInfo(name=metric)
 
 

@@ -23,7 +23,7 @@ from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.runtime.sandbox import Prompt, TooMuch, compile_prompt, parse
 
-VARIABLES = ("passages", "examples", "language")  # besides the fields of the task's input
+VARIABLES = ("passages", "examples", "language")  # in addition to the fields of the task's input
 
 _FAILURES = (
     TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError,

@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Overrides(msgspec.Struct, frozen=True):
     """What a caller may change of a measured candidate: shorter answers and more stop strings, nothing else.
 
-    `whole`: nobody reads along, so the model may say everything at once; the answer is the same.
+    `whole`: no one reads along, so the model may say everything at once; the answer is the same.
     """
 
     max_tokens: int | None = None

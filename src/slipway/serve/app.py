@@ -185,7 +185,7 @@ class Application:
         """Check Host, Origin and key; raises Refused. True when this was a preflight, and is answered."""
         if call.twice:
             raise bad(
-                t("a header that may stand once stands twice"),
+                t("a header that may occur once occurs twice"),
                 t("send one Host, one Authorization, one Origin, one Cookie"),
             )
         host = call.header(b"host")

@@ -1,4 +1,4 @@
-"""What serving is given: made by whoever starts a server, so that nothing here looks for projects or models."""
+"""What serving is given: made by the caller that starts a server, so that nothing here looks for projects or models."""
 
 from __future__ import annotations
 

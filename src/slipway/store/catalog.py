@@ -319,7 +319,7 @@ def _look(row: Row[Any]) -> Look:
 
 
 def _next(table: Table) -> Any:
-    """The number after the highest in a table; whoever uses it must be alone."""
+    """The number after the highest in a table; the caller must be alone."""
     return select(func.coalesce(func.max(table.c.seq), 0) + 1).scalar_subquery()
 
 

@@ -1,7 +1,7 @@
 """`slipway store gc`: what is over its time, then nouns nothing needs any more, then blobs nothing names.
 
 Safe while a server answers. Nouns and blobs go only under the project's lock, which every run holds that makes some;
-what is younger than `GRACE` stays besides, for whoever writes without it. Every release stays, and all it needs.
+what is younger than `GRACE` stays too, for callers that write without it. Every release stays, and all it needs.
 """
 
 from __future__ import annotations

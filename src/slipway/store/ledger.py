@@ -2,7 +2,7 @@
 
 An entry is a row `(seq, body, digest)`; `digest` is the SHA-256 of the digest before it and `body`. The tables
 `promotions`, `gate_uses` and `keys` must say exactly what the entries say: a row that was deleted, changed or put in
-by hand shows. The head, `<entries>:<digest>`, stands for all of it. Whoever can write the file can also write a whole
+by hand shows. The head, `<entries>:<digest>`, stands for all of it. Who can write the file can also write a whole
 new ledger; that shows only where an older head was kept: every release keeps one, and so may a person.
 """
 
@@ -73,7 +73,7 @@ def verify(connection: Connection, anchors: Iterable[str] = ()) -> str:
     heads = {f"{row.seq}:{row.digest}" for row in entries} | {f"0:{BEGIN}"}
     for anchor in anchors:
         if anchor not in heads:
-            raise _rewritten(t("the head {head}, kept from an earlier day, is not in it", head=anchor[:24]))
+            raise _rewritten(t("the head {head}, kept from earlier, is not in it", head=anchor[:24]))
     return head(connection)
 
 

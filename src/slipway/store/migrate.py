@@ -1,6 +1,6 @@
 """Brings a catalog's schema to this version of Slipway, by Alembic. The steps lie in `migrations/versions`.
 
-One transaction, and whoever comes second waits and finds it done. A new catalog gets the tables of today at once; an
+One transaction, and the second one waits and finds it done. A new catalog gets the tables of today at once; an
 up-to-date one is only read, and Alembic is not even imported. Knows no verbs; `catalog` has them.
 """
 

@@ -22,7 +22,7 @@ from slipway.i18n import t
 WAIT = 30  # seconds for a lock
 _LINK = {"connect_timeout": "5", "tcp_user_timeout": "10000", "keepalives_idle": "10", "keepalives_interval": "5"}
 """Seconds, and once milliseconds, after which a server that says nothing counts as gone; the URL may say otherwise."""
-_LOCK = 0x736C6970776179  # the advisory lock of whoever must be alone: "slipway"
+_LOCK = 0x736C6970776179  # the advisory lock of a caller that must be alone: "slipway"
 
 
 def read_password(address: Address) -> str:
@@ -199,7 +199,7 @@ def _read_only(where: str, why: str) -> SlipwayError:
 
 def _busy(where: str, why: str) -> SlipwayError:
     return Busy(
-        t("another program holds {path} and did not let go", path=where),
+        t("another program keeps {path} locked", path=where),
         t("end what works in this project's folder, then run the same command again; nothing was changed"),
     )
 

@@ -2,7 +2,7 @@
 
 All that is SQLite's own stands here. The file is opened to read and write where the disk allows it, to read where not.
 
-SQLite in WAL mode needs room even to read: 32 KB for the index of its log, made by whoever opens the file first. On a
+SQLite in WAL mode needs room even to read: 32 KB for the index of its log, made by the first that opens the file. On a
 full disk or a read-only file system that fails, so there are two other ways, tried for each connection again until the
 usual one works again:
 
@@ -153,7 +153,7 @@ class SQLite:
         return sum(name.stat().st_size for name in names if name.exists())
 
     def room(self) -> tuple[int, int] | None:
-        """Of the disk that the file lies on."""
+        """Of the disk that the file is on."""
         try:
             found = os.statvfs(self.path.parent)
         except OSError:
@@ -188,7 +188,7 @@ def of_database(error: sqlite3.Error, path: Path) -> SlipwayError | None:
         return full(path)
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy(
-            t("another program holds {path} and did not let go", path=path),
+            t("another program keeps {path} locked", path=path),
             t("end what works in this project's folder, then run the same command again; nothing was changed"),
         )
     if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or _lacks(error, kind):

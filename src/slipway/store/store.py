@@ -83,7 +83,7 @@ class Store:
 
     @contextlib.contextmanager
     def sweeping(self, *, shared: bool = False) -> Generator[None]:
-        """Held by whoever deletes blobs, and `shared` by those who need them all to stay.
+        """Held by the one who deletes blobs, and `shared` by those who need them all to stay.
 
         Raises Busy when another holds it for longer than `WAIT` seconds.
         """
@@ -91,7 +91,7 @@ class Store:
             file = os.open(self.folder / "sweep.lock", os.O_RDONLY | os.O_CREAT, 0o600)
         except OSError as error:
             if shared and error.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
-                yield  # nobody can delete anything either
+                yield  # no one can delete anything either
                 return
             raise of_system(error, self.folder) from error
         try:

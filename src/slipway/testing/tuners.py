@@ -90,7 +90,7 @@ class TunerContract:
         return Job(folder, tuple(self.make_tuner().reads), self.base, files, stop_after)
 
     def test_reads_what_it_may(self) -> None:
-        assert set(self.make_tuner().reads) <= {"train", "dev"}, "the gate's examples are nobody's to train on"
+        assert set(self.make_tuner().reads) <= {"train", "dev"}, "the gate's examples are not to be trained on"
 
     def test_makes_files_in_its_folder(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
         job = self.job(tmp_path / "job", files)

@@ -55,7 +55,7 @@ _SHOW = {ord(hidden): mark for mark, hidden in _HIDE.items()}
 
 def meaningful(text: str, language: str = "und") -> str:
     """`text` folded (NFKC, case), only with the marks that mean something; other marks are gone or are spaces."""
-    text = text.translate(_SHOW)  # nobody's private characters pass for ours
+    text = text.translate(_SHOW)  # no one else's private characters pass for ours
     text = _unfolded_numbers(text.translate(_QUOTES).translate(_DASHES).translate(_WIDE))
     text = "".join(" " if _parts(char) else char for char in text)
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).translate(_DASHES)

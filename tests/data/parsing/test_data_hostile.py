@@ -1,4 +1,4 @@
-"""Files made to hurt: each is refused with its reason, the children hold their limits, and the rest goes on."""
+"""Malicious files: each is refused with its reason, the children hold their limits, and the rest goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model file that changes under a running server: what it would answer now was measured by nobody."""
+"""A model file that changes under a running server: what it would answer now was never measured."""
 
 from __future__ import annotations
 

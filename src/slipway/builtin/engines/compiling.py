@@ -14,8 +14,8 @@ from slipway.errors import EngineError
 from slipway.i18n import t
 
 KNOWN = 1000
-FREE_SECONDS = 0.3  # of compiling, that nobody has to wait for
-SHARE = 3.0  # times as long as a grammar took, nobody may bring another
+FREE_SECONDS = 0.3  # of compiling, that no one has to wait for
+SHARE = 3.0  # times as long as a grammar took, no one may bring another
 LONGEST_PAUSE = 20.0
 PATIENCE_SECONDS = 30.0  # that a new grammar waits for its turn
 

@@ -28,7 +28,7 @@ TEXT = 1 / 1_200_000  # times the square of a literal's length: the same charact
 PIECE = 64  # characters; `grammar.one_of` cuts choices so
 MANY = 128  # characters in a class
 MOST = 1e12  # of any number here
-QUICK_SECONDS = 0.5  # nobody minds waiting for so long
+QUICK_SECONDS = 0.5  # no one minds waiting for so long
 QUICK_CHARS = 200  # of a choice
 PLAIN = frozenset((
     "type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength",
@@ -63,7 +63,7 @@ def check_choices_cost(choices: Sequence[str], limit: float, vocabulary: int = V
 
 
 def is_quick(schema: Mapping[str, Any] | None, choices: Sequence[str], vocabulary: int = VOCABULARY) -> bool:
-    """Whether a grammar holds nobody up: few seconds to compile, and of a schema only parts that cannot surprise, so
+    """Whether a grammar holds no one up: few seconds to compile, and of a schema only parts that cannot surprise, so
     neither patterns nor references. `max_tokens` does not end a choice, so a long one would hold a slot for long.
     """
     if (schema is not None and not _is_plain(schema)) or max(map(len, choices), default=0) > QUICK_CHARS:

@@ -14,7 +14,7 @@ C = TypeVar("C", bound=BaseModel)
 
 
 class Made(Generic[C]):
-    """`name`: of the model, by default the engine's own. `files`: by name. `tell`: calls whoever follows events."""
+    """`name`: of the model, by default the engine's own. `files`: by name. `tell`: calls the listener of events."""
 
     engine: ClassVar[str]
 
@@ -32,8 +32,8 @@ class Made(Generic[C]):
         self.prepare()
 
     def prepare(self) -> None:
-        """What an engine has besides, before it is started."""
+        """What else an engine has, before it is started."""
 
 
 def _nobody(event: str, details: Mapping[str, Any]) -> None:
-    """Nobody listens."""
+    """No one listens."""

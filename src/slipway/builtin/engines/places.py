@@ -1,7 +1,7 @@
 """Where a request of a local engine is worked on: its first child, or the second one that is set aside for requests
 which could hold others up. Owns slots and turns of each, the life of both, and the second one's share of the time.
 
-The second is started when it is first needed and ended when nobody has needed it for a while. When it dies, hangs or
+The second is started when it is first needed and ended when no one has needed it for a while. When it dies, hangs or
 gives up, only its own requests notice. Which requests go there is for the engine to say; what they ask is its affair.
 """
 
@@ -40,7 +40,7 @@ class Place:
         self.parallel = parallel
         self._compiling = Compiling(bad)
         self._slots = asyncio.Semaphore(parallel)
-        self._taking = asyncio.Lock()  # whoever takes several slots does it alone: two with half of them would wait
+        self._taking = asyncio.Lock()  # who takes several slots does it alone: two with half of them would wait
 
     @property
     def process(self) -> EngineProcess:

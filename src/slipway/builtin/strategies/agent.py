@@ -66,7 +66,7 @@ class AgentStrategy:
             if not completion.text.strip():
                 raise EngineError(
                     t("the model asked for tools in all {n} turns and never answered", n=self.config.turns),
-                    t("allow more turns under strategy, or choose a model that heeds tool_choice: none"),
+                    t("allow more turns under strategy, or choose a model that follows tool_choice: none"),
                 )
             finish = "stop"
         answer = work.extract(completion.text)

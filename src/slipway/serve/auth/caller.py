@@ -39,6 +39,6 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ANYONE = Caller()
-"""Whoever reaches a server that asks for no key."""
+"""The caller of a server that asks for no key."""
 NOBODY = Caller(scopes=frozenset())
-"""Whoever asks for a path that is open to all, and has not said who it is."""
+"""The caller of a path that is open to all, who has not said who it is."""

@@ -2,7 +2,7 @@
 
 A key is looked at before the count, so a valid key is let in whatever else comes from its address: behind a proxy all
 clients share one, and one of them must not lock the others out. What is slowed down is only who has no valid key. That
-is enough: a key has 256 random bits, and nobody guesses one. The throttle keeps a broken client or a scanner from
+is enough: a key has 256 random bits, and no one guesses one. The throttle keeps a broken client or a scanner from
 making noise; the count and the log line make it seen. Memory is bounded: the addresses that failed longest ago go.
 """
 

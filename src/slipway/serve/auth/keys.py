@@ -1,7 +1,7 @@
 """API keys: made, taken back, checked. Knows nothing of what is asked.
 
 A key is `sk-slipway-<id>-<secret>`; the secret is 256 random bits, so a plain SHA-256 of the key is enough at rest:
-slow password hashes protect guessable secrets, and nobody guesses this one. Keys are required when the server
+slow password hashes protect guessable secrets, and no one guesses this one. Keys are required when the server
 listens on anything but loopback, and everywhere once a key was ever created (a reverse proxy also comes from loopback).
 """
 
@@ -107,7 +107,7 @@ class Keys:
         self.required = self._exposed or bool(rows)
 
     def check_start(self, host: str) -> None:
-        """Raise MissingPrerequisite when nobody could use the server: it needs keys and there is none."""
+        """Raise MissingPrerequisite when no one could use the server: it needs keys and there is none."""
         if self.required and not self._hashes:
             raise MissingPrerequisite(
                 t("listening on {host} needs an API key, and there is none", host=host),

@@ -2,7 +2,7 @@
 
 The cookie is `<key id>.<session>.<expiry>.<mac>`; the mac is keyed with this project's salt and the key's own hash. So
 nothing is stored; several processes know it; it ends with the key, or when it expires. `sign_out` ends one before that
-in this process. A cookie is sent by the browser whoever wrote the page, so it is `SameSite=Strict`, and a request that
+in this process. A cookie is sent by the browser for any page that asks, so it is `SameSite=Strict`, and a request that
 changes something must come from a page of this very server.
 """
 
@@ -91,7 +91,7 @@ def _set(value: str, seconds: int, *, secure: bool) -> str:
 
 
 def _value(header: str) -> str:
-    """Our cookie in a Cookie header (RFC 6265, 4.2); empty when it is not there, or stands there twice."""
+    """Our cookie in a Cookie header (RFC 6265, 4.2); empty when it is not there, or is there twice."""
     pairs = [pair.strip().partition("=") for pair in header.split(";")]
     found = [value for name, _, value in pairs if name == COOKIE]
     return found[0] if len(found) == 1 else ""

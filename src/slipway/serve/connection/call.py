@@ -31,7 +31,7 @@ _EXPOSED = b"x-slipway-release, x-slipway-trace, x-slipway-overhead-ms, x-slipwa
 
 
 class ClientDisconnected(Exception):
-    """The client closed its connection; nobody is there to answer."""
+    """The client closed its connection; there is no one to answer."""
 
 
 class Call:

@@ -26,7 +26,7 @@ READ_WITHIN = 60.0
 """Seconds for a client to read some of an answer that no buffer holds any more."""
 MAX_HEAD = 64 * 1024
 FIELD = 32
-"""Bytes that each field counts besides its own: what it takes here (HTTP/2 counts so, RFC 9113, 6.5.2)."""
+"""Bytes that each field counts in addition to its own: what it takes here (HTTP/2 counts so, RFC 9113, 6.5.2)."""
 SPARE_FILES = 256
 """File descriptors kept for everything but connections: the catalog, blobs, engines."""
 

@@ -32,7 +32,7 @@ class Slots:
         return len(self._waiting)
 
     async def take(self) -> None:
-        """Wait for a slot; raises Refused (429) when the queue is full. Whoever takes one gives it back."""
+        """Wait for a slot; raises Refused (429) when the queue is full. The caller that takes one gives it back."""
         if self.running < self.parallel:
             self.running += 1
             return

@@ -225,7 +225,7 @@ class Gateway:
         )
 
     async def _ended(self, call: Call, job: Job | None, error: BaseException) -> None:
-        """A request that did not come to its answer: say so to whoever is still there, and record it."""
+        """A request that did not come to its answer: say so to a client that is still there, and record it."""
         if isinstance(error, ClientDisconnected):
             call.status = CLIENT_DISCONNECTED
             if job is not None and call.began and not call.recorded:

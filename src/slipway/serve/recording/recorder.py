@@ -1,7 +1,7 @@
 """Traces and feedback on their way to the catalog: many requests share one transaction and one sync to disk.
 
 One thread writes. While it waits for the disk, new records gather, and the next transaction takes them all: under
-load the batches grow by themselves, and alone a request waits for one sync only. Records that nobody waits for are
+load the batches grow by themselves, and alone a request waits for one sync only. Records that no one waits for are
 held while the disk takes none, and written once it does. Knows nothing of HTTP.
 """
 
@@ -57,7 +57,7 @@ class Recorder:
         self._pending: dict[str, int] = {}  # ids of traces not yet on disk
         self._thread: threading.Thread | None = None
         self._waiting = 0
-        self._held: list[_Item] = []  # what nobody waits for and the disk did not take; the writer's own
+        self._held: list[_Item] = []  # what no one waits for and the disk did not take; the writer's own
 
     def start(self) -> None:
         """Start the writer. Call it within the event loop that will call `write`."""
@@ -163,7 +163,7 @@ class Recorder:
         try:
             self._loop.call_soon_threadsafe(self._done, kept, monotonic() - started)
         except RuntimeError:
-            return  # the loop is closed: nobody waits any more
+            return  # the loop is closed: no one waits any more
 
     def _save(self, records: Sequence[Record]) -> Exception | None:
         try:

@@ -48,7 +48,7 @@ _NOT_APPLIED = ("temperature", "top_p", "seed", "frequency_penalty", "presence_p
 
 
 def read(body: bytes, type_: type[T]) -> tuple[T, tuple[str, ...]]:
-    """A checked request, and the names of fields in it that nobody knows (they are not applied).
+    """A checked request, and the names of fields in it that are unknown (they are not applied).
 
     Raises Refused (400): no JSON, invalid UTF-8, duplicate keys, NaN, too deep, a wrong type or a value out of range.
     """
@@ -92,7 +92,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [key for key, _ in pairs]
         twice = next(key for key in names if names.count(key) > 1)
         raise bad(
-            t("the field '{field}' stands twice in one object", field=twice[:40]), t("leave one of them out"),
+            t("the field '{field}' occurs twice in one object", field=twice[:40]), t("leave one of them out"),
             param=twice[:40],
         )  # fmt: skip
     return found

@@ -56,7 +56,7 @@ def candidates(cores: int, siblings: int) -> list[Choice]:
 
 
 async def idle_share(seconds: float = 0.25) -> float:
-    """How much of the processors nobody used for a moment, 0 to 1; 1 where the system does not say."""
+    """How much of the processors was idle for a moment, 0 to 1; 1 where the system does not say."""
 
     def read() -> tuple[int, int]:
         fields = [int(field) for field in Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]]

@@ -63,7 +63,7 @@ class OpenAIEngine(Made[OpenAIConfig]):
     # -- generation ---------------------------------------------------------------------------------------------------
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
-        """Stream an answer. With choices, one delta: nobody knows that the answer is one of them before it ends."""
+        """Stream an answer. With choices, one delta: it is not known that the answer is one of them before it ends."""
         check_request(request, self.name, self.capabilities)
         if request.choices:
             whole = await self.complete(request)

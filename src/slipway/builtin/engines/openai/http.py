@@ -75,7 +75,7 @@ class Server:
         """An answered request with status 200; `root`: the path is not under base_url but beside it.
 
         Tried again, as the config says, until the status line is here. Leaving the block with an error, or before
-        the body was read, closes the connection, so that the server stops working for nobody.
+        the body was read, closes the connection, so that the server stops working for no one.
         """
         url = (self._root if root else self.config.base_url.rstrip("/")) + path
         response = await self._answered(url, body, stream=stream)
@@ -206,7 +206,7 @@ class Server:
         if isinstance(error, TimeoutError):
             return EngineError(
                 t("{where} did not answer in time", where=where),
-                t("raise first_token_timeout or timeout of the model, or look whether the server is overloaded"),
+                t("raise first_token_timeout or timeout of the model, or check whether the server is overloaded"),
                 retryable=isinstance(error, aiohttp.ConnectionTimeoutError),
                 status=504,
             )

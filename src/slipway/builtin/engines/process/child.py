@@ -23,8 +23,8 @@ from slipway.machine import die_with
 def live(load: Callable[[dict[str, Any]], Callable[[], None]]) -> None:
     """Load, report, and serve until told to stop; never returns. The exit status is 0 whenever the end was wanted.
 
-    `load` takes the settings (`socket`: where to listen) and gives the function that serves; once it returns, whoever
-    connects must be heard in the end.
+    `load` takes the settings (`socket`: where to listen) and gives the function that serves; once it returns, every
+    connection must be accepted in the end.
     """
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what native code prints must not look like a report

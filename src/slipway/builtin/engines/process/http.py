@@ -68,7 +68,7 @@ class ChildHttp:
         except (aiohttp.ClientError, ConnectionError) as error:
             if process.stopped:
                 raise closed(process.settings.name) from error
-            await process.left(pid)  # whoever gets this slot next must not meet the dying child
+            await process.left(pid)  # the next request in this slot must not meet the dying child
             raise self.died(pid) from error
         except (asyncio.CancelledError, GeneratorExit):
             if risky and process.pid == pid:

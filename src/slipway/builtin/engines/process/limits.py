@@ -69,7 +69,7 @@ class Account:
 
 
 def own_bytes(pid: int) -> int:
-    """Memory of a process that nobody shares, swapped out or not; 0 where the system does not say."""
+    """Memory of a process that is not shared, swapped out or not; 0 where the system does not say."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
         return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(_OWN))

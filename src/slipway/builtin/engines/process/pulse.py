@@ -1,6 +1,6 @@
 """What a child does at this moment, in a few bytes that it shares with its parent. Knows nothing of what the work is.
 
-Native code may hold the child's only thread for seconds, and then the child can answer nobody; the parent still sees
+Native code may hold the child's only thread for seconds, and then the child can answer no one; the parent still sees
 since when it works on what, and so tells a long prompt from a hang. Writing costs the child about a microsecond.
 """
 

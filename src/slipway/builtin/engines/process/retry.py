@@ -30,7 +30,7 @@ async def streamed(ask: Ask) -> AsyncGenerator[Delta]:
 
 
 async def whole(ask: Ask) -> Completion:
-    """The answer at its end: nobody has seen any of it before, so it may be begun again."""
+    """The answer at its end: no one has seen any of it before, so it may be begun again."""
     for attempt in range(1, TRIES + 1):
         try:
             async with aclosing(cast("AsyncGenerator[Delta]", ask())) as stream:

@@ -173,7 +173,7 @@ class EngineProcess:
         if child is not None and child.process.returncode is None:
             child.why = child.why or why
             self.killed = (child.process.pid, child.why)
-            self._ready.clear()  # nobody is sent to it any more
+            self._ready.clear()  # no request is sent to it any more
             child.process.kill()
 
     async def trouble(self) -> str:
@@ -255,7 +255,7 @@ class EngineProcess:
                 how = str(error)
 
     async def _pause(self, crashes: int, how: str) -> None:
-        """Tell whoever asks that there is no child, for a while."""
+        """Tell callers that there is no child, for a while."""
         self._broken = EngineError(
             t(
                 "{runtime} died {n} times within {seconds} s while serving '{name}' (the last time: {how})",

@@ -14,7 +14,7 @@ NONE = "none"
 
 
 class RouteConfig(BaseModel):
-    """`labels`: where a message can go; `none` besides means that nobody fits, which counts as an abstention."""
+    """`labels`: where a message can go; `none` in addition means that no label fits, which counts as an abstention."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
