@@ -73,7 +73,7 @@ REPORTING = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", REPORTING, ids=" ".join)
+@pytest.mark.parametrize("command", some(REPORTING, 2), ids=" ".join)
 def test_every_report_is_a_table_for_people_and_json_for_programs(ran: Path, command: tuple[str, ...]) -> None:
     shown = slipway(*command, "-C", str(ran))
     assert shown.returncode == 0, shown.stderr
