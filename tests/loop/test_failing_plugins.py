@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands import slipway
+from everyday import some
 from slipway import api
 from slipway.core.report import Report
 from slipway.errors import EngineError
@@ -159,8 +160,9 @@ def project(folder: Path, kind: str, options: str) -> Path:
     return found
 
 
-@pytest.mark.parametrize(("kind", "at"), CASES)
-def test_whoever_fails_is_named_with_what_to_do(tmp_path: Path, kind: str, at: str) -> None:
+@pytest.mark.parametrize("case", some(CASES, 2), ids="-".join)
+def test_whoever_fails_is_named_with_what_to_do(tmp_path: Path, case: tuple[str, str]) -> None:
+    kind, at = case
     folder = project(tmp_path, kind, f"at: {at}")
     with api.open_project(folder) as opened, pytest.raises(EngineError) as caught:
         api.run(opened, "evaluate")
