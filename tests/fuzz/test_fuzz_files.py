@@ -55,7 +55,7 @@ from slipway.store.sqlite import SQLite
 from slipway.store.store import Store
 from slipway.testing.projects import FILE, write_project
 
-TIMES = float(os.environ.get("SLIPWAY_FUZZ", "1"))
+TIMES = float(os.environ.get("SLIPWAY_FUZZ", "0.5"))
 SEED = int(os.environ.get("SLIPWAY_FUZZ_SEED", "0"))
 SECONDS = 10.0
 ODD = [b"", b"\0", b"\xff" * 8, b"\xff\xff\xff\x7f", b"9" * 400, b"-1", b"1e999", b"NaN", b"null", b"\xed\xa0\x80", b"\r\n",
