@@ -1,6 +1,6 @@
 """Every reader of files against mutated files: it reads them or refuses them in words, quickly, and nothing else.
 
-Short here; `SLIPWAY_FUZZ=50` makes it fifty times as long (see bench/fuzz_files.py).
+Short here; `SLIPWAY_FUZZ=50` makes it a hundred times as long (see bench/fuzz_files.py).
 """
 
 from __future__ import annotations
