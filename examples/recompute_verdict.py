@@ -15,7 +15,7 @@ random, draws = np.random.default_rng(7), 1_000_000
 texts = [(Path(sys.argv[1]) / name).read_text("utf-8") for name in ("rules.csv", "scores.csv")]
 rules, examples = (list(csv.DictReader(io.StringIO(text))) for text in texts)
 for rule in rules:
-    sign, groups, result = 1 if rule["side"] == "lower" else -1, {}, "not the bound of a mean"
+    sign, groups, result = 1 if rule["side"] == "lower" else -1, {}, "no bound of a mean: nothing to recompute"
     for one in (one for one in examples if rule["side"] and one[rule["column"]]):
         groups.setdefault(one["group"], []).append(sign * float(one[rule["column"]]))
     if groups:

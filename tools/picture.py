@@ -46,7 +46,8 @@ def main() -> None:
     console.print(Text.from_ansi(f"$ slipway run -C {project}\n{said.rstrip()}"))
     target = ROOT / "docs" / "images" / "run.svg"
     target.parent.mkdir(parents=True, exist_ok=True)
-    console.save_svg(str(target), title="slipway run")
+    drawn = console.export_svg(title="slipway run")
+    target.write_text(re.sub(r",\s*url\([^)]*\) format\([^)]*\)", "", drawn), "utf-8")  # no font from elsewhere
     print(target.relative_to(ROOT))
 
 

@@ -11,10 +11,11 @@ import pytest
 from slipway.builtin.scorers.retrieval import RetrievalRecall
 from slipway.builtin.tasks.answer import AnswerTask
 from slipway.core.answer import Answer, Citation
-from slipway.core.material import Change, Chunk, Dataset, Example
+from slipway.core.material import Change, Chunk, Dataset, Example, Split
 from slipway.data.chunks import make_chunks
 from slipway.data.documents import make_documents
 from slipway.data.examples import make_examples
+from slipway.data.leaks import _same_section, find_leaks
 from slipway.data.losses import Loss, losses
 from slipway.data.preview import preview
 from slipway.data.references import corpus_of
@@ -221,6 +222,17 @@ def test_a_section_in_two_splits_is_told_with_what_to_write(tmp_path: Path, stor
     assert loss.count == made.dataset.counts["flagged/section-leak"]
     assert "group_by: source" in loss.how
     assert "part" in loss.items[0] or "q.jsonl" in loss.items[0]
+
+
+def test_many_examples_of_one_section_are_compared_with_one_not_with_each_other() -> None:
+    """3,000 that name the same document were 4.5 million pairs for each of its sections."""
+    splits: list[Split] = ["gate", "dev", "train"] * 1000
+    examples = [Example(input={"question": f"q{n}"}, source=f"q:{n}", split=split) for n, split in enumerate(splits)]
+    compared = list(_same_section([["d#a", "d#b"]] * 3000, lambda n: (2 - n % 3, n)))
+    assert len(compared) == 2 * 2999
+    found = find_leaks(examples, [f"q{n}" for n in range(3000)], [["d#a", "d#b"]] * 3000)
+    assert [change.reason for change in found] == ["section-leak"] * 2000
+    assert all("q:2 (train)" in change.detail for change in found)
 
 
 def test_nearly_the_same_question_in_two_splits_is_told_and_a_pattern_is_not(tmp_path: Path, store: Store) -> None:

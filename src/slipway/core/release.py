@@ -79,6 +79,7 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: tuple[Said, ...] = ()  # why; language-free, so that a verdict is the same for every caller
     against: str = ""
     champion: Ref | None = None
+    confidence: Literal["interval", "point"] = "interval"  # `point`: the measured value was taken for the truth
     slice: str = ""
     limit: float | None = None  # the highest value of one example that the rule names
 

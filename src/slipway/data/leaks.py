@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from slipway.core.material import Change, Example, Split
 from slipway.text.words import words
@@ -26,10 +26,14 @@ def find_leaks(examples: Sequence[Example], texts: Sequence[str], sections: Sequ
     `texts` and `sections` belong to `examples`: the input as text, and what its `source` covers.
     """
     changes: list[Change] = []
-    for reason, pairs in (("section-leak", _same_section(sections)), ("question-leak", alike(texts))):
+
+    def rank(number: int) -> tuple[int, int]:
+        return _ORDER.get(examples[number].split, 3), number
+
+    for reason, pairs in (("section-leak", _same_section(sections, rank)), ("question-leak", alike(texts))):
         told: set[int] = set()
         for one, other in pairs:
-            early, late = sorted((one, other), key=lambda n: (_ORDER.get(examples[n].split, 3), n))
+            early, late = sorted((one, other), key=rank)
             if examples[early].split == examples[late].split or late in told:
                 continue
             told.add(late)
@@ -40,12 +44,17 @@ def find_leaks(examples: Sequence[Example], texts: Sequence[str], sections: Sequ
     return changes
 
 
-def _same_section(sections: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
+def _same_section(
+    sections: Sequence[Sequence[str]], rank: Callable[[int], tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """(first, other) for every other example of a section; the first is the one in the earliest split."""
     members: defaultdict[str, list[int]] = defaultdict(list)
     for number, names in enumerate(sections):
-        for name in names:
-            yield from ((other, number) for other in members[name])
+        for name in dict.fromkeys(names):
             members[name].append(number)
+    for numbers in members.values():
+        first = min(numbers, key=rank)
+        yield from ((first, number) for number in numbers if number != first)
 
 
 def alike(texts: Sequence[str], threshold: float = ALIKE) -> Iterator[tuple[int, int]]:

@@ -123,7 +123,7 @@ def _remedies() -> dict[str, str]:
         "section-lost": t("the whole document counts now; name a section of it, or set clean.near_duplicates: null"),
         "section-leak": t("write data.split: {group_by: source}, so that a section is in one split only"),
         "question-leak": t("give both rows the same `group`, or delete one"),
-        "missing-input": t("fill in the question"),
+        "missing-input": t("fill in the input"),
         "invalid": t("correct the row"),
         "contradiction": t("decide which answer is right, or list both in one row"),
         "missing-answer": t("add a reference answer"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from itertools import accumulate
 
@@ -49,11 +49,14 @@ def drop_repeated(documents: Sequence[Document]) -> tuple[list[Document], list[C
                 pages[folder] += 1
                 seen.update((folder, line) for line in lines if line)
     least = {folder: max(_PAGES, _SHARE * n) for folder, n in pages.items()}
-    repeated = {pair: n for pair, n in seen.items() if n >= least[pair[0]]}
+    repeated: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (folder, line), n in seen.items():
+        if n >= least[folder]:
+            repeated[folder][line] = n
     made: list[Document] = []
     changes: list[Change] = []
     for document in documents:
-        gone = {line: n for folder in _folders(document.source) for (f, line), n in repeated.items() if f == folder}
+        gone = {line: n for folder in _folders(document.source) for line, n in repeated[folder].items()}
         left, lost = _without(document, gone) if document.media_type not in media.TABLES else (document, [])
         made.append(left)
         if lost:

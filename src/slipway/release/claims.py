@@ -23,6 +23,9 @@ from slipway.stats.samples import Sample, as_mean, bounds, point
 Outcome = Literal["pass", "fail", "insufficient"]
 
 
+_POINT = say("judged by the measured value alone (confidence: point)")
+
+
 @dataclass(frozen=True)
 class Case:
     """One metric of one candidate, overall or in a slice, ready to be judged. `both` is None without a comparison."""
@@ -210,13 +213,12 @@ def _assumed(case: Case) -> tuple[Said, ...]:
 
 
 def judged_by_point(one: RuleResult) -> bool:
-    """Whether the measured value was taken for the truth."""
-    return any(said.text.startswith("judged by the measured value alone") for said in one.reason)
+    """Whether the measured value was taken for the truth. Older verdicts say so in their reason only."""
+    return one.confidence == "point" or _POINT in one.reason
 
 
 def _by_point(base: RuleResult, kept: bool) -> RuleResult:
-    reason = say("judged by the measured value alone (confidence: point)")
-    return _with(base, "pass" if kept else "fail", reason)
+    return msgspec.structs.replace(_with(base, "pass" if kept else "fail", _POINT), confidence="point")
 
 
 def _with(base: RuleResult, outcome: Outcome, *reasons: Said) -> RuleResult:

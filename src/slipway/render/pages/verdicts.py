@@ -5,6 +5,7 @@ from __future__ import annotations
 from slipway.core.metrics import MetricInfo
 from slipway.core.release import RuleResult, Verdict
 from slipway.i18n import t
+from slipway.release.claims import judged_by_point
 from slipway.release.planning import Prospect
 from slipway.render.cells import Amount, amount, info_of
 from slipway.render.document import Column, Document, Table, listed
@@ -29,10 +30,9 @@ def verdict_table(found: Verdict, currency: str = "") -> Table:
     ]
     notes = [t("this look at the gate split is number {n}", n=found.gate_uses)]
     if found.looks:
-        notes = [
-            t("look {n} of {budget} at these gate examples; every rule was tested at alpha {alpha}",
-              n=found.gate_uses, budget=found.looks, alpha=f"{found.alpha:.2g}")
-        ]  # fmt: skip
+        notes = [t("look {n} of {budget} at these gate examples", n=found.gate_uses, budget=found.looks)]
+        if not all(judged_by_point(one) for one in found.rules):
+            notes[0] += "; " + t("bounds were tested at alpha {alpha}", alpha=f"{found.alpha:.2g}")
     elif found.gate_uses > 5:  # before looks had a price
         notes.append(t("after so many looks a pass may be luck: collect new gate examples"))
     notes += [
