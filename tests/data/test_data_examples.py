@@ -173,6 +173,13 @@ def test_a_file_that_is_no_table_is_an_error(tmp_path: Path, store: Store) -> No
         make(tmp_path, store, "nothing.jsonl")
 
 
+def test_what_no_example_has_is_not_proposed_again(tmp_path: Path, store: Store) -> None:
+    write(tmp_path / "q.jsonl", [{"question": "a?", "topic": "x"}])
+    with pytest.raises(ConfigError, match="no example has 'source'") as caught:
+        make(tmp_path, store, split={"group_by": "source"})
+    assert "did you mean 'source'" not in caught.value.hint
+
+
 def questions(count: int, groups: int, languages: tuple[str, ...] = ("en", "zh")) -> list[dict[str, Any]]:
     chosen = random.Random(count)
     rows: list[dict[str, Any]] = []

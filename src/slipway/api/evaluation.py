@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slipway.api.finding import scored
 from slipway.core.material import Example
+from slipway.core.metrics import METRICS
 from slipway.core.report import Report, Score
 from slipway.evaluate import compare as _compare
 from slipway.loop import run as _run
@@ -22,15 +23,16 @@ def compare(
     """Challenger minus champion, paired on the examples of a split: the `comparison`, the examples that `changed` most,
     and all `examples` by id.
 
-    On the gate split, candidates not yet measured there are measured, and the look is counted.
+    On the gate split, candidates not yet measured there are measured, and the look is counted. Latencies are measured
+    together, in turns, unless they were.
     """
     metric = metric or project.project.evaluate.names[0]
+    timed = metric in METRICS and METRICS[metric].timed
+    measured = _run.reports_for(project, (champion, challenger), split, timed=timed)
     pair: list[list[Score]] = []
     examples: dict[str, Example] = {}
-    measured: list[Report] = []
-    for name in (champion, challenger):
-        measured.append(_run.report_for(project, name, split))
-        found = scored(project, measured[-1])
+    for one in measured:
+        found = scored(project, one)
         examples |= {example.id: example for example, _ in found}
         pair.append([score for _, score in found])
     info = measured[1].meaning(metric)

@@ -64,6 +64,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     confidence: float | None = None  # of the answer, 0 to 1; None: nothing was said about it
     abstained: bool = False  # it declined to answer; it then scores the worst
     steps: tuple[Step, ...] = ()
+    timed: str = ""  # the stretch of time it was measured in: seconds compare with those of the same one only
 
     @property
     def failed(self) -> bool:

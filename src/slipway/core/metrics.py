@@ -34,6 +34,11 @@ class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None = 1.0
 
     @property
+    def timed(self) -> bool:
+        """Whether a clock measures it: then only what was measured under the same load compares."""
+        return self.unit == "seconds"
+
+    @property
     def worst(self) -> float:
         """What an example without an answer gets (quality metrics only)."""
         return 0.0 if self.higher_is_better else 1.0

@@ -26,7 +26,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The same without what a clock measured and what follows from that: alike where answers are alike."""
         steps = tuple(msgspec.structs.replace(step, seconds=0.0) for step in self.answer.steps)
         answer = msgspec.structs.replace(
-            self.answer, seconds=0.0, first_token_seconds=0.0, retrieve_seconds=0.0, cost=0.0, steps=steps,
+            self.answer, seconds=0.0, first_token_seconds=0.0, retrieve_seconds=0.0, cost=0.0, steps=steps, timed="",
             usage=msgspec.structs.replace(self.answer.usage, cached_tokens=0),
         )  # fmt: skip
         return msgspec.structs.replace(self, answer=answer)
@@ -62,6 +62,7 @@ class Report(Noun, frozen=True, kw_only=True):
     currency: str = ""
     meanings: dict[str, MetricInfo] = {}
     answers: str = ""  # digest of the untimed scores: equal on two machines that answer alike, as `scores` is not
+    timed: str = ""  # the stretch of time in which all answers were measured; empty: not in one
 
     def meaning(self, metric: str) -> MetricInfo:
         """What a metric's numbers mean. Raises NotFound, with the nearest name, for one that is not known."""

@@ -42,7 +42,7 @@ def with_groups(
     named = [_values(entry, group_by) for entry in entries]
     if group_by is not None and not any(named):
         keys = [*_KNOWN, *sorted({name for entry in entries for name in entry.example.meta})]
-        near = nearest(group_by, keys)
+        near = nearest(group_by, [key for key in keys if key != group_by])
         hint = t("did you mean '{near}'?", near=near) + " " if near else ""
         raise ConfigError(
             t("data.split.group_by: no example has '{name}'", name=group_by),

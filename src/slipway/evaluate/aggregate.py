@@ -65,6 +65,7 @@ def build_report(
             t("give all prices in one currency"),
         )
     languages = sorted({score.language for score in scores})
+    times = {score.answer.timed for score in scores}
     return Report(
         candidate=candidate,
         dataset=dataset,
@@ -79,6 +80,7 @@ def build_report(
         currency=currency,
         meanings=dict(meanings),
         answers=digest_of([score.untimed for score in scores]),
+        timed=next(iter(times)) if len(times) == 1 else "",
     )
 
 

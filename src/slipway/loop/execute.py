@@ -38,9 +38,8 @@ class Steps:
         A failure is recorded and raised; what the step had stored by then stays and is found by the next try.
         """
         listener, catalog = self._context.listener, self._context.store.catalog
-        key = digest_of([name, [str(ref) for ref in inputs], config, code])
-        done = catalog.finished(key)
-        if done is not None and done.output is not None and self._exists(done.output):
+        key, done = self._key(name, inputs, config, code), self.finished(name, inputs, config, code)
+        if done is not None and done.output is not None:
             self.cached.append(name)
             listener.step(name, "cached", done.seconds)
             return done.output
@@ -68,6 +67,14 @@ class Steps:
         self.ran.append(name)
         listener.step(name, "done", seconds)
         return output
+
+    def finished(self, name: str, inputs: Sequence[Ref], config: Any, code: str) -> Run | None:
+        """The earlier run that makes a step needless, if there is one."""
+        done = self._context.store.catalog.finished(self._key(name, inputs, config, code))
+        return done if done is not None and done.output is not None and self._exists(done.output) else None
+
+    def _key(self, name: str, inputs: Sequence[Ref], config: Any, code: str) -> str:
+        return digest_of([name, [str(ref) for ref in inputs], config, code])
 
     def _exists(self, ref: Ref) -> bool:
         """Whether an output can still be used: its noun is there, and the blobs of a dataset or an artifact."""

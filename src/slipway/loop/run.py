@@ -4,6 +4,8 @@ release. Each step is skipped when nothing it depends on has changed (see `execu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slipway.core.look import Look
 from slipway.core.material import Dataset
 from slipway.core.report import Report
@@ -13,13 +15,13 @@ from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.stages.adapt import make_candidates
 from slipway.loop.stages.data import freeze_data
-from slipway.loop.stages.evaluate import measure, pin_rates
+from slipway.loop.stages.evaluate import measure, pin_rates, reports_on
 from slipway.loop.stages.looks import LOCKED, afford, earlier_looks, gate_ids, look, rotation
 from slipway.loop.stages.planning import plan_gate
 from slipway.loop.stages.release import check_channels, release
 from slipway.loop.state import STAGES, Loop, Outcome, Stage
 
-__all__ = ["STAGES", "Outcome", "Stage", "looks", "plan_gate", "report_for", "rotate", "run", "show_answers"]
+__all__ = ["STAGES", "Outcome", "Stage", "looks", "plan_gate", "reports_for", "rotate", "run", "show_answers"]
 
 
 def run(context: Context, until: Stage = "release") -> Outcome:
@@ -43,31 +45,37 @@ def run(context: Context, until: Stage = "release") -> Outcome:
         return loop.outcome
 
 
-def report_for(context: Context, name: str, split: str) -> Report:
-    """The up-to-date report of one candidate of the project on a split, measured now if need be.
+def reports_for(context: Context, names: Sequence[str], split: str, *, timed: bool = False) -> list[Report]:
+    """The up-to-date reports of candidates of the project on a split, measured now if need be; with `timed`, so that
+    their latencies can be compared.
 
-    A look at the gate split is counted, whether or not anything had to be measured; raises GateFailed when none is
-    left.
+    On the gate split each is a look, which is counted whether or not anything had to be measured; raises GateFailed
+    when none is left.
     """
     if split not in ("dev", "gate"):
         raise ConfigError(t("'{split}' is not dev or gate", split=split), t("candidates are compared on dev or gate"))
-    if name not in context.project.candidates:
-        near = nearest(name, context.project.candidates)
-        raise NotFound(
-            t("no candidate is called '{name}'", name=name),
-            t("did you mean '{near}'?", near=near) if near else ", ".join(context.project.candidates),
-        )
+    for name in names:
+        if name not in context.project.candidates:
+            near = nearest(name, context.project.candidates)
+            raise NotFound(
+                t("no candidate is called '{name}'", name=name),
+                t("did you mean '{near}'?", near=near) if near else ", ".join(context.project.candidates),
+            )
     with context.store.lock():
         loop = Loop(context)
         _, chunks, examples = freeze_data(loop)
-        candidate = make_candidates(loop, chunks, examples)[name]
+        every = make_candidates(loop, chunks, examples)
+        candidates = {every[name].digest: every[name] for name in names}
+        ids = gate_ids(context, examples) if split == "gate" else []
         if split == "gate":
-            ids = gate_ids(context, examples)
-            afford(context, ids, "comparison", [candidate.digest])
-            report = measure(loop, {name: candidate}, examples, "gate")[name]
-            look(context, ids, "comparison", [candidate.digest], report.answers)
-            return report
-        return measure(loop, {name: candidate}, examples, "dev")[name]
+            for digest in candidates:
+                afford(context, ids, "comparison", [digest])
+        made = reports_on(loop, list(candidates.values()), examples, split, timed=timed)
+        found = dict(zip(candidates, made, strict=True))
+        if split == "gate":
+            for digest, report in found.items():
+                look(context, ids, "comparison", [digest], report.answers)
+        return [found[every[name].digest] for name in names]
 
 
 def show_answers(context: Context, report: Report, *, refuse: bool = True) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 
+from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset, Example
 from slipway.core.ref import Ref, digest_of
 from slipway.core.report import Report, Score
-from slipway.errors import ConfigError, EngineError
+from slipway.errors import ConfigError, EngineError, SlipwayError
 from slipway.evaluate.aggregate import build_report
-from slipway.evaluate.scoring import evaluate, scorers_of
+from slipway.evaluate.answering import Asked, Timing, answer_all
+from slipway.evaluate.scoring import make_scorers, score_all, scorers_of
 from slipway.i18n import t
 from slipway.loop.context import whoami
 from slipway.loop.rates import measure as measure_rate
@@ -57,46 +62,133 @@ def measure(
 ) -> dict[str, Report]:
     """A report for each candidate on one split."""
     found = loop.outcome.reports.setdefault(split, {})
-    for name, candidate in candidates.items():
-        found[name] = report_on(loop, candidate, examples, split)
+    found.update(zip(candidates, reports_on(loop, list(candidates.values()), examples, split), strict=True))
     return found
 
 
-def report_on(loop: Loop, candidate: Candidate, examples: Dataset, split: Literal["dev", "gate"]) -> Report:
-    """The report of one candidate on one split, measured now if it is not up to date."""
-    context, store, config = loop.context, loop.store, loop.project.evaluate
-    name = f"evaluate:{candidate.name}:{split}"
-    by, code = answering(loop, candidate), measured_by(loop, candidate)
-    prices = [loop.project.machine.model_dump(mode="json")]
-    prices += [model.model_dump(mode="json")["price"] for model in loop.project.models.values()]
-    rate = context.rate_of(candidate.model)
-    if rate is not None:
-        prices.append(msgspec.to_builtins(rate))
+def reports_on(
+    loop: Loop,
+    candidates: Sequence[Candidate],
+    examples: Dataset,
+    split: Literal["dev", "gate"],
+    *,
+    timed: bool = False,
+) -> list[Report]:
+    """The report of each candidate on one split, measured now where it is not up to date, in turns.
 
-    def work() -> Ref:
-        chosen = [e for e in store.blobs.get_lines(examples.items, Example) if e.split == split]
-        if not chosen:
+    `timed`: their latencies are going to be compared. Where they were not all measured in the same stretch of time, all
+    are measured again together, once: the same candidates find those answers again.
+    """
+    found = _reports(loop, candidates, examples, split, Timing(at=uuid.uuid4().hex))
+    if not timed or same_time(found):
+        return found
+    cohort = digest_of(sorted([one.digest, answering(loop, one)] for one in candidates))
+    return _reports(loop, candidates, examples, split, Timing(cohort=cohort))
+
+
+def same_time(reports: Sequence[Report]) -> bool:
+    """Whether the latencies of these reports were measured under the same load."""
+    return len(reports) < 2 or bool(reports[0].timed) and len({one.timed for one in reports}) == 1
+
+
+def _reports(
+    loop: Loop, candidates: Sequence[Candidate], examples: Dataset, split: Literal["dev", "gate"], timing: Timing
+) -> list[Report]:
+    steps = [_Measuring(loop, candidate, examples, split, timing) for candidate in candidates]
+    waiting = [one for one in steps if not one.finished]
+    if len(waiting) > 1:
+        _answer_in_turns(loop, waiting, timing)
+    return [one.report() for one in steps]
+
+
+def _answer_in_turns(loop: Loop, waiting: Sequence[_Measuring], timing: Timing) -> None:
+    """All that have to be measured, so that each is timed under the load of all. Remembered; the steps find it.
+
+    Where a model cannot be loaded, the step that needs it says so, in its turn.
+    """
+    name, first = f"answer:{waiting[0].split}", waiting[0]
+    asked = [Asked(one.candidate, one.by) for one in waiting]
+    config, progress = loop.project.evaluate, loop.progress(name)
+    loop.context.listener.step(name, "running")
+    started, state = time.monotonic(), "failed"
+    try:
+        with suppress(SlipwayError):
+            work = answer_all(asked, first.chosen, loop.context.session, config, timing, progress)
+            for one, answers in zip(waiting, loop.context.wait(work), strict=True):
+                one.answers = answers
+            state = "done"
+    except KeyboardInterrupt:
+        state = "interrupted"
+        raise
+    finally:
+        loop.context.listener.step(name, state, time.monotonic() - started)
+
+
+class _Measuring:
+    """The step that measures one candidate on one split. `answers`: those that were made before, if they were."""
+
+    def __init__(
+        self, loop: Loop, candidate: Candidate, examples: Dataset, split: Literal["dev", "gate"], timing: Timing
+    ) -> None:
+        self.loop, self.candidate, self.examples, self.timing = loop, candidate, examples, timing
+        self.split: Literal["dev", "gate"] = split
+        self.by = answering(loop, candidate)
+        self.answers: list[Answer] | None = None
+        prices = [loop.project.machine.model_dump(mode="json")]
+        prices += [model.model_dump(mode="json")["price"] for model in loop.project.models.values()]
+        rate = loop.context.rate_of(candidate.model)
+        if rate is not None:
+            prices.append(msgspec.to_builtins(rate))
+        config = [loop.project.evaluate.model_dump(mode="json"), prices, msgspec.to_builtins(loop.meanings)]
+        if timing.cohort:
+            config.append(timing.cohort)
+        self.step = (
+            f"evaluate:{candidate.name}:{split}", [candidate.ref, examples.ref], config, measured_by(loop, candidate)
+        )  # fmt: skip
+
+    @property
+    def finished(self) -> bool:
+        return self.loop.steps.finished(*self.step) is not None
+
+    @cached_property
+    def chosen(self) -> list[Example]:
+        """The examples of the split."""
+        found = [e for e in self.loop.store.blobs.get_lines(self.examples.items, Example) if e.split == self.split]
+        if not found:
             raise ConfigError(
-                t("the split '{split}' has no examples", split=split),
+                t("the split '{split}' has no examples", split=self.split),
                 t("add examples, or give it a larger share under data.split"),
             )
-        scores = context.wait(evaluate(candidate, chosen, context.session, config, by, loop.progress(name)))
+        return found
+
+    def report(self) -> Report:
+        """From an earlier run, or made now."""
+        ref = self.loop.steps.step(*self.step, self._work)
+        return self.loop.store.catalog.get("report", ref.digest, Report)
+
+    def _work(self) -> Ref:
+        loop, store, config, session = self.loop, self.loop.store, self.loop.project.evaluate, self.loop.context.session
+        if self.answers is None:
+            asked, progress = [Asked(self.candidate, self.by)], loop.progress(self.step[0])
+            (self.answers,) = loop.context.wait(
+                answer_all(asked, self.chosen, session, config, self.timing, progress)
+            )  # fmt: skip
+        scores = score_all(
+            self.candidate, self.chosen, self.answers, make_scorers(config.metrics, session.plugins)
+        )  # fmt: skip
         currency = next((s.answer.currency for s in scores if s.answer.currency), "")
         blob = store.blobs.put_lines(scores)
-        report = build_report(candidate.ref, examples.ref, split, scores, blob, currency, loop.meanings)
-        return store.catalog.put("report", f"{candidate.name}/{split}", report)
-
-    ref = loop.steps.step(
-        name, [candidate.ref, examples.ref],
-        [config.model_dump(mode="json"), prices, msgspec.to_builtins(loop.meanings)], code, work,
-    )  # fmt: skip
-    return store.catalog.get("report", ref.digest, Report)
+        made = build_report(
+            self.candidate.ref, self.examples.ref, self.split, scores, blob, currency, loop.meanings
+        )  # fmt: skip
+        return store.catalog.put("report", f"{self.candidate.name}/{self.split}", made)
 
 
 def measured_by(loop: Loop, candidate: Candidate) -> str:
     """The code that answers with a candidate and scores what it answers."""
     plugins = loop.context.plugins
-    code = [answering(loop, candidate), loop.context.code.of(evaluate.__module__, build_report.__module__)]
+    ours = (answer_all.__module__, score_all.__module__, build_report.__module__)
+    code = [answering(loop, candidate), loop.context.code.of(*ours)]
     return digest_of(
         [*code, *(plugins.code("scorers", one.scorer) for one in scorers_of(loop.project.evaluate.metrics, plugins))]
     )

@@ -10,13 +10,14 @@ import msgspec
 
 from slipway.core.candidate import Candidate
 from slipway.core.material import Dataset
+from slipway.core.metrics import metric_info
 from slipway.core.ref import Ref, digest_of
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, GateFailed, nearest
 from slipway.i18n import t
 from slipway.loop.context import whoami
-from slipway.loop.stages.evaluate import cost_of, measure, measured_by, report_on, scores_of
+from slipway.loop.stages.evaluate import cost_of, measured_by, reports_on, scores_of
 from slipway.loop.stages.looks import Spent, afford, gate_ids, look
 from slipway.loop.state import Loop
 from slipway.release.bundle import make_release, verify
@@ -86,11 +87,13 @@ def _plan(loop: Loop, choice: _Choice) -> Plan:
     project, several = loop.project, len(choice.candidates) > 1
     serving = _before(loop, project.serve.channel, choice)
     served = serving.candidate.digest if serving else ""
+    timed = several and (project.release.prefer == "latency" or _compares_seconds(loop, choice.rules))
+    found = _measured(loop, choice, "dev", list(choice.candidates.values()), timed=timed) if several else {}
     contenders: list[Contender] = []
     for name, candidate in choice.candidates.items():
         report = loop.outcome.reports["dev"][name]
         scores = scores_of(loop, report)
-        rivals = _rivals(loop, candidate, choice, "dev") if several else {}
+        rivals = _rivals(loop, candidate, choice, found) if several else {}
         cost = cost_of(loop, candidate, report, scores)
         contenders.append(Contender(name, report, scores, cost, rivals, candidate.digest == served))
     metric = project.release.metric or project.evaluate.names[0]
@@ -106,7 +109,7 @@ def _look(loop: Loop, choice: _Choice, sequence: Sequence[str], ids: Sequence[st
     digests = [one.digest for one in tested]
     if ids:  # without any, measuring says so
         afford(loop.context, ids, "verdict", digests)
-    first = measure(loop, {sequence[0]: tested[0]}, choice.examples, "gate")[sequence[0]]
+    first = _measured(loop, choice, "gate", tested[:1])[tested[0].digest]
     against = {
         one.name: {
             channel: release.candidate.digest
@@ -127,9 +130,8 @@ def _test(loop: Loop, choice: _Choice, made: Plan, spent: Spent) -> None:
     outcome = loop.outcome
     for name in made.sequence:
         candidate = choice.candidates[name]
-        measured = outcome.reports.get("gate", {})  # the first one is there already
-        report = measured.get(name) or measure(loop, {name: candidate}, choice.examples, "gate")[name]
-        verdict = _judge(loop, candidate, report, choice, (made, spent))
+        found = _measured(loop, choice, "gate", [candidate])  # of the first one, again what is there already
+        verdict = _judge(loop, candidate, found, choice, (made, spent))
         outcome.verdicts[name] = verdict
         if verdict.outcome != "pass":
             return
@@ -224,21 +226,56 @@ def _channels(rules: Mapping[str, Rule]) -> list[str]:
     return sorted({rule.against for rule in rules.values() if rule.against})
 
 
-def _rivals(loop: Loop, candidate: Candidate, choice: _Choice, split: Literal["dev", "gate"]) -> dict[str, Rival]:
-    """By channel: what the candidate is compared with, measured on a split."""
-    found: dict[str, Rival] = {}
-    for channel in _channels(choice.rules):
-        champion = _champion(loop, channel, candidate, choice)
-        if champion is not None:
-            theirs = loop.store.catalog.get("candidate", champion.candidate.digest, Candidate)
-            report = report_on(loop, theirs, choice.examples, split)
-            found[channel] = (champion.ref, report, scores_of(loop, report))
+def _compares_seconds(loop: Loop, rules: Mapping[str, Rule]) -> bool:
+    """Whether a rule compares what a clock measured with what it measured of another."""
+    return any(rule.against and (loop.meanings.get(name) or metric_info(name)).timed for name, rule in rules.items())
+
+
+def _measured(
+    loop: Loop,
+    choice: _Choice,
+    split: Literal["dev", "gate"],
+    tested: Sequence[Candidate],
+    *,
+    timed: bool | None = None,
+) -> dict[str, Report]:
+    """By digest, reports of these candidates and of all that they are compared with; of the former in the outcome, too.
+
+    `timed`: their latencies are compared, so that they have to be measured together; by default as the rules say.
+    """
+    timed = _compares_seconds(loop, choice.rules) if timed is None else timed
+    reports = loop.outcome.reports.setdefault(split, {})
+    group = {one.digest: one for one in tested}
+    for one in tested:
+        for channel in _channels(choice.rules):
+            champion = _champion(loop, channel, one, choice)
+            if champion is not None:
+                digest = champion.candidate.digest
+                group[digest] = loop.store.catalog.get("candidate", digest, Candidate)
+    found = {one.digest: reports[one.name] for one in tested if one.name in reports and not timed}
+    rest = [one for digest, one in group.items() if digest not in found]
+    made = reports_on(loop, rest, choice.examples, split, timed=timed)
+    found |= {one.digest: report for one, report in zip(rest, made, strict=True)}
+    reports.update({one.name: found[one.digest] for one in tested})
     return found
 
 
-def _judge(loop: Loop, candidate: Candidate, report: Report, choice: _Choice, planned: tuple[Plan, Spent]) -> Verdict:
+def _rivals(loop: Loop, candidate: Candidate, choice: _Choice, found: Mapping[str, Report]) -> dict[str, Rival]:
+    """By channel: what the candidate is compared with, and how that was `found` to answer."""
+    rivals: dict[str, Rival] = {}
+    for channel in _channels(choice.rules):
+        champion = _champion(loop, channel, candidate, choice)
+        if champion is not None:
+            report = found[champion.candidate.digest]
+            rivals[channel] = (champion.ref, report, scores_of(loop, report))
+    return rivals
+
+
+def _judge(
+    loop: Loop, candidate: Candidate, found: Mapping[str, Report], choice: _Choice, planned: tuple[Plan, Spent]
+) -> Verdict:
     (made, spent), store, rules = planned, loop.store, choice.rules
-    rivals = _rivals(loop, candidate, choice, "gate")
+    report, rivals = found[candidate.digest], _rivals(loop, candidate, choice, found)
 
     def work() -> Ref:
         verdict = judge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from slipway.core.answer import Answer
@@ -41,7 +42,20 @@ def candidates_table(title: str, found: Sequence[Report], metrics: Sequence[str]
             rows += [part for part in parts if any(part[1:])]
     columns = [Column(t("metric")), *(Column(report.candidate.name, "measure") for report in found)]
     n = max((a.n for report in found for a in report.metrics.values()), default=0)
-    return Table(f"{title}, {t('{n} examples', n=n)}", columns, rows, _notes(rows))
+    shown = [str(row[0]) for row in rows]
+    return Table(f"{title}, {t('{n} examples', n=n)}", columns, rows, [*_notes(rows), *_apart(found, shown)])
+
+
+def _apart(found: Sequence[Report], shown: Sequence[str]) -> list[str]:
+    """A note where latencies stand beside each other that were measured under different loads."""
+    timed = next((name for name in shown if name in METRICS and METRICS[name].timed), None)
+    together = {one.timed for one in found}
+    if timed is None or len(found) < 2 or (len(together) == 1 and "" not in together):
+        return []
+    first, second = next(((a, b) for a, b in pairwise(found) if a.timed != b.timed), (found[0], found[1]))
+    command = f"slipway eval --compare {first.candidate.name} {second.candidate.name} --metric {timed}"
+    return [t("latencies were measured at different times, under another load; `{command}` measures two together",
+              command=command)]  # fmt: skip
 
 
 def report(found: Report, scores: Sequence[tuple[Example, Score]], limit: int) -> Document:

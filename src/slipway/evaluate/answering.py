@@ -1,0 +1,163 @@
+"""Candidates answer the examples of a split, through the code that serves.
+
+Answers are remembered one by one (by candidate, example and code), so an interrupted evaluation goes on where it was.
+Candidates that are asked in one go take turns, a block of examples each, so that all are timed while the machine is
+equally busy: a latency measured an hour ago on a busy machine says nothing beside one measured now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from slipway.core.answer import Answer
+from slipway.core.candidate import Candidate
+from slipway.core.material import Example
+from slipway.core.message import Usage
+from slipway.core.ref import digest_of
+from slipway.errors import ConfigError, EngineError
+from slipway.files import UNDECODABLE
+from slipway.i18n import say
+from slipway.project.schema import EvaluateConfig
+from slipway.runtime.respond import AS_MEASURED, Spent, answer
+from slipway.runtime.session import Session
+
+Progress = Callable[[int, int], None]
+ATTEMPTS = 3  # for errors that an engine calls retryable
+_TURNS = 8  # examples of a turn, for each that is answered at the same time: few enough to be alike, enough to be busy
+
+
+class Asked(NamedTuple):
+    """A candidate, and the digest of the code that answers with it: part of an answer's cache key."""
+
+    candidate: Candidate
+    code: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When answers were measured: the same `at` is the same stretch of time, under the same load.
+
+    `cohort` names the candidates whose latencies are to be compared; what was measured with others, or alone, is
+    answered again. Empty: answers are used again whenever they were made.
+    """
+
+    at: str = ""
+    cohort: str = ""
+
+
+async def answer_all(
+    asked: Sequence[Asked],
+    examples: Sequence[Example],
+    session: Session,
+    config: EvaluateConfig,
+    timing: Timing = Timing(),
+    progress: Progress | None = None,
+) -> list[list[Answer]]:
+    """The answers of each candidate, in the order of the examples; one that cannot be made has `error` set.
+
+    Raises what loading a model or an index raises, before anything is answered.
+    """
+    work = [_Work.of(one, examples, session, timing) for one in asked]
+    waiting = [one for one in work if one.missing]
+    for one in waiting:  # loading a model is no part of a latency
+        await session.model(one.candidate)
+        if one.candidate.retrieve:
+            await session.retriever(one.candidate.retrieve)
+    done = sum(key in one.known for one in work for key in one.keys)
+    total = len(work) * len(examples)
+
+    def told() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, total)
+
+    size = len(examples) if len(waiting) < 2 else _TURNS * config.parallel
+    for turn, start in enumerate(range(0, len(examples), max(1, size))):
+        first = turn % max(1, len(waiting))
+        for one in [*waiting[first:], *waiting[:first]]:
+            await one.answer(range(start, min(start + size, len(examples))), config, told)
+    return [one.answers() for one in work]
+
+
+@dataclass
+class _Work:
+    """What one candidate has to answer, and what of that is known already, by cache key."""
+
+    candidate: Candidate
+    examples: Sequence[Example]
+    session: Session
+    timing: Timing
+    keys: list[str]
+    known: dict[str, Answer]
+
+    @classmethod
+    def of(cls, asked: Asked, examples: Sequence[Example], session: Session, timing: Timing) -> _Work:
+        named = [timing.cohort] if timing.cohort else []
+        keys = [digest_of([asked.candidate.digest, example.input, asked.code, *named]) for example in examples]
+        known: dict[str, Answer] = {}
+        for key, value in session.store.catalog.recall("answer", keys).items():
+            with contextlib.suppress(*UNDECODABLE):  # a damaged memory is no memory
+                known[key] = msgspec.json.decode(value, type=Answer)
+        return cls(asked.candidate, examples, session, timing, keys, known)
+
+    @property
+    def missing(self) -> bool:
+        return any(key not in self.known for key in self.keys)
+
+    async def answer(self, which: range, config: EvaluateConfig, told: Callable[[], None]) -> None:
+        """Answer what is missing of some examples, `config.parallel` at a time."""
+        slots = asyncio.Semaphore(config.parallel)
+
+        async def one(key: str, example: Example) -> None:
+            async with slots:
+                got = await _attempt(self.candidate, example, self.session, config.timeout)
+            got = self.known[key] = msgspec.structs.replace(got, timed=self.timing.cohort or self.timing.at)
+            if not got.error:  # an error is tried again by the next run
+                memory = {key: msgspec.json.encode(got)}
+                await asyncio.to_thread(self.session.store.catalog.remember, "answer", memory)
+            told()
+
+        missing = [(self.keys[n], self.examples[n]) for n in which if self.keys[n] not in self.known]
+        tasks = [asyncio.ensure_future(one(key, example)) for key, example in missing]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def answers(self) -> list[Answer]:
+        return [self._priced(self.known[key]) for key in self.keys]
+
+    def _priced(self, got: Answer) -> Answer:
+        cost, currency = self.session.cost(self.candidate.model, got.usage, got.seconds)  # prices may have changed
+        return msgspec.structs.replace(got, cost=cost, currency=currency)
+
+
+async def _attempt(candidate: Candidate, example: Example, session: Session, timeout: float) -> Answer:
+    """The answer; or the error, with the tokens and the seconds that all attempts took."""
+    usage, seconds = Usage(), 0.0
+    for attempt in range(1, ATTEMPTS + 1):
+        spent, again = Spent(), False
+        try:
+            async with asyncio.timeout(timeout):
+                return await answer(candidate, example.input, session, AS_MEASURED, spent)
+        except TimeoutError:
+            why = say("no answer within {n:g} s", n=timeout)
+        except ConfigError as error:
+            why = error.said
+        except EngineError as error:
+            why, again = error.said, error.retryable and attempt < ATTEMPTS
+        usage, seconds = usage + spent.usage, seconds + spent.seconds
+        if not again:
+            return Answer(text="", raw="", error=why, usage=usage, seconds=seconds)
+        await asyncio.sleep(random.uniform(0, 2**attempt))
+    raise AssertionError  # the loop above returns
