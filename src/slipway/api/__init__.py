@@ -22,10 +22,11 @@ from slipway.api.material import changes, datasets, models, pull_models, remove_
 from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve
 from slipway.api.release import export_verdict, history, promote, releases, rollback, verdict, verify
 from slipway.api.served import create_key, export_traces, feedback, keys, revoke_key, trace, traces
-from slipway.api.state import store_backup, store_gc, store_restore, store_stats, store_verify
+from slipway.api.state import bundle, store_backup, store_gc, store_restore, store_stats, store_verify
 
 __all__ = [
     "ask",
+    "bundle",
     "changes",
     "check",
     "compare",

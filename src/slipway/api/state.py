@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slipway.loop.context import Context
 from slipway.loop.retain import retention
+from slipway.offline import archive as _archive
 from slipway.store import backup as _backup
 from slipway.store import gc as _gc
 from slipway.store import restore as _restore
@@ -42,3 +43,13 @@ def store_restore(project: Context, file: Path, *, replace: bool = False) -> _re
 def store_verify(project: Context, head: str = "") -> _verify.Verified:
     """Read every row and blob and compare them with their digests; `head`: of the history, kept from an earlier day."""
     return _verify.verify(project.store, [head] if head else [])
+
+
+def bundle(project: Context, file: Path, *, wheels: Path | None = None, state: bool = True) -> _archive.Bundle:
+    """Write the project with all it runs on (packages, models, files, state) into one new archive, for a machine that
+    has no internet; what is left out is in the result.
+
+    `wheels`: a folder of wheels to take, instead of asking pip. Raises MissingPrerequisite for packages or models that
+    cannot be had here.
+    """
+    return _archive.bundle(project, file, wheels=wheels, state=state)

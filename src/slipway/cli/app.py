@@ -164,6 +164,29 @@ def ask(
         return answer(api.ask(opened, text, candidate, channel))
 
 
+@command(
+    app,
+    "bundle",
+    rows=False,
+    help=t("Write the project with all it runs on into one archive, for a machine without internet."),
+)
+def bundle(
+    file: Annotated[Path, typer.Argument(help=t("The file to write; must not exist."))],
+    wheels: Annotated[
+        Path | None, typer.Option(help=t("A folder of wheels to take; default: pip fetches them."))
+    ] = None,
+    state: Annotated[bool, typer.Option(help=t("Also releases, traces and feedback."))] = True,
+    project: Project = HERE,
+    set_: Set = NONE,
+) -> Document:
+    """Packages in the versions that are installed, models, files, state."""
+    from slipway import api
+    from slipway.render.pages.state import bundled
+
+    with open_project(project, set_) as opened:
+        return bundled(api.bundle(opened, file, wheels=wheels, state=state))
+
+
 @app.command(help=t("Print the JSON schema of slipway.yaml."))
 def schema() -> None:
     """For editors that complete and check YAML."""

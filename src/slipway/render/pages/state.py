@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from slipway.i18n import t
+from slipway.offline.archive import Bundle
 from slipway.render.cells import moment, size
 from slipway.render.document import Column, Document, Part, Table
 from slipway.store.backup import Backup
@@ -69,4 +72,20 @@ def verified(found: Verified) -> Document:
         parts.append(t("history {head}", head=found.head))
     if found.sound:
         parts.append(t("everything is as it was written"))
+    return Document(found, parts, table)
+
+
+def bundled(found: Bundle) -> Document:
+    """The archive, what is in it, what is not, and how it is installed."""
+    name = Path(found.file).name
+    parts: list[Part] = [
+        t("{file}: {n} files, {wheels} packages, {models} models, {size}", file=found.file, n=found.files,
+          wheels=found.wheels, models=len(found.models), size=size(found.size)),
+        t("manifest {digest}", digest=found.digest),
+    ]  # fmt: skip
+    table = Table(t("Left out"), [Column(t("file")), Column(t("reason"))], found.left_out)
+    if found.left_out:
+        parts.append(table)
+    command = f"tar xf {name} && python3 {found.name}/install.py FOLDER --expect {found.digest}"
+    parts.append(t("on the other machine: {command}", command=command))
     return Document(found, parts, table)

@@ -1,0 +1,1 @@
+"""A project as one archive that installs and runs on a machine without internet: packages, models, files, state."""
