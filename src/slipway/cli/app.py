@@ -187,6 +187,24 @@ def bundle(
         return bundled(api.bundle(opened, file, wheels=wheels, state=state))
 
 
+@app.command(help=t("Write the report that is sent: data, candidates, verdict, costs, every answer, limits; one file."))
+def report(
+    file: Annotated[Path, typer.Argument(help=t("A new file that ends in .html or .md."))] = Path("report.html"),
+    split: Annotated[str, typer.Option(help=t("Whose questions are shown; a look at gate is counted."))] = "dev",
+    volume: Annotated[float | None, typer.Option(help=t("Queries a month, for the costs."), min=0)] = None,
+    limit: Annotated[int, typer.Option(help=t("Questions that are shown."), min=0)] = 300,
+    project: Project = HERE,
+    set_: Set = NONE,
+) -> None:
+    """Of the project as it was last run; in the language of --lang."""
+    from slipway import api
+    from slipway.cli.progress import listener
+
+    with listener() as listening, open_project(project, set_, listening) as opened:
+        written = api.report(opened, file, split=split, volume=volume, limit=limit)
+    terminal.out(t("written: {path}", path=written))
+
+
 @app.command(help=t("Print the JSON schema of slipway.yaml."))
 def schema() -> None:
     """For editors that complete and check YAML."""

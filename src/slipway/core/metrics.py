@@ -6,6 +6,7 @@ The one table of names. A scorer that a project brings has no line here; `scorer
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -114,5 +115,6 @@ def said_value(info: MetricInfo, value: float, currency: str = "", *, signed: bo
     if info.unit == "tokens":
         return say("{n} tokens", n=f"{value:{sign}.0f}")
     if info.unit == "currency":
-        return f"{value:{sign}.3g} {currency}".strip()
+        plain = format(Decimal(f"{value:.3g}"), f"{sign}f")  # nobody reads a price with an exponent
+        return f"{plain} {currency}".strip()
     return f"{value:{sign}.3f}"

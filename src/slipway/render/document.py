@@ -40,7 +40,24 @@ class Passage:
     drawn: bool = False
 
 
-Part = str | Passage | Table  # a str is one line
+@dataclass(frozen=True)
+class Picture:
+    """An SVG of ours, for the forms that have pictures; its title says what it shows."""
+
+    svg: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Parts under a title of their own. `level`: 2 for a chapter, 3 and 4 below it. `tags`: what it can be found by."""
+
+    title: str
+    parts: Sequence[Part]
+    level: int = 2
+    tags: Sequence[str] = ()
+
+
+Part = str | Passage | Table | Picture | Section  # a str is one line
 
 
 @dataclass(frozen=True)

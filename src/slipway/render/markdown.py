@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from slipway.i18n import t
 from slipway.render.cells import shown
-from slipway.render.document import Document, Passage, Table
+from slipway.render.document import Document, Part, Passage, Picture, Section, Table
 from slipway.text import visible
 
 _MARKUP = re.compile(r"[\\`*\[\]<>|&~]|^\s*(?:[#+-]|\d+[.)])|(?<!\w)_|_(?!\w)")
@@ -21,9 +21,15 @@ def write(document: Document) -> str:
     return "\n\n".join(block for part in document.parts for block in _blocks(part)) + "\n"
 
 
-def _blocks(part: str | Passage | Table) -> Iterator[str]:
+def _blocks(part: Part) -> Iterator[str]:
     if isinstance(part, str):
         yield escaped(part)
+    elif isinstance(part, Picture):
+        return
+    elif isinstance(part, Section):
+        yield f"{'#' * part.level} {escaped(part.title)}"
+        for inner in part.parts:
+            yield from _blocks(inner)
     elif isinstance(part, Passage) and part.drawn:
         yield f"```text\n{visible.block(part.text).replace('`', '_')}\n```"
     elif isinstance(part, Passage):

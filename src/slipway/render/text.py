@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
@@ -9,7 +11,7 @@ from rich.text import Text
 
 from slipway.i18n import t
 from slipway.render.cells import Estimate, Mark, shown
-from slipway.render.document import Column, Document, Passage, Table
+from slipway.render.document import Column, Document, Part, Passage, Picture, Section, Table
 from slipway.text import visible
 
 MARKS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "insufficient": ("?", "yellow"),
@@ -21,12 +23,19 @@ def write(document: Document, console: Console | None = None) -> str:
     """The parts in order. `console`: whose width, colours and characters there are; by default standard output's."""
     console = console or Console(highlight=False, markup=False, emoji=False)
     with console.capture() as made:
-        for part in document.parts:
-            if isinstance(part, Table):
-                _table(part, console)
-            else:
-                _lines(visible.line(part) if isinstance(part, str) else _passage(part), console)
+        _parts(document.parts, console)
     return made.get()
+
+
+def _parts(parts: Sequence[Part], console: Console) -> None:
+    for part in parts:
+        if isinstance(part, Table):
+            _table(part, console)
+        elif isinstance(part, Section):
+            _lines(f"\n{visible.line(part.title)}", console)
+            _parts(part.parts, console)
+        elif not isinstance(part, Picture):
+            _lines(visible.line(part) if isinstance(part, str) else _passage(part), console)
 
 
 def _lines(text: str, console: Console) -> None:

@@ -2,7 +2,7 @@ r"""How text from outside is shown: what would act on a terminal or a log become
 
 Text of users, documents, models and other servers is data wherever it is shown. ESC, the other control characters
 (C0, DEL, C1), direction marks, line separators and lone surrogates become escapes such as `\x1b`. Pure functions;
-knows no terminal and no log. Nothing of Slipway makes HTML; what does one day needs its own function beside these.
+knows no terminal and no log. HTML needs escaping besides, which `render.html` does.
 """
 
 from __future__ import annotations

@@ -1,0 +1,102 @@
+"""The report that is sent: one file, HTML or Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slipway import __version__
+from slipway.api.finding import scored
+from slipway.api.release import verdict as newest_verdict
+from slipway.core.material import Dataset, Example
+from slipway.core.release import Verdict
+from slipway.core.report import Report, Score
+from slipway.data.losses import losses
+from slipway.errors import ConfigError, NotFound
+from slipway.i18n import t
+from slipway.loop import run as _run
+from slipway.loop.context import Context
+from slipway.render import html, markdown
+from slipway.render.pages.whole import Whole, title, whole
+from slipway.store.catalog import now
+from slipway.store.new_file import new_file
+
+_FORMS = (".html", ".md")
+
+
+def report(project: Context, file: Path, *, split: str = "dev", volume: float | None = None, limit: int = 300) -> Path:
+    """Write the report of the project as it was last run into a new file, HTML or Markdown by its ending.
+
+    `split`: whose questions are shown one by one; for `gate` that is a look, which is counted. `volume`: queries a
+    month. `limit`: questions shown. Raises NotFound where nothing was measured yet, GateFailed when no look is left,
+    ConfigError where the file cannot be written.
+    """
+    if file.suffix.lower() not in _FORMS:
+        raise ConfigError(
+            t("{path} ends neither in .html nor in .md", path=file), t("name the file, for example, report.html")
+        )
+    if file.exists():
+        raise ConfigError(t("{path} is there already", path=file), t("name a new file, or delete this one"))
+    found = gathered(project, split, volume, limit)
+    document = whole(found)
+    if file.suffix.lower() == ".html":
+        text = html.write(document, title(found))
+    else:
+        text = f"# {markdown.escaped(title(found))}\n\n{markdown.write(document)}"
+    with new_file(file) as out:
+        out.write(text.encode())
+    return file
+
+
+def gathered(project: Context, split: str, volume: float | None, limit: int) -> Whole:
+    """What the report is made of: the newest of everything, on the newest examples."""
+    if split not in ("dev", "gate"):
+        raise ConfigError(t("'{split}' is not dev or gate", split=split), t("candidates are compared on dev or gate"))
+    datasets: dict[str, Dataset] = {}
+    for name in ("documents", "chunks", "examples"):
+        found = project.store.catalog.list("dataset", Dataset, name)
+        if found:
+            datasets[name] = found[0][1]
+    dev, gate = (_reports(project, datasets.get("examples"), one) for one in ("dev", "gate"))
+    if not dev:
+        raise NotFound(t("nothing was measured yet, so there is nothing to report"), "slipway run")
+    verdict, judged = _judged(project)
+    channels = project.store.catalog.channels()
+    serving = channels.get(project.project.serve.channel)
+    answered, total = _answered(project, dev if split == "dev" else gate, limit)
+    return Whole(
+        name=project.project.name, task=project.project.task.name, made=now(), slipway=__version__,
+        metrics=list(dict.fromkeys([*project.project.evaluate.names, *project.project.gate])),
+        datasets=datasets, losses=losses(datasets, project.store), dev=dev, gate=gate, verdict=verdict, judged=judged,
+        serves=project.store.catalog.release(serving).ref.short if serving else "",
+        shown=split, answered=answered, total=total, volume=volume,
+    )  # fmt: skip
+
+
+def _reports(project: Context, examples: Dataset | None, split: str) -> list[Report]:
+    """The newest of each candidate of the project, in the order of the project file."""
+    found: dict[str, Report] = {}
+    for _, one in project.store.catalog.list("report", Report):
+        if examples is not None and one.split == split and one.dataset.digest == examples.digest:
+            found.setdefault(one.candidate.name, one)
+    return [found[name] for name in project.project.candidates if name in found]
+
+
+def _judged(project: Context) -> tuple[Verdict | None, Report | None]:
+    """The newest verdict, and the report it judged."""
+    try:
+        verdict = newest_verdict(project)
+        return verdict, project.store.catalog.get("report", verdict.report.digest, Report)
+    except NotFound:
+        return None, None
+
+
+def _answered(
+    project: Context, reports: list[Report], limit: int
+) -> tuple[list[tuple[Example, dict[str, Score]]], int]:
+    found: dict[str, tuple[Example, dict[str, Score]]] = {}
+    for one in reports:
+        if one.split == "gate":
+            _run.show_answers(project, one)
+        for example, score in scored(project, one):
+            found.setdefault(example.id, (example, {}))[1][one.candidate.name] = score
+    return list(found.values())[:limit], len(found)

@@ -1,0 +1,108 @@
+"""`slipway report`: one file about a project that was run; nothing missing, no look at the gate that is not counted."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from slipway import api
+from slipway.api.finding import scored
+from slipway.cli.main import run as slipway
+from slipway.errors import ConfigError, NotFound
+from slipway.i18n import speaking
+from slipway.testing.projects import FILE, write_project
+
+PRICED = FILE.replace("release: {prefer: quality}", "release: {prefer: quality, looks: 3}\nmachine: {per_hour: 36 CNY}")
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_project(tmp_path_factory.mktemp("report") / "demo", PRICED).parent
+    with api.open_project(folder) as project:
+        api.run(project)
+    return folder
+
+
+def words(page: str) -> str:
+    return " ".join(unescape(re.sub(r"<(style|script)>.*?</\1>|<[^>]+>", " ", page, flags=re.S)).split())
+
+
+def made(folder: Path, file: Path, **options: object) -> str:
+    with api.open_project(folder) as project:
+        return api.report(project, file, **options).read_text("utf-8")  # type: ignore[arg-type]
+
+
+def test_it_answers_what_a_customer_asks(ran: Path, tmp_path: Path) -> None:
+    page = words(made(ran, tmp_path / "r.html", volume=20_000))
+    assert "10 documents, 20 questions, 2 candidates." in page
+    assert "'grounded' passed the gate." in page
+    assert "Now serving: release:demo@" in page
+    assert "token_f1" in page
+    assert "20,000 queries a month" in page
+    assert "The gate asked one thing of 'grounded'" in page
+    assert "passed by the measured value alone" in page
+    with api.open_project(ran) as project:
+        report = api.find(project, "report", "grounded", "dev")
+        cost = report.metrics["cost_per_query"].value * 20_000
+        shown = re.search(r"grounded [\d.]+ CNY \[[^]]+\] ([\d.]+) CNY", page[page.index("Costs on dev") :])
+        assert shown is not None
+        assert float(shown[1]) == pytest.approx(cost, rel=0.01)
+        for example, score in api.items(project, report):
+            assert " ".join(example.text.split()) in page
+            assert " ".join(score.answer.text.split()) in page
+            assert example.expected[0] in page
+            assert example.relevant[0] in page
+
+
+def test_the_answers_of_the_gate_are_shown_only_as_a_look_that_is_counted(ran: Path, tmp_path: Path) -> None:
+    with api.open_project(ran) as project:
+        gate = [example.text for example, _ in scored(project, api.find(project, "report", "grounded", "gate"))]
+        before = len(api.gate_looks(project))
+    page = words(made(ran, tmp_path / "dev.html"))
+    assert not [one for one in gate if " ".join(one.split()) in page]
+    with api.open_project(ran) as project:
+        assert len(api.gate_looks(project)) == before == 1
+    page = words(made(ran, tmp_path / "gate.html", split="gate"))
+    assert all(" ".join(one.split()) in page for one in gate)
+    with api.open_project(ran) as project:
+        n = len(api.gate_looks(project))
+        assert n > before
+        api.report(project, tmp_path / "again.html", split="gate")
+        assert len(api.gate_looks(project)) == n, "the same look again costs nothing"
+
+
+def test_in_chinese_and_as_markdown(ran: Path, tmp_path: Path) -> None:
+    with speaking("zh"):
+        page = made(ran, tmp_path / "zh.html")
+    assert '<html lang="zh-CN">' in page
+    assert "'grounded' 通过了门禁。" in words(page)
+    chapters = re.findall(r"<h2>(.*?)</h2>", page)
+    assert len(chapters) == 9
+    assert all(re.search("[\u4e00-\u9fff]", one) for one in chapters)
+    text = made(ran, tmp_path / "r.md")
+    assert text.startswith("# Report on demo\n\n## Summary\n")
+    assert "| metric |" in text
+
+
+def test_a_limit_is_told(ran: Path, tmp_path: Path) -> None:
+    page = words(made(ran, tmp_path / "r.html", limit=3))
+    assert re.search(r"3 of the \d+ questions of the dev split", page)
+
+
+def test_what_cannot_be_is_told(ran: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match="neither in .html nor in .md"):
+        made(ran, tmp_path / "r.pdf")
+    (tmp_path / "r.html").write_text("mine")
+    with pytest.raises(ConfigError, match="is there already"):
+        made(ran, tmp_path / "r.html")
+    assert (tmp_path / "r.html").read_text() == "mine"
+    with pytest.raises(ConfigError, match="is not dev or gate"):
+        made(ran, tmp_path / "s.html", split="train")
+    empty = write_project(tmp_path / "empty").parent
+    with pytest.raises(NotFound, match="nothing was measured yet"):
+        made(empty, tmp_path / "t.html")
+    assert slipway(["report", str(tmp_path / "c.html"), "-C", str(ran)]) == 0
+    assert "written: " in capsys.readouterr().out
