@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -110,7 +109,7 @@ def test_each_format_is_guessed_and_read_and_what_cannot_be_is_named(
     found, rows = done(tmp_path, name, text)
     assert found.format == format
     assert [row["answer"] for row in rows] == answers
-    assert rows[0]["question"] == "What is a keel?" or rows[0]["question"] == "What is a keel?"
+    assert rows[0]["question"] == "What is a keel?"
     assert [one.row for one in found.skipped] == skipped
     assert all(str(one.why) for one in found.skipped)
     assert found.imported == len(answers)
@@ -125,8 +124,7 @@ def test_parquet_columns_are_guessed_or_mapped(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     table = arrow.table({"query": ["What is a keel?"], "gold": ["a beam"], "topic": ["hull"], "doc": ["a.md"]})
     parquet.write_table(table, path)
-    with pytest.raises(ConfigError, match="parquet") if False else pytest.MonkeyPatch.context():
-        found, rows = done(tmp_path, "u.parquet", path.read_bytes())
+    found, rows = done(tmp_path, "u.parquet", path.read_bytes())
     assert (found.imported, len(found.skipped)) == (0, 1)
     assert "--map answer=" in str(found.skipped[0].why)
     found, rows = done(tmp_path, "u.parquet", path.read_bytes(), answer="gold", source="doc")
@@ -201,7 +199,6 @@ def test_a_large_file_of_lines_takes_little_memory(tmp_path: Path) -> None:
     imported, skipped, megabytes = map(int, done.stdout.split())
     assert (imported, skipped) == (60_000, 1)
     assert megabytes < 60  # of a file of 120 MB
-    assert resource.getpagesize()
 
 
 @pytest.mark.skipif(not XQUAD.is_dir(), reason="needs shared/data/xquad beside the checkout")
