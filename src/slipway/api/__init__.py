@@ -16,6 +16,7 @@ with api.open_project(folder) as project:
 """
 
 from slipway.api.evaluation import compare, reports
+from slipway.api.examples import draft, import_examples, review
 from slipway.api.finding import diff, find, items
 from slipway.api.gate import gate_looks, plan_gate, rotate_gate
 from slipway.api.material import changes, datasets, models, pull_models, remove_model
@@ -34,12 +35,14 @@ __all__ = [
     "create_key",
     "datasets",
     "diff",
+    "draft",
     "export_traces",
     "export_verdict",
     "feedback",
     "find",
     "gate_looks",
     "history",
+    "import_examples",
     "init",
     "items",
     "json_schema",
@@ -53,6 +56,7 @@ __all__ = [
     "remove_model",
     "report",
     "reports",
+    "review",
     "revoke_key",
     "rollback",
     "rotate_gate",

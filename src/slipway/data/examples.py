@@ -52,9 +52,7 @@ def make_examples(
     file that cannot be read, a mapped field or group that is nowhere, no example at all, or a split that stays empty.
     """
     changes: list[Change] = []
-    entries: list[Entry] = []
-    for source in config.examples:
-        entries += _read(source, config, root, store, task, changes)
+    entries = read_entries(config, root, store, task, changes)
     entries = _without_repeats(entries, task, changes)
     if not entries:
         raise _no_example(task, changes)
@@ -70,6 +68,11 @@ def make_examples(
     counts = Counter(str(example.split) for example in examples)
     counts.update(f"{example.split}/{example.language}" for example in examples)
     return freeze("examples", examples, changes, dict(sorted(counts.items())), store)
+
+
+def read_entries(config: DataConfig, root: Path, store: Store, task: Task, changes: list[Change]) -> list[Entry]:
+    """The valid rows of all files of examples, in order; what was dropped or flagged is added to `changes`."""
+    return [entry for source in config.examples for entry in _read(source, config, root, store, task, changes)]
 
 
 def _placed(entry: Entry, corpus: Corpus, changes: list[Change]) -> Entry:

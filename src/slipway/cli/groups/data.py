@@ -1,17 +1,19 @@
-"""`slipway data`: what there is, what is in it, how two differ."""
+"""`slipway data`: what there is, what is in it, how two differ; examples drafted, reviewed, imported."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from slipway.cli.options import HERE, Limit, Project, make_group, open_project
+from slipway.cli.options import HERE, NONE, Limit, Project, Set, make_group, open_project
 from slipway.cli.report import command
+from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.render.document import Document
 
-app = make_group(t("Datasets: list, look into, compare."))
+app = make_group(t("Datasets: list, look into, compare; examples: draft, review, import."))
 
 
 @command(app, "list", help=t("Datasets, newest first."))
@@ -56,3 +58,73 @@ def diff(
 
     with open_project(project) as opened:
         return difference(api.diff(opened, "dataset", before, after), limit)
+
+
+@command(app, "draft", help=t("Propose questions with answers from the documents, for a person to accept."))
+def draft(
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=10_000, help=t("How many new ones at most."))] = 50,
+    languages: Annotated[
+        list[str], typer.Option("--language", help=t("Only in this language, en or zh; may be given again."))
+    ] = NONE,
+    seed: Annotated[int, typer.Option(help=t("Another seed chooses others."))] = 7,
+    project: Project = HERE,
+    set_: Set = NONE,
+) -> Document:
+    """By rules; nothing goes into the examples before it is accepted."""
+    from slipway import api
+    from slipway.cli.progress import listener
+    from slipway.render.pages.drafts import drafted
+
+    with listener() as listening, open_project(project, set_, listening) as opened:
+        return drafted(api.draft(opened, count, languages, seed))
+
+
+@command(app, "review", help=t("Accept, fix or refuse drafts: in the terminal, or in a spreadsheet."), rows=False)
+def review(
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help=t("Write the drafts into a new CSV file, to fill its column decision."))
+    ] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help=t("Read the decisions of such a file."))] = None,
+    project: Project = HERE,
+    set_: Set = NONE,
+) -> Document | tuple[Document, int]:
+    """Accepted ones are appended to the file of examples."""
+    from slipway import api
+    from slipway.cli.reviewing import at_terminal
+    from slipway.render.pages.drafts import reviewed
+
+    if csv and from_:
+        raise ConfigError(t("--csv writes a sheet and --from reads one"), t("give one of them"))
+    with open_project(project, set_) as opened:
+        found = api.review(opened)
+        if csv:
+            return reviewed(found.drafts, sheet=found.write(csv))
+        problems = found.take(from_) if from_ else []
+        if not from_ and found.waiting:
+            at_terminal(found)
+        name, listed = found.settle()
+        return reviewed(found.drafts, name, listed=listed, problems=problems), 2 if problems else 0
+
+
+@command(app, "import", help=t("Turn a file of another tool into a file of examples."))
+def import_(
+    format: Annotated[
+        str, typer.Argument(help=t("auto, promptfoo, langfuse, ragas, squad, openai-evals, or parquet for any table."))
+    ],
+    file: Annotated[Path, typer.Argument(help=t("JSON, JSON lines, YAML, CSV or Parquet."))],
+    out: Annotated[Path | None, typer.Option(help=t("The new file; default evals/NAME.jsonl in the project."))] = None,
+    map_: Annotated[
+        list[str], typer.Option("--map", help=t("What the file calls a field: question=COLUMN; may be given again."))
+    ] = NONE,
+    project: Project = HERE,
+) -> tuple[Document, int]:
+    """Rows that cannot be read are told with their reasons; exit code 4 when none could."""
+    from slipway import api
+    from slipway.render.pages.drafts import imported
+
+    names = {field: column for field, _, column in (pair.partition("=") for pair in map_)}
+    if not all(names.values()):
+        raise ConfigError(t("--map needs FIELD=COLUMN"), "--map question=prompt")
+    with open_project(project) as opened:
+        found = api.import_examples(opened, file, format, names, out)
+    return imported(found), 0 if found.imported else 4

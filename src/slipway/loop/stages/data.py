@@ -20,21 +20,28 @@ from slipway.loop.state import Loop
 from slipway.plugins import reporting
 
 
+def freeze_documents(loop: Loop) -> Dataset | None:
+    """The documents alone; None for a project without any."""
+    config, root, store = loop.project.data, loop.context.root, loop.store
+    if not config.documents:
+        return None
+    found, refused = collect(config.documents, root, config.roots)
+    files = fingerprint([(file.source, file.path) for file in found], store)
+    shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
+    return _dataset(
+        loop, "documents", [], [files, shown, [(name, note.reason) for name, note in refused]], make_documents,
+        lambda: make_documents(config, root, store, loop.progress("documents")),
+    )  # fmt: skip
+
+
 def freeze_data(loop: Loop) -> tuple[Dataset | None, Dataset | None, Dataset]:
     """Documents, chunks and examples, frozen."""
     project, config, root, store = loop.project, loop.project.data, loop.context.root, loop.store
-    documents = chunks = None
-    if config.documents:
-        found, refused = collect(config.documents, root, config.roots)
-        files = fingerprint([(file.source, file.path) for file in found], store)
-        shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
-        documents = _dataset(
-            loop, "documents", [], [files, shown, [(name, note.reason) for name, note in refused]], make_documents,
-            lambda: make_documents(config, root, store, loop.progress("documents")),
-        )  # fmt: skip
-        frozen = documents
+    documents = frozen = freeze_documents(loop)
+    chunks = None
+    if frozen is not None:
         chunks = _dataset(
-            loop, "chunks", [documents.ref], config.chunk.model_dump(mode="json"), make_chunks,
+            loop, "chunks", [frozen.ref], config.chunk.model_dump(mode="json"), make_chunks,
             lambda: make_chunks(config, frozen, store),
         )  # fmt: skip
     if not config.examples:

@@ -1,0 +1,1 @@
+"""Examples that were written for other tools, read from those tools' files."""
