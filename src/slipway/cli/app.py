@@ -80,11 +80,15 @@ def run(
     project: Project = HERE,
     set_: Set = NONE,
 ) -> tuple[Document, int]:
-    """Exit code 1 when the gate said no."""
+    """Exit code 1 when the gate said no, 4 when what serves is damaged."""
     from slipway.render.pages.work import outcome
 
     found = _run(project, set_, stage or [])
-    return outcome(found), 1 if found.refused else 0
+    return outcome(found), _code(found)
+
+
+def _code(found: Outcome) -> int:
+    return 4 if found.damage else 1 if found.refused else 0
 
 
 def _run(project: Path, overrides: list[str], stages: list[str]) -> Outcome:
@@ -132,7 +136,7 @@ def up(
 
     found = _run(folder, set_, [])
     terminal.show(outcome(found))
-    code = 1 if found.refused else 0
+    code = _code(found)
     with open_project(folder, set_, Plain()) as opened:
         if code and opened.project.serve.channel not in api.history(opened).channels:
             return code

@@ -20,6 +20,14 @@ Stage = Literal["data", "adapt", "evaluate", "release"]
 STAGES: tuple[Stage, ...] = ("data", "adapt", "evaluate", "release")
 
 
+class Damage(msgspec.Struct, frozen=True):
+    """A release that a channel points at, and what of it is damaged or missing."""
+
+    channel: str
+    what: str
+    how: str
+
+
 class Outcome(msgspec.Struct, kw_only=True):
     """What one `run` did and found. Absent parts belong to stages that were not asked for."""
 
@@ -38,6 +46,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     promoted: bool = False
     refused: str = ""  # why nothing was released, in a sentence
     hint: str = ""
+    damage: list[Damage] = []  # what serves and is not whole any more, which this run could not make again
 
 
 class Loop:

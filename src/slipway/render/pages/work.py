@@ -47,7 +47,9 @@ def outcome(found: Outcome) -> Document:
         )
     if found.refused:
         parts += [t("nothing was released: {why}", why=found.refused), f"  → {found.hint}"]
-    if not found.ran:
+    for one in found.damage:
+        parts += [t("what serves on {channel} is damaged: {what}", channel=one.channel, what=one.what), f"  → {one.how}"]
+    if not found.ran and not found.damage:
         parts.append(t("everything is up to date; no step was run"))
     return Document(found, parts)
 
