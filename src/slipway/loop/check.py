@@ -30,7 +30,7 @@ from slipway.machine import free_bytes, usable_cores
 from slipway.plugins import Plugins
 from slipway.project.places import named_plugins, plugin_path, read_text
 from slipway.project.plugin_file import inspect
-from slipway.project.plugin_options import check_options
+from slipway.project.plugin_options import check_measured, check_options
 from slipway.project.schema import Project
 from slipway.release.rules import Rule, check_rules
 from slipway.runtime.cost import make_cost
@@ -131,11 +131,12 @@ def _not_run(names: Iterable[str]) -> Iterator[Finding]:
 
 
 def _options(project: Project, plugins: Plugins, file: Path, skip: Collection[str]) -> Iterator[Finding]:
-    try:
-        check_options(project, plugins, file, skip)
-    except SlipwayError as error:
-        for line in error.message.splitlines():
-            yield Finding("error", line, error.hint)
+    for wrong in (lambda: check_options(project, plugins, file, skip), lambda: check_measured(project, file)):
+        try:
+            wrong()
+        except SlipwayError as error:
+            for line in error.message.splitlines():
+                yield Finding("error", line, error.hint)
 
 
 def _models(project: Project, root: Path) -> Iterator[Finding]:
@@ -213,13 +214,15 @@ def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str])
 
 
 def _metrics(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
-    try:
-        found = {**METRICS, **meanings(project, plugins, skip)}
-        rules = {name: Rule(**rule.model_dump()) for name, rule in project.gate.items() if name in found}
-        check_rules(rules, found)
-    except SlipwayError as error:
-        yield _error(error)
-        return
+    found = dict(METRICS)
+    with contextlib.suppress(SlipwayError):  # `_options` has named each that there is not
+        found |= meanings(project, plugins, skip)
+    rules = {name: Rule(**rule.model_dump()) for name, rule in project.gate.items() if name in found}
+    for name, rule in rules.items():
+        try:
+            check_rules({name: rule}, found)
+        except SlipwayError as error:
+            yield _error(error)
     vouched = len(rules) < len(project.gate) or any(rule.vouches(found[name]) for name, rule in rules.items())
     if not vouched and any(rule.against for rule in rules.values()):
         yield Finding(

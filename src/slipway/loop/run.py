@@ -21,6 +21,7 @@ from slipway.loop.stages.looks import LOCKED, afford, earlier_looks, gate_ids, l
 from slipway.loop.stages.planning import plan_gate
 from slipway.loop.stages.release import check_channels, release
 from slipway.loop.state import STAGES, Damage, Loop, Outcome, Stage
+from slipway.project.plugin_options import check_measured
 from slipway.release.bundle import check_blobs, models_of
 
 __all__ = ["STAGES", "Outcome", "Stage", "looks", "plan_gate", "reports_for", "rotate", "run", "show_answers"]
@@ -35,6 +36,7 @@ def run(context: Context, until: Stage = "release") -> Outcome:
         loop = Loop(context)
         last = STAGES.index(until)
         if last >= 3:
+            check_measured(context.project, context.file)
             check_channels(loop)
         _, chunks, examples = freeze_data(loop)
         if last >= 1:
