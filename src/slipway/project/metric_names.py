@@ -31,7 +31,7 @@ def unmeasured(project: Project) -> Iterator[Problem]:
     """Every rule about a metric that is not measured: it can never pass."""
     named = set(project.evaluate.names)
     for name in project.gate:
-        if not _measured(name, named):
+        if (name in METRICS or is_file(name)) and not _measured(name, named):
             yield Problem(("gate", name), t("'{name}' is not measured: add it to evaluate.metrics", name=name))
 
 
