@@ -13,7 +13,7 @@ from slipway.core.material import Chunk, Dataset, Document, Example
 from slipway.core.release import Release
 from slipway.core.report import Report, Score
 from slipway.data import inspection
-from slipway.errors import NotFound, nearest
+from slipway.errors import ConfigError, NotFound, instead, nearest
 from slipway.i18n import t
 from slipway.loop import run as _run
 from slipway.loop.context import Context
@@ -37,6 +37,8 @@ def find(
     by channel, digest or `name@digest`. Raises NotFound with the nearest name.
     """
     if kind == "report":
+        if split not in ("dev", "gate"):
+            raise ConfigError(t("'{split}' is not dev or gate", split=split), instead(split, ("dev", "gate")))
         return _report(project, name, split)
     return _dataset(project, name) if kind == "dataset" else _release(project, name)
 

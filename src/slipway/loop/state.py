@@ -13,6 +13,7 @@ from slipway.core.release import Release, Verdict
 from slipway.core.report import Report
 from slipway.data.losses import Loss
 from slipway.evaluate.aggregate import meanings
+from slipway.i18n import Said
 from slipway.loop.context import Context
 from slipway.loop.execute import Steps
 
@@ -46,6 +47,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     promoted: bool = False
     refused: str = ""  # why nothing was released, in a sentence
     hint: str = ""
+    missed: dict[str, list[Said]] = {}  # by candidate: the rules it missed and by how much, where nothing was released
     damage: list[Damage] = []  # what serves and is not whole any more, which this run could not make again
 
 

@@ -24,6 +24,7 @@ from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, judge
 from slipway.release.promote import PASSED, promote
 from slipway.release.selection import Contender, Plan, keeps_bounds, plan
+from slipway.release.shortfall import missed_bounds, missed_rules
 
 Rival = tuple[Ref, Report, list[Score]]
 
@@ -53,7 +54,8 @@ def release(loop: Loop, candidates: Mapping[str, Candidate], examples: Dataset) 
     kept = {name: one for name, one in candidates.items() if keeps_bounds(rules, outcome.reports["dev"][name])}
     if not kept:
         outcome.refused = t("no candidate meets the gate's rules on the dev split; the gate split was not used")
-        outcome.hint = t("`slipway eval list` shows how far each is; improve one, or change the gate")
+        outcome.hint = t("improve one of them, or change the gate")
+        outcome.missed = {name: missed_bounds(rules, outcome.reports["dev"][name]) for name in candidates}
         return
     ids = gate_ids(loop.context, examples)
     asked = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
@@ -150,6 +152,8 @@ def _conclude(loop: Loop, choice: _Choice, made: Plan) -> None:
             candidate=outcome.chosen,
             why=words[outcome.verdict.outcome],
         )
+        report = outcome.reports["gate"][outcome.chosen]
+        outcome.missed = {outcome.chosen: missed_rules(outcome.verdict.rules, report)}
         outcome.hint = t("nothing was released; what serves goes on serving. Each rule is explained above")
         return
     outcome.chosen = made.best(outcome.certified)
