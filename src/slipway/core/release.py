@@ -101,6 +101,7 @@ class Verdict(Noun, frozen=True, kw_only=True):
     looks: int = 0  # how many looks the project allows itself at these examples; 0: it did not say
     sequence: tuple[Ref, ...] = ()  # the candidates of this look in the order in which they are tested
     field: str = ""  # digest of the rules and the gate examples; the same choice again has the same champions
+    warnings: tuple[Said, ...] = ()  # what a person should know before believing it; no outcome depends on them
     decision: str = ""  # digest of what was decided and of the answers it rests on, without anything a clock measured
 
 

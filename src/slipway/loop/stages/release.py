@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
@@ -17,6 +17,7 @@ from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, GateFailed, nearest
 from slipway.i18n import t
 from slipway.loop.context import whoami
+from slipway.loop.stages.cautions import cautions
 from slipway.loop.stages.evaluate import cost_of, measured_by, reports_on, scores_of
 from slipway.loop.stages.looks import Spent, afford, gate_ids, look
 from slipway.loop.state import Loop
@@ -40,6 +41,7 @@ class _Choice:
     rules: Mapping[str, Rule]
     field: str
     sequence: tuple[str, ...] = ()
+    others: Mapping[str, Candidate] = field(default_factory=dict[str, Candidate])  # all of the project, kept or not
 
 
 def release(loop: Loop, candidates: Mapping[str, Candidate], examples: Dataset) -> None:
@@ -59,7 +61,7 @@ def release(loop: Loop, candidates: Mapping[str, Candidate], examples: Dataset) 
         return
     ids = gate_ids(loop.context, examples)
     asked = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
-    choice = _remembered(loop, _Choice(kept, examples, rules, digest_of([asked, sorted(ids)])))
+    choice = _remembered(loop, _Choice(kept, examples, rules, digest_of([asked, sorted(ids)]), others=candidates))
     made = _plan(loop, choice)
     if choice.sequence and choice.sequence != tuple(kept[name].digest for name in made.sequence):
         choice = replace(choice, sequence=())  # another choice after all: what serves now is what is to beat
@@ -280,6 +282,7 @@ def _judge(
 ) -> Verdict:
     (made, spent), store, rules = planned, loop.store, choice.rules
     report, rivals = found[candidate.digest], _rivals(loop, candidate, choice, found)
+    warned = cautions(loop, rules, candidate, report, choice.others, choice.examples)
 
     def work() -> Ref:
         verdict = judge(
@@ -292,6 +295,7 @@ def _judge(
             looks=spent.budget,
             sequence=tuple(choice.candidates[name].ref for name in made.sequence),
             field=choice.field,
+            warnings=warned,
             decision=_decision(
                 verdict, report, {channel: theirs.answers for channel, (_, theirs, _) in rivals.items()}
             ),
@@ -302,6 +306,7 @@ def _judge(
     asked = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
     order = [[choice.candidates[name].digest for name in made.sequence], spent.number, spent.alpha]
     config = [asked, {channel: release.digest for channel, (release, *_) in rivals.items()}, order]
+    config += [msgspec.to_builtins(warned)] if warned else []
     ref = loop.steps.step(f"gate:{candidate.name}", inputs, config, loop.context.code.of(judge.__module__), work)
     return store.catalog.get("verdict", ref.digest, Verdict)
 

@@ -40,6 +40,7 @@ def verdict_table(found: Verdict, currency: str = "") -> Table:
         t("{channel}: compared with {release}", channel=channel, release=release.short)
         for channel, release in sorted(found.champions.items())
     ]
+    notes += warned(found)
     if not found.rules:
         notes.append(t("a gate without rules lets nothing through"))
     return Table(
@@ -49,6 +50,11 @@ def verdict_table(found: Verdict, currency: str = "") -> Table:
         rows,
         notes,
     )  # fmt: skip
+
+
+def warned(found: Verdict) -> list[str]:
+    """The warnings of a verdict, one a line."""
+    return [t("warning: {what}", what=one) for one in found.warnings]
 
 
 def outcome_word(outcome: str) -> str:
