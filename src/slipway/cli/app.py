@@ -97,7 +97,19 @@ def _run(project: Path, overrides: list[str], stages: list[str]) -> Outcome:
 
     until = _stage(stages)
     with listener() as listening, open_project(project, overrides, listening) as opened:
-        return api.run(opened, until)
+        found = api.run(opened, until)
+    _tell_broken(found)
+    return found
+
+
+def _tell_broken(found: Outcome) -> None:
+    """Rows that a person wrote and nothing measures, where they are not overlooked."""
+    from slipway.data.losses import BROKEN
+
+    for loss in found.losses:
+        if loss.reason in BROKEN:
+            items = ", ".join(loss.items)
+            terminal.warn(t("{n} rows were left out: {what}: {items}", n=loss.count, what=loss.what, items=items))
 
 
 def _stage(stages: list[str]) -> Stage:

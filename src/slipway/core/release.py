@@ -123,3 +123,8 @@ class Release(Noun, frozen=True, kw_only=True):
     def ref(self) -> Ref:
         """How channels point at it."""
         return Ref("release", self.name, self.digest)
+
+
+def is_consequence(key: str) -> bool:
+    """Whether a field in which two releases differ is a digest, which changes because something else did."""
+    return key.startswith(("pins.", "candidate.adapter_files.")) or ".files." in key or key.endswith(".digest")

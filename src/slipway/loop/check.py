@@ -6,6 +6,7 @@ The project's own plug-ins are code: they are parsed here, and run only when tha
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import shutil
 import socket
@@ -20,6 +21,7 @@ from slipway.core.metrics import METRICS
 from slipway.core.protocols import asks_model
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
+from slipway.data.losses import BROKEN
 from slipway.data.preview import preview
 from slipway.data.reasons import explain
 from slipway.errors import SlipwayError
@@ -50,7 +52,7 @@ EXTRAS = {
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`error` stops a run, `warning` does not, `ok` is worth knowing."""
+    """`error` stops a run or loses what a person wrote, `warning` does neither, `ok` is worth knowing."""
 
     level: Literal["error", "warning", "ok"]
     what: str
@@ -202,7 +204,8 @@ def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str])
         if config.examples and project.task.name not in skip and importlib.util.find_spec("selectolax"):
             task = plugins.make("tasks", project.task.name, project.task.options, "task")
             for loss in preview(config, root, task):
-                yield Finding("warning", f"{loss.what}: {loss.count} ({', '.join(loss.items)})", loss.how)
+                level = "error" if loss.reason in BROKEN else "warning"
+                yield Finding(level, f"{loss.what}: {loss.count} ({', '.join(loss.items)})", loss.how)
     except SlipwayError as error:
         yield _error(error)
     if not config.examples:
@@ -266,6 +269,12 @@ def _port(project: Project) -> Iterator[Finding]:
         with socket.create_server((serve.host, serve.port)):
             yield Finding("ok", t("port {port} is free", port=serve.port))
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            yield Finding(
+                "warning", t("port {port} of {host} is already in use", port=serve.port, host=serve.host),
+                t("choose another with serve.port or --port"),
+            )  # fmt: skip
+            return
         yield Finding(
             "warning",
             t("{host}:{port} cannot be listened on: {why}", host=serve.host, port=serve.port, why=error.strerror),

@@ -210,11 +210,11 @@ def _explain(
     elif kind == "string_pattern_mismatch":
         what = t("'{value}' is not a name: use lower-case letters, digits, '-', '_' and '.'", value=error["input"])
     else:
-        what = _expected(kind, error.get("ctx", {})) or what
+        what = _expected(kind, error.get("ctx", {}), error.get("input")) or what
     return _line(path, _mark(root, whole), f"{dotted}: {what}")
 
 
-def _expected(kind: str, context: dict[str, Any]) -> str:
+def _expected(kind: str, context: dict[str, Any], given: Any = None) -> str:
     """What a kind of pydantic error asks for, in the language in force; empty for one that says it itself."""
     by_kind = {
         "missing": t("is missing"),
@@ -235,7 +235,9 @@ def _expected(kind: str, context: dict[str, Any]) -> str:
     if kind in by_kind:
         return by_kind[kind]
     if kind == "literal_error":
-        return t("must be one of {names}", names=context.get("expected", ""))
+        names = str(context.get("expected", "")).replace(" or ", ", ")
+        near = nearest(given, re.findall(r"'([^']*)'", names)) if isinstance(given, str) else ""
+        return t("must be one of {names}", names=names) + (t("; did you mean '{near}'?", near=near) if near else "")
     limits = {"greater_than_equal": ("ge", ">="), "less_than_equal": ("le", "<="), "greater_than": ("gt", ">"),
               "less_than": ("lt", "<")}  # fmt: skip
     if kind in limits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import socket
@@ -62,6 +63,11 @@ def bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise MissingPrerequisite(
+                t("port {port} of {host} is already in use", port=port, host=host),
+                t("stop what uses the port, or choose another with --port (0 takes a free one)"),
+            ) from error
         raise MissingPrerequisite(
             t("cannot listen on {host}:{port}: {why}", host=host, port=port, why=error.strerror or error),
             t("stop what uses the port, or choose another with --port (0 takes a free one)"),
