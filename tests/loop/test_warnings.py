@@ -21,9 +21,7 @@ from slipway.testing.projects import write_project
 
 def candidate(name: str, *, retrieves: bool) -> Candidate:
     retrieve = Retrieval(chunks=Ref("dataset", "chunks", "0" * 64), embedder=None, mode="lexical")
-    return Candidate(
-        name=name, task="answer", model=None, prompt="", retrieve=retrieve if retrieves else None
-    )
+    return Candidate(name=name, task="answer", model=None, prompt="", retrieve=retrieve if retrieves else None)
 
 
 def measured(**values: float) -> Report:
@@ -88,7 +86,9 @@ def test_a_language_or_slice_that_no_gate_example_has() -> None:
 def weak(tmp_path: Path) -> Path:
     """A project whose cheapest candidate retrieves nothing, and passes a bound that is no bound."""
     file = write_project(tmp_path)
-    file.write_text(file.read_text("utf-8").replace("prefer: quality", "prefer: cost").replace("0.05", "0.001"), "utf-8")
+    file.write_text(
+        file.read_text("utf-8").replace("prefer: quality", "prefer: cost").replace("0.05", "0.001"), "utf-8"
+    )
     return tmp_path
 
 
@@ -122,10 +122,10 @@ def test_why_nothing_was_released_on_dev(ran: Path) -> None:
 
 
 def test_why_nothing_was_released_on_the_gate(ran: Path) -> None:
-    more = ("--set", "gate={token_f1: {min: 0.05}}")
+    more = ("--set", "gate={token_f1: {min: 0.2}}")
     done = slipway("run", "-C", str(ran), *more)
     assert done.returncode == 1
-    assert "0.050 asked: kept, but only" in done.stdout
+    assert "0.200 asked: kept, but only" in done.stdout
     shown = slipway("release", "verdict", "-C", str(ran), COLUMNS="200").stdout
     assert "short of it" in shown
     told_by = slipway("eval", "list", "--split", "gate", "--csv", "-C", str(ran)).stdout

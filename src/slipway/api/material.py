@@ -6,9 +6,9 @@ from slipway.api.finding import find
 from slipway.core.candidate import ModelPin
 from slipway.core.material import Change, Dataset
 from slipway.data import inspection
-from slipway.loop.context import Context
 from slipway.errors import NotFound, nearest
 from slipway.i18n import t
+from slipway.loop.context import Context
 from slipway.loop.model_lock import absolute, pin_models
 from slipway.store import models as _models
 

@@ -55,8 +55,9 @@ def export_examples(
     """Write what users said as examples to be reviewed, JSON lines that `data.examples` reads; returns how many of each
     kind were written, and how many were left out for which reason.
 
-    With nothing to write no file is made. A correction becomes the reference, an answer with a thumb up a proposed one (`loop.mine`). `redact`: as for
-    `export_traces`. Raises ConfigError where the file is there already or cannot be written.
+    With nothing to write no file is made. A correction becomes the reference, an answer with a thumb up a proposed one
+    (`loop.mine`). `redact`: as for `export_traces`. Raises ConfigError where the file is there already or cannot be
+    written.
     """
     cleaned, said = _exporting(project, redact), project.store.catalog.feedback(limit=limit)
     about = _about(project, said)
@@ -70,9 +71,7 @@ def export_examples(
     return mined.made, {reason: n for reason, n in {**mined.left, **lost}.items() if n}
 
 
-def export_traces(
-    project: Context, file: Path, limit: int = 100_000, redact: Mode | None = None
-) -> int:
+def export_traces(project: Context, file: Path, limit: int = 100_000, redact: Mode | None = None) -> int:
     """Write traces, oldest first, one JSON object a line with its feedback; returns how many.
 
     `redact`: what becomes of personal data; None is what serve.redact says, or `mask` where that says `off`.

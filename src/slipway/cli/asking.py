@@ -38,7 +38,8 @@ def status(text: str) -> str:
     found = text.strip().lower()
     if found and not re.fullmatch(r"[1-5]([0-9]{2}|xx)", found):
         raise ConfigError(
-            t("--status {text}: no HTTP status", text=text[:40]), t("write a number such as 503, or a class such as 5xx")
+            t("--status {text}: no HTTP status", text=text[:40]),
+            t("write a number such as 503, or a class such as 5xx"),
         )
     return found
 

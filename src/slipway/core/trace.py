@@ -80,6 +80,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         text = "\n".join([*(text for _, text in trace.turns), trace.said]).casefold()
         return all(word.casefold() in text for word in self.words)
 
+
 class Feedback(Noun, frozen=True, kw_only=True):
     """What a user said of one trace. At least one of the four is set; `score` is in [0, 1]."""
 

@@ -1,6 +1,7 @@
 """What was lost on the way in, in order of importance: the list a person reads before trusting a corpus.
 
-Broken rows of examples first, then whole documents, then examples whose numbers cannot be trusted, then what was skipped on purpose, pictures last.
+Broken rows of examples first, then whole documents, then examples whose numbers cannot be trusted, then what was
+skipped on purpose, pictures last.
 """
 
 from __future__ import annotations

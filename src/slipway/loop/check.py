@@ -26,6 +26,7 @@ from slipway.data.preview import preview
 from slipway.data.reasons import explain
 from slipway.errors import SlipwayError
 from slipway.evaluate.aggregate import meanings
+from slipway.files import why
 from slipway.i18n import t
 from slipway.loop.model_lock import absolute
 from slipway.machine import free_bytes, usable_cores
@@ -277,6 +278,6 @@ def _port(project: Project) -> Iterator[Finding]:
             return
         yield Finding(
             "warning",
-            t("{host}:{port} cannot be listened on: {why}", host=serve.host, port=serve.port, why=error.strerror),
+            t("{host}:{port} cannot be listened on: {why}", host=serve.host, port=serve.port, why=why(error)),
             t("choose another with serve.port or --port"),
         )

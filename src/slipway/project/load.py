@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from slipway.errors import ConfigError, nearest
-from slipway.files import open_regular, printable, read
+from slipway.files import open_regular, printable, read, why
 from slipway.i18n import t
 from slipway.project.places import leaving
 from slipway.project.schema import Project
@@ -52,7 +52,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
         data = read(open_regular(path), MAX_BYTES)
     except OSError as error:
         raise ConfigError(
-            t("{path} cannot be read: {why}", path=path, why=error.strerror),
+            t("{path} cannot be read: {why}", path=path, why=why(error)),
             t("a project file is short; keep data in files of its own")
             if error.errno == errno.EFBIG
             else t("`slipway init DIR` makes a project"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from slipway.errors import MissingPrerequisite
+from slipway.files import why
 from slipway.i18n import t
 from slipway.serve.app import Application, create_app
 from slipway.serve.logs import log_as_json
@@ -69,7 +70,7 @@ def bind(host: str, port: int) -> socket.socket:
                 t("stop what uses the port, or choose another with --port (0 takes a free one)"),
             ) from error
         raise MissingPrerequisite(
-            t("cannot listen on {host}:{port}: {why}", host=host, port=port, why=error.strerror or error),
+            t("cannot listen on {host}:{port}: {why}", host=host, port=port, why=why(error)),
             t("stop what uses the port, or choose another with --port (0 takes a free one)"),
         ) from error
     listener.setblocking(False)

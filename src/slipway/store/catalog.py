@@ -70,7 +70,11 @@ class Catalog:
         with self.engine.begin() as connection:
             self.database.alone(connection)  # two that are stored at once do not get the same number
             kept = self.database.upsert(tables.nouns).values({**row, "seq": _next(tables.nouns)})
-            fresh = {"at": kept.excluded.at, "seq": kept.excluded.seq, "body": kept.excluded.body}  # one that was altered, too
+            fresh = {
+                "at": kept.excluded.at,
+                "seq": kept.excluded.seq,
+                "body": kept.excluded.body,
+            }  # one that was altered, too
             connection.execute(kept.on_conflict_do_update(index_elements=["kind", "digest"], set_=fresh))
         return ref
 

@@ -284,11 +284,13 @@ class CatalogContract:
             return trace_of(request={"messages": [{"role": "user", "content": text}]}, answer=said, **more)
 
         old = asked("When does the Opening begin?", "at 7:30", at="2026-01-01T00:00:00.000000Z", status=404)
-        slow = asked("Was kostet GRÖSSE 100%_x?", "Straße \\ \"5\"", seconds=2.5, release="f" * 64)
+        slow = asked("Was kostet GRÖSSE 100%_x?", 'Straße \\ "5"', seconds=2.5, release="f" * 64)
         chinese = asked("港口几点开门？", "早上七点半。", status=503, channel="q")
         broken = asked("answer content role", status=500)
         catalog.add_traces([old, slow, chinese, broken])
-        catalog.add_traces([], [feedback_of(old, thumb="down"), feedback_of(slow, thumb="up", comment='"thumb":"down"')])
+        catalog.add_traces(
+            [], [feedback_of(old, thumb="down"), feedback_of(slow, thumb="up", comment='"thumb":"down"')]
+        )
 
         def found(**wanted: Any) -> list[Trace]:
             return [trace for _, trace in other.traces(wanted=Wanted(**wanted))]

@@ -11,9 +11,8 @@ from slipway.core.release import Release, Verdict, is_consequence
 from slipway.i18n import t
 from slipway.release.promote import PASSED
 from slipway.render.cells import moment
-from slipway.render.document import Column, Document, Table, listed
+from slipway.render.document import Column, Document, Table
 from slipway.render.pages.verdicts import verdict_table
-
 
 _SHORT = 60  # characters up to which two texts are shown whole
 _AROUND = 3  # words shown before and after those that differ

@@ -13,7 +13,6 @@ from slipway.render.document import Column, Document, Part, Table, listed
 from slipway.render.pages.reports import candidates_table
 from slipway.render.pages.verdicts import verdict_table
 
-
 _SHOWN = 20  # candidates of which it is said which rules they missed
 
 
@@ -53,7 +52,10 @@ def outcome(found: Outcome) -> Document:
         parts += [f"  {name}: {told(why)}" for name, why in list(found.missed.items())[:_SHOWN]]
         parts.append(f"  → {found.hint}")
     for one in found.damage:
-        parts += [t("what serves on {channel} is damaged: {what}", channel=one.channel, what=one.what), f"  → {one.how}"]
+        parts += [
+            t("what serves on {channel} is damaged: {what}", channel=one.channel, what=one.what),
+            f"  → {one.how}",
+        ]
     if not found.ran and not found.damage and not found.refused:
         parts.append(t("everything is up to date; no step was run"))
     return Document(found, parts)

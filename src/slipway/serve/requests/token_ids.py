@@ -22,8 +22,8 @@ _SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"  # 
 
 
 def text_of(ids: Sequence[int], param: str) -> str:
-    """The text of `cl100k_base` token ids; bytes cut within a character become U+FFFD. Raises Refused (400) for ids that
-    are none, and where the vocabulary is not installed.
+    """The text of `cl100k_base` token ids; bytes cut within a character become U+FFFD. Raises Refused (400) for ids
+    that are none, and where the vocabulary is not installed.
     """
     known = vocabulary()
     if known is None:
