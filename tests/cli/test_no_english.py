@@ -13,7 +13,7 @@ import pytest
 from commands import slipway
 
 SENTENCE = re.compile(r"(?:\b[A-Za-z][a-z']*[ ,]+){2,}[A-Za-z][a-z']+")
-CODE = re.compile(r"`[^`]*`|slipway( [a-z]+)+|--[a-z-]+")
+CODE = re.compile(r"`[^`]*`|：[\w, ]+$|slipway( [a-z]+)+|--[a-z-]+")
 OWN = re.compile(r"painted|weighs|weigh|shade|tonnes|Answer briefly")  # what the project itself says, in English
 
 
@@ -26,6 +26,8 @@ ALL_HELP = """
 import io, contextlib
 from slipway.i18n import set_language
 set_language("zh")
+from slipway.cli import translation
+translation.adopt()
 from slipway.cli.main import run
 import typer.main
 from slipway.cli.app import app
@@ -63,7 +65,7 @@ WRONG = [
     ("traces", "list", "--thumb", "upp"), ("traces", "list", "--slow"), ("traces", "list", "--slow", "x"),
     ("traces", "list", "--since", "soon"), ("traces", "export", "/nonexistent/x"), ("run", "dta"), ("keys", "create"),
     ("release", "show", "zzz"), ("check", "--set", "release.prefer=x"), ("check", "--set", "evaluate.metrics=[tokn]"),
-    ("init", "/proc/x"), ("release", "verdict", "--export", "/nonexistent/a/b"),
+    ("init", "/proc/x"), ("release", "verdict", "--export", "/proc/a/b"),
 ]  # fmt: skip
 
 

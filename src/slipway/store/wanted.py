@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, cast, func, select
+from sqlalchemy import ColumnElement, String, cast, func, select
 
 from slipway.core.trace import Wanted
 from slipway.store import tables
 
 
-def narrowed(query: Select[Any], wanted: Wanted, database: str) -> Select[Any]:
+def narrowed(query: Any, wanted: Wanted, database: str) -> Any:
     """The query over traces, with all conditions of `wanted`. `database`: its kind."""
     return query.where(*_conditions(wanted, database))
 

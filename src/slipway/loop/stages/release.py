@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -41,7 +41,7 @@ class _Choice:
     rules: Mapping[str, Rule]
     field: str
     sequence: tuple[str, ...] = ()
-    others: Mapping[str, Candidate] = field(default_factory=dict[str, Candidate])  # all of the project, kept or not
+    others: Mapping[str, Candidate] | None = None  # all of the project, whether they keep the bounds or not
 
 
 def release(loop: Loop, candidates: Mapping[str, Candidate], examples: Dataset) -> None:
@@ -282,7 +282,7 @@ def _judge(
 ) -> Verdict:
     (made, spent), store, rules = planned, loop.store, choice.rules
     report, rivals = found[candidate.digest], _rivals(loop, candidate, choice, found)
-    warned = cautions(loop, rules, candidate, report, choice.others, choice.examples)
+    warned = cautions(loop, rules, candidate, report, choice.others or {}, choice.examples)
 
     def work() -> Ref:
         verdict = judge(
