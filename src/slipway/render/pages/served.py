@@ -53,7 +53,7 @@ def feedback(found: Sequence[tuple[Feedback, Trace | None]]) -> Document:
     """What users said, and of what."""
     columns = [Column(t("when"), "time"), Column(t("trace")), Column(t("thumb")), Column(t("score"), "number"),
                Column(t("question"), "excerpt", 40), Column(t("answer"), "excerpt", 40),
-               Column(t("correction"), "excerpt", 40), Column(t("comment"), "excerpt", 40)]  # fmt: skip
+               Column(t("correction")), Column(t("comment"))]  # fmt: skip
     rows = [
         [f.at, f.trace, f.thumb, f.score, of.question if of else "", of.said if of else "", f.correction, f.comment]
         for f, of in found
