@@ -29,6 +29,21 @@ _CHUNK = 1 << 20
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
+def why(error: OSError) -> str:
+    """What went wrong, in the language in force where it is one of the usual things; else the system's own words."""
+    usual = {
+        errno.ENOENT: t("there is no such file or folder"),
+        errno.EACCES: t("access is not allowed"),
+        errno.EPERM: t("it is not permitted"),
+        errno.EEXIST: t("it exists already"),
+        errno.ENOTDIR: t("a part of it is no folder"),
+        errno.EISDIR: t("it is a folder"),
+        errno.EROFS: t("the disk can only be read"),
+        errno.EADDRNOTAVAIL: t("this machine has no such address"),
+    }
+    return usual.get(error.errno or 0) or error.strerror or type(error).__name__
+
+
 def real(path: str | Path) -> Path:
     """The path with every link in it followed; a loop of links is left as it stands, and cannot be opened."""
     try:

@@ -98,7 +98,7 @@ def test_no_command_prints_what_acts(hostile: Path, command: tuple[str, ...]) ->
 
 
 def test_markup_is_shown_and_not_obeyed(hostile: Path) -> None:
-    shown = slipway("feedback", "list", "-C", str(hostile)).stdout
+    shown = slipway("feedback", "list", "-C", str(hostile), COLUMNS="400").stdout
     assert "[red]markup[/red]" in shown
     assert "[link=http://evil.example]" in shown
     assert ":skull:" in shown

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway import api
+from slipway.errors import ConfigError
 from slipway.testing.projects import write_project
 
 
@@ -51,6 +52,32 @@ def test_a_gate_that_no_first_release_can_pass_is_found_before_a_run(folder: Pat
     assert told not in warnings('{"latency_p95": {"max": 9}}')
 
 
+def test_every_wrong_metric_is_found_at_once_with_its_place_and_the_nearest_name(folder: Path) -> None:
+    wrong = (
+        "evaluate.metrics=[tokn_f1, retreval_recall, token_f1]", "gate.token_f2.min=0.2", "gate.latency_p96.max=3",
+        "gate.rouge_l.min=0.1", "gate.token_f1.limit=3", "release.metric=exact_mach",
+    )  # fmt: skip
+    found = errors(folder, *wrong)
+    for part in (
+        "evaluate.metrics.0: no metric is called 'tokn_f1'; did you mean 'token_f1'?",
+        "evaluate.metrics.1: no metric is called 'retreval_recall'; did you mean 'retrieval_recall'?",
+        "gate.token_f2: no metric is called 'token_f2'; did you mean 'token_f1'?",
+        "gate.latency_p96: no metric is called 'latency_p96'; did you mean 'latency_p95'?",
+        "gate.rouge_l: 'rouge_l' is not measured: add it to evaluate.metrics",
+        "token_f1 has a limit that it does not need",
+        "release.metric: no metric is called 'exact_mach'; did you mean 'exact_match'?",
+    ):
+        assert part in found
+    assert found.count("slipway.yaml:") == 6
+    with api.open_project(folder, wrong) as project, pytest.raises(ConfigError) as caught:
+        api.run(project)
+    assert caught.value.message.count("slipway.yaml:") == 5
+    with api.open_project(folder, ["gate.rouge_l.min=0.1"]) as project:
+        assert api.run(project, "evaluate").reports
+        with pytest.raises(ConfigError, match="rouge_l' is not measured"):
+            api.run(project)
+
+
 def test_a_broken_template_is_found(folder: Path) -> None:
     (folder / "plain.md").write_text("{{ qestion }}")
     assert "did you mean 'question'" in errors(folder)
@@ -77,7 +104,7 @@ class Own:
 
 def test_a_plugin_of_the_project_is_parsed_and_not_run(folder: Path) -> None:
     (folder / "own.py").write_text(PLUGIN)
-    overrides = ['evaluate.metrics=["./own.py:Own"]', "models.writer.engine=./own.py:Own"]
+    overrides = ['evaluate.metrics=["./own.py:Own", "token_f1"]', "models.writer.engine=./own.py:Own"]
     found = api.check(folder, overrides)
     assert not [f for f in found if f.level == "error"]
     assert any(f.what == "./own.py:Own is code of this project; it was not run" and "--plugins" in f.how for f in found)
@@ -86,7 +113,7 @@ def test_a_plugin_of_the_project_is_parsed_and_not_run(folder: Path) -> None:
 
 def test_a_plugin_is_run_when_that_is_asked_for(folder: Path) -> None:
     (folder / "own.py").write_text(PLUGIN)
-    api.check(folder, ['evaluate.metrics=["./own.py:Own"]'], run_plugins=True)
+    api.check(folder, ['evaluate.metrics=["./own.py:Own", "token_f1"]'], run_plugins=True)
     assert (folder / "was-run").exists()
 
 
@@ -105,7 +132,7 @@ def test_a_plugin_is_run_when_that_is_asked_for(folder: Path) -> None:
 @pytest.mark.parametrize("run_plugins", [False, True])
 def test_a_plugin_that_cannot_be_one_is_an_error(folder: Path, text: str, message: str, run_plugins: bool) -> None:
     (folder / "own.py").write_text(text)
-    found = api.check(folder, ['evaluate.metrics=["./own.py:Own"]'], run_plugins=run_plugins)
+    found = api.check(folder, ['evaluate.metrics=["./own.py:Own", "token_f1"]'], run_plugins=run_plugins)
     assert message in "\n".join(f"{f.what} {f.how}" for f in found if f.level == "error")
 
 

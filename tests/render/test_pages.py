@@ -63,9 +63,14 @@ def test_candidates_stand_side_by_side_with_each_language_below_the_whole() -> N
 
 
 def test_a_list_of_reports_has_every_metric_and_its_json_is_whole() -> None:
-    made = reports.reports([("2026-11-28T00:00:00Z", report())])
-    assert [column.title for column in tables(made)[0].columns][-3:] == ["token_f1", "latency_p95", "rude"]
-    assert made.data == [{"at": "2026-11-28T00:00:00Z", "digest": report().digest, "report": report()}]
+    made = reports.reports([("2026-11-28T00:00:00Z", report(), [])])
+    assert [column.title for column in tables(made)[0].columns][-4:] == [
+        "token_f1",
+        "latency_p95",
+        "rude",
+        "rules missed",
+    ]
+    assert made.data == [{"at": "2026-11-28T00:00:00Z", "digest": report().digest, "report": report(), "missed": []}]
 
 
 def test_a_comparison_says_who_is_better_and_what_changed() -> None:

@@ -23,7 +23,7 @@ from slipway.api.material import changes, datasets, models, pull_models, remove_
 from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve
 from slipway.api.release import export_verdict, history, promote, releases, rollback, verdict, verify
 from slipway.api.report import report
-from slipway.api.served import create_key, export_traces, feedback, keys, revoke_key, trace, traces
+from slipway.api.served import create_key, export_examples, export_traces, feedback, keys, revoke_key, trace, traces
 from slipway.api.state import bundle, store_backup, store_gc, store_restore, store_stats, store_verify
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "datasets",
     "diff",
     "draft",
+    "export_examples",
     "export_traces",
     "export_verdict",
     "feedback",

@@ -5,16 +5,36 @@ from __future__ import annotations
 from slipway.api.finding import scored
 from slipway.core.material import Example
 from slipway.core.metrics import METRICS
+from slipway.core.release import Verdict
 from slipway.core.report import Report, Score
+from slipway.errors import ConfigError, instead
 from slipway.evaluate import compare as _compare
+from slipway.i18n import Said, t
 from slipway.loop import run as _run
 from slipway.loop.context import Context
+from slipway.release.rules import Rule
+from slipway.release.shortfall import missed_bounds, missed_rules
+
+SPLITS = ("dev", "gate")
 
 
-def reports(project: Context, split: str | None = None) -> list[tuple[str, Report]]:
-    """(when, report), newest first; of one split, or all."""
-    found = project.store.catalog.list("report", Report)
-    return [(at, r) for at, r in found if split is None or r.split == split]
+def reports(project: Context, split: str | None = None) -> list[tuple[str, Report, list[Said]]]:
+    """(when, report, the rules that it missed and by how much), newest first; of one split, or all.
+
+    Rules are those of its verdict where the gate has judged it, else the absolute bounds of the project's gate.
+    """
+    if split is not None and split not in SPLITS:
+        raise ConfigError(t("'{split}' is not dev or gate", split=split), instead(split, SPLITS))
+    catalog = project.store.catalog
+    judged = {verdict.report.digest: verdict for _, verdict in reversed(catalog.list("verdict", Verdict))}
+    rules = {metric: Rule(**rule.model_dump()) for metric, rule in project.project.gate.items()}
+
+    def missed(report: Report) -> list[Said]:
+        verdict = judged.get(report.digest)
+        return missed_rules(verdict.rules, report) if verdict else missed_bounds(rules, report)
+
+    found = catalog.list("report", Report)
+    return [(at, r, missed(r)) for at, r in found if split is None or r.split == split]
 
 
 def compare(

@@ -10,10 +10,11 @@ import msgspec
 
 from slipway.core.candidate import Candidate
 from slipway.core.material import Chunk, Dataset, Document, Example
-from slipway.core.release import Release
+from slipway.core.ref import Ref, digest_of
+from slipway.core.release import Release, is_consequence
 from slipway.core.report import Report, Score
 from slipway.data import inspection
-from slipway.errors import NotFound, nearest
+from slipway.errors import ConfigError, IntegrityError, NotFound, instead, nearest
 from slipway.i18n import t
 from slipway.loop import run as _run
 from slipway.loop.context import Context
@@ -37,6 +38,8 @@ def find(
     by channel, digest or `name@digest`. Raises NotFound with the nearest name.
     """
     if kind == "report":
+        if split not in ("dev", "gate"):
+            raise ConfigError(t("'{split}' is not dev or gate", split=split), instead(split, ("dev", "gate")))
         return _report(project, name, split)
     return _dataset(project, name) if kind == "dataset" else _release(project, name)
 
@@ -51,12 +54,13 @@ def diff(
     """What differs between two of a kind.
 
     Datasets: keys `added` and `removed`, what `changed` (item, fields), and how many are the `same`. Releases: field ->
-    (before, after).
+    (before, after), what a person changed first (prompts, models, settings, `documents.<source>` with the number of
+    passages), digests that follow from it last.
     """
     if kind == "dataset":
         return inspection.diff(_dataset(project, before), _dataset(project, after), project.store)
     sides = [_flat(project, _release(project, name)) for name in (before, after)]
-    keys = sorted({*sides[0], *sides[1]})
+    keys = sorted({*sides[0], *sides[1]}, key=lambda key: (_rank(key), key))
     return {k: (sides[0].get(k), sides[1].get(k)) for k in keys if sides[0].get(k) != sides[1].get(k)}
 
 
@@ -146,9 +150,37 @@ def _release(project: Context, name: str) -> Release:
 
 def _flat(project: Context, release: Release) -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    _flatten("candidate", msgspec.to_builtins(candidate_of(project, release)), flat)
+    candidate = candidate_of(project, release)
+    _flatten("candidate", msgspec.to_builtins(candidate), flat)
+    if candidate.retrieve is not None:
+        flat |= _documents(project, candidate.retrieve.chunks)
     _flatten("pins", release.pins, flat)
     return flat
+
+
+def _documents(project: Context, chunks: Ref) -> dict[str, str]:
+    """By document: how many passages it has, and a few characters that change with their text; empty when lost."""
+    try:
+        dataset = project.store.catalog.get("dataset", chunks.digest, Dataset)
+        found: dict[str, list[str]] = {}
+        for chunk in project.store.blobs.get_lines(dataset.items, Chunk):
+            found.setdefault(chunk.source, []).append(chunk.id)
+    except (NotFound, IntegrityError):
+        return {}
+    return {
+        f"documents.{source}": t("{n} passages ({digest})", n=len(ids), digest=digest_of(ids)[:8])
+        for source, ids in found.items()
+    }
+
+
+def _rank(key: str) -> int:
+    """What a person wrote, then what data was, then what follows from it."""
+    if is_consequence(key):
+        return 3
+    first = ("candidate.name", "candidate.prompt", "candidate.system", "candidate.strategy", "candidate.model")
+    if key.startswith(first):
+        return 0
+    return 2 if key.startswith("documents.") else 1
 
 
 def _flatten(prefix: str, value: Any, into: dict[str, Any]) -> None:

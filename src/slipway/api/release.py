@@ -11,6 +11,7 @@ from slipway.core.ref import Ref
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, NotFound
+from slipway.files import why
 from slipway.i18n import t
 from slipway.loop import run as _run
 from slipway.loop.context import Context, whoami
@@ -88,7 +89,7 @@ def _new_folder(folder: Path) -> None:
         folder.mkdir(parents=True)
     except OSError as error:
         raise ConfigError(
-            t("{path} cannot be written: {why}", path=folder, why=error.strerror or type(error).__name__),
+            t("{path} cannot be written: {why}", path=folder, why=why(error)),
             t("name a new folder in a folder you own"),
         ) from error
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+
+import msgspec
 
 from slipway.core.ref import canonical
-from slipway.core.trace import Feedback, Trace
+from slipway.core.trace import Feedback, Trace, Wanted
 from slipway.loop.context import Context
-from slipway.privacy.redact import Redactor
+from slipway.loop.mine import mine
+from slipway.privacy.redact import Mode, Redactor
 from slipway.privacy.secrets import Own, of_environment
 from slipway.serve.auth import keys as _keys
 from slipway.store.new_file import new_file
 
 
-def traces(project: Context, limit: int = 50, channel: str | None = None) -> list[Trace]:
-    """Served requests, newest first."""
+def traces(project: Context, limit: int = 50, channel: str | None = None, wanted: Wanted | None = None) -> list[Trace]:
+    """Served requests, newest first; of them those that are wanted (`slipway.core.trace.Wanted`)."""
     shown = _redactor(project)
-    return [shown.trace(trace) for _, trace in project.store.catalog.traces(limit, channel=channel)]
+    wanted = wanted or Wanted()
+    if channel is not None:
+        wanted = msgspec.structs.replace(wanted, channel=channel)
+    return [shown.trace(trace) for _, trace in project.store.catalog.traces(limit, wanted=wanted)]
 
 
 def trace(project: Context, id: str) -> tuple[Trace, list[Feedback]]:
@@ -28,21 +33,50 @@ def trace(project: Context, id: str) -> tuple[Trace, list[Feedback]]:
     return shown.trace(found), [shown.feedback(said) for said in project.store.catalog.feedback(id)]
 
 
-def feedback(project: Context, limit: int = 50) -> list[Feedback]:
-    """What users said, newest first."""
+def feedback(project: Context, limit: int = 50) -> list[tuple[Feedback, Trace | None]]:
+    """What users said, newest first, each with what it is about; None where that is not kept any more."""
     shown = _redactor(project)
-    return [shown.feedback(said) for said in project.store.catalog.feedback(limit=limit)]
+    said = project.store.catalog.feedback(limit=limit)
+    about = {id: shown.trace(trace) for id, trace in _about(project, said).items()}
+    return [(shown.feedback(one), about.get(one.trace)) for one in said]
 
 
-def export_traces(
-    project: Context, file: Path, limit: int = 100_000, redact: Literal["off", "mask", "hash"] | None = None
-) -> int:
+def _about(project: Context, said: Sequence[Feedback]) -> dict[str, Trace]:
+    ids, found = sorted({one.trace for one in said}), dict[str, Trace]()
+    for start in range(0, len(ids), 500):
+        part = tuple(ids[start : start + 500])
+        found |= {trace.id: trace for _, trace in project.store.catalog.traces(len(part), wanted=Wanted(ids=part))}
+    return found
+
+
+def export_examples(
+    project: Context, file: Path, limit: int = 100_000, redact: Mode | None = None
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Write what users said as examples to be reviewed, JSON lines that `data.examples` reads; returns how many of each
+    kind were written, and how many were left out for which reason.
+
+    With nothing to write no file is made. A correction becomes the reference, an answer with a thumb up a proposed one
+    (`loop.mine`). `redact`: as for `export_traces`. Raises ConfigError where the file is there already or cannot be
+    written.
+    """
+    cleaned, said = _exporting(project, redact), project.store.catalog.feedback(limit=limit)
+    about = _about(project, said)
+    pairs = [(cleaned.feedback(one), cleaned.trace(about[one.trace])) for one in said if one.trace in about]
+    mined = mine(project.task, pairs)
+    lost = {"trace": len({one.trace for one in said} - about.keys())}
+    if mined.rows:
+        with new_file(file) as out:
+            for row in mined.rows:
+                out.write(canonical(row) + b"\n")
+    return mined.made, {reason: n for reason, n in {**mined.left, **lost}.items() if n}
+
+
+def export_traces(project: Context, file: Path, limit: int = 100_000, redact: Mode | None = None) -> int:
     """Write traces, oldest first, one JSON object a line with its feedback; returns how many.
 
     `redact`: what becomes of personal data; None is what serve.redact says, or `mask` where that says `off`.
     """
-    kept = project.project.serve.redact
-    cleaned = _redactor(project, redact or ("mask" if kept == "off" else kept))
+    cleaned = _exporting(project, redact)
     said: dict[str, list[Feedback]] = {}
     for one in project.store.catalog.feedback(limit=limit):
         said.setdefault(one.trace, []).append(cleaned.feedback(one))
@@ -71,7 +105,12 @@ def revoke_key(project: Context, id: str) -> None:
     _keys.revoke_key(project.store, id)
 
 
-def _redactor(project: Context, mode: Literal["off", "mask", "hash"] = "off") -> Redactor:
+def _exporting(project: Context, redact: Mode | None) -> Redactor:
+    kept = project.project.serve.redact
+    return _redactor(project, redact or ("mask" if kept == "off" else kept))
+
+
+def _redactor(project: Context, mode: Mode = "off") -> Redactor:
     """For what is shown or exported: traces that an older version kept may hold secrets."""
     own = Own(of_environment())
     own.learn(project.secrets)

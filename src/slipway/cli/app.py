@@ -80,11 +80,15 @@ def run(
     project: Project = HERE,
     set_: Set = NONE,
 ) -> tuple[Document, int]:
-    """Exit code 1 when the gate said no."""
+    """Exit code 1 when the gate said no, 4 when what serves is damaged."""
     from slipway.render.pages.work import outcome
 
     found = _run(project, set_, stage or [])
-    return outcome(found), 1 if found.refused else 0
+    return outcome(found), _code(found)
+
+
+def _code(found: Outcome) -> int:
+    return 4 if found.damage else 1 if found.refused else 0
 
 
 def _run(project: Path, overrides: list[str], stages: list[str]) -> Outcome:
@@ -93,7 +97,19 @@ def _run(project: Path, overrides: list[str], stages: list[str]) -> Outcome:
 
     until = _stage(stages)
     with listener() as listening, open_project(project, overrides, listening) as opened:
-        return api.run(opened, until)
+        found = api.run(opened, until)
+    _tell_broken(found)
+    return found
+
+
+def _tell_broken(found: Outcome) -> None:
+    """Rows that a person wrote and nothing measures, where they are not overlooked."""
+    from slipway.data.losses import BROKEN
+
+    for loss in found.losses:
+        if loss.reason in BROKEN:
+            items = ", ".join(loss.items)
+            terminal.warn(t("{n} rows were left out: {what}: {items}", n=loss.count, what=loss.what, items=items))
 
 
 def _stage(stages: list[str]) -> Stage:
@@ -132,7 +148,7 @@ def up(
 
     found = _run(folder, set_, [])
     terminal.show(outcome(found))
-    code = 1 if found.refused else 0
+    code = _code(found)
     with open_project(folder, set_, Plain()) as opened:
         if code and opened.project.serve.channel not in api.history(opened).channels:
             return code

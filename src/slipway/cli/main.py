@@ -37,6 +37,8 @@ def run(arguments: list[str]) -> int:
 
     from slipway.cli.app import app
 
+    translation.adopt_help()
+
     try:
         result = app(arguments, prog_name="slipway", standalone_mode=False)
         code = result if isinstance(result, int) else 0
@@ -96,4 +98,6 @@ def _language(arguments: list[str]) -> str | None:
 def _usage(error: object) -> None:
     context = getattr(error, "ctx", None)
     hint = t("`{command} --help` shows how it is used", command=context.command_path if context else "slipway")
-    failed(str(getattr(error, "format_message", lambda: error)()), hint)
+    from slipway.cli.usage import told
+
+    failed(told(str(getattr(error, "format_message", lambda: error)())), hint)

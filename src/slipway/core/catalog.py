@@ -13,7 +13,7 @@ from slipway.core.look import Kind, Look
 from slipway.core.ref import Noun, Ref
 from slipway.core.release import Release
 from slipway.core.run import Run
-from slipway.core.trace import Feedback, Trace
+from slipway.core.trace import Feedback, Trace, Wanted
 
 N = TypeVar("N", bound=Noun)
 
@@ -122,8 +122,10 @@ class Records(Protocol):
         """One trace; raises NotFound."""
         ...
 
-    def traces(self, limit: int = 50, after: int = 0, channel: str | None = None) -> list[tuple[int, Trace]]:
-        """(sequence number, trace), newest first; `after` leaves out what is older or equal."""
+    def traces(
+        self, limit: int = 50, after: int = 0, channel: str | None = None, wanted: Wanted | None = None
+    ) -> list[tuple[int, Trace]]:
+        """(sequence number, trace), newest first; `after` leaves out what is older or equal, `wanted` much more."""
         ...
 
     def feedback(self, trace: str | None = None, limit: int = 1000) -> list[Feedback]:

@@ -101,6 +101,7 @@ class Verdict(Noun, frozen=True, kw_only=True):
     looks: int = 0  # how many looks the project allows itself at these examples; 0: it did not say
     sequence: tuple[Ref, ...] = ()  # the candidates of this look in the order in which they are tested
     field: str = ""  # digest of the rules and the gate examples; the same choice again has the same champions
+    warnings: tuple[Said, ...] = ()  # what a person should know before believing it; no outcome depends on them
     decision: str = ""  # digest of what was decided and of the answers it rests on, without anything a clock measured
 
 
@@ -122,3 +123,8 @@ class Release(Noun, frozen=True, kw_only=True):
     def ref(self) -> Ref:
         """How channels point at it."""
         return Ref("release", self.name, self.digest)
+
+
+def is_consequence(key: str) -> bool:
+    """Whether a field in which two releases differ is a digest, which changes because something else did."""
+    return key.startswith(("pins.", "candidate.adapter_files.")) or ".files." in key or key.endswith(".digest")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
 
 from slipway.core.answer import Answer
 from slipway.core.ref import Noun
@@ -25,6 +28,57 @@ class Trace(Noun, frozen=True, kw_only=True):
     overhead_seconds: float = 0.0
     key: str = ""  # id of the API key, never the key
     tenant: str = ""  # whose key that is, in a project with several tenants
+
+    @property
+    def turns(self) -> list[tuple[str, str]]:
+        """(role, text) of each message that was sent; of a prompt or texts to embed, without a role."""
+        return list(_turns(self.request))
+
+    @property
+    def question(self) -> str:
+        """What the user said last, or the prompt."""
+        said = [text for role, text in self.turns if role in ("user", "")]
+        return said[-1] if said else ""
+
+    @property
+    def said(self) -> str:
+        """The answer; empty when there was none."""
+        return self.answer.text if self.answer else ""
+
+
+def _turns(request: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    whole = request.get("messages") or request.get("prompt") or request.get("input") or []
+    for one in whole if isinstance(whole, list) else [whole]:  # pyright: ignore[reportUnknownVariableType]
+        content: Any = one.get("content") if isinstance(one, dict) else one
+        parts: list[Any] = content if isinstance(content, list) else [content or ""]
+        text = "\n".join(str(part.get("text") or part) if isinstance(part, dict) else str(part) for part in parts)
+        yield str(one.get("role", "")) if isinstance(one, dict) else "", text
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which traces are looked for; what is empty leaves nothing out.
+
+    `since`: RFC 3339, UTC, of the earliest. `status`: `404`, or a class such as `5xx`. `thumb`: of any feedback to it.
+    `release`: whole digest. `slow`: seconds, at least. `words`: each must occur in what was asked or answered,
+    whatever its case. `before`: id of a trace; only those written before it. `ids`: only these.
+    """
+
+    channel: str | None = None
+    since: str = ""
+    status: str = ""
+    thumb: Literal["up", "down"] | None = None
+    release: str = ""
+    slow: float | None = None
+    words: tuple[str, ...] = ()
+    before: str = ""
+    ids: tuple[str, ...] | None = None
+
+    def says(self, trace: Trace) -> bool:
+        """Whether every word occurs in a trace."""
+        if not self.words:
+            return True
+        text = "\n".join([*(text for _, text in trace.turns), trace.said]).casefold()
+        return all(word.casefold() in text for word in self.words)
 
 
 class Feedback(Noun, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """What was lost on the way in, in order of importance: the list a person reads before trusting a corpus.
 
-Whole documents first, then examples whose numbers cannot be trusted, then what was skipped on purpose, pictures last.
+Broken rows of examples first, then whole documents, then examples whose numbers cannot be trusted, then what was
+skipped on purpose, pictures last.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _EXAMPLES = (
     "missing-input", "invalid", "contradiction", "missing-answer", "language-not-in-every-split",
     "slice-not-in-every-split",
 )  # fmt: skip
+BROKEN = ("bad-row", "missing-input", "invalid")  # rows of examples that a person wrote and nothing measures
 _CHOSEN = ("near-duplicate", "too-short", "language")
 _DECORATION = frozenset(
     {".png", ".gif", ".jpg", ".jpeg", ".svg", ".ico", ".webp", ".bmp", ".tif", ".tiff", ".css", ".js", ".map", ".woff",
@@ -53,7 +55,8 @@ def losses(datasets: Mapping[str, Dataset], store: Store) -> list[Loss]:
     }
     documents, examples = changes.get("documents", []), changes.get("examples", [])
     skipped = [change for change in documents if change.reason == "unsupported-type"]
-    found = [*_by_reason(documents, _DOCUMENTS), *_by_reason(examples, ("bad-row", *_EXAMPLES))]
+    found = [*_by_reason(examples, BROKEN), *_by_reason(documents, _DOCUMENTS)]
+    found += _by_reason(examples, tuple(reason for reason in _EXAMPLES if reason not in BROKEN))
     found += _by_reason(documents, _CHOSEN)
     found += _by_ending([change for change in skipped if change.detail.lower() not in _DECORATION])
     found += _by_ending([change for change in skipped if change.detail.lower() in _DECORATION])
@@ -76,7 +79,10 @@ def _by_reason(changes: Iterable[Change], reasons: tuple[str, ...]) -> list[Loss
 def _named(items: Mapping[str, str], reason: str) -> list[str]:
     """The first items; those of examples with the facts, because a line number says little."""
     first = list(items.items())[:_SHOWN]
-    return [f"{item} ({detail[:160]})" if reason in _EXAMPLES and detail else item for item, detail in first]
+    told = reason in _EXAMPLES or reason == "bad-row"
+    named = [f"{item} ({detail[:160]})" if told and detail else item for item, detail in first]
+    more = len(items) - _SHOWN
+    return [*named, f"+{more}"] if reason in BROKEN and more > 0 else named
 
 
 def _by_ending(changes: list[Change]) -> list[Loss]:

@@ -6,6 +6,7 @@ The project's own plug-ins are code: they are parsed here, and run only when tha
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import shutil
 import socket
@@ -20,17 +21,19 @@ from slipway.core.metrics import METRICS
 from slipway.core.protocols import asks_model
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
+from slipway.data.losses import BROKEN
 from slipway.data.preview import preview
 from slipway.data.reasons import explain
 from slipway.errors import SlipwayError
 from slipway.evaluate.aggregate import meanings
+from slipway.files import why
 from slipway.i18n import t
 from slipway.loop.model_lock import absolute
 from slipway.machine import free_bytes, usable_cores
 from slipway.plugins import Plugins
 from slipway.project.places import named_plugins, plugin_path, read_text
 from slipway.project.plugin_file import inspect
-from slipway.project.plugin_options import check_options
+from slipway.project.plugin_options import check_measured, check_options
 from slipway.project.schema import Project
 from slipway.release.rules import Rule, check_rules
 from slipway.runtime.cost import make_cost
@@ -50,7 +53,7 @@ EXTRAS = {
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`error` stops a run, `warning` does not, `ok` is worth knowing."""
+    """`error` stops a run or loses what a person wrote, `warning` does neither, `ok` is worth knowing."""
 
     level: Literal["error", "warning", "ok"]
     what: str
@@ -131,11 +134,12 @@ def _not_run(names: Iterable[str]) -> Iterator[Finding]:
 
 
 def _options(project: Project, plugins: Plugins, file: Path, skip: Collection[str]) -> Iterator[Finding]:
-    try:
-        check_options(project, plugins, file, skip)
-    except SlipwayError as error:
-        for line in error.message.splitlines():
-            yield Finding("error", line, error.hint)
+    for wrong in (lambda: check_options(project, plugins, file, skip), lambda: check_measured(project, file)):
+        try:
+            wrong()
+        except SlipwayError as error:
+            for line in error.message.splitlines():
+                yield Finding("error", line, error.hint)
 
 
 def _models(project: Project, root: Path) -> Iterator[Finding]:
@@ -201,7 +205,8 @@ def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str])
         if config.examples and project.task.name not in skip and importlib.util.find_spec("selectolax"):
             task = plugins.make("tasks", project.task.name, project.task.options, "task")
             for loss in preview(config, root, task):
-                yield Finding("warning", f"{loss.what}: {loss.count} ({', '.join(loss.items)})", loss.how)
+                level = "error" if loss.reason in BROKEN else "warning"
+                yield Finding(level, f"{loss.what}: {loss.count} ({', '.join(loss.items)})", loss.how)
     except SlipwayError as error:
         yield _error(error)
     if not config.examples:
@@ -213,13 +218,15 @@ def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str])
 
 
 def _metrics(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
-    try:
-        found = {**METRICS, **meanings(project, plugins, skip)}
-        rules = {name: Rule(**rule.model_dump()) for name, rule in project.gate.items() if name in found}
-        check_rules(rules, found)
-    except SlipwayError as error:
-        yield _error(error)
-        return
+    found = dict(METRICS)
+    with contextlib.suppress(SlipwayError):  # `_options` has named each that there is not
+        found |= meanings(project, plugins, skip)
+    rules = {name: Rule(**rule.model_dump()) for name, rule in project.gate.items() if name in found}
+    for name, rule in rules.items():
+        try:
+            check_rules({name: rule}, found)
+        except SlipwayError as error:
+            yield _error(error)
     vouched = len(rules) < len(project.gate) or any(rule.vouches(found[name]) for name, rule in rules.items())
     if not vouched and any(rule.against for rule in rules.values()):
         yield Finding(
@@ -263,8 +270,14 @@ def _port(project: Project) -> Iterator[Finding]:
         with socket.create_server((serve.host, serve.port)):
             yield Finding("ok", t("port {port} is free", port=serve.port))
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            yield Finding(
+                "warning", t("port {port} of {host} is already in use", port=serve.port, host=serve.host),
+                t("choose another with serve.port or --port"),
+            )  # fmt: skip
+            return
         yield Finding(
             "warning",
-            t("{host}:{port} cannot be listened on: {why}", host=serve.host, port=serve.port, why=error.strerror),
+            t("{host}:{port} cannot be listened on: {why}", host=serve.host, port=serve.port, why=why(error)),
             t("choose another with serve.port or --port"),
         )

@@ -13,9 +13,12 @@ from typing import Any
 
 import msgspec
 
+from slipway.core.artifact import Artifact
+from slipway.core.material import Dataset
 from slipway.core.ref import Ref, digest_of
+from slipway.core.report import Report
 from slipway.core.run import Run
-from slipway.errors import NotFound, SlipwayError
+from slipway.errors import IntegrityError, NotFound, SlipwayError
 from slipway.i18n import said_of, say
 from slipway.loop.context import Context
 from slipway.store.catalog import now
@@ -32,13 +35,24 @@ class Steps:
         self.cached: list[str] = []
         self._forget_interrupted()
 
-    def step(self, name: str, inputs: Sequence[Ref], config: Any, code: str, work: Callable[[], Ref]) -> Ref:
+    def step(
+        self,
+        name: str,
+        inputs: Sequence[Ref],
+        config: Any,
+        code: str,
+        work: Callable[[], Ref],
+        whole: Callable[[Ref], bool] | None = None,
+    ) -> Ref:
         """The output of a step, from an earlier run with the same key or from running `work` now.
 
-        A failure is recorded and raised; what the step had stored by then stays and is found by the next try.
+        `whole`: whether an output that was made earlier can still be used; by default, whether its noun is there and
+        every blob it names has the bytes that it should have. A failure is recorded and raised; what the step had
+        stored by then stays and is found by the next try.
         """
         listener, catalog = self._context.listener, self._context.store.catalog
-        key, done = self._key(name, inputs, config, code), self.finished(name, inputs, config, code)
+        key = self._key(name, inputs, config, code)
+        done = self.finished(name, inputs, config, code, whole)
         if done is not None and done.output is not None:
             self.cached.append(name)
             listener.step(name, "cached", done.seconds)
@@ -68,31 +82,39 @@ class Steps:
         listener.step(name, "done", seconds)
         return output
 
-    def finished(self, name: str, inputs: Sequence[Ref], config: Any, code: str) -> Run | None:
+    def finished(
+        self,
+        name: str,
+        inputs: Sequence[Ref],
+        config: Any,
+        code: str,
+        whole: Callable[[Ref], bool] | None = None,
+    ) -> Run | None:
         """The earlier run that makes a step needless, if there is one."""
         done = self._context.store.catalog.finished(self._key(name, inputs, config, code))
-        return done if done is not None and done.output is not None and self._exists(done.output) else None
+        return done if done is not None and done.output is not None and (whole or self._whole)(done.output) else None
 
     def _key(self, name: str, inputs: Sequence[Ref], config: Any, code: str) -> str:
         return digest_of([name, [str(ref) for ref in inputs], config, code])
 
-    def _exists(self, ref: Ref) -> bool:
-        """Whether an output can still be used: its noun is there, and the blobs of a dataset or an artifact."""
+    def _whole(self, ref: Ref) -> bool:
+        """Whether an output can still be used: its noun is there, and its blobs are there and undamaged."""
         if ref.kind not in NOUNS:
             return True
-        from slipway.core.artifact import Artifact
-        from slipway.core.material import Dataset
-
-        catalog = self._context.store.catalog
+        store = self._context.store
         try:
             if ref.kind == "artifact":
-                files = catalog.get("artifact", ref.digest, Artifact).files
-                return all(map(self._context.store.blobs.has, files.values()))
-            if ref.kind == "dataset":
-                return self._context.store.blobs.has(catalog.get("dataset", ref.digest, Dataset).items)
-            return catalog.has(ref.kind, ref.digest)
-        except NotFound:
+                blobs = list(store.catalog.get("artifact", ref.digest, Artifact).files.values())
+            elif ref.kind == "dataset":
+                dataset = store.catalog.get("dataset", ref.digest, Dataset)
+                blobs = [dataset.items, dataset.changes]
+            elif ref.kind == "report":
+                blobs = [store.catalog.get("report", ref.digest, Report).scores]
+            else:
+                return store.catalog.has(ref.kind, ref.digest)
+        except (NotFound, IntegrityError):
             return False
+        return all(store.blobs.sound(digest) for digest in blobs if digest)
 
     def _forget_interrupted(self) -> None:
         """Runs that a killed process left `running` are marked; the lock is held, so no one else is running."""

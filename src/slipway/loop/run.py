@@ -4,13 +4,14 @@ release. Each step is skipped when nothing it depends on has changed (see `execu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from slipway.core.candidate import Candidate
 from slipway.core.look import Look
 from slipway.core.material import Dataset
 from slipway.core.report import Report
 from slipway.data.split import slices
-from slipway.errors import ConfigError, NotFound, nearest
+from slipway.errors import ConfigError, NotFound, SlipwayError, nearest
 from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.stages.adapt import make_candidates
@@ -19,7 +20,9 @@ from slipway.loop.stages.evaluate import measure, pin_rates, reports_on
 from slipway.loop.stages.looks import LOCKED, afford, earlier_looks, gate_ids, look, rotation
 from slipway.loop.stages.planning import plan_gate
 from slipway.loop.stages.release import check_channels, release
-from slipway.loop.state import STAGES, Loop, Outcome, Stage
+from slipway.loop.state import STAGES, Damage, Loop, Outcome, Stage
+from slipway.project.plugin_options import check_measured
+from slipway.release.bundle import check_blobs, models_of
 
 __all__ = ["STAGES", "Outcome", "Stage", "looks", "plan_gate", "reports_for", "rotate", "run", "show_answers"]
 
@@ -33,6 +36,7 @@ def run(context: Context, until: Stage = "release") -> Outcome:
         loop = Loop(context)
         last = STAGES.index(until)
         if last >= 3:
+            check_measured(context.project, context.file)
             check_channels(loop)
         _, chunks, examples = freeze_data(loop)
         if last >= 1:
@@ -42,7 +46,21 @@ def run(context: Context, until: Stage = "release") -> Outcome:
                 measure(loop, candidates, examples, "dev")
             if last >= 3:
                 release(loop, candidates, examples)
+                loop.outcome.damage = list(_damage(loop))
         return loop.outcome
+
+
+def _damage(loop: Loop) -> Iterator[Damage]:
+    """What serves and is not whole. Models are looked for; their bytes are read when they are loaded, or verified."""
+    catalog = loop.store.catalog
+    for channel, digest in catalog.channels().items():
+        try:
+            served = catalog.release(digest)
+            check_blobs(served, loop.store)
+            for model in models_of(catalog.get("candidate", served.candidate.digest, Candidate)):
+                loop.context.locate(model)
+        except SlipwayError as error:
+            yield Damage(channel, error.message, error.hint)
 
 
 def reports_for(context: Context, names: Sequence[str], split: str, *, timed: bool = False) -> list[Report]:

@@ -13,11 +13,20 @@ from slipway.core.release import Release, Verdict
 from slipway.core.report import Report
 from slipway.data.losses import Loss
 from slipway.evaluate.aggregate import meanings
+from slipway.i18n import Said
 from slipway.loop.context import Context
 from slipway.loop.execute import Steps
 
 Stage = Literal["data", "adapt", "evaluate", "release"]
 STAGES: tuple[Stage, ...] = ("data", "adapt", "evaluate", "release")
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """A release that a channel points at, and what of it is damaged or missing."""
+
+    channel: str
+    what: str
+    how: str
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -38,6 +47,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     promoted: bool = False
     refused: str = ""  # why nothing was released, in a sentence
     hint: str = ""
+    missed: dict[str, list[Said]] = {}  # by candidate: the rules it missed and by how much, where nothing was released
+    damage: list[Damage] = []  # what serves and is not whole any more, which this run could not make again
 
 
 class Loop:

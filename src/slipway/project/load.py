@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from slipway.errors import ConfigError, nearest
-from slipway.files import open_regular, printable, read
+from slipway.files import open_regular, printable, read, why
 from slipway.i18n import t
 from slipway.project.places import leaving
 from slipway.project.schema import Project
@@ -52,7 +52,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
         data = read(open_regular(path), MAX_BYTES)
     except OSError as error:
         raise ConfigError(
-            t("{path} cannot be read: {why}", path=path, why=error.strerror),
+            t("{path} cannot be read: {why}", path=path, why=why(error)),
             t("a project file is short; keep data in files of its own")
             if error.errno == errno.EFBIG
             else t("`slipway init DIR` makes a project"),
@@ -210,11 +210,11 @@ def _explain(
     elif kind == "string_pattern_mismatch":
         what = t("'{value}' is not a name: use lower-case letters, digits, '-', '_' and '.'", value=error["input"])
     else:
-        what = _expected(kind, error.get("ctx", {})) or what
+        what = _expected(kind, error.get("ctx", {}), error.get("input")) or what
     return _line(path, _mark(root, whole), f"{dotted}: {what}")
 
 
-def _expected(kind: str, context: dict[str, Any]) -> str:
+def _expected(kind: str, context: dict[str, Any], given: Any = None) -> str:
     """What a kind of pydantic error asks for, in the language in force; empty for one that says it itself."""
     by_kind = {
         "missing": t("is missing"),
@@ -235,7 +235,9 @@ def _expected(kind: str, context: dict[str, Any]) -> str:
     if kind in by_kind:
         return by_kind[kind]
     if kind == "literal_error":
-        return t("must be one of {names}", names=context.get("expected", ""))
+        names = str(context.get("expected", "")).replace(" or ", ", ")
+        near = nearest(given, re.findall(r"'([^']*)'", names)) if isinstance(given, str) else ""
+        return t("must be one of {names}", names=names) + (t("; did you mean '{near}'?", near=near) if near else "")
     limits = {"greater_than_equal": ("ge", ">="), "less_than_equal": ("le", "<="), "greater_than": ("gt", ">"),
               "less_than": ("lt", "<")}  # fmt: skip
     if kind in limits:

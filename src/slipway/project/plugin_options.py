@@ -1,4 +1,6 @@
-"""Whether the project's plug-ins exist and take the options that the file gives them, told with line and column."""
+"""Whether the project's plug-ins and metrics exist and take the options that the file gives them, told with line and
+column.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from slipway.errors import ConfigError, MissingPrerequisite, NotFound
 from slipway.i18n import t
 from slipway.plugins import Plugins, is_file
 from slipway.project.load import Path_, Problem, lines
+from slipway.project.metric_names import metric_problems, unmeasured
 from slipway.project.plugin_config import PluginConfig
 from slipway.project.schema import Project
 
@@ -25,9 +28,16 @@ def check_options(project: Project, plugins: Plugins, file: Path, skip: Collecti
     `skip`: names of plug-ins that must not be imported.
     """
     uses = (use for use in _uses(project, plugins) if use[3] not in skip)
-    found = [problem for use in uses for problem in problems(plugins, use)]
+    found = [*(problem for use in uses for problem in problems(plugins, use)), *metric_problems(project, plugins)]
     if found:
         raise ConfigError("\n".join(lines(file, found)), t("docs: project-file, and docs/reference/plugins.md"))
+
+
+def check_measured(project: Project, file: Path) -> None:
+    """Raise ConfigError with a line for each rule of the gate about a metric that is not measured."""
+    found = list(unmeasured(project))
+    if found:
+        raise ConfigError("\n".join(lines(file, found)), t("docs: gate"))
 
 
 def problems(plugins: Plugins, use: Use) -> Iterator[Problem]:

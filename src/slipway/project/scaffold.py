@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
 from slipway.errors import ConfigError, NotFound, instead
+from slipway.files import why
 from slipway.i18n import t
 
 TEMPLATES = ("docs-assistant", "remote-model", "plug-in")
@@ -46,7 +47,7 @@ def init(folder: Path, template: str = "docs-assistant") -> list[Path]:
             written.append(target)
     except OSError as error:
         raise ConfigError(
-            t("{folder} cannot be written: {why}", folder=folder, why=error.strerror), t("choose another folder")
+            t("{folder} cannot be written: {why}", folder=folder, why=why(error)), t("choose another folder")
         ) from error
     return written
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from slipway import __version__
@@ -12,7 +13,7 @@ from slipway.core.material import Dataset
 from slipway.core.ref import Ref
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report
-from slipway.errors import GateFailed, IntegrityError
+from slipway.errors import GateFailed, IntegrityError, NotFound
 from slipway.i18n import t
 from slipway.store.catalog import now
 from slipway.store.models.content import check_file
@@ -83,19 +84,60 @@ def verify(release: Release, store: Store, locate: Locate) -> list[str]:
             t("release {digest} does not pin what its candidate needs", digest=release.digest[:12]),
             t("it was changed outside Slipway; promote another release"),
         )
-    for what, sha256 in sorted(release.pins.items()):
-        if what.startswith("blob:"):
-            store.blobs.verify(sha256)
-            checked.append(f"{what} {sha256[:12]}")
+    checked += check_blobs(release, store)
     if candidate.artifact is not None:
         artifact = catalog.get("artifact", candidate.artifact.digest, Artifact)
         checked.append(artifact.ref.short)
     for model in models_of(candidate):
-        for file, path in sorted(locate(model).items()):
-            check_file(path, model.files[file])
-            checked.append(f"model:{model.name}/{file} {model.files[file][:12]}")
+        with _naming(t("the model '{name}'", name=model.name)):
+            for file, path in sorted(locate(model).items()):
+                check_file(path, model.files[file])
+                checked.append(f"model:{model.name}/{file} {model.files[file][:12]}")
     checked.append(verify_history(store, [head for head in (verdict.history, release.history) if head]))
     return checked
+
+
+def check_blobs(release: Release, store: Store) -> list[str]:
+    """Re-hash what a release pins in the store; returns what was checked. Raises IntegrityError that says what a
+    damaged or missing blob was, and how it is made again.
+    """
+    checked: list[str] = []
+    for what, sha256 in sorted(release.pins.items()):
+        if what.startswith("blob:"):
+            name = what.removeprefix("blob:")
+            with _naming(_told(name), _remedy(name)):
+                store.blobs.verify(sha256)
+            checked.append(f"{what} {sha256[:12]}")
+    return checked
+
+
+def _told(name: str) -> str:
+    known = {
+        "chunks": t("the passages that it retrieves from (chunks)"),
+        "examples": t("the examples that it was measured with"),
+        "scores": t("the scores that it passed the gate with"),
+    }
+    return known.get(name) or t("the {name}", name=name)
+
+
+def _remedy(name: str) -> str:
+    stage = {"chunks": "data", "examples": "data", "scores": "release"}.get(name, "adapt")
+    return t(
+        "`{command}` makes it again where documents, examples and settings are still those of this release; else "
+        "restore it: `slipway store restore FILE`, or roll back",
+        command=f"slipway run {stage}",
+    )
+
+
+@contextmanager
+def _naming(what: str, remedy: str = "") -> Generator[None]:
+    """Errors about bytes say which part of a release they are."""
+    try:
+        yield
+    except (IntegrityError, NotFound) as error:
+        raise IntegrityError(
+            t("damaged or missing: {what}: {why}", what=what, why=error.said), remedy or error.hint
+        ) from error
 
 
 def verify_history(store: Store, heads: Iterable[str] = ()) -> str:

@@ -15,14 +15,14 @@ Verify = Callable[[Release], object]
 
 
 def promote(store: Store, channel: str, release: Release, *, by: str, why: str, verify: Verify) -> bool:
-    """Point a channel at a release after verifying it; returns False when it already pointed there.
+    """Point a channel at a release after verifying it; returns False when it already pointed there, verified as well.
 
     Raises ConfigError for a name that cannot be a channel's.
     """
     check_channel(channel)
+    verify(release)
     if store.catalog.channels().get(channel) == release.digest:
         return False
-    verify(release)
     store.catalog.promote(channel, release.digest, by=by, why=why)
     return True
 

@@ -66,6 +66,15 @@ def kept(store: Store, name: str, empty: Callable[[], Index], fill: Callable[[In
         return Kept(index, folder)
 
 
+def whole(store: Store, name: str) -> bool:
+    """Whether the index called `name` is kept and its files hold the bytes that were written; reads all of them."""
+    folder = store.scratch / name
+    try:
+        return folder.is_dir() and bool(store.catalog.recall(_SEALS, [f"{name}:{_seal(folder)}"]))
+    except (OSError, SlipwayError):
+        return False
+
+
 def _load(store: Store, folder: Path, index: Index) -> Kept | None:
     if not folder.is_dir():
         return None

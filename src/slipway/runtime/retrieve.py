@@ -22,6 +22,7 @@ from slipway.plugins import Plugins, reporting
 from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
+from slipway.runtime.kept import whole as index_whole
 from slipway.runtime.vectors import Progress, embed_chunks, embedder_key
 from slipway.store.store import Store
 
@@ -41,6 +42,15 @@ def indexes_key(retrieval: Retrieval) -> str:
     """Names what must be loaded for a retrieval: equal for those that can share it."""
     parts = [retrieval.index, retrieval.index_options, retrieval.lexical, retrieval.lexical_options]
     return digest_of([retrieval.chunks, retrieval.embedder, retrieval.mode == "lexical", *parts])
+
+
+def indexes_whole(store: Store, retrieval: Retrieval, plugins: Plugins) -> bool:
+    """Whether all indexes of a retrieval are kept and undamaged, so that they can be loaded as they are."""
+    cache, chunks = _Cache(store, plugins), retrieval.chunks.digest
+    names = [cache.name(retrieval.lexical, retrieval.lexical_options, [chunks])]
+    if retrieval.embedder is not None and store.catalog.get("dataset", chunks, Dataset).size:
+        names.append(cache.name(retrieval.index, retrieval.index_options, [chunks, embedder_key(retrieval.embedder)]))
+    return all(index_whole(store, name) for name in names)
 
 
 class Retriever:
@@ -187,6 +197,11 @@ class _Cache:
         self._store = store
         self._plugins = plugins
 
+    def name(self, plugin: str, options: Mapping[str, Any], key: list[str]) -> str:
+        """Of the folder: by all that goes into the index."""
+        made_of = [FORMAT, plugin, options, self._plugins.code("indexes", plugin), *key]
+        return f"index-{digest_of(made_of)[:24]}"
+
     def index(
         self,
         plugin: str,
@@ -201,10 +216,9 @@ class _Cache:
             with reporting("indexes", plugin):
                 index.add(chunks, vectors)
 
-        made_of = [FORMAT, plugin, options, self._plugins.code("indexes", plugin), *key]
         return kept(
             self._store,
-            f"index-{digest_of(made_of)[:24]}",
+            self.name(plugin, options, key),
             lambda: self._plugins.make("indexes", plugin, options, "retrieve.index"),
             fill,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from slipway.errors import MissingPrerequisite
+from slipway.files import why
 from slipway.i18n import t
 from slipway.serve.app import Application, create_app
 from slipway.serve.logs import log_as_json
@@ -62,8 +64,13 @@ def bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise MissingPrerequisite(
+                t("port {port} of {host} is already in use", port=port, host=host),
+                t("stop what uses the port, or choose another with --port (0 takes a free one)"),
+            ) from error
         raise MissingPrerequisite(
-            t("cannot listen on {host}:{port}: {why}", host=host, port=port, why=error.strerror or error),
+            t("cannot listen on {host}:{port}: {why}", host=host, port=port, why=why(error)),
             t("stop what uses the port, or choose another with --port (0 takes a free one)"),
         ) from error
     listener.setblocking(False)

@@ -37,11 +37,13 @@ class Blobs:
         return self.folder / digest[:2] / digest
 
     def has(self, digest: str) -> bool:
-        """Whether the blob is here; its bytes are not checked."""
+        """Whether the blob is here; its bytes are not checked (`sound` does)."""
         return self.path(digest).is_file()
 
     def put(self, data: bytes) -> str:
-        """Store bytes durably; returns their digest. Storing the same bytes again costs a hash."""
+        """Store bytes durably; returns their digest. Storing the same bytes again costs two hashes, and mends a blob
+        that was damaged.
+        """
         return self.put_pieces([data])
 
     def put_pieces(self, pieces: Iterable[bytes]) -> str:
@@ -55,10 +57,10 @@ class Blobs:
             os.fsync(file.fileno())
             name = digest.hexdigest()
             target = self.path(name)
-            if not target.exists():
+            if not self.sound(name):
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 os.chmod(file.name, 0o400)
-                os.rename(file.name, target)
+                os.replace(file.name, target)
                 sync(target.parent)
             else:
                 with suppress(OSError):
@@ -72,14 +74,14 @@ class Blobs:
                 name = hashlib.file_digest(file, "sha256").hexdigest()
                 os.fsync(file.fileno())
             target = self.path(name)
-            if target.exists():
+            if self.sound(name):
                 path.unlink()
                 with suppress(OSError):
                     os.utime(target)
                 return name
             target.parent.mkdir(mode=0o700, exist_ok=True)
             try:
-                os.rename(path, target)
+                os.replace(path, target)
             except OSError:  # on another disk
                 with path.open("rb") as file:
                     self.put_pieces(iter(lambda: file.read(1 << 20), b""))
@@ -109,6 +111,14 @@ class Blobs:
             raise _missing(digest) from error
         if found != digest:
             raise _damaged(self.path(digest))
+
+    def sound(self, digest: str) -> bool:
+        """Whether the blob is here and its bytes are what its name says; reads all of it."""
+        try:
+            self.verify(digest)
+        except (NotFound, IntegrityError):
+            return False
+        return True
 
     def put_lines(self, items: Iterable[object]) -> str:
         """Store nouns as canonical JSON, one a line."""

@@ -19,16 +19,18 @@ from slipway.core.look import Kind, Look
 from slipway.core.ref import Noun, Ref, canonical, decoder_of, digest_bytes, digest_of
 from slipway.core.release import Release
 from slipway.core.run import Run
-from slipway.core.trace import Feedback, Trace
+from slipway.core.trace import Feedback, Trace, Wanted
 from slipway.errors import IntegrityError, NotFound
 from slipway.files import UNDECODABLE
 from slipway.i18n import t
 from slipway.store import ledger, tables
 from slipway.store.database import Database
 from slipway.store.migrate import migrate
+from slipway.store.wanted import narrowed
 
 N = TypeVar("N", bound=Noun)
 T = TypeVar("T")
+PAGE = 200  # traces read at once while words are looked for in them
 TRIED = 64 << 10
 """Bytes written to find out whether a disk takes writes again; freed at once, they are room for the next traces."""
 
@@ -68,7 +70,11 @@ class Catalog:
         with self.engine.begin() as connection:
             self.database.alone(connection)  # two that are stored at once do not get the same number
             kept = self.database.upsert(tables.nouns).values({**row, "seq": _next(tables.nouns)})
-            fresh = {"at": kept.excluded.at, "seq": kept.excluded.seq}
+            fresh = {
+                "at": kept.excluded.at,
+                "seq": kept.excluded.seq,
+                "body": kept.excluded.body,
+            }  # one that was altered, too
             connection.execute(kept.on_conflict_do_update(index_elements=["kind", "digest"], set_=fresh))
         return ref
 
@@ -261,14 +267,24 @@ class Catalog:
             )
         return _decoded("trace", id, body, Trace)
 
-    def traces(self, limit: int = 50, after: int = 0, channel: str | None = None) -> list[tuple[int, Trace]]:
+    def traces(
+        self, limit: int = 50, after: int = 0, channel: str | None = None, wanted: Wanted | None = None
+    ) -> list[tuple[int, Trace]]:
         """(sequence number, trace), newest first; `after` leaves out what is older or equal."""
-        query = select(tables.traces.c.seq, tables.traces.c.body).where(tables.traces.c.seq > after)
-        if channel is not None:
-            query = query.where(tables.traces.c.channel == channel)
+        wanted = wanted or Wanted(channel=channel)
+        of, found = tables.traces.c, list[tuple[int, Trace]]()
+        query = narrowed(select(of.seq, of.body).where(of.seq > after), wanted, self.database.kind)
+        page = PAGE if wanted.words else limit  # the words may stand elsewhere in a record than where they are wanted
+        query = query.order_by(of.seq.desc()).limit(page)
         with self._reader.connect() as connection:
-            rows = connection.execute(query.order_by(tables.traces.c.seq.desc()).limit(limit))
-            return [(row.seq, _decoded("trace", row.seq, row.body, Trace)) for row in rows]
+            rows = connection.execute(query).all()
+            while rows:
+                read = ((row.seq, _decoded("trace", row.seq, row.body, Trace)) for row in rows)
+                found += [(seq, trace) for seq, trace in read if wanted.says(trace)]
+                if len(found) >= limit or len(rows) < page:
+                    break
+                rows = connection.execute(query.where(of.seq < rows[-1].seq)).all()
+        return found[:limit]
 
     def feedback(self, trace: str | None = None, limit: int = 1000) -> list[Feedback]:
         """Feedback, newest first."""

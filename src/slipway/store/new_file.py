@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from slipway.errors import ConfigError
+from slipway.files import why
 from slipway.i18n import t
 from slipway.store.failing import FULL, full
 
@@ -30,7 +31,7 @@ def new_file(path: Path) -> Generator[BinaryIO]:
         if error.errno in FULL:
             raise full(path.parent) from error
         raise ConfigError(
-            t("{path} cannot be written: {why}", path=path, why=error.strerror),
+            t("{path} cannot be written: {why}", path=path, why=why(error)),
             t("name a new file in a folder you own"),
         ) from error
     finally:

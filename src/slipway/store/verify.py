@@ -30,6 +30,7 @@ class Problem(msgspec.Struct, frozen=True):
 
     kind: Literal["database", "row", "blob", "missing", "history", "forgotten"]
     what: str
+    how: str = ""  # what to do about it
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,7 @@ def verify(store: Store, heads: Iterable[str] = ()) -> Verified:
                 problems += counted.look(connection)
                 rows[str(table.name)] = counted.rows
             problems += _dangling(store, connection)
+            owners = _owners(connection)
         blobs, size = 0, 0
         for path in store.blobs.files():
             blobs += 1
@@ -66,7 +68,7 @@ def verify(store: Store, heads: Iterable[str] = ()) -> Verified:
                 store.blobs.verify(path.name)
                 size += path.stat().st_size
             except SlipwayError as error:
-                problems.append(Problem("blob", error.message))
+                problems.append(_damaged(path.name, owners.get(path.name, []), error))
     head = ""
     try:
         head = store.catalog.verify_history(heads)
@@ -88,7 +90,8 @@ class _Table:
             self.rows += 1
             what = _wrong(str(self._table.name), row)
             if what:
-                yield Problem("forgotten" if self._table.name == "memo" else "row", what)
+                forgotten = self._table.name == "memo"
+                yield Problem("forgotten" if forgotten else "row", what, "" if forgotten else _restore())
 
 
 _TYPES = {"runs": Run, "traces": Trace, "feedback": Feedback}
@@ -118,7 +121,7 @@ def _dangling(store: Store, connection: Connection) -> Iterator[Problem]:
     """What nouns and channels point at and is not there."""
     columns = (tables.nouns.c.kind, tables.nouns.c.name, tables.nouns.c.digest)
     held = {(row.kind, row.digest) for row in connection.execute(select(*columns))}
-    missing: dict[str, str] = {}
+    missing: dict[str, tuple[str, str]] = {}  # what -> by whom, and the kind of that
     for row in connection.execution_options(yield_per=500).execute(select(tables.nouns)):
         by = f"{row.kind}:{row.name}@{row.digest[:12]}"
         try:
@@ -127,15 +130,16 @@ def _dangling(store: Store, connection: Connection) -> Iterator[Problem]:
             continue  # told above
         for kind, digest in _refs(noun):
             if kind in NOUNS and (kind, digest) not in held:
-                missing[f"{kind} {digest[:12]}"] = by
+                missing[f"{kind} {digest[:12]}"] = by, ""
         for digest in _blobs(row.kind, noun):
-            if not store.blobs.has(digest):
-                missing[f"blob {digest[:12]}"] = by
+            before = missing.get(f"blob {digest[:12]}")
+            if not store.blobs.has(digest) and (before is None or before[1] == "release"):
+                missing[f"blob {digest[:12]}"] = by, f"{row.kind}:{noun.get('kind', '')}"
     for row in connection.execute(select(tables.promotions.c.channel, tables.promotions.c.release).distinct()):
         if ("release", row.release) not in held:
-            missing[f"release {row.release[:12]}"] = row.channel
-    for what, by in missing.items():
-        yield Problem("missing", t("{what} is not there, and {by} points at it", what=what, by=by))
+            missing[f"release {row.release[:12]}"] = row.channel, ""
+    for what, (by, kind) in missing.items():
+        yield Problem("missing", t("{what} is not there, and {by} points at it", what=what, by=by), _remedy(kind))
 
 
 def _refs(value: Any) -> Iterator[tuple[str, str]]:
@@ -158,4 +162,44 @@ def _blobs(kind: str, noun: Any) -> Iterator[str]:
         named = [noun.get("scores")]
     elif kind == "release":
         named = [digest for what, digest in noun.get("pins", {}).items() if what.startswith("blob:")]
+    elif kind == "artifact":
+        named = [*noun.get("files", {}).values(), noun.get("log")]
     yield from (digest for digest in named if isinstance(digest, str) and _DIGEST.fullmatch(digest))
+
+
+def _owners(connection: Connection) -> dict[str, list[tuple[str, str]]]:
+    """Blob -> (noun, its kind) of each that names it; what was made before what pins it."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in connection.execution_options(yield_per=500).execute(select(tables.nouns)):
+        try:
+            noun = msgspec.json.decode(row.body)
+        except UNDECODABLE:
+            continue  # told above
+        for digest in _blobs(row.kind, noun):
+            kind = f"{row.kind}:{noun.get('kind', '')}"
+            found.setdefault(digest, []).append((f"{row.kind}:{row.name}@{row.digest[:12]}", kind))
+    return {digest: sorted(those, key=lambda one: one[1].startswith("release")) for digest, those in found.items()}
+
+
+def _damaged(digest: str, owners: list[tuple[str, str]], error: SlipwayError) -> Problem:
+    if not owners:
+        return Problem("blob", error.message, t("nothing points at it: `slipway store gc` deletes it"))
+    names = ", ".join(name for name, _ in owners[:3])
+    what = t("blob {digest}, which is of {names}, is damaged: {why}", digest=digest[:12], names=names, why=error.said)
+    return Problem("blob", what, _remedy(owners[0][1]))
+
+
+def _remedy(kind: str) -> str:
+    """How what a noun of this kind names is made again."""
+    stage = {"dataset": "data", "report": "evaluate", "artifact": "adapt"}.get(kind.partition(":")[0])
+    if stage is None:
+        return _restore()
+    return t(
+        "`{command}` makes it again where the project's files and settings are still those it was made from; else "
+        "restore it from a backup",
+        command=f"slipway run {stage if stage != 'evaluate' else 'release'}",
+    )
+
+
+def _restore() -> str:
+    return t("restore it from a backup: `slipway store restore FILE`")

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from slipway.core.answer import Answer
 from slipway.core.material import Dataset, Document
 from slipway.core.ref import Ref
 from slipway.core.run import Run
-from slipway.core.trace import Feedback, Trace
+from slipway.core.trace import Feedback, Trace, Wanted
 from slipway.errors import IntegrityError, NotFound
 
 if TYPE_CHECKING:
@@ -276,6 +277,48 @@ class CatalogContract:
         with pytest.raises(NotFound):
             catalog.trace("nope")
         catalog.add_traces([])
+
+    def test_traces_that_are_wanted(self, catalog: Catalog, other: Catalog) -> None:
+        def asked(text: str, answer: str = "", **more: Any) -> Trace:
+            said = Answer(text=answer, raw=answer) if answer else None
+            return trace_of(request={"messages": [{"role": "user", "content": text}]}, answer=said, **more)
+
+        old = asked("When does the Opening begin?", "at 7:30", at="2026-01-01T00:00:00.000000Z", status=404)
+        slow = asked("Was kostet GRÖSSE 100%_x?", 'Straße \\ "5"', seconds=2.5, release="f" * 64)
+        chinese = asked("港口几点开门？", "早上七点半。", status=503, channel="q")
+        broken = asked("answer content role", status=500)
+        catalog.add_traces([old, slow, chinese, broken])
+        catalog.add_traces(
+            [], [feedback_of(old, thumb="down"), feedback_of(slow, thumb="up", comment='"thumb":"down"')]
+        )
+
+        def found(**wanted: Any) -> list[Trace]:
+            return [trace for _, trace in other.traces(wanted=Wanted(**wanted))]
+
+        assert found() == [broken, chinese, slow, old]
+        assert found(since="2026-01-02T00:00:00") == [broken, chinese, slow]
+        assert found(status="404") == [old]
+        assert found(status="5xx") == [broken, chinese]
+        assert found(thumb="up") == [slow]
+        assert found(thumb="down") == [old]
+        assert found(release="f" * 64) == found(slow=2.5) == [slow]
+        assert found(channel="q", status="503") == [chinese]
+        assert found(before=chinese.id) == [slow, old]
+        assert found(ids=(old.id, slow.id)) == [slow, old]
+        assert found(ids=()) == found(before="nobody") == []
+        for words in (("opening",), ("BEGIN", "7:30"), ("at 7",)):
+            assert found(words=words) == [old], words
+        for words in (("größe",), ("100%_x",), ("\\",), ('"5"',), ("STRAßE",), ("!",)):
+            assert found(words=words) == ([] if words == ("!",) else [slow]), words
+        assert found(words=("开门", "七点半")) == [chinese]
+        assert found(words=("content",)) == [broken], "the names of fields are not what anybody said"
+        assert found(words=("openin_",)) == found(words=("open%g",)) == found(words=("nowhere",)) == []
+
+    def test_words_are_found_among_many(self, catalog: Catalog) -> None:
+        hay = [trace_of(request={"prompt": "x"}, endpoint="/needle") for _ in range(450)]
+        needle = trace_of(request={"prompt": "the needle"})
+        catalog.add_traces([needle, *hay])
+        assert [trace for _, trace in catalog.traces(1, wanted=Wanted(words=("needle",)))] == [needle]
 
     def test_all_of_a_batch_or_none(self, catalog: Catalog) -> None:
         one, two = trace_of(), trace_of()

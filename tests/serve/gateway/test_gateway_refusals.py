@@ -161,7 +161,7 @@ TABLE: list[tuple[str, Any, int, str]] = [
     (EMBED, {"model": "writer", "input": []}, 400, "input"),
     (EMBED, {"model": "writer", "input": ["x", None]}, 400, "input"),
     (EMBED, {"model": "writer", "input": ["x" * 100, "\x00", 5]}, 400, "input"),
-    (EMBED, {"model": "writer", "input": [[1, 2]]}, 400, "tokens cannot be embedded"),
+    (EMBED, {"model": "writer", "input": [[1, "2"]]}, 400, "must be a text"),
     (EMBED, {"model": "writer", "input": ["x"] * 2049}, 400, "input"),
     (EMBED, {"model": "writer", "input": "x", "dimensions": 3}, 400, "dimensions"),
     (EMBED, {"model": "writer", "input": "x", "encoding_format": "hex"}, 400, "encoding_format"),

@@ -16,6 +16,7 @@ from slipway.evaluate.scoring import evaluate
 from slipway.project.schema import EvaluateConfig
 from slipway.runtime.respond import answer
 from slipway.runtime.session import Session
+from slipway.serve.requests import token_ids
 from slipway.store.store import Store
 
 
@@ -156,6 +157,37 @@ def test_generate(server: Running) -> None:
     assert reply.json["processing_time"] > 0
     assert reply.headers["x-slipway-ignored"] == "temperature, top_p"
     assert reply.headers["x-slipway-release"]
+
+
+def test_token_ids_are_embedded_as_the_text_they_stand_for(server: Running, store: Store) -> None:
+    """As langchain's OpenAIEmbeddings sends them: cl100k_base, one list for each text, or a single one."""
+    if token_ids.vocabulary() is None:
+        pytest.skip("the extra 'tokens' is not installed")
+    ids = [[15339, 1917], [57668, 53901]]  # "hello world", "你好"
+    as_text = server.post("/v1/embeddings", {"model": "writer", "input": ["hello world", "你好"]})
+    as_ids = server.post("/v1/embeddings", {"model": "writer", "input": ids})
+    assert as_ids.status == 200
+    assert [one["embedding"] for one in as_ids.json["data"]] == [one["embedding"] for one in as_text.json["data"]]
+    single = server.post("/v1/embeddings", {"model": "writer", "input": ids[0]})
+    assert [one["embedding"] for one in single.json["data"]] == [as_text.json["data"][0]["embedding"]]
+    kept = store.catalog.trace(as_ids.headers["x-slipway-trace"])
+    assert kept.request["input"] == ["hello world", "你好"], "what is kept can be redacted"
+    for wrong in ([[10**9]], [[-1]], [100256]):
+        refused = server.post("/v1/embeddings", {"model": "writer", "input": wrong})
+        assert refused.status == 400
+        assert "no token of cl100k_base" in refused.error["message"]
+
+
+def test_token_ids_without_a_vocabulary_name_the_option(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_ids, "_PACKAGE", "no_such_package")
+    token_ids.vocabulary.cache_clear()
+    try:
+        refused = server.post("/v1/embeddings", {"model": "writer", "input": [[15339, 1917]]})
+    finally:
+        token_ids.vocabulary.cache_clear()
+    assert refused.status == 400
+    assert "check_embedding_ctx_length=False" in refused.error["hint"]
+    assert refused.error["param"] == "input[0]"
 
 
 def test_embeddings(server: Running, store: Store) -> None:

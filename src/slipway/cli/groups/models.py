@@ -37,12 +37,22 @@ def list_() -> Document:
 
 
 @command(app, "show", help=t("One model: its files, re-hashed."))
-def show(name: Name) -> Document:
-    """Exit code 4 when its bytes changed."""
+def show(
+    name: Annotated[str, typer.Argument(help=t("A name in the project, a source or a part of one."))],
+    project: Project = HERE,
+) -> Document:
+    """Exit code 4 when its bytes changed. Works outside a project, too, for sources."""
     from slipway import api
+    from slipway.errors import ConfigError
+    from slipway.project.load import find
     from slipway.render.pages.models import model_files
 
-    return model_files(api.models(name))
+    try:
+        find(project)
+    except ConfigError:
+        return model_files(api.models(name))
+    with open_project(project) as opened:
+        return model_files(api.models(name, opened))
 
 
 @command(app, "rm", help=t("Delete a model from the cache folder."))

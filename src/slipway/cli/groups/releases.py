@@ -82,8 +82,10 @@ def promote(release: Which, channel: Channel = None, why: Why = "", project: Pro
     with open_project(project) as opened:
         changed = api.promote(opened, release, channel, why)
         channel = channel or opened.project.serve.channel
-    now = t("{channel} now points at {release}", channel=channel, release=release)
-    terminal.out(now if changed else t("{channel} already points there", channel=channel))
+    if changed:
+        terminal.out(t("{channel} now points at {release}", channel=channel, release=release))
+    else:
+        terminal.out(t("{channel} already points there; it was verified: every byte is what it pins", channel=channel))
 
 
 @app.command("rollback", help=t("Point a channel at the release before."))

@@ -85,7 +85,7 @@ def _index(loop: Loop, candidate: Candidate) -> None:
     retrieval = candidate.retrieve
     if retrieval is None:
         return
-    from slipway.runtime.retrieve import Retriever, embedder_key, indexes_key
+    from slipway.runtime.retrieve import Retriever, embedder_key, indexes_key, indexes_whole
 
     context, embedder = loop.context, retrieval.embedder
     name, same = f"index:{embedder.name}" if embedder else "index:words", indexes_key(retrieval)
@@ -103,7 +103,10 @@ def _index(loop: Loop, candidate: Candidate) -> None:
 
     key = [same, embedder_key(embedder) if embedder else ""]
     code = [context.code.of("slipway.runtime.retrieve"), *_indexes(loop, retrieval)]
-    loop.steps.step(name, [retrieval.chunks], key, digest_of(code), work)
+    loop.steps.step(
+        name, [retrieval.chunks], key, digest_of(code), work,
+        lambda _: indexes_whole(loop.store, retrieval, context.plugins),
+    )  # fmt: skip
 
 
 def _indexes(loop: Loop, retrieval: Retrieval) -> list[str]:

@@ -17,6 +17,7 @@ from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, GateFailed, nearest
 from slipway.i18n import t
 from slipway.loop.context import whoami
+from slipway.loop.stages.cautions import cautions
 from slipway.loop.stages.evaluate import cost_of, measured_by, reports_on, scores_of
 from slipway.loop.stages.looks import Spent, afford, gate_ids, look
 from slipway.loop.state import Loop
@@ -24,6 +25,7 @@ from slipway.release.bundle import make_release, verify
 from slipway.release.gate import Rule, judge
 from slipway.release.promote import PASSED, promote
 from slipway.release.selection import Contender, Plan, keeps_bounds, plan
+from slipway.release.shortfall import missed_bounds, missed_rules
 
 Rival = tuple[Ref, Report, list[Score]]
 
@@ -39,6 +41,7 @@ class _Choice:
     rules: Mapping[str, Rule]
     field: str
     sequence: tuple[str, ...] = ()
+    others: Mapping[str, Candidate] | None = None  # all of the project, whether they keep the bounds or not
 
 
 def release(loop: Loop, candidates: Mapping[str, Candidate], examples: Dataset) -> None:
@@ -53,11 +56,12 @@ def release(loop: Loop, candidates: Mapping[str, Candidate], examples: Dataset) 
     kept = {name: one for name, one in candidates.items() if keeps_bounds(rules, outcome.reports["dev"][name])}
     if not kept:
         outcome.refused = t("no candidate meets the gate's rules on the dev split; the gate split was not used")
-        outcome.hint = t("`slipway eval list` shows how far each is; improve one, or change the gate")
+        outcome.hint = t("improve one of them, or change the gate")
+        outcome.missed = {name: missed_bounds(rules, outcome.reports["dev"][name]) for name in candidates}
         return
     ids = gate_ids(loop.context, examples)
     asked = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
-    choice = _remembered(loop, _Choice(kept, examples, rules, digest_of([asked, sorted(ids)])))
+    choice = _remembered(loop, _Choice(kept, examples, rules, digest_of([asked, sorted(ids)]), others=candidates))
     made = _plan(loop, choice)
     if choice.sequence and choice.sequence != tuple(kept[name].digest for name in made.sequence):
         choice = replace(choice, sequence=())  # another choice after all: what serves now is what is to beat
@@ -150,6 +154,8 @@ def _conclude(loop: Loop, choice: _Choice, made: Plan) -> None:
             candidate=outcome.chosen,
             why=words[outcome.verdict.outcome],
         )
+        report = outcome.reports["gate"][outcome.chosen]
+        outcome.missed = {outcome.chosen: missed_rules(outcome.verdict.rules, report)}
         outcome.hint = t("nothing was released; what serves goes on serving. Each rule is explained above")
         return
     outcome.chosen = made.best(outcome.certified)
@@ -276,6 +282,7 @@ def _judge(
 ) -> Verdict:
     (made, spent), store, rules = planned, loop.store, choice.rules
     report, rivals = found[candidate.digest], _rivals(loop, candidate, choice, found)
+    warned = cautions(loop, rules, candidate, report, choice.others or {}, choice.examples)
 
     def work() -> Ref:
         verdict = judge(
@@ -288,6 +295,7 @@ def _judge(
             looks=spent.budget,
             sequence=tuple(choice.candidates[name].ref for name in made.sequence),
             field=choice.field,
+            warnings=warned,
             decision=_decision(
                 verdict, report, {channel: theirs.answers for channel, (_, theirs, _) in rivals.items()}
             ),
@@ -298,6 +306,7 @@ def _judge(
     asked = {metric: msgspec.to_builtins(rule) for metric, rule in rules.items()}
     order = [[choice.candidates[name].digest for name in made.sequence], spent.number, spent.alpha]
     config = [asked, {channel: release.digest for channel, (release, *_) in rivals.items()}, order]
+    config += [msgspec.to_builtins(warned)] if warned else []
     ref = loop.steps.step(f"gate:{candidate.name}", inputs, config, loop.context.code.of(judge.__module__), work)
     return store.catalog.get("verdict", ref.digest, Verdict)
 

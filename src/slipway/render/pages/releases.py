@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipway.core.history import History
-from slipway.core.release import Release, Verdict
+from slipway.core.release import Release, Verdict, is_consequence
 from slipway.i18n import t
 from slipway.release.promote import PASSED
 from slipway.render.cells import moment
-from slipway.render.document import Column, Document, Table, listed
+from slipway.render.document import Column, Document, Table
 from slipway.render.pages.verdicts import verdict_table
+
+_SHORT = 60  # characters up to which two texts are shown whole
+_AROUND = 3  # words shown before and after those that differ
 
 
 def releases(found: Sequence[tuple[str, Release, list[str]]], history: History) -> Document:
@@ -60,9 +64,36 @@ def release(found: Release, judged: Verdict) -> Document:
 
 
 def release_difference(found: Mapping[str, tuple[Any, Any]]) -> Document:
-    """Field by field."""
-    columns = [Column(t("field")), Column(t("before"), "excerpt", 70), Column(t("after"), "excerpt", 70)]
-    return listed(found, Table(t("Differences"), columns, [[k, a, b] for k, (a, b) in found.items()]))
+    """What a person changed, then the digests that follow from it; of long texts the words that differ."""
+    columns = [Column(t("field")), Column(t("before"), "excerpt", 100), Column(t("after"), "excerpt", 100)]
+    rows = [[key.removeprefix("candidate."), *_differing(*pair)] for key, pair in found.items()]
+    split = sum(not is_consequence(key) for key in found)
+    parts = [Table(t("What was changed"), columns, rows[:split])]
+    if rows[split:]:
+        parts.append(Table(t("Digests that follow from it"), columns, rows[split:]))
+    whole = [[key, before, after] for key, (before, after) in found.items()]
+    return Document(found, parts, Table(t("Differences"), columns, whole))
+
+
+def _differing(before: Any, after: Any) -> tuple[Any, Any]:
+    """Two long texts cut to the words in which they differ, with some around them."""
+    if not (isinstance(before, str) and isinstance(after, str) and max(len(before), len(after)) > _SHORT):
+        return before, after
+    left, right = _words(before), _words(after)
+    first = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    most = min(len(left), len(right)) - first
+    last = next((n for n in range(most) if left[-1 - n] != right[-1 - n]), most)
+    return _cut(left, first, len(left) - last), _cut(right, first, len(right) - last)
+
+
+def _words(text: str) -> list[str]:
+    """Words, and each Chinese character by itself."""
+    return re.findall(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff]+\s*|\s+", text)
+
+
+def _cut(words: list[str], first: int, last: int) -> str:
+    start, end = max(0, first - _AROUND), last + _AROUND
+    return ("…" if start else "") + "".join(words[start:end]) + ("…" if end < len(words) else "")
 
 
 def checked(found: Sequence[str], after: str) -> Document:

@@ -12,21 +12,21 @@ from slipway.core.metrics import METRICS
 from slipway.core.release import Comparison
 from slipway.core.report import Report, Score
 from slipway.evaluate.compare import Changed, Compared
-from slipway.i18n import t, told
+from slipway.i18n import Said, t, told
 from slipway.render.cells import Amount, Estimate, estimate, info_of, unbounded
 from slipway.render.document import Column, Document, Table, listed
 
 
-def reports(found: Sequence[tuple[str, Report]]) -> Document:
-    """Reports, newest first."""
-    metrics = _metrics([report for _, report in found])
+def reports(found: Sequence[tuple[str, Report, Sequence[Said]]]) -> Document:
+    """Reports, newest first, with the rules that each missed."""
+    metrics = _metrics([report for _, report, _ in found])
     rows = [
-        [at, r.candidate.name, r.split, r.digest, *(_of(r, metric) for metric in metrics)]
-        for at, r in found
+        [at, r.candidate.name, r.split, r.digest, *(_of(r, metric) for metric in metrics), told(missed)]
+        for at, r, missed in found
     ]  # fmt: skip
     columns = [Column(t("when"), "time"), Column(t("candidate")), Column(t("split")), Column(t("digest"), "digest")]
-    columns += [Column(metric, "measure") for metric in metrics]
-    data = [{"at": at, "digest": r.digest, "report": r} for at, r in found]
+    columns += [*(Column(metric, "measure") for metric in metrics), Column(t("rules missed"))]
+    data = [{"at": at, "digest": r.digest, "report": r, "missed": missed} for at, r, missed in found]
     return listed(data, Table(t("Reports"), columns, rows, _notes(rows)))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from slipway.core.answer import Answer
 from slipway.core.trace import Feedback, Trace
@@ -12,12 +15,16 @@ from slipway.render.document import Column, Document, Passage, Table, listed
 from slipway.serve.auth.keys import Key
 
 
-def traces(found: Sequence[Trace]) -> Document:
-    """Served requests."""
+def traces(found: Sequence[Trace], *, more: bool = False) -> Document:
+    """Served requests. `more`: there may be older ones."""
     columns = [Column(t("when"), "time"), Column(t("trace")), Column(t("channel")), Column(t("status")),
-               Column(t("seconds"), "seconds"), Column(t("answer"), "excerpt")]  # fmt: skip
-    rows = [[f.at, f.id, f.channel, f.status, f.seconds, f.answer.text if f.answer else told(f.error)] for f in found]
-    return listed(found, Table(t("Traces"), columns, rows))
+               Column(t("seconds"), "seconds"), Column(t("question"), "excerpt", 50),
+               Column(t("answer"), "excerpt", 50)]  # fmt: skip
+    rows = [
+        [f.at, f.id, f.channel, f.status, f.seconds, f.question, f.said if f.answer else told(f.error)] for f in found
+    ]
+    notes = [t("older ones: {option}", option=f"--before {found[-1].id}")] if found and more else []
+    return listed(found, Table(t("Traces"), columns, rows, notes))
 
 
 def trace(found: Trace, said: Sequence[Feedback]) -> Document:
@@ -35,26 +42,48 @@ def trace(found: Trace, said: Sequence[Feedback]) -> Document:
         [t("error"), told(found.error)],
     ]
     parts: list[Any] = [Table("", [Column(t("field")), Column(t("value"))], [row for row in facts if row[1] != ""])]
-    for who, what in _asked(found.request):
+    for who, what in found.turns:
         parts += [f"{who}:" if who else t("input:"), Passage(what)]
     if found.answer:
         parts += [t("answer:"), Passage(found.answer.text), *_sources(found.answer)]
     return Document({"trace": found, "feedback": said}, [*parts, feedback_table(said)])
 
 
-def _asked(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(role, text) of each message; of a prompt or texts to embed, without a role."""
-    whole = request.get("messages") or request.get("prompt") or request.get("input") or []
-    for one in whole if isinstance(whole, list) else [whole]:
-        content = one.get("content") if isinstance(one, dict) else one
-        parts = content if isinstance(content, list) else [content or ""]
-        said = "\n".join(str(part.get("text") or part) if isinstance(part, dict) else str(part) for part in parts)
-        yield str(one.get("role", "")) if isinstance(one, dict) else "", said
+def feedback(found: Sequence[tuple[Feedback, Trace | None]]) -> Document:
+    """What users said, and of what."""
+    columns = [Column(t("when"), "time"), Column(t("trace")), Column(t("thumb")), Column(t("score"), "number"),
+               Column(t("question"), "excerpt", 40), Column(t("answer"), "excerpt", 40),
+               Column(t("correction")), Column(t("comment"))]  # fmt: skip
+    rows = [
+        [f.at, f.trace, f.thumb, f.score, of.question if of else "", of.said if of else "", f.correction, f.comment]
+        for f, of in found
+    ]
+    data = [
+        {**msgspec.to_builtins(f), "question": of.question if of else None, "answer": of.said if of else None}
+        for f, of in found
+    ]
+    return listed(data, Table(t("Feedback"), columns, rows))
 
 
-def feedback(found: Sequence[Feedback]) -> Document:
-    """What users said."""
-    return listed(found, feedback_table(found))
+def mined(made: Mapping[str, int], left: Mapping[str, int], file: Path) -> Document:
+    """What was written as examples to review, and what was not."""
+    lines = [t("nothing to write: no feedback has a correction or a thumb up")]
+    if made:
+        corrections, liked = made.get("correction", 0), made.get("thumb-up", 0)
+        lines = [
+            t("{n} examples written to {file}: {corrections} from corrections, {liked} proposed from answers with a "
+              "thumb up", n=corrections + liked, file=file, corrections=corrections, liked=liked),
+            t("review each, then delete its `review` and list the file under data.examples"),
+        ]  # fmt: skip
+    words = {
+        "no-reference": t("no correction and no thumb up"), "input": t("what was asked is no input of the task"),
+        "reference": t("the correction is no reference of the task"), "repeat": t("the same as another"),
+        "trace": t("the trace is not kept any more"),
+    }  # fmt: skip
+    if left:
+        why = ", ".join(f"{words[reason]} {n}" for reason, n in left.items())
+        lines.append(t("left out: {why}", why=why))
+    return Document({"written": made, "left_out": left, "file": str(file)}, lines)
 
 
 def feedback_table(found: Sequence[Feedback]) -> Table:

@@ -63,8 +63,8 @@ def verified(found: Verified) -> Document:
         "database": t("database"), "row": t("row"), "blob": t("blob"), "missing": t("missing"),
         "history": t("history"), "forgotten": t("forgotten"),
     }  # fmt: skip
-    rows = [[kinds[problem.kind], problem.what] for problem in found.problems]
-    table = Table(t("Not as it was"), [Column(t("kind")), Column(t("finding"))], rows)
+    rows = [[kinds[problem.kind], problem.what, problem.how] for problem in found.problems]
+    table = Table(t("Not as it was"), [Column(t("kind")), Column(t("finding")), Column(t("what to do"))], rows)
     parts: list[Part] = [table] if rows else []
     looked = {"rows": sum(found.rows.values()), "blobs": found.blobs, "size": size(found.bytes)}
     parts.append(t("looked at {rows} rows and {blobs} blobs ({size})", **looked))

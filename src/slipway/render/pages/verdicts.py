@@ -7,6 +7,7 @@ from slipway.core.release import RuleResult, Verdict
 from slipway.i18n import t
 from slipway.release.claims import judged_by_point
 from slipway.release.planning import Prospect
+from slipway.release.shortfall import shortfall
 from slipway.render.cells import Amount, amount, info_of
 from slipway.render.document import Column, Document, Table, listed
 
@@ -24,7 +25,7 @@ def verdict_table(found: Verdict, currency: str = "") -> Table:
             claim_words(one, info_of(one.metric), currency),
             _measured(one, currency),
             outcome_word(one.outcome),
-            _why(one),
+            _why(one, currency),
         ]
         for one in found.rules
     ]
@@ -39,6 +40,7 @@ def verdict_table(found: Verdict, currency: str = "") -> Table:
         t("{channel}: compared with {release}", channel=channel, release=release.short)
         for channel, release in sorted(found.champions.items())
     ]
+    notes += warned(found)
     if not found.rules:
         notes.append(t("a gate without rules lets nothing through"))
     return Table(
@@ -48,6 +50,11 @@ def verdict_table(found: Verdict, currency: str = "") -> Table:
         rows,
         notes,
     )  # fmt: skip
+
+
+def warned(found: Verdict) -> list[str]:
+    """The warnings of a verdict, one a line."""
+    return [t("warning: {what}", what=one) for one in found.warnings]
 
 
 def outcome_word(outcome: str) -> str:
@@ -76,5 +83,7 @@ def _measured(one: RuleResult, currency: str) -> Amount | None:
     return None if one.value is None else Amount(one.value, info_of(one.metric), currency)
 
 
-def _why(one: RuleResult) -> str:
-    return "; ".join(str(said) for said in one.reason)
+def _why(one: RuleResult, currency: str) -> str:
+    short = shortfall(one, currency=currency)
+    said = [short] if short is not None and short not in one.reason else []
+    return "; ".join(str(part) for part in (*said, *one.reason))

@@ -12,7 +12,7 @@ from slipway.release.claims import judged_by_point
 from slipway.render.cells import Amount, amount, info_of
 from slipway.render.document import Document, Passage
 from slipway.render.pages.scales import Scale, scales, text_picture
-from slipway.render.pages.verdicts import about, claim_words, verdict_table
+from slipway.render.pages.verdicts import about, claim_words, verdict_table, warned
 
 _NAMED = 4  # rules that the first sentence names
 
@@ -21,7 +21,7 @@ def why(found: Verdict, report: Report) -> Document:
     """The sentences, then the picture."""
     said = sentences(found, report)
     drawn = scales(found, report.meanings, report.currency)
-    parts = [*said, *([Passage(text_picture(drawn), drawn=True)] if drawn else [])]
+    parts = [*said, *warned(found), *([Passage(text_picture(drawn), drawn=True)] if drawn else [])]
     data = {"verdict": found, "candidate": report.candidate.name, "sentences": said}
     return Document(data, parts, verdict_table(found, report.currency))
 

@@ -13,6 +13,8 @@ from slipway.render.document import Column, Document, Part, Table, listed
 from slipway.render.pages.reports import candidates_table
 from slipway.render.pages.verdicts import verdict_table
 
+_SHOWN = 20  # candidates of which it is said which rules they missed
+
 
 def findings(found: Sequence[Finding]) -> Document:
     """What `check` found, worst first."""
@@ -46,8 +48,15 @@ def outcome(found: Outcome) -> Document:
             t("release {ref}", ref=found.release.ref.short) + (f" · {t('promoted')}" if found.promoted else "")
         )
     if found.refused:
-        parts += [t("nothing was released: {why}", why=found.refused), f"  → {found.hint}"]
-    if not found.ran:
+        parts.append(t("nothing was released: {why}", why=found.refused))
+        parts += [f"  {name}: {told(why)}" for name, why in list(found.missed.items())[:_SHOWN]]
+        parts.append(f"  → {found.hint}")
+    for one in found.damage:
+        parts += [
+            t("what serves on {channel} is damaged: {what}", channel=one.channel, what=one.what),
+            f"  → {one.how}",
+        ]
+    if not found.ran and not found.damage and not found.refused:
         parts.append(t("everything is up to date; no step was run"))
     return Document(found, parts)
 

@@ -266,7 +266,7 @@ class Gateway:
                 request, call.ignored = validate.read(body, EmbeddingRequest)
                 texts = validate.inputs(request)
                 target, engine = await self._embedder(call, request.model)
-                job = Job(target, _asked(request))
+                job = Job(target, {**_asked(request), "input": texts})  # not token ids: what is kept must be redactable
                 vectors, usage = await self._embed(call, target, engine, texts)
             await self._record(call, job, 200, Answer(text="", raw="", usage=usage, seconds=call.model_seconds))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- told to the client and logged

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 MAX_TOKENS = 1_000_000
 MAX_STOPS = 16
 MAX_INPUTS = 2048
+MAX_IDS = 8192  # of one text that came as token ids: the most that OpenAI's API takes
 
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 TopP = Annotated[float, Meta(gt=0, le=1)]
@@ -157,7 +158,7 @@ class EmbeddingRequest(Struct, kw_only=True, omit_defaults=True):
     """POST /v1/embeddings."""
 
     model: ModelName
-    input: str | Annotated[list[Any], Meta(min_length=1, max_length=MAX_INPUTS)]
+    input: str | Annotated[list[Any], Meta(min_length=1, max_length=MAX_IDS)]  # texts, or token ids of one or several
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
     user: str | None = None

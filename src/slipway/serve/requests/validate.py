@@ -27,6 +27,7 @@ from slipway.i18n import t
 from slipway.runtime.respond import Overrides
 from slipway.serve.refuse import Refused, bad
 from slipway.serve.requests.shapes import (
+    MAX_INPUTS,
     ChatMessage,
     ChatRequest,
     Common,
@@ -37,6 +38,7 @@ from slipway.serve.requests.shapes import (
     GenerateBody,
     ToolChoice,
 )
+from slipway.serve.requests.token_ids import text_of
 
 T = TypeVar("T")
 
@@ -348,15 +350,24 @@ def short_form(body: GenerateBody, model: str) -> ChatRequest:
 
 
 def inputs(request: EmbeddingRequest) -> list[str]:
-    """The texts to embed. Raises Refused (400) for token ids, or a dimension that cannot be chosen."""
+    """The texts to embed; token ids are read as text (`token_ids`). Raises Refused (400) for what is neither, or for a
+    dimension that cannot be chosen.
+    """
     if request.dimensions is not None:
         raise bad(t("'{field}' is not supported", field="dimensions"), t("leave it out"), param="dimensions")
-    texts: list[Any] = [request.input] if isinstance(request.input, str) else request.input
-    for at, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise bad(
-                t("'input' must be a text or a list of texts"),
-                t("tokens cannot be embedded; send text"),
-                param=f"input[{at}]",
-            )
-    return texts
+    given: list[Any] = [request.input] if isinstance(request.input, str) or _ids(request.input) else request.input
+    if len(given) > MAX_INPUTS:
+        raise bad(t("'input' has more than {n} texts", n=MAX_INPUTS), t("send them in several requests"), param="input")
+    return [_text(one, f"input[{at}]") for at, one in enumerate(given)]
+
+
+def _text(one: Any, param: str) -> str:
+    if isinstance(one, str):
+        return one
+    if _ids(one):
+        return text_of(one, param)
+    raise bad(t("'input' must be a text or a list of texts"), t("send text"), param=param)
+
+
+def _ids(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(id) is int for id in value)  # pyright: ignore[reportUnknownVariableType]
