@@ -85,7 +85,8 @@ def mean_bounds(
 
 def lower_bound(found: Totals, end: float, tail: float) -> float:
     """The lower bound of the mean of values not below `end`, with error `tail` (at most 0.5)."""
-    low, high = end, float((found.sums / found.sizes).max())
+    valued = found.sizes > 0  # a group of an estimator may have no size (`estimators`)
+    low, high = end, float((found.sums[valued] / found.sizes[valued]).max())
     if high <= low:
         return end
     wanted = normal_quantile(tail)

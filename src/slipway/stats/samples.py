@@ -154,7 +154,8 @@ def _value(score: Score, info: MetricInfo) -> float | None:
     if info.form == "macro_f1":
         return (0.0 if failed else score.metrics.get("accuracy")) if score.expected else None
     if info.kind == "quality":
-        return info.worst if failed else score.metrics.get(info.name)
+        worst = failed and info.name not in score.draws  # each of several answers was scored by itself
+        return info.worst if worst else score.metrics.get(info.name)
     return _operational(score, info.name)
 
 
