@@ -1,6 +1,7 @@
 """How often the intervals of `slipway.stats.estimators` miss, and how wide they are beside that of the plain mean.
 
     python bench/estimators.py [--trials 1000] [--sizes 20 50 143 500] [--worlds strong useless ...] [--seed 0]
+    python bench/estimators.py --exact
     python bench/estimators.py --rivals PYTHON
 
 Every trial draws what two candidates got on n examples with a reference, and covariates of these and of 4 n without.
@@ -8,6 +9,9 @@ Shown for each estimator: the share of 95% intervals that miss the true differen
 plain mean's, and in brackets how often Student's interval around the same estimate with the same standard error misses.
 A share of misses above 5% that is rarer than 1 in 1,000 by chance is marked BROKEN and ends in exit code 1, but for
 those whose assumption is false in a world, which show what then happens.
+
+`--exact`: what a gate could ask, since it holds at every size: the judge's weight fixed before the gate split is seen,
+Gaffke's bound for what is left of the difference, another for the judge's mean without a reference, and a union bound.
 
 `--rivals`: the standard errors of lm-evaluation-harness and inspect_ai on the same scores, computed by their own code
 in a Python that has both (`pip install inspect_ai sacrebleu && pip install --no-deps lm_eval`).
@@ -214,6 +218,31 @@ def cell(world: str, n: int, trials: int, seed: int) -> dict[str, tuple[int, int
     }
 
 
+def exact(trials: int, sizes: list[int], seed: int) -> None:
+    """Misses and width, as a share of the plain mean's, of the union bound with a fixed weight, for several weights."""
+    for n in sizes:
+        for rest in (4, 20):
+            rng = np.random.default_rng([seed, n, rest])
+            got = {weight: [0, 0.0] for weight in (0.2, 0.4, 0.6, 0.8)}
+            plain = 0.0
+            for _ in range(trials):
+                found = binary(rng, (1 + rest) * n, 0.05)
+                values = found.challenger - found.champion
+                says = judged(rng, values, 0.1)
+                low, high = mean_bounds(values[:n], np.arange(n), (-1.0, 1.0))
+                plain += high - low
+                far = mean_bounds(says[n:], np.arange(rest * n), (-1.0, 1.0), 0.2 * 0.025)
+                for weight, one in got.items():
+                    most = 1 + weight
+                    left = values[:n] - weight * says[:n]
+                    ends = mean_bounds(left, np.arange(n), (-most, most), 0.8 * 0.025)
+                    low, high = (e + weight * f for e, f in zip(ends, far, strict=True))
+                    one[0] += not low <= 0.05 <= high
+                    one[1] += high - low
+            shares = (f"weight {w}: misses {100 * m / trials:.1f}%, width {x / plain:.2f}" for w, (m, x) in got.items())
+            print(f"n = {n}, {rest} n without a reference: {' | '.join(shares)}", flush=True)
+
+
 def shown(got: dict[str, tuple[int, int, int, float]], checked: tuple[str, ...]) -> tuple[str, bool]:
     """A line of the table, and whether an interval misses too often."""
     texts: list[str] = []
@@ -283,10 +312,14 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="*", default=[20, 50, 143, 500])
     parser.add_argument("--worlds", nargs="*", default=list(WORLDS), choices=list(WORLDS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--exact", action="store_true")
     parser.add_argument("--rivals", metavar="PYTHON")
     asked = parser.parse_args()
     if asked.rivals:
         rivals(asked.rivals, asked.seed)
+        return 0
+    if asked.exact:
+        exact(asked.trials, asked.sizes, asked.seed)
         return 0
     broken = False
     with ProcessPoolExecutor() as pool:

@@ -50,9 +50,13 @@ class Totals:
 
 def totals(values: Floats, groups: Codes) -> Totals:
     """Values [n] by group; equal groups are counted, not repeated."""
+    return merged(*group_totals(values, groups))
+
+
+def merged(sums: Floats, sizes: Floats) -> Totals:
+    """Sums and sizes of groups, each [G]; equal groups are counted, not repeated."""
     import numpy as np
 
-    sums, sizes = group_totals(values, groups)
     if (sizes == sizes[0]).all():
         different, counts = np.unique(sums, return_counts=True)
         return Totals(different, np.full(len(different), sizes[0]), counts.astype(np.float64))

@@ -51,8 +51,8 @@ def _notes(found: Sequence[Estimated]) -> list[str]:
         if one.spread is not None:
             spread = one.spread
             notes.append(
-                t("{k} answers an example make the interval {share:.0%} narrower than one, any number at most "
-                  "{most:.0%}; more than {worth} are not worth it", k=spread.answers,
-                  share=spread.narrower(spread.answers), most=spread.narrower(1e9), worth=spread.worth)
+                t("{k} answers an example make the standard error {share:.0%} smaller than one does, any number at "
+                  "most {most:.0%}; more than {worth} are not worth it", k=spread.answers,
+                  share=spread.smaller(spread.answers), most=spread.smaller(1e9), worth=spread.worth)
             )  # fmt: skip
     return notes

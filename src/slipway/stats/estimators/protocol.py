@@ -11,7 +11,7 @@ import msgspec
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.stats.grouping import standard_error
-from slipway.stats.means import Totals, lower_bound
+from slipway.stats.means import lower_bound, merged
 
 if TYPE_CHECKING:
     from slipway.stats.grouping import Codes, Floats
@@ -47,7 +47,7 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """Variance of a question's value: `between` questions, and `within` one answer's draw around its question's mean.
 
     `between` is that of an independent question: where questions share groups it is larger. `answers`: K of each.
-    `worth`: the fewest answers beyond which an interval gets at most 5% narrower.
+    `worth`: the fewest answers beyond which the standard error gets at most 5% smaller.
     """
 
     between: float
@@ -55,8 +55,8 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
     answers: int
     worth: int
 
-    def narrower(self, answers: float) -> float:
-        """By which share an interval is narrower with so many answers a question than with one."""
+    def smaller(self, answers: float) -> float:
+        """By which share the standard error is smaller with so many answers a question than with one."""
         one = self.between + self.within
         return 1 - math.sqrt((self.between + self.within / answers) / one) if one > 0 else 0.0
 
@@ -109,7 +109,7 @@ class Linear:
 
         n, support = len(measured.values), measured.support
         parts = self.parts - self.sizes * (self.parts.sum() / n)
-        found = Totals(self.value * self.sizes + n * parts, self.sizes, np.ones(len(parts)))
+        found = merged(self.value * self.sizes + n * parts, self.sizes)
         groups = np.count_nonzero(self.sizes)
         error = math.sqrt(groups / (groups - 1) * float(parts @ parts))
         plain = standard_error(measured.values, measured.groups)
