@@ -173,7 +173,7 @@ def test_too_little_is_said(case):
 
 
 SMALL = {
-    ("binary, good judge", 50): 0.85, ("skewed, biased judge", 50): 0.98, ("rare ruin", 20): 1.05,
+    ("binary, good judge", 50): 0.85, ("binary, good judge", 143): 0.75, ("skewed, biased judge", 50): 0.98, ("rare ruin", 20): 1.05,
     ("rare ruin, covariate knows", 20): 1.5, ("clustered, groups shared", 50): 1.0,
     ("n/10 useless covariates", 50): 1.1, ("languages", 50): 1.1, ("4 answers", 50): 0.9,
 }  # fmt: skip

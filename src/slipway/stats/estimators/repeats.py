@@ -17,6 +17,7 @@ from slipway.stats.estimators.protocol import Estimated, Linear, Measured, Sprea
 from slipway.stats.grouping import group_totals
 
 WORTH = 0.05
+MOST = 64  # answers, as `evaluate.repeats` allows
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Repeats:
 
 
 def _worth(between: float, within: float) -> int:
-    """The fewest answers K at which sqrt(between + within / K) is at most 5% above sqrt(between), 100 at most."""
+    """The fewest answers K at which sqrt(between + within / K) is at most 5% above sqrt(between), 64 at most."""
     if within <= 0:
         return 1
     spare = between * (1 / (1 - WORTH) ** 2 - 1)
-    return min(100, math.ceil(within / spare - 1e-9)) if spare > 0 else 100
+    return min(MOST, math.ceil(within / spare - 1e-9)) if spare > 0 else MOST
