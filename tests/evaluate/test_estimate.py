@@ -17,6 +17,7 @@ from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.report import Score
 from slipway.errors import ConfigError
 from slipway.evaluate.aggregate import aggregates
+from slipway.evaluate.answering import Asked, answer_all
 from slipway.evaluate.compare import compare
 from slipway.evaluate.estimate import Adjust, estimates
 from slipway.evaluate.scoring import averaged, evaluate
@@ -169,6 +170,17 @@ async def test_where_tokens_are_drawn_each_example_is_answered_several_times(
     assert told[-1] == ((9, 9) if draws else (3, 3))
     assert aggregates(scores)["exact_match"].value == pytest.approx(value)
     assert scores[0].answer.text == "even"
+
+
+async def test_candidates_that_take_turns_are_repeated_each_by_its_own_temperature(session: Session) -> None:
+    config = EvaluateConfig.model_validate({"repeats": 3, "parallel": 1})
+    asked = [Asked(drawing(0.7), "code"), Asked(drawing(0.0, fails=5), "code")]
+    told: list[tuple[int, int]] = []
+    examples = [Example(input={"question": str(n)}) for n in range(20)]
+    warm, cold = await answer_all(asked, examples, session, config, progress=lambda done, of: told.append((done, of)))
+    assert [[answer.text for answer in every] for every in warm] == [["even", "odd", "even"]] * 20
+    assert [[answer.text for answer in every] for every in cold] == [["even"]] * 20
+    assert told[-1] == (80, 80)
 
 
 @pytest.mark.parametrize("fails", [0, 1])
