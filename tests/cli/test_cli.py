@@ -47,6 +47,7 @@ def test_help_loads_nothing_heavy_and_is_quick() -> None:
 ROWS = (
     ("data", "list"), ("data", "show", "documents"), ("data", "show", "documents", "--changes"), ("eval", "list"),
     ("eval", "show", "grounded"), ("eval", "--compare", "plain", "grounded"), ("release", "list"),
+    ("eval", "--compare", "plain", "grounded", "--weights", "en=1"),
     ("release", "show", "production"), ("release", "verdict"), ("release", "verdict", "--why"), ("gate", "plan"), ("traces", "list"), ("feedback", "list"),
     ("keys", "list"), ("runs",), ("check",), ("models", "pull"), ("store", "stats"), ("store", "gc"), ("store", "verify"),
 )  # fmt: skip
@@ -103,6 +104,15 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no candidate": (("eval", "--compare", "plian", "grounded"), 2, "did you mean 'plain'"),
     "no split": (("eval", "--compare", "plain", "grounded", "--split", "train"), 2, "not dev or gate"),
     "no metric": (("eval", "--compare", "plain", "grounded", "--metric", "tokenf1"), 2, "did you mean 'token_f1'"),
+    "no shares": (("eval", "--compare", "plain", "grounded", "--weights", "zh"), 2, "no list of shares"),
+    "no number": (("eval", "--compare", "plain", "grounded", "--weights", "en=nan"), 2, "no list of shares"),
+    "no such part": (("eval", "--compare", "plain", "grounded", "--weights", "zh=1"), 2, "'en', which has no weight"),
+    "nothing to adjust by": (
+        ("eval", "--compare", "plain", "grounded", "--adjust", "length"),
+        2,
+        "without a reference",
+    ),
+    "no judge": (("eval", "--compare", "plain", "grounded", "--judge", "tokenf1"), 2, "did you mean 'token_f1'"),
     "no release": (("release", "show", "prodction"), 2, "did you mean 'production'"),
     "no digest": (("release", "verify", "0123456789abcdef"), 2, "no single release"),
     "nothing to roll back": (("release", "rollback"), 2, "no release before"),

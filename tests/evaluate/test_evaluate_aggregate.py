@@ -99,7 +99,8 @@ def test_report_has_quality_and_operations_per_language():
 
 
 def test_errors_get_the_worst_of_everything():
-    scores = [score(i, token_f1=0.8, seconds=2.0) for i in range(9)] + [score(9, error="timeout", seconds=0.01)]
+    failed = score(9, error="timeout", seconds=0.01, expected=["x"])
+    scores = [*(score(i, token_f1=0.8, seconds=2.0) for i in range(9)), failed]
     made = report(scores)
     assert made.errors == 1
     assert made.metrics["token_f1"].value == pytest.approx(0.72)
@@ -108,6 +109,15 @@ def test_errors_get_the_worst_of_everything():
     assert aggregates(scores)["latency_p95"].value == 2.0
     assert made.metrics["error_rate"].value == pytest.approx(0.1)
     assert made.metrics["prompt_tokens"].n == 10
+
+
+def test_failing_without_a_reference_says_nothing_of_a_metric_that_needs_one():
+    """Answered, such an example has no token F1; failed, it had the worst."""
+    scores = [*(score(i, token_f1=0.8) for i in range(9)), score(9), score(10, error="timeout")]
+    assert (report(scores).metrics["token_f1"].value, report(scores).metrics["token_f1"].n) == (pytest.approx(0.8), 9)
+    judge = MetricInfo(name="judge")  # a scorer of the project may need none
+    judged = [score(0, judge=1.0), score(1, error="timeout")]
+    assert aggregates(judged, {"judge": judge})["judge"].value == pytest.approx(0.5)
 
 
 def test_an_error_cannot_help_a_metric_where_lower_is_better():

@@ -258,7 +258,7 @@ def test_verify_notices_one_flipped_bit(ran: Path) -> None:
 def test_comparison_is_paired_and_shows_what_changed(ran: Path) -> None:
     run(ran)
     with api.open_project(ran) as project:
-        comparison, changed, examples = api.compare(project, "plain", "grounded")
+        comparison, changed, examples, estimates = api.compare(project, "plain", "grounded")
         assert comparison.effect > 0
         assert comparison.n == len(examples)
         assert comparison.groups == len({e.group for e in examples.values()})

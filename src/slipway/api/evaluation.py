@@ -9,6 +9,7 @@ from slipway.core.release import Verdict
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, instead
 from slipway.evaluate import compare as _compare
+from slipway.evaluate.estimate import LENGTH, RETRIEVAL, Adjust, estimates
 from slipway.i18n import Said, t
 from slipway.loop import run as _run
 from slipway.loop.context import Context
@@ -38,10 +39,16 @@ def reports(project: Context, split: str | None = None) -> list[tuple[str, Repor
 
 
 def compare(
-    project: Context, champion: str, challenger: str, metric: str | None = None, split: str = "dev"
+    project: Context,
+    champion: str,
+    challenger: str,
+    metric: str | None = None,
+    split: str = "dev",
+    adjust: Adjust | None = None,
 ) -> _compare.Compared:
     """Challenger minus champion, paired on the examples of a split: the `comparison`, the examples that `changed` most,
-    and all `examples` by id.
+    all `examples` by id, and the `estimates` that `adjust` (`slipway.evaluate.estimate.Adjust`) asks for, which are for
+    reading and decide nothing.
 
     On the gate split, candidates not yet measured there are measured, and the look is counted. Latencies are measured
     together, in turns, unless they were.
@@ -57,4 +64,8 @@ def compare(
         pair.append([score for _, score in found])
     info = measured[1].meaning(metric)
     comparison = _compare.compare(pair[0], pair[1], info)
-    return _compare.Compared(comparison, _compare.most_changed(pair[0], pair[1], info), examples)
+    asked = adjust or Adjust()
+    named = [name for name in (*asked.covariates, asked.judge) if name and name not in (LENGTH, RETRIEVAL)]
+    meanings = {name: measured[0].meaning(name) for name in named}
+    more = estimates((pair[0], pair[1]), examples, info, asked, meanings)
+    return _compare.Compared(comparison, _compare.most_changed(pair[0], pair[1], info), examples, more)

@@ -11,7 +11,7 @@ from slipway.core.ref import Noun, Ref
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One example under one candidate."""
+    """One example under one candidate. `answer` is the first of several (`evaluate.repeats`)."""
 
     example: str  # Example.id
     group: str
@@ -19,6 +19,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer: Answer
     metrics: dict[str, float]  # a metric that does not apply to the example is absent; NaN never is
     expected: tuple[str, ...] = ()  # the example's references; macro F1 needs the label, a person the answer
+    draws: dict[str, tuple[float, ...]] = {}  # of several answers: what each scored; `metrics` has their mean
     facets: dict[str, str] = {}  # short values of the example's `meta`: what a rule of the gate may slice by
 
     @property

@@ -29,6 +29,7 @@ from slipway.runtime.respond import AS_MEASURED, Spent, answer
 from slipway.runtime.session import Session
 
 Progress = Callable[[int, int], None]
+SEEDS = 64  # that one answer may use: the most `samples` of a candidate
 ATTEMPTS = 3  # for errors that an engine calls retryable
 _TURNS = 8  # examples of a turn, for each that is answered at the same time: few enough to be alike, enough to be busy
 
@@ -59,12 +60,17 @@ async def answer_all(
     config: EvaluateConfig,
     timing: Timing = Timing(),
     progress: Progress | None = None,
-) -> list[list[Answer]]:
-    """The answers of each candidate, in the order of the examples; one that cannot be made has `error` set.
+) -> list[list[tuple[Answer, ...]]]:
+    """For each candidate its answers to each example, in the order of the examples; one that cannot be made has `error`
+    set. Where tokens are drawn, an example has `config.repeats` answers, each with seeds of its own; else one.
 
     Raises what loading a model or an index raises, before anything is answered.
     """
-    work = [_Work.of(one, examples, session, timing) for one in asked]
+    draws = [
+        [_Work.of(Asked(again, one.code), examples, session, timing) for again in _drawn(one.candidate, config.repeats)]
+        for one in asked
+    ]
+    work = [one for each in draws for one in each]
     waiting = [one for one in work if one.missing]
     for one in waiting:  # loading a model is no part of a latency
         await session.model(one.candidate)
@@ -84,7 +90,16 @@ async def answer_all(
         first = turn % max(1, len(waiting))
         for one in [*waiting[first:], *waiting[:first]]:
             await one.answer(range(start, min(start + size, len(examples))), config, told)
-    return [one.answers() for one in work]
+    return [list(zip(*(one.answers() for one in each), strict=True)) for each in draws]
+
+
+def _drawn(candidate: Candidate, times: int) -> list[Candidate]:
+    """The candidate, and then itself with other seeds; only once where no token is drawn."""
+    seed, found = candidate.sampling.seed or 0, [candidate]
+    for nth in range(1, times if candidate.sampling.temperature > 0 else 1):
+        sampling = msgspec.structs.replace(candidate.sampling, seed=seed + nth * SEEDS)
+        found.append(msgspec.structs.replace(candidate, sampling=sampling))
+    return found
 
 
 @dataclass

@@ -11,6 +11,7 @@ from slipway.core.material import Example
 from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.release import Comparison
 from slipway.core.report import Score
+from slipway.stats.estimators.protocol import Estimated
 from slipway.stats.pairs import compare_pair, pair
 
 
@@ -24,11 +25,12 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compared(NamedTuple):
-    """A comparison, the examples that changed most, and all examples by id."""
+    """A comparison, the examples that changed most, all examples by id, and what else was estimated."""
 
     comparison: Comparison
     changed: list[Changed]
     examples: dict[str, Example]
+    estimates: Sequence[Estimated] = ()
 
 
 def compare(

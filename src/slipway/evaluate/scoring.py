@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate
 from slipway.core.material import Example
@@ -33,19 +35,36 @@ async def evaluate(
 
 
 def score_all(
-    candidate: Candidate, examples: Sequence[Example], answers: Sequence[Answer], scorers: Mapping[str, Scorer]
+    candidate: Candidate,
+    examples: Sequence[Example],
+    answers: Sequence[Sequence[Answer]],
+    scorers: Mapping[str, Scorer],
 ) -> list[Score]:
-    """One Score an example, in the order of the examples.
+    """One Score an example, in the order of the examples; of several answers it has the first, and each metric's mean.
 
     An example that could not be answered has `answer.error` set and scores 0; when none could, the first error is
     raised.
     """
-    if examples and all(a.error for a in answers):
+    if examples and all(got.error for every in answers for got in every):
         raise EngineError(
-            t("{candidate} could not answer any example: {why}", candidate=candidate.name, why=answers[0].error),
+            t("{candidate} could not answer any example: {why}", candidate=candidate.name, why=answers[0][0].error),
             t("fix the cause and run again; `slipway check` looks at models and engines"),
         )
-    return [score(example, got, scorers) for example, got in zip(examples, answers, strict=True)]
+    return [
+        averaged([score(example, got, scorers) for got in every])
+        for example, every in zip(examples, answers, strict=True)
+    ]
+
+
+def averaged(scores: Sequence[Score]) -> Score:
+    """Several answers to one example as one score: the first, with the mean of what each scored in every metric."""
+    first = scores[0]
+    if len(scores) == 1:
+        return first
+    names = dict.fromkeys(name for one in scores for name in one.metrics)
+    draws = {name: tuple(one.metrics[name] for one in scores if name in one.metrics) for name in names}
+    metrics = {name: sum(values) / len(values) for name, values in draws.items()}
+    return msgspec.structs.replace(first, metrics=metrics, draws=draws)
 
 
 def score(example: Example, answer: Answer, scorers: Mapping[str, Scorer]) -> Score:

@@ -188,6 +188,7 @@ class EvaluateConfig(Strict):
     ]
     parallel: int = Field(default=2, ge=1, le=256)
     timeout: Seconds = 120.0  # for one example
+    repeats: int = Field(default=1, ge=1, le=64)  # answers an example, where the temperature is above 0
 
     @model_validator(mode="after")
     def _once(self) -> EvaluateConfig:

@@ -50,9 +50,13 @@ class Totals:
 
 def totals(values: Floats, groups: Codes) -> Totals:
     """Values [n] by group; equal groups are counted, not repeated."""
+    return merged(*group_totals(values, groups))
+
+
+def merged(sums: Floats, sizes: Floats) -> Totals:
+    """Sums and sizes of groups, each [G]; equal groups are counted, not repeated."""
     import numpy as np
 
-    sums, sizes = group_totals(values, groups)
     if (sizes == sizes[0]).all():
         different, counts = np.unique(sums, return_counts=True)
         return Totals(different, np.full(len(different), sizes[0]), counts.astype(np.float64))
@@ -85,7 +89,8 @@ def mean_bounds(
 
 def lower_bound(found: Totals, end: float, tail: float) -> float:
     """The lower bound of the mean of values not below `end`, with error `tail` (at most 0.5)."""
-    low, high = end, float((found.sums / found.sizes).max())
+    valued = found.sizes > 0  # a group of an estimator may have no size (`estimators`)
+    low, high = end, float((found.sums[valued] / found.sizes[valued]).max())
     if high <= low:
         return end
     wanted = normal_quantile(tail)

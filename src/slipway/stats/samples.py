@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from slipway.core.metrics import MetricInfo
+from slipway.core.metrics import METRICS, MetricInfo
 from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -154,7 +154,11 @@ def _value(score: Score, info: MetricInfo) -> float | None:
     if info.form == "macro_f1":
         return (0.0 if failed else score.metrics.get("accuracy")) if score.expected else None
     if info.kind == "quality":
-        return info.worst if failed else score.metrics.get(info.name)
+        found = score.metrics.get(info.name)
+        if found is None and info.name in METRICS and not score.expected:
+            return None  # it needs a reference that there is not
+        worst = failed and info.name not in score.draws  # each of several answers was scored by itself
+        return info.worst if worst else found
     return _operational(score, info.name)
 
 

@@ -133,7 +133,7 @@ class _Measuring:
         self.loop, self.candidate, self.examples, self.timing = loop, candidate, examples, timing
         self.split: Literal["dev", "gate"] = split
         self.by = answering(loop, candidate)
-        self.answers: list[Answer] | None = None
+        self.answers: list[tuple[Answer, ...]] | None = None
         prices = [loop.project.machine.model_dump(mode="json")]
         prices += [model.model_dump(mode="json")["price"] for model in loop.project.models.values()]
         rate = loop.context.rate_of(candidate.model)

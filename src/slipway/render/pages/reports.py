@@ -15,6 +15,7 @@ from slipway.evaluate.compare import Changed, Compared
 from slipway.i18n import Said, t, told
 from slipway.render.cells import Amount, Estimate, estimate, info_of, unbounded
 from slipway.render.document import Column, Document, Table, listed
+from slipway.render.pages.estimates import estimates_table
 
 
 def reports(found: Sequence[tuple[str, Report, Sequence[Said]]]) -> Document:
@@ -94,8 +95,11 @@ def comparison(found: Compared, champion: str, challenger: str) -> Document:
     currency = next((one.challenger.answer.currency for one in found.changed), "")
     effect = comparison_table([found.comparison], champion, challenger, currency)
     changed = changed_table(found.changed, found.comparison.metric, champion, challenger, found.examples)
-    data = {"comparison": found.comparison, "changed": found.changed}
-    return Document(data, [effect, changed], effect)
+    data: dict[str, Any] = {"comparison": found.comparison, "changed": found.changed}
+    if not found.estimates:
+        return Document(data, [effect, changed], effect)
+    more = estimates_table(found.comparison, found.estimates, currency)
+    return Document({**data, "estimates": found.estimates}, [effect, more, changed], effect)
 
 
 def comparison_table(found: Sequence[Comparison], champion: str, challenger: str, currency: str = "") -> Table:
