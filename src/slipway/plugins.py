@@ -45,6 +45,7 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "llama": ("slipway.builtin.engines.llama.engine:LlamaEngine", "llama"),
         "openvino": ("slipway.builtin.engines.openvino.engine:OpenvinoEngine", "openvino"),
         "onnx": ("slipway.builtin.engines.onnx.engine:OnnxEngine", "onnx"),
+        "static": ("slipway.builtin.engines.static.engine:StaticEngine", "onnx"),
         "openai": ("slipway.builtin.engines.openai.engine:OpenAIEngine", ""),
         "echo": ("slipway.builtin.engines.echo:EchoEngine", ""),
         "replay": ("slipway.builtin.engines.replay:ReplayEngine", ""),

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +18,9 @@ from slipway.core.candidate import ModelPin, Retrieval
 from slipway.core.material import Chunk
 from slipway.data.freeze import freeze
 from slipway.errors import SlipwayError
+from slipway.runtime import vectors as vectors_module
 from slipway.runtime.retrieve import Retriever
-from slipway.runtime.vectors import embed_chunks
+from slipway.runtime.vectors import BATCH, embed_chunks
 from slipway.store import models
 from slipway.store.store import Store
 
@@ -65,3 +73,86 @@ async def test_vectors_are_computed_once_and_several_where_one_does_not_hold_all
 
     again = await embed_chunks(store, chunks, PIN, Unused())  # pyright: ignore[reportArgumentType]
     assert all((one == other).all() for one, other in zip(first, again, strict=True))
+
+
+PASSAGES = [chunk(f"{n}.md", f"Ship {n} lies at berth {n % 7}. " * (1 + n % 9)) for n in range(5 * BATCH)]
+CHILD = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from slipway.builtin.engines.onnx.engine import OnnxConfig, OnnxEngine
+from slipway.runtime.vectors import embed_chunks
+from slipway.store import models
+from slipway.store.store import Store
+from test_vectors import PASSAGES, PIN, SOURCE
+
+engine = OnnxEngine(OnnxConfig(), name="embedder", files=models.pull(SOURCE).files)
+told = lambda done, total: print(done, flush=True)
+asyncio.run(embed_chunks(Store(Path(sys.argv[1])), PASSAGES, PIN, engine, told))
+"""
+
+
+class Counting:
+    """An embedder that counts what it is asked."""
+
+    def __init__(self, engine: OnnxEngine) -> None:
+        self.engine, self.texts = engine, 0
+
+    async def embed(self, texts: Sequence[str]) -> Any:
+        self.texts += len(texts)
+        return await self.engine.embed(texts)
+
+
+async def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path, engine: OnnxEngine) -> None:
+    state = tmp_path / "state"
+    command = [sys.executable, "-c", CHILD, str(state), str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if int(line) >= 2 * BATCH:
+                break
+        os.kill(child.pid, signal.SIGKILL)
+    counting = Counting(engine)
+    found = await embed_chunks(Store(state), PASSAGES, PIN, counting)
+    assert 0 < counting.texts <= len(PASSAGES) - 2 * BATCH, "what was committed is not computed again"
+    whole = await embed_chunks(Store(tmp_path / "other"), PASSAGES, PIN, engine)
+    assert all((one == other).all() for one, other in zip(found, whole, strict=True))
+
+
+async def test_how_long_it_takes_is_told_before_and_is_about_right(
+    tmp_path: Path, engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An embedder that sleeps for what it is given: the estimate must hold for passages of unequal lengths."""
+    monkeypatch.setattr(vectors_module, "WORTH_SAYING", 0.1)
+    told: list[str] = []
+    marks: list[tuple[int, int, int]] = []
+
+    class Slow:
+        async def embed(self, texts: Sequence[str]) -> Any:
+            import numpy as np
+
+            time.sleep(sum(map(len, texts)) * 20e-6)
+            return np.ones((len(texts), 4), np.float32)
+
+    def progress(done: int, total: int) -> None:
+        marks.append((done, total, len(told)))
+
+    began = time.monotonic()
+    await embed_chunks(Store(tmp_path / "state"), PASSAGES, PIN, Slow(), progress, told.append)
+    took = time.monotonic() - began
+    (line,) = told
+    words = line.split()
+    assert words[0] == str(len(PASSAGES) - vectors_module.SAMPLE)
+    assert float(words[words.index("about") + 1]) == pytest.approx(took, abs=max(1.0, took / 2))
+    assert marks[0] == (vectors_module.SAMPLE, len(PASSAGES), 0), "told after the sample and before the rest"
+    assert marks[1][2] == 1
+    assert marks[-1][:2] == (len(PASSAGES), len(PASSAGES))
+
+
+async def test_a_changed_corpus_embeds_what_is_new(tmp_path: Path, engine: OnnxEngine) -> None:
+    store = Store(tmp_path / "state")
+    await embed_chunks(store, PASSAGES[:10], PIN, engine)
+    counting = Counting(engine)
+    moved = [chunk("moved.md", PASSAGES[0].text), chunk("new.md", "A new passage."), *PASSAGES[1:10]]
+    await embed_chunks(store, moved, PIN, counting)
+    assert counting.texts == 1

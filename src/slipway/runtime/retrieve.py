@@ -23,7 +23,7 @@ from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
 from slipway.runtime.kept import whole as index_whole
-from slipway.runtime.vectors import Progress, embed_chunks, embedder_key
+from slipway.runtime.vectors import Hear, Progress, embed_chunks, embedder_key
 from slipway.store.store import Store
 
 if TYPE_CHECKING:
@@ -79,8 +79,12 @@ class Retriever:
         embedder: Embeds | None,
         progress: Progress | None = None,
         plugins: Plugins | None = None,
+        hear: Hear | None = None,
     ) -> Self:
-        """Load the indexes of a retrieval, building what is missing; `progress` counts chunks embedded."""
+        """Load the indexes of a retrieval, building what is missing; `progress` counts chunks embedded.
+
+        `hear` is told before how long that will take.
+        """
         import numpy as np
 
         dataset = store.catalog.get("dataset", retrieval.chunks.digest, Dataset)
@@ -91,7 +95,7 @@ class Retriever:
         dense: Kept | None = None
         parts: list[list[Chunk]] = []
         if retrieval.embedder is not None and embedder is not None and chunks:
-            vectors = await embed_chunks(store, chunks, retrieval.embedder, embedder, progress)
+            vectors = await embed_chunks(store, chunks, retrieval.embedder, embedder, progress, hear)
             key = [retrieval.chunks.digest, embedder_key(retrieval.embedder)]
             asked = (retrieval.index, retrieval.index_options)
             parts = [[_part(c, n) for n in range(len(rows))] for c, rows in zip(chunks, vectors, strict=True)]

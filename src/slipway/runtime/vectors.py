@@ -7,6 +7,7 @@ is cut off.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from slipway.core.candidate import ModelPin
 from slipway.core.material import Chunk
 from slipway.core.protocols import Embeds, Windows
 from slipway.core.ref import digest_of
+from slipway.i18n import t
 from slipway.store.store import Store
 
 if TYPE_CHECKING:
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH = 64  # chunks embedded between two commits: what a kill -9 can cost
+SAMPLE = 32  # passages, of all lengths, that are embedded first and timed
+WORTH_SAYING = 10.0  # seconds below which no estimate is told
 _FORMAT = "windows"  # of what is remembered; another one and it is computed again
 
 Progress = Callable[[int, int], None]
+Hear = Callable[[str], None]
 
 
 def embedder_key(pin: ModelPin) -> str:
@@ -32,23 +37,63 @@ def embedder_key(pin: ModelPin) -> str:
 
 
 async def embed_chunks(
-    store: Store, chunks: Sequence[Chunk], pin: ModelPin, engine: Embeds, progress: Progress | None = None
+    store: Store,
+    chunks: Sequence[Chunk],
+    pin: ModelPin,
+    engine: Embeds,
+    progress: Progress | None = None,
+    hear: Hear | None = None,
 ) -> list[NDArray[np.float32]]:
-    """For each chunk its vectors, [parts, dimension]; only those not yet remembered are computed."""
+    """For each chunk its vectors, [parts, dimension]; only those not yet remembered are computed, equal ones once.
+
+    `hear` is told how long it will take, when that is worth saying: by a timed sample of the passages themselves.
+    """
     kind = f"vector:{embedder_key(pin)[:16]}"
     keys = [chunk.vector_key for chunk in chunks]
     known = store.catalog.recall(kind, set(keys))
     missing = {key: chunk for key, chunk in zip(keys, chunks, strict=True) if key not in known}
-    todo = list(missing.items())
-    for start in range(0, len(todo), BATCH):
-        part = todo[start : start + BATCH]
+    todo, sample = _sampled(list(missing.items()))
+    began = time.monotonic()
+    done = 0
+    for part in (sample, *(todo[start : start + BATCH] for start in range(0, len(todo), BATCH))):
+        if not part:
+            continue
         fresh = await _vectors([chunk for _, chunk in part], engine)
         packed = {key: _packed(vectors) for (key, _), vectors in zip(part, fresh, strict=True)}
         store.catalog.remember(kind, packed)
         known.update(packed)
+        done += len(part)
         if progress:
-            progress(start + len(part), len(todo))
+            progress(done, len(missing))
+        if part is sample and hear:
+            seconds = (time.monotonic() - began) * _size(todo) / max(_size(sample), 1)
+            _tell(hear, len(todo), len(known) - done, seconds)
     return [_unpacked(known[key]) for key in keys]
+
+
+def _sampled(todo: list[tuple[str, Chunk]]) -> tuple[list[tuple[str, Chunk]], list[tuple[str, Chunk]]]:
+    """(the rest in order, SAMPLE of them evenly by length); no sample where all are soon done."""
+    if len(todo) <= 2 * BATCH:
+        return todo, []
+    by_length = sorted(range(len(todo)), key=lambda at: len(todo[at][1].passage))
+    drawn = {by_length[(2 * n + 1) * len(todo) // (2 * SAMPLE)] for n in range(SAMPLE)}
+    return [one for at, one in enumerate(todo) if at not in drawn], [todo[at] for at in sorted(drawn)]
+
+
+def _size(some: Sequence[tuple[str, Chunk]]) -> int:
+    """Bytes, which are nearer than characters to what a text costs, in whatever script it is."""
+    return sum(len(chunk.passage.encode()) for _, chunk in some)
+
+
+def _tell(hear: Hear, count: int, known: int, seconds: float) -> None:
+    if seconds < WORTH_SAYING:
+        return
+    if known:
+        hear("  " + t("{n} passages are embedded already", n=f"{known:,}"))
+    if seconds < 90:
+        hear("  " + t("{n} passages to embed, about {s:.0f} s on this machine", n=f"{count:,}", s=seconds))
+    else:
+        hear("  " + t("{n} passages to embed, about {m:.0f} min on this machine", n=f"{count:,}", m=seconds / 60))
 
 
 async def _vectors(chunks: Sequence[Chunk], engine: Embeds) -> list[NDArray[np.float32]]:

@@ -95,7 +95,8 @@ def _index(loop: Loop, candidate: Candidate) -> None:
 
     async def build() -> None:
         engine = await context.session.embedder(embedder) if embedder else None
-        await Retriever.open(loop.store, retrieval, engine, loop.progress(name), context.plugins)
+        say = context.listener.say
+        await Retriever.open(loop.store, retrieval, engine, loop.progress(name), context.plugins, say)
 
     def work() -> Ref:
         context.wait(build())

@@ -84,16 +84,16 @@ class OnnxEngine(Made[OnnxConfig]):
         """Nothing is loaded yet."""
         self.precision = self.config.precision  # what is in force after `start`
         self._loading = asyncio.Lock()
-        self._loaded: _Loaded | None = None
+        self._loaded: Loaded | None = None
 
     async def start(self) -> None:
         """Build or find the graph, and load it with its tokenizer. The first time takes some seconds."""
         await self._ready()
 
-    async def _ready(self) -> _Loaded:
+    async def _ready(self) -> Loaded:
         async with self._loading:
             if self._loaded is None:
-                self._loaded = await asyncio.to_thread(_load, self.config, self.name, self.files, self.tell)
+                self._loaded = await asyncio.to_thread(load, self.config, self.name, self.files, self.tell)
                 self.precision = self._loaded.precision
             return self._loaded
 
@@ -165,10 +165,10 @@ class OnnxEngine(Made[OnnxConfig]):
         """
         check_text(text)
         loaded = await self._ready()
-        return await asyncio.to_thread(loaded.out_of_vocabulary, text)
+        return await asyncio.to_thread(unknown_share, loaded.tokenizer, text)
 
 
-class _Loaded:
+class Loaded:
     """A model in memory: session, tokenizer and threads."""
 
     def __init__(self, config: OnnxConfig, encoder: graph.Encoder, session: Any, tokenizer: Any) -> None:
@@ -210,12 +210,6 @@ class _Loaded:
             begin = end
         return parts
 
-    def out_of_vocabulary(self, text: str) -> float:
-        """Share of unknown tokens; 0 for a tokenizer that has none."""
-        unknown = self.tokenizer.token_to_id(getattr(self.tokenizer.model, "unk_token", None) or "<unk>")
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
-        return ids.count(unknown) / len(ids) if ids else 0.0
-
     def runs(self, tokens: list[list[int]]) -> Iterator[list[int]]:
         """Which rows run together: of like length, the longest first, so that threads end together."""
         together = 1 if self.precision == "int8" else self.config.batch
@@ -245,9 +239,9 @@ class _Loaded:
             raise EngineError(t("the sentence encoder failed: {error}", error=str(error)[:300]), status=500) from error
 
 
-def _load(config: OnnxConfig, name: str, files: Mapping[str, Path], tell: OnEvent) -> _Loaded:
+def load(config: OnnxConfig, name: str, files: Mapping[str, Path], tell: OnEvent) -> Loaded:
     """Everything `start` does, in a thread."""
-    _require_packages()
+    require_packages()
     weights = sorted(path for key, path in files.items() if key.endswith(".safetensors") and "/" not in key)
     if not weights:
         raise EngineError(
@@ -259,19 +253,20 @@ def _load(config: OnnxConfig, name: str, files: Mapping[str, Path], tell: OnEven
             status=500,
         )
     encoder = graph.read_config(files)
-    tokenizer = _tokenizer(files)
+    tokenizer = read_tokenizer(files)
     graphs = _Graphs(encoder, weights, files["config.json"])
     if config.precision == "int8":
-        loaded = _Loaded(config, encoder, graphs.session("int8"), tokenizer)
+        loaded = Loaded(config, encoder, graphs.session("int8"), tokenizer)
         loaded.precision = "int8"
         cosine = graphs.cosine(loaded)
         if cosine >= _LEAST_COSINE:
             return loaded
         tell("precision", {"model": name, "wanted": "int8", "used": "fp32", "cosine": cosine, "least": _LEAST_COSINE})
-    return _Loaded(config, encoder, graphs.session("fp32"), tokenizer)
+    return Loaded(config, encoder, graphs.session("fp32"), tokenizer)
 
 
-def _require_packages() -> None:
+def require_packages() -> None:
+    """Raise MissingPrerequisite where a package of the extra `onnx` is not installed."""
     for package in ("onnx", "onnxruntime", "tokenizers"):
         try:
             __import__(package)
@@ -282,7 +277,8 @@ def _require_packages() -> None:
             ) from error
 
 
-def _tokenizer(files: Mapping[str, Path]) -> Any:
+def read_tokenizer(files: Mapping[str, Path]) -> Any:
+    """The model's tokenizer, which cuts and pads nothing. Raises EngineError where it has none."""
     from tokenizers import Tokenizer
 
     try:
@@ -296,6 +292,13 @@ def _tokenizer(files: Mapping[str, Path]) -> Any:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def unknown_share(tokenizer: Any, text: str) -> float:
+    """Share of a text's tokens that are unknown; 0 for a tokenizer that has none."""
+    unknown = tokenizer.token_to_id(getattr(tokenizer.model, "unk_token", None) or "<unk>")
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    return ids.count(unknown) / len(ids) if ids else 0.0
 
 
 class _Graphs:
@@ -342,29 +345,29 @@ class _Graphs:
                 t("use a smaller one, or serve it by the openai engine"),
                 status=500,
             ) from error
-        if _keep(path, content):
-            _keep(_digest_file(path), hashlib.sha256(content).hexdigest().encode())
+        if keep(path, content):
+            keep(digest_file(path), hashlib.sha256(content).hexdigest().encode())
         return content
 
     def _sound(self, path: Path) -> bytes:
         """The cached graph, empty when there is none to trust. What was read and checked is what is loaded."""
         try:
             content = path.read_bytes()
-            return content if hashlib.sha256(content).hexdigest() == _digest_file(path).read_text("ascii") else b""
+            return content if hashlib.sha256(content).hexdigest() == digest_file(path).read_text("ascii") else b""
         except (OSError, ValueError):
             return b""
 
-    def cosine(self, loaded: _Loaded) -> float:
+    def cosine(self, loaded: Loaded) -> float:
         """Mean cosine of the int8 vectors of PROBES to the fp32 ones; measured once and remembered."""
         remembered = self.folder / "cosine.json"
         key = hashlib.sha256(json.dumps([PROBES, loaded.max_tokens, loaded.config.prefix]).encode()).hexdigest()
         try:
             return float(json.loads(remembered.read_bytes())[key])
         except (OSError, ValueError, KeyError, TypeError):
-            exact = _Loaded(loaded.config, self.encoder, self.session("fp32"), loaded.tokenizer)
+            exact = Loaded(loaded.config, self.encoder, self.session("fp32"), loaded.tokenizer)
             rows = loaded.tokens(PROBES)[0]
             value = sum(float((loaded.run([row]) * exact.run([row])).sum()) for row in rows) / len(rows)
-            _keep(remembered, json.dumps({key: value}).encode())
+            keep(remembered, json.dumps({key: value}).encode())
             return value
 
 
@@ -372,11 +375,12 @@ def _between_words(text: str, at: int) -> bool:
     return text[at - 1].isspace() or ord(text[at]) >= 0x2E80  # CJK is written without spaces
 
 
-def _digest_file(path: Path) -> Path:
+def digest_file(path: Path) -> Path:
+    """Where the sha256 of a cached file lies."""
     return path.with_suffix(".sha256")
 
 
-def _keep(path: Path, content: bytes) -> bool:
+def keep(path: Path, content: bytes) -> bool:
     """Put a file into the cache; False where that cannot be written."""
     try:
         replace_file(path, content)

@@ -1,0 +1,1 @@
+"""Sentence vectors from a table of token vectors."""
