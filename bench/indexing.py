@@ -1,12 +1,12 @@
-"""What it costs to make vectors, and what they find: MiniLM in int8 beside the static vectors distilled from it, and words.
+"""What it costs to make vectors, and what they find: MiniLM in int8, the static vectors made from it, words.
 
     python bench/indexing.py [--data ../shared/data/xquad] [--at FOLDER] [--json] [PACKAGE ...]
 
-XQuAD as in `retrieval_xquad.py`: each question must find its paragraph among 240. For each Debian package (fetched as in
+XQuAD as in `retrieval_xquad.py`: each question must find its paragraph of 240. For each Debian package (fetched as in
 `corpora.py`; by default postgresql-doc-15) its HTML pages are cut into passages with the defaults. The questions are up
-to 500 headings of three words or more that stand over one section only; right are the passages of that section. Headings
+to 500 headings of three words or more that stand over one section only; right are the passages of it. Headings
 are taken out of the passages, which makes the task harder than a search in the documents as they are. nDCG@10 counts a
-passage as right or not. Processor seconds are those of embedding the passages and putting them into an index, without
+passage as right or not. Processor seconds are those of embedding the passages (of words: indexing them), without
 loading a model and without reading the pages; the static table is made before, and its seconds are told.
 """
 
