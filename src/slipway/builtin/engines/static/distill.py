@@ -3,8 +3,8 @@
 The method is Model2Vec's (Tulkens and van Dongen 2024): every token of the vocabulary goes through the encoder alone,
 the vectors are brought to their principal components, and each is weighted by how rare the token is. Two things differ.
 Components are not cut off but damped: a direction of variance v is multiplied by v^-1/4, and what comes out stays in
-the encoder's own coordinates. So the table does not depend on the signs and the order in which a machine's linear algebra
-finds components, and vectors that were remembered fit a table that was made again elsewhere. And ranks are counted
+the encoder's own coordinates. So the table does not depend on the signs and the order in which a machine finds
+components, and vectors that were remembered fit a table that was made again elsewhere. And ranks are counted
 without the reserved tokens and single characters that a vocabulary lists before its words.
 """
 

@@ -1,6 +1,6 @@
-"""The engine of static vectors: the sum of a text's token vectors, in numpy. Much faster than the encoder that they were
-distilled from, and less exact: the order of words and their context are not seen. Generates nothing.
+"""The engine of static vectors: the sum of a text's token vectors, in numpy. Generates nothing.
 
+Much faster than the encoder that they were distilled from, and less exact: word order and context are not seen.
 Takes the same model as the `onnx` engine. A text is read whole, however long it is, and its vector does not depend on
 what it is embedded together with.
 """
