@@ -30,7 +30,7 @@ def trace(project: Context, id: str) -> tuple[Trace, list[Feedback]]:
     """One served request and what its users said of it."""
     shown = _redactor(project)
     found = project.store.catalog.trace(id)
-    return shown.trace(found), [shown.feedback(said) for said in project.store.catalog.feedback(id)]
+    return shown.trace(found), [shown.feedback(said) for said in project.store.catalog.feedback(found.id)]
 
 
 def feedback(project: Context, limit: int = 50) -> list[tuple[Feedback, Trace | None]]:

@@ -1,4 +1,4 @@
-"""Commands that report: each returns a document, and may be asked for it as JSON, CSV or Markdown."""
+"""Commands that report: each returns a document, and may be asked for it whole, as JSON, CSV or Markdown."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from slipway.render.document import Document
 Reporting = Callable[..., Document | tuple[Document, int] | None]  # a document, with an exit code that is not 0
 
 _OPTIONS = {
+    "full": (Annotated[bool, typer.Option("--full", help=t("Shorten nothing: whole texts and digests."))]),
     "json": (Annotated[bool, typer.Option("--json", help=t("Print JSON instead of tables."))]),
     "csv": (Annotated[bool, typer.Option("--csv", help=t("Print CSV: whole texts, bare numbers."))]),
     "markdown": (Annotated[bool, typer.Option("--markdown", help=t("Print Markdown."))]),
@@ -37,7 +38,7 @@ def command(
 
 
 def reporting(function: Reporting, *, rows: bool = True) -> Callable[..., int]:
-    """The function with the options `--json`, `--csv`, `--markdown`: shows what it returns, returns the exit code."""
+    """The function with the options `--full`, `--json`, `--csv`, `--markdown`: shows its document, returns the code."""
     forms = [name for name in _OPTIONS if rows or name != "csv"]
     signature = inspect.signature(function, eval_str=True)
     options = [

@@ -14,11 +14,14 @@ from slipway.text import visible
 
 
 def show(document: Document, form: str = "") -> None:
-    """A document on standard output: for people, or as `json`, `csv` or `markdown`, which are UTF-8 everywhere."""
-    if not form:
-        from slipway.render import text
+    """A document on standard output: for people, or as `json`, `csv` or `markdown`, which are UTF-8 everywhere.
 
-        print(text.write(document), end="", flush=True)
+    `full` is for people too, with nothing shortened.
+    """
+    if form in ("", "full"):
+        from slipway.render import layout, text
+
+        print(text.write(layout.whole(document) if form else document), end="", flush=True)
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(_written(document, form).encode())

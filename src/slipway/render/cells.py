@@ -14,6 +14,7 @@ from slipway.core.metrics import METRICS, MetricInfo, format_value
 from slipway.core.report import Aggregate
 from slipway.i18n import t
 from slipway.render.document import Column
+from slipway.render.layout import beginning
 
 SHORT = 12  # characters of a digest that are shown
 
@@ -126,7 +127,7 @@ def moment(at: str) -> str:
 def excerpt(value: str, most: int) -> str:
     """The beginning, in one line."""
     flat = " ".join(value.split())
-    return flat if len(flat) <= most else flat[: most - 1] + "…"
+    return flat if len(flat) <= most else beginning(flat, most - 1) + "…"
 
 
 def size(n: float) -> str:

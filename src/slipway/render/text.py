@@ -10,12 +10,15 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from slipway.i18n import t
-from slipway.render.cells import Estimate, Mark, shown
+from slipway.render import layout
+from slipway.render.cells import Estimate, Mark, interval, shown
 from slipway.render.document import Column, Document, Part, Passage, Picture, Section, Table
 from slipway.text import visible
 
 MARKS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "insufficient": ("?", "yellow"),
          "ok": ("✓", "green"), "error": ("✗", "red"), "warning": ("!", "yellow")}  # fmt: skip
+_GAP, _EDGES = 2, 2  # places between two columns, and beside a table that has a header
+_TURNED = 8  # rows, at most, that may become columns
 _RIGHT = ("count", "number", "seconds", "bytes", "probability")
 
 
@@ -52,37 +55,69 @@ def _table(part: Table, console: Console) -> None:
     if not part.rows:
         _lines(t("{title}: nothing yet", title=title), console)
     else:
-        grid = _grid(part, title, two_lines=False)
-        if not _fits(grid, console):
-            stacked = _grid(part, title, two_lines=True)
-            narrow = _fits(stacked, console, least=True)
-            grid = stacked if narrow else grid
-        console.print(grid)
+        titles = [visible.line(column.title) for column in part.columns]
+        rows = [[_cell(cell, column) for cell, column in zip(row, part.columns, strict=True)] for row in part.rows]
+        right = [column.kind in _RIGHT for column in part.columns]
+        if title:
+            _lines(title, console)
+        if not _grid(titles, rows, right, console):
+            _stack(titles, rows, console)
     for note in part.notes:
         _lines(f"  {visible.line(note)}", console)
 
 
-def _grid(part: Table, title: str, *, two_lines: bool) -> Grid:
-    """`two_lines`: an interval stands below its value, and neither is broken."""
-    grid = Grid(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in part.columns:
-        justify = "right" if column.kind in _RIGHT else "left"
-        whole = two_lines and column.kind in ("measure", *_RIGHT)
-        grid.add_column(Text(visible.line(column.title)), overflow="fold", justify=justify, no_wrap=whole)
-    for row in part.rows:
-        grid.add_row(*(_cell(cell, column, two_lines) for cell, column in zip(row, part.columns, strict=True)))
+def _grid(titles: list[str], rows: list[list[Text]], right: list[bool], console: Console) -> bool:
+    """Columns, where they fit with no word broken; else the table turned on its side, where that does. Whether any."""
+    made = _made(titles, rows, right, console.width)
+    if made is None and len(rows) <= _TURNED:
+        marked = [Text(title) for title in titles]
+        turned = [[marked[n], *(row[n] for row in rows)] for n in range(len(titles))]
+        made = _made([""] * (len(rows) + 1), turned, [False] * (len(rows) + 1), console.width)
+    if made is not None:
+        console.print(made)
+    return made is not None
+
+
+def _made(titles: list[str], rows: list[list[Text]], right: list[bool], room: int) -> Grid | None:
+    columns = [[title, *(row[n].plain for row in rows)] for n, title in enumerate(titles)]
+    low, high = ([max(map(measure, column)) for column in columns] for measure in (layout.least, layout.widest))
+    headed = any(titles)
+    found = layout.widths(low, high, room - _GAP * (len(columns) - 1) - (_EDGES if headed else 0))
+    if found is None:
+        return None
+    ruled, apart = (box.SIMPLE_HEAD, _GAP - 1) if headed else (None, _GAP)  # a rule has one place between columns
+    grid = Grid(box=ruled, pad_edge=False, show_header=headed, padding=(0, apart, 0, 0))
+    for title, width, justify in zip(titles, found, right, strict=True):
+        grid.add_column(_wrapped(Text(title), width), justify="right" if justify else "left", no_wrap=True)
+    for row in rows:
+        grid.add_row(*(_wrapped(cell, width) for cell, width in zip(row, found, strict=True)))
     return grid
 
 
-def _fits(grid: Grid, console: Console, *, least: bool = False) -> bool:
-    found = grid.__rich_measure__(console, console.options.update(width=10_000))
-    return (found.minimum if least else found.maximum) <= console.width
+def _stack(titles: list[str], rows: list[list[Text]], console: Console) -> None:
+    """A line for each cell that holds something, below each other; an empty line between rows."""
+    for row in rows:
+        console.print()
+        for title, cell in zip(titles, row, strict=True):
+            said = cell.plain.strip(" ")
+            if said:
+                lines = layout.wrapped(f"{title}: {said}" if title else said, max(1, console.width - 4))
+                _lines("  " + "\n    ".join(lines).replace(layout.TIED, " "), console)
+    console.print()
 
 
-def _cell(cell: object, column: Column, two_lines: bool) -> Text:
+def _wrapped(cell: Text, width: int) -> Text:
+    return Text("\n".join(layout.wrapped(cell.plain, width)).replace(layout.TIED, " "), cell.style)
+
+
+def _cell(cell: object, column: Column) -> Text:
+    """An interval is one piece: it stands beside its value, or below it."""
     if isinstance(cell, Mark):
         return Text(*MARKS[cell])
     line = visible.line(shown(cell, column))
-    if two_lines and isinstance(cell, Estimate):
-        line = "\n".join(line.rsplit(" ", 2)[:1] + [" ".join(line.rsplit(" ", 2)[1:])])
+    if isinstance(cell, Estimate):
+        around = interval(cell)
+        line = line.removesuffix(around).strip().replace(" ", layout.TIED) + " " + around.replace(" ", layout.TIED)
+    elif column.kind != "text" and column.kind != "excerpt" and column.kind != "time":
+        line = line.replace(" ", layout.TIED)
     return Text(line)

@@ -30,6 +30,8 @@ from slipway.store.wanted import narrowed
 
 N = TypeVar("N", bound=Noun)
 T = TypeVar("T")
+_SHORTEST = 8  # characters of an id or a digest that may stand for the whole
+_LISTED = 6  # that an ambiguous beginning could mean, at most
 PAGE = 200  # traces read at once while words are looked for in them
 TRIED = 64 << 10
 """Bytes written to find out whether a disk takes writes again; freed at once, they are room for the next traces."""
@@ -38,6 +40,13 @@ TRIED = 64 << 10
 def now() -> str:
     """The present instant as RFC 3339 in UTC, with microseconds: texts sort by time."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _ambiguous(start: str, found: list[str]) -> NotFound:
+    return NotFound(
+        t("{start} is the beginning of more than one", start=start),
+        t("give more of it: {names}", names=", ".join(sorted(found))),
+    )
 
 
 class Catalog:
@@ -84,8 +93,10 @@ class Catalog:
             whole = tables.nouns.c.digest
             wanted = whole == digest if len(digest) == 64 else whole.startswith(digest, autoescape=True)
             query = select(whole, tables.nouns.c.body).where(tables.nouns.c.kind == kind, wanted)
-            rows = connection.execute(query.limit(2)).all()
-        if len(rows) != 1 or len(digest) < 8:
+            rows = connection.execute(query.limit(_LISTED)).all()
+        if len(rows) > 1 and len(digest) >= _SHORTEST:
+            raise _ambiguous(digest, [row.digest for row in rows])
+        if len(rows) != 1 or len(digest) < _SHORTEST:
             raise NotFound(
                 t("no single {kind} has the digest {digest}", kind=kind, digest=digest),
                 t("`slipway data list`, `slipway eval list` and `slipway release list` show what there is"),
@@ -257,15 +268,21 @@ class Catalog:
                 connection.execute(insert(tables.feedback), rows)
 
     def trace(self, id: str) -> Trace:
-        """One trace; raises NotFound."""
+        """One trace by its id or the unambiguous beginning of one (8 characters or more); raises NotFound."""
+        whole = tables.traces.c.id
+        query = select(whole, tables.traces.c.body).limit(_LISTED)
         with self._reader.connect() as connection:
-            body = connection.execute(select(tables.traces.c.body).where(tables.traces.c.id == id)).scalar()
-        if body is None:
+            rows = connection.execute(query.where(whole == id)).all()
+            if not rows and len(id) >= _SHORTEST:
+                rows = connection.execute(query.where(whole.startswith(id, autoescape=True)).order_by(whole)).all()
+        if len(rows) > 1:
+            raise _ambiguous(id, [row.id for row in rows])
+        if not rows:
             raise NotFound(
                 t("no trace has the id {id}", id=id),
                 t("every answer carries its trace id in the header x-slipway-trace"),
             )
-        return _decoded("trace", id, body, Trace)
+        return _decoded("trace", rows[0].id, rows[0].body, Trace)
 
     def traces(
         self, limit: int = 50, after: int = 0, channel: str | None = None, wanted: Wanted | None = None

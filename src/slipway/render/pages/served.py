@@ -17,8 +17,8 @@ from slipway.serve.auth.keys import Key
 
 def traces(found: Sequence[Trace], *, more: bool = False) -> Document:
     """Served requests. `more`: there may be older ones."""
-    columns = [Column(t("when"), "time"), Column(t("trace")), Column(t("channel")), Column(t("status")),
-               Column(t("seconds"), "seconds"), Column(t("question"), "excerpt", 50),
+    columns = [Column(t("when"), "time"), Column(t("trace"), "digest"), Column(t("channel")),
+               Column(t("status")), Column(t("seconds"), "seconds"), Column(t("question"), "excerpt", 50),
                Column(t("answer"), "excerpt", 50)]  # fmt: skip
     rows = [
         [f.at, f.id, f.channel, f.status, f.seconds, f.question, f.said if f.answer else told(f.error)] for f in found
@@ -88,8 +88,8 @@ def mined(made: Mapping[str, int], left: Mapping[str, int], file: Path) -> Docum
 
 def feedback_table(found: Sequence[Feedback]) -> Table:
     """One a row."""
-    columns = [Column(t("when"), "time"), Column(t("trace")), Column(t("thumb")), Column(t("score"), "number"),
-               Column(t("correction")), Column(t("comment"))]  # fmt: skip
+    columns = [Column(t("when"), "time"), Column(t("trace"), "digest"), Column(t("thumb")),
+               Column(t("score"), "number"), Column(t("correction")), Column(t("comment"))]  # fmt: skip
     rows = [[f.at, f.trace, f.thumb, f.score, f.correction, f.comment] for f in found]
     return Table(t("Feedback"), columns, rows)
 
