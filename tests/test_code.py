@@ -139,7 +139,7 @@ MADE_OF = {
     "slipway.data.parsing.parse": (
         {f"data/parsing/{name}.py" for name in ("docx", "html", "markdown", "pdf", "rows", "decode", "boilerplate")}
         | {"data/clean.py", "data/document_language.py", "data/shingles.py", "text/words.py"},
-        {"data/chunks.py", "data/collect.py", "data/documents.py", "data/parsing/pool.py"},
+        {"data/chunks.py", "data/collect/files.py", "data/documents.py", "data/parsing/pool.py"},
     ),
     "slipway.data.documents": ({"data/parsing/pdf.py", "data/parsing/worker.py", "text/words.py"}, {"builtin/", "release/", "evaluate/"}),
     "slipway.data.chunks": ({"data/spans.py", "text/words.py"}, {"data/parsing/pdf.py", "builtin/", "runtime/fusion.py"}),

@@ -71,6 +71,8 @@ def typename(annotation: Any) -> str:
     """A type as it is written, without what checks it."""
     if get_origin(annotation) is Annotated:
         return typename(get_args(annotation)[0])
+    if get_origin(annotation) is list:
+        return f"list[{typename(get_args(annotation)[0])}]"
     if get_origin(annotation) in (Union, UnionType):
         return " or ".join("None" if one is NoneType else typename(one) for one in get_args(annotation))
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)

@@ -30,7 +30,7 @@ def test_in_order_of_importance_with_counts_names_and_what_to_do(tmp_path: Path)
     (folder / "tiny.txt").write_text("tiny")
     for n in range(5):
         (folder / f"p{n}.gif").write_bytes(b"GIF89a")
-    for name in ("a.pptx", "b.pptx", "c.xlsx", "style.css"):
+    for name in ("a.odp", "b.odp", "c.ods", "style.css"):
         (folder / name).write_bytes(b"PK")
     (tmp_path / "q.jsonl").write_text(json.dumps({"question": "q?", "answer": "a", "source": "in/god.md"}))
     store = Store(tmp_path / "state")
@@ -52,7 +52,7 @@ def test_in_order_of_importance_with_counts_names_and_what_to_do(tmp_path: Path)
     ]  # fmt: skip
     assert found[0].items == ["in/deep.html"]
     assert found[3].items == ["q.jsonl:1 (in/god.md; nearest: in/good.md)"]
-    assert [loss.items for loss in found[-2:]] == [[".pptx 2", ".xlsx 1"], [".gif 5", ".css 1"]]
+    assert [loss.items for loss in found[-2:]] == [[".odp 2", ".ods 1"], [".gif 5", ".css 1"]]
     assert all(loss.what for loss in found)
     assert all(loss.how for loss in found[:-1])
     with speaking("zh"):

@@ -16,6 +16,7 @@ OF: dict[str, list[type[BaseModel]]] = {
     "Top-level keys": [schema.Project],
     "Keys of models": [schema.ModelConfig, schema.Price],
     "Keys of data": [schema.DataConfig, schema.DocumentSource, schema.ExampleSource, schema.SplitConfig],
+    "Keys of sites and tables": [schema.SiteSource, schema.TableSource],
     "Keys of clean and limits": [schema.CleanConfig, schema.ParseLimits],
     "Keys of chunk": [schema.ChunkConfig],
     "Keys of a candidate": [schema.CandidateConfig],

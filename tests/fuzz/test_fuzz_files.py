@@ -6,8 +6,10 @@ Short here; `SLIPWAY_FUZZ=50` makes it a hundred times as long (see bench/fuzz_f
 from __future__ import annotations
 
 import asyncio
+import bz2
 import contextlib
 import csv
+import gzip
 import io
 import json
 import os
@@ -24,6 +26,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from office_files import PAGE, RTF, article, dump, epub, mail, pptx, warc, xlsx
 from slipway.builtin.engines.gguf_model import read_header
 from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.replay import ReplayConfig, ReplayEngine
@@ -232,17 +235,41 @@ def parquet() -> bytes:
     return buffer.getvalue()
 
 
+ZIPPED = ("docx", "pptx", "xlsx", "epub")
+PACKED = {"warc.gz": gzip, "xml.bz2": bz2}
+
+
+def archived() -> dict[str, bytes]:
+    """Sound files of the kinds that other programs write."""
+    book = epub({"a.xhtml": "<h1>Ropes</h1><p>Of hemp.</p>", "b.xhtml": "<p>Of wire.</p>"})
+    letter = mail()
+    letter.add_attachment(pptx(), maintype="application", subtype="octet-stream", filename="slides.pptx")
+    letter.add_attachment(mail("Forwarded"))
+    box = b"From ada\n" + mail("One").as_bytes() + b"\nFrom bob\n" + letter.as_bytes()
+    wiki = dump(article("Crane", "{{x|y}} '''Cranes''' [[File:a.png]] lift.\n== Hooks ==\n{|\n| a\n|}\nTwo hooks."))
+    pages = warc(("http://h/a", "200 OK", "text/html", PAGE), ("http://h/d", "200 OK", "text/plain", b"Only text."))
+    return {"docx": docx(), "pptx": pptx(), "xlsx": xlsx(3), "epub": book, "rtf": RTF, "eml": letter.as_bytes(),
+            "mbox": box, "warc.gz": pages, "xml.bz2": wiki}  # fmt: skip
+
+
+def changed(rng: random.Random, ending: str, data: bytes, within: bool) -> bytes:
+    """A mutation of the bytes, or of what is packed within."""
+    if within and ending in ZIPPED:
+        return repacked(rng, data)
+    if within and ending in PACKED:
+        return PACKED[ending].compress(drawn(rng, PACKED[ending].decompress(data)))
+    return drawn(rng, data)
+
+
 def test_documents(tmp_path: Path) -> None:
     rng, count = random.Random(SEED), int(25 * TIMES)
     (folder := tmp_path / "in").mkdir()
-    word = docx()
-    sound = {"md": MARKDOWN, "html": HTML, "txt": MARKDOWN, "pdf": pdf(), "docx": word, "csv": TABLE, "jsonl": LINES,
+    sound = {**archived(), "md": MARKDOWN, "html": HTML, "txt": MARKDOWN, "pdf": pdf(), "csv": TABLE, "jsonl": LINES,
              "parquet": parquet(), "rst": "标题\n====\n\n一段普通的文字，足够长，可以保留下来。\n".encode("gb18030")}  # fmt: skip
     for ending, data in sound.items():
         (folder / f"sound.{ending}").write_bytes(data)
         for n in range(count):
-            changed = repacked(rng, data) if ending == "docx" and n % 2 else drawn(rng, data)
-            (folder / f"{n}.{ending}").write_bytes(changed)
+            (folder / f"{n}.{ending}").write_bytes(changed(rng, ending, data, within=n % 2 == 1))
     store, started = Store(tmp_path / "state"), time.monotonic()
     config = {"documents": [{"path": "in"}], "limits": {"timeout": 10, "max_memory": 1e9},
               "clean": {"near_duplicates": None, "min_chars": 0}}  # fmt: skip

@@ -19,7 +19,7 @@ from slipway.api.evaluation import compare, reports
 from slipway.api.examples import draft, import_examples, review
 from slipway.api.finding import diff, find, items
 from slipway.api.gate import gate_looks, plan_gate, rotate_gate
-from slipway.api.material import changes, datasets, models, pull_models, remove_model
+from slipway.api.material import changes, datasets, fetch, models, pull_models, remove_model
 from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve
 from slipway.api.release import export_verdict, history, promote, releases, rollback, verdict, verify
 from slipway.api.report import report
@@ -40,6 +40,7 @@ __all__ = [
     "export_traces",
     "export_verdict",
     "feedback",
+    "fetch",
     "find",
     "gate_looks",
     "history",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slipway.api.finding import find
 from slipway.core.candidate import ModelPin
 from slipway.core.material import Change, Dataset
 from slipway.data import inspection
+from slipway.data.collect import fetch as _fetch
 from slipway.errors import NotFound, nearest
 from slipway.i18n import t
 from slipway.loop.context import Context
@@ -21,6 +24,15 @@ def datasets(project: Context) -> list[tuple[str, Dataset]]:
 def changes(project: Context, dataset: str, reason: str | None = None) -> list[Change]:
     """What was dropped, changed or flagged on the way into a dataset (its name or digest), with the reasons."""
     return inspection.changes(find(project, "dataset", dataset), project.store, reason)
+
+
+def fetch(project: Context, names: Sequence[str] = ()) -> list[_fetch.Fetched]:
+    """Fetch sites and tables, by default all, into the project's folder `fetched`; runs read only what lies there.
+
+    Raises SlipwayError when nothing of one could be fetched; what was fetched before stays.
+    """
+    with project.store.lock():
+        return project.wait(_fetch.fetch(project.project.data, project.root, names, project.listener.progress))
 
 
 def pull_models(project: Context) -> dict[str, ModelPin]:

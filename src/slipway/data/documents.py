@@ -48,7 +48,7 @@ def make_documents(config: DataConfig, root: Path, store: Store, progress: Progr
     `progress(done, total)` counts files. Raises ConfigError for an entry that matches nothing, two files of the same
     name, or when no document is left. A file that cannot be used is dropped with a reason; the rest goes on.
     """
-    found, unsupported = collect(config.documents, root, config.roots)
+    found, unsupported = collect(config, root)
     kept, changes = read_documents(config, found, store, progress)
     changes = [*(_change(source, note) for source, note in unsupported), *changes]
     if found and not kept:
@@ -93,8 +93,15 @@ def parse_files(
     """
     outcomes: list[Outcome | None] = [_too_large(file, limits) for file in found]
     digests = {n: _sha256(file.path) for n, file in enumerate(found) if outcomes[n] is None}
+    for n, digest in digests.items():
+        if found[n].sha256 and digest and digest != found[n].sha256:
+            outcomes[n] = _refusal("not-as-fetched", f"sha256 {digest[:12]}, fetched was {found[n].sha256[:12]}")
     code = code_version(store.catalog)
-    keys = {n: outcome_key(digest, found[n].media_type, settings, code) for n, digest in digests.items() if digest}
+    keys = {
+        n: outcome_key(digest, found[n].media_type, settings, code)
+        for n, digest in digests.items()
+        if digest and outcomes[n] is None
+    }
     known = store.catalog.recall(_MEMO, set(keys.values()))
     for n, key in keys.items():
         if key in known:

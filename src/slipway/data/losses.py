@@ -22,7 +22,8 @@ _ENDINGS = 6  # of skipped files that are named
 _DOCUMENTS = (
     "timeout", "too-much-memory", "parser-crashed", "too-large", "too-much-text", "too-deep", "zip-bomb", "encrypted",
     "corrupt", "unreadable", "wrong-type", "binary", "outside", "not-a-file", "same-name", "empty", "bad-row",
-    "missing-text",
+    "missing-text", "not-as-fetched", "host-failing", "no-answer", "too-slow", "server-error", "bad-certificate",
+    "private-address", "robots-unreachable", "http-error",
 )  # fmt: skip
 _EXAMPLES = (
     "source-missing", "source-dropped", "heading-missing", "section-lost", "section-leak", "question-leak",
@@ -104,6 +105,7 @@ def remedy(reason: str) -> str:
 def _remedies() -> dict[str, str]:
     limits = t("raise the limit under data.limits, or split the file")
     repair = t("open the file, save it again, or exclude it")
+    again = t("run `slipway data fetch` again, later or with a longer 'timeout'")
     links = t("correct the field source, or nothing counts as found for this example")
     return {
         "timeout": limits,
@@ -123,6 +125,15 @@ def _remedies() -> dict[str, str]:
         "empty": t("run OCR on scans; exclude pages that hold nothing"),
         "bad-row": t("correct the row"),
         "missing-text": t("name the column of the text: text, content or body"),
+        "not-as-fetched": t("run `slipway data fetch`"),
+        "host-failing": again,
+        "no-answer": again,
+        "too-slow": again,
+        "server-error": again,
+        "robots-unreachable": again,
+        "bad-certificate": t("for a certificate authority of your own set SSL_CERT_FILE"),
+        "private-address": t("if the site is on your own network, list that network under 'addresses'"),
+        "http-error": t("tell the owner of the site, or exclude the address"),
         "source-missing": links,
         "source-dropped": t("see why with `slipway data show documents --changes`, or correct the field source"),
         "heading-missing": links,

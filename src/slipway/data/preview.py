@@ -28,7 +28,7 @@ def preview(config: DataConfig, root: Path, task: Task) -> list[Loss]:
     """The losses that `run data` would tell of the examples. Raises ConfigError as `make_examples` does."""
     with tempfile.TemporaryDirectory(prefix="slipway-check-") as state, closing(Store(Path(state))) as store:
         examples = make_examples(config, root, store, task)
-        if config.documents:
+        if config.has_documents:
             named = {name for e in store.blobs.get_lines(examples.items, Example) for name in e.relevant}
             examples = make_examples(config, root, store, task, _corpus(config, root, named, store))
         return losses({"examples": examples}, store)
@@ -36,7 +36,7 @@ def preview(config: DataConfig, root: Path, task: Task) -> list[Loss]:
 
 def _corpus(config: DataConfig, root: Path, named: Collection[str], store: Store) -> Corpus:
     """The documents that are named; files that are not, or are too many or too large to read now, are `unread`."""
-    found, refused = collect(config.documents, root, config.roots)
+    found, refused = collect(config, root)
     wanted = {posixpath.normpath(part) for name in named for part in (name.strip(), name.partition("#")[0].strip())}
     wanted |= {above for part in wanted for above in _above(part)}  # a row of a table is named below its file
     chosen: list[Found] = []

@@ -20,7 +20,7 @@ class Refused(Exception):  # noqa: N818  (not an error of ours: the document is 
 
 def explain(reason: str) -> str:
     """What a reason code means, in the language in force; the code itself when it is none of ours."""
-    found = _files().get(reason) or _texts().get(reason) or _examples().get(reason)
+    found = _files().get(reason) or _fetched().get(reason) or _texts().get(reason) or _examples().get(reason)
     return found or reason
 
 
@@ -42,6 +42,28 @@ def _files() -> dict[str, str]:
         "encrypted": t("the file is protected by a password"),
         "corrupt": t("the file is damaged or incomplete"),
         "binary": t("the content is not text"),
+    }
+
+
+def _fetched() -> dict[str, str]:
+    return {
+        "robots": t("robots.txt does not allow it"),
+        "robots-unreachable": t("robots.txt could not be read, so nothing is allowed"),
+        "off-scope": t("it leads out of the scope of the site"),
+        "private-address": t("it leads into a private network that 'addresses' does not name"),
+        "redirect": t("it leads to another address"),
+        "not-reached": t("a limit of the site was met before its turn"),
+        "redirect-loop": t("it redirects too often"),
+        "trap": t("the address looks made up by a program without end"),
+        "noindex": t("the page asks not to be kept"),
+        "http-error": t("the server has no such page, or does not give it"),
+        "server-error": t("the server failed"),
+        "no-answer": t("the server could not be reached, or broke off"),
+        "too-slow": t("the answer did not come whole within 'timeout' of the site"),
+        "bad-answer": t("what the server sent is no answer of HTTP"),
+        "bad-certificate": t("the certificate of the server is not valid"),
+        "host-failing": t("the server failed several times in a row and is left alone"),
+        "not-as-fetched": t("the file is not the one that was fetched; run `slipway data fetch`"),
     }
 
 

@@ -86,7 +86,7 @@ def _extras(project: Project) -> Iterator[Finding]:
     engines = {model.engine for model in project.models.values()}
     needed = {engine: engine in engines for engine in ("openvino", "llama", "onnx")}
     needed["onnx"] |= "static" in engines  # its table is distilled by the same packages
-    needed["data"] = bool(project.data.documents)
+    needed["data"] = project.data.has_documents
     needed["retrieve"] = any(effective(project, name).retrieve for name in project.candidates)
     needed["postgres"] = bool(project.store.url)
     for extra, module in EXTRAS.items():
@@ -197,7 +197,7 @@ def _asks_model(strategy: str, plugins: Plugins) -> bool:
 def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
     config = project.data
     try:
-        _, refused = collect(config.documents, root, config.roots)
+        _, refused = collect(config, root)
         for name, note in refused:
             if note.reason in ("outside", "not-a-file", "same-name"):
                 yield Finding("warning", f"data.documents: {name}: {explain(note.reason)}", note.detail)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -63,6 +65,31 @@ def _channel(value: str) -> str:
 
 
 ChannelName = Annotated[str, AfterValidator(_channel), WithJsonSchema({"type": "string", "pattern": NAME})]
+
+
+def _web_address(value: str) -> str:
+    """An address of http or https with a host, without a user and a password."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+        _ = parts.port
+    except ValueError:
+        good = False
+    if not good or len(value) > 2000 or not value.isprintable() or " " in value:
+        raise ValueError(t("'{value}' is not an address such as https://example.com/docs/", value=value))
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError as error:
+        raise ValueError(t("'{value}' is not a network such as 10.0.0.0/8", value=value)) from error
+    return value
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Network = Annotated[str, AfterValidator(_network)]
 
 
 class Money(BaseModel):

@@ -22,9 +22,11 @@ from slipway.project.fields import (
     Kept,
     Money,
     Name,
+    Network,
     Redact,
     Seconds,
     Strict,
+    WebAddress,
     quantity,
 )
 from slipway.project.plugin_config import MetricConfig, PluginConfig
@@ -68,6 +70,34 @@ class ExampleSource(Strict):
 
     path: str
     fields: dict[str, str] = {}  # those of the task, and source, language, group
+
+
+class SiteSource(Strict):
+    """Web pages from an address on, as `slipway data fetch` keeps them. Docs: collecting."""
+
+    url: WebAddress
+    within: list[WebAddress] = []  # beginnings of addresses; default the folder of `url`
+    exclude: list[WebAddress] = []  # beginnings of addresses that are not fetched
+    sitemap: bool = True
+    addresses: list[Network] = []  # private networks, such as 10.0.0.0/8, that its hosts may lie in
+    contact: str = Field(default="", pattern=r"^[ -~]*$", max_length=200)  # told to the server: an e-mail address
+    language: str | None = None
+    delay: Seconds = Field(default=1.0, ge=0)  # between two requests to a host; robots.txt may ask for more
+    max_pages: int = Field(default=1000, ge=1, le=1_000_000)
+    max_bytes: Bytes = Field(default=500e6, gt=0)
+    max_depth: int = Field(default=10, ge=0)  # links from `url`
+    max_time: Seconds = Field(default=3600.0, gt=0)
+    timeout: Seconds = Field(default=60.0, gt=0)  # for one answer as a whole
+
+
+class TableSource(Strict):
+    """Rows of a database, as `slipway data fetch` keeps them. Docs: collecting."""
+
+    url_env: str  # the environment variable that holds the SQLAlchemy address of the database
+    query: str = Field(min_length=1)
+    language: str | None = None
+    max_rows: int = Field(default=100_000, ge=1)
+    timeout: Seconds = Field(default=60.0, gt=0)
 
 
 class CleanConfig(Strict):
@@ -120,11 +150,30 @@ class DataConfig(Strict):
 
     roots: list[str] = []  # folders outside the project that documents and examples may lie in
     documents: list[DocumentSource] = []
+    sites: dict[Name, SiteSource] = {}
+    tables: dict[Name, TableSource] = {}
     examples: list[ExampleSource] = []
     clean: CleanConfig = CleanConfig()
     limits: ParseLimits = ParseLimits()
     chunk: ChunkConfig = ChunkConfig()
     split: SplitConfig = SplitConfig()
+
+    @model_validator(mode="after")
+    def _names(self) -> DataConfig:
+        twice = sorted(self.sites.keys() & self.tables.keys())
+        if twice:
+            raise ValueError(t("'{name}' names a site and a table; rename one", name=twice[0]))
+        return self
+
+    @property
+    def fetched(self) -> dict[str, SiteSource | TableSource]:
+        """What `slipway data fetch` brings, by name."""
+        return {**self.sites, **self.tables}
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self.documents or self.sites or self.tables)
 
 
 class RetrieveConfig(Strict):

@@ -1,9 +1,9 @@
 """The commands of two words, a module for each first word or two."""
 
-from slipway.cli.groups import data, evaluation, gate, keys, models, releases, served, store
+from slipway.cli.groups import evaluation, fetch, gate, keys, models, releases, served, store
 
 GROUPS = {
-    "data": data.app,
+    "data": fetch.app,
     "models": models.app,
     "eval": evaluation.app,
     "gate": gate.app,

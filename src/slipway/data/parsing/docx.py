@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
-import zlib
 from typing import Any
 
 from slipway.data.parsing.blocks import Block, Draft
+from slipway.data.parsing.container import ODD, check_container
 from slipway.data.reasons import Refused
 
-# What python-docx raises for parts that are there and make no sense.
-_ODD = (LookupError, ValueError, TypeError, AttributeError, OSError, RuntimeError, EOFError)
-_BOMB_RATIO = 100  # XML shrinks to a tenth; a hundredth is an attack
 _HEADING = re.compile(r"(?:heading|título|titre|überschrift|标题|見出し)\s*([1-9])", re.I)
 
 
 def parse_docx(data: bytes, max_unpacked: int) -> Draft:
     """Blocks of a DOCX. Raises Refused: `zip-bomb`, `too-large`, `encrypted`, `corrupt`."""
-    _check_container(data, max_unpacked)
+    check_container(data, max_unpacked)
     import docx
     from docx.opc.exceptions import OpcError
     from lxml.etree import XMLSyntaxError
@@ -33,25 +29,9 @@ def parse_docx(data: bytes, max_unpacked: int) -> Draft:
         title = str(document.core_properties.title or "")
     except XMLSyntaxError as error:
         raise Refused("corrupt", f"its XML is not valid: {str(error)[:200]}") from error
-    except (OpcError, zipfile.BadZipFile, zlib.error, *_ODD) as error:
+    except (OpcError, *ODD) as error:
         raise Refused("corrupt", f"not a readable DOCX: {str(error)[:200]}") from error
     return Draft(blocks=blocks, title=title)
-
-
-def _check_container(data: bytes, max_unpacked: int) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            parts = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
-        raise Refused("corrupt", "not a readable ZIP container") from error
-    if any(part.flag_bits & 1 for part in parts):
-        raise Refused("encrypted")
-    unpacked = sum(part.file_size for part in parts)
-    packed = max(1, sum(part.compress_size for part in parts))
-    if len(parts) > 20_000 or (unpacked > 10_000_000 and unpacked / packed > _BOMB_RATIO):
-        raise Refused("zip-bomb", f"{packed:,} bytes unpack to {unpacked:,}")
-    if unpacked > max_unpacked:
-        raise Refused("too-large", f"unpacks to {unpacked:,} bytes, the limit is {max_unpacked:,}")
 
 
 def _blocks(document: Any) -> list[Block]:

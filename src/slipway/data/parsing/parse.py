@@ -40,6 +40,8 @@ def parse_bytes(data: bytes, media_type: str, settings: Settings) -> Outcome:
             rows, notes = read_rows(data, media_type, settings.max_text)
             return Outcome(sha256=sha256, rows=tuple(rows), notes=tuple(notes))
         drafts, notes = _drafts(data, media_type, settings)
+        if not drafts and not any(note.action == "dropped" for note in notes):
+            raise Refused("empty", "no document in it")
         left = settings.max_text
         documents: list[Parsed] = []
         for draft in drafts:
@@ -63,15 +65,69 @@ def _drafts(data: bytes, media_type: str, settings: Settings) -> tuple[list[Draf
         from slipway.data.parsing.docx import parse_docx
 
         return [parse_docx(data, settings.max_file)], []
+    if media_type in _MORE:
+        return _MORE[media_type](data, settings)
     if media_type in media.TABLES:
         from slipway.data.parsing.rows import read_rows, row_documents
 
         rows, notes = read_rows(data, media_type, settings.max_text)
-        if not rows and not any(note.action == "dropped" for note in notes):
-            raise Refused("empty", "no rows")
         drafts, more = row_documents(rows)
         return drafts, notes + more
     return _text_draft(data, media_type, settings)
+
+
+def _pptx(data: bytes, settings: Settings) -> tuple[list[Draft], list[Note]]:
+    from slipway.data.parsing.pptx import parse_pptx
+
+    return [parse_pptx(data, settings.max_file)], []
+
+
+def _xlsx(data: bytes, settings: Settings) -> tuple[list[Draft], list[Note]]:
+    from slipway.data.parsing.xlsx import parse_xlsx
+
+    return [parse_xlsx(data, settings.max_file, settings.max_text)], []
+
+
+def _epub(data: bytes, settings: Settings) -> tuple[list[Draft], list[Note]]:
+    from slipway.data.parsing.epub import parse_epub
+
+    return [parse_epub(data, settings.max_file)], []
+
+
+def _rtf(data: bytes, settings: Settings) -> tuple[list[Draft], list[Note]]:
+    from slipway.data.parsing.rtf import parse_rtf
+
+    return [parse_rtf(data, settings.max_text)], []
+
+
+def _mail(data: bytes, settings: Settings) -> tuple[list[Draft], list[Note]]:
+    from slipway.data.parsing.mail import parse_mail
+
+    return parse_mail(data, lambda part, kind: _drafts(part, kind, settings))
+
+
+def _mbox(data: bytes, settings: Settings) -> tuple[list[Draft], list[Note]]:
+    from slipway.data.parsing.mail import parse_mbox
+
+    return parse_mbox(data, lambda part, kind: _drafts(part, kind, settings))
+
+
+def _warc(data: bytes, settings: Settings) -> tuple[list[Draft], list[Note]]:
+    from slipway.data.parsing.warc import parse_warc
+
+    return parse_warc(data, settings.max_file, settings.max_text, settings.boilerplate)
+
+
+def _wiki(data: bytes, settings: Settings) -> tuple[list[Draft], list[Note]]:
+    from slipway.data.parsing.wiki import parse_wiki
+
+    return parse_wiki(data, settings.max_text), []
+
+
+_MORE = {
+    media.PPTX: _pptx, media.XLSX: _xlsx, media.EPUB: _epub, media.RTF: _rtf,
+    media.MAIL: _mail, media.MBOX: _mbox, media.WARC: _warc, media.WIKI: _wiki,
+}  # fmt: skip
 
 
 def _text_draft(data: bytes, media_type: str, settings: Settings) -> tuple[list[Draft], list[Note]]:

@@ -23,11 +23,13 @@ from slipway.plugins import reporting
 def freeze_documents(loop: Loop) -> Dataset | None:
     """The documents alone; None for a project without any."""
     config, root, store = loop.project.data, loop.context.root, loop.store
-    if not config.documents:
+    if not config.has_documents:
         return None
-    found, refused = collect(config.documents, root, config.roots)
+    found, refused = collect(config, root)
     files = fingerprint([(file.source, file.path) for file in found], store)
     shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
+    if config.fetched:
+        shown |= {"fetched": {name: source.language for name, source in config.fetched.items()}}
     return _dataset(
         loop, "documents", [], [files, shown, [(name, note.reason) for name, note in refused]], make_documents,
         lambda: make_documents(config, root, store, loop.progress("documents")),

@@ -1,4 +1,4 @@
-"""Which files become documents: paths, folders and globs of the project file, in a fixed order. Reads no content.
+"""Files that become documents: paths, folders and globs of the project file, in a fixed order. Reads no content.
 
 Links are followed as far as `project.places` allows; what leads further, or is no regular file, is named with a reason.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from slipway.data.collect.found import Found
 from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Note
 from slipway.data.reasons import explain
@@ -23,18 +24,6 @@ from slipway.project.places import MAGIC, allowed_roots, fixed_part
 from slipway.project.schema import DocumentSource
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A file to read. `source` is its identity: its path relative to the base. `language` as given, or empty.
-
-    `path` has no links in it.
-    """
-
-    source: str
-    path: Path
-    media_type: str
-    language: str = ""
-
-
 class Matched(msgspec.Struct, frozen=True):
     """What an entry names: files as they are called -> where they lie, and what may not be read, with the reason."""
 
@@ -42,7 +31,7 @@ class Matched(msgspec.Struct, frozen=True):
     refused: dict[Path, Note]
 
 
-def collect(
+def collect_files(
     sources: list[DocumentSource], root: Path, roots: Sequence[str] = ()
 ) -> tuple[list[Found], list[tuple[str, Note]]]:
     """Files sorted by source within each entry, each once; and those that are not read, with the reason.

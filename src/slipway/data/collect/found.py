@@ -1,0 +1,20 @@
+"""A file that is to become documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A file to read. `source` is its identity: its path relative to the base, or the address it was fetched from.
+
+    `path` has no links in it. `language` as given, or empty. `sha256`: what the file must hold, or empty for anything.
+    """
+
+    source: str
+    path: Path
+    media_type: str
+    language: str = ""
+    sha256: str = ""

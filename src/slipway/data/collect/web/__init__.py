@@ -1,0 +1,1 @@
+"""Web pages: a polite crawler that stays within its scope and its limits."""

@@ -1,0 +1,83 @@
+"""XLSX into blocks with openpyxl: a sheet is a section, rows between blank ones a table; formulas as computed."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from typing import Any
+
+from slipway.data.parsing.blocks import Block, Draft
+from slipway.data.parsing.container import ODD, check_container
+from slipway.data.parsing.rows import missing, shown
+from slipway.data.parsing.tables import table_blocks
+from slipway.data.reasons import Refused
+
+_MOST_COLUMNS, _MOST_BLANK = 512, 10_000
+
+
+def parse_xlsx(data: bytes, max_unpacked: int, max_text: int) -> Draft:
+    """Blocks of a workbook. Raises Refused: `zip-bomb`, `too-large`, `encrypted`, `corrupt`, `too-much-text`."""
+    check_container(data, max_unpacked)
+    from lxml.etree import XMLSyntaxError
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    blocks: list[Block] = []
+    left = max_text
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+            title = str(book.properties.title or "")
+            for sheet in book.worksheets:
+                found: list[Block] = []
+                for table in _tables(sheet):
+                    made = table_blocks(table)
+                    left -= sum(len(block.text) for block in made)
+                    if left < 0:
+                        raise Refused("too-much-text", f"more than {max_text:,} characters")
+                    found += made
+                if found:
+                    blocks += [Block("heading", str(sheet.title), 1), *found]
+    except (InvalidFileException, XMLSyntaxError, SyntaxError, *ODD) as error:
+        raise Refused("corrupt", f"not a readable XLSX: {str(error)[:200]}") from error
+    return Draft(blocks=blocks, title=title)
+
+
+def _tables(sheet: Any) -> Iterator[list[list[str]]]:
+    """Rows between blank ones, without the columns that are empty at the end."""
+    rows: list[list[str]] = []
+    blank = 0
+    sheet.reset_dimensions()  # what the file says about its size need not be true
+    for values in sheet.iter_rows(values_only=True, max_col=_MOST_COLUMNS):
+        cells = ["" if missing(value) else _shown(value) for value in values]
+        while cells and not cells[-1]:
+            cells.pop()
+        blank = 0 if cells else blank + 1
+        if cells:
+            rows.append(cells)
+        elif rows:
+            yield _aligned(rows)
+            rows = []
+        if blank > _MOST_BLANK:
+            break
+    if rows:
+        yield _aligned(rows)
+
+
+def _aligned(rows: list[list[str]]) -> list[list[str]]:
+    """Without the columns that are empty in all rows before the first that is not."""
+    first = min(next(n for n, cell in enumerate(row) if cell) for row in rows)
+    return [row[first:] for row in rows]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")
+    return (
+        value.isoformat()
+        if isinstance(value, (date, time))
+        else shown(value if isinstance(value, (int, float, bool)) else str(value))
+    )

@@ -1,0 +1,190 @@
+"""Slides, sheets, books, RTF, mail, web archives and wiki dumps: headings become sections, hostile ones are refused."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import gzip
+
+import pytest
+
+from office_files import HEAD, PAGE, RTF, article, dump, epub, mail, pptx, warc, xlsx, zipped
+from slipway.data.parsing import media
+from slipway.data.parsing.blocks import Outcome, Parsed
+from slipway.data.parsing.parse import Settings, parse_bytes
+
+
+def outcome(data: bytes, kind: str, **settings: int) -> Outcome:
+    return parse_bytes(data, kind, Settings(**settings))  # pyright: ignore[reportArgumentType]
+
+
+def parsed(data: bytes, kind: str) -> list[Parsed]:
+    found = outcome(data, kind)
+    assert found.refused is None, found.refused
+    return list(found.documents)
+
+
+def paths(document: Parsed) -> list[str]:
+    return [" > ".join(section.path) for section in document.sections]
+
+
+def body(document: Parsed, path: str) -> str:
+    [section] = [one for one in document.sections if " > ".join(one.path) == path]
+    return document.text[section.start : section.end]
+
+
+def test_slides_are_sections_under_their_titles() -> None:
+    [document] = parsed(pptx(), media.PPTX)
+    assert paths(document) == ["Cranes", "Slide 2"]
+    assert "- They lift twenty tons\n  - With two hooks" in body(document, "Cranes")
+    assert "about the hooks" in body(document, "Cranes")
+    assert "| A \\| B | 20 t |" in body(document, "Slide 2")
+    assert "In a group" in body(document, "Slide 2")
+    assert len(document.meta["pages"]) == 2
+
+
+def test_sheets_are_sections_and_long_tables_repeat_their_header() -> None:
+    [document] = parsed(xlsx(), media.XLSX)
+    assert paths(document) == ["Loads", "Notes"]
+    loads = body(document, "Loads")
+    assert loads.count("| crane | tons | since |") == 3
+    assert "| crane 1 | 1.5 | 2026-01-02 |" in loads
+    assert "| crane 44 | 44 | 2026-01-02 |" in loads
+    assert "| another table |" in loads
+    assert "greased each month" in body(document, "Notes")
+
+
+def test_chapters_of_a_book_in_the_order_of_its_spine() -> None:
+    [document] = parsed(epub({"b.xhtml": f"{HEAD}<body><h1>Ropes</h1><p>Of hemp.</p><h2>Knots</h2><p>Many.</p>",
+                              "a.xhtml": f"{HEAD.replace('Book', 'Anchors')}<body><p>Of iron.</p>"}), media.EPUB)  # fmt: skip
+    assert document.title == "The Yard"
+    assert paths(document) == ["Anchors", "Ropes", "Ropes > Knots"]
+    assert "Of iron." in body(document, "Anchors")
+
+
+def test_books_that_are_locked_or_broken() -> None:
+    locked = '<encryption xmlns:e="x"><e:CipherReference URI="OEBPS/a.xhtml"/></encryption>'
+    good = {"a.xhtml": f"{HEAD}<body><h1>A</h1><p>Text.</p>"}
+    assert outcome(epub(good, more={"META-INF/encryption.xml": locked}), media.EPUB).refused.reason == "encrypted"
+    fonts = locked.replace("a.xhtml", "font.ttf")
+    assert outcome(epub(good, more={"META-INF/encryption.xml": fonts}), media.EPUB).refused is None
+    assert outcome(epub(good, opf="<package"), media.EPUB).refused.reason == "corrupt"
+    bomb = '<!DOCTYPE a [<!ENTITY a "' + "x" * 1000 + '"><!ENTITY b "' + "&a;" * 1000 + '">]><package>&b;&b;</package>'
+    assert outcome(epub(good, opf=bomb), media.EPUB).refused.reason == "corrupt"
+    missing = epub({"a.xhtml": "x"}).replace(b"OEBPS/a.xhtml", b"OEBPS/z.xhtml")
+    assert outcome(missing, media.EPUB).refused.reason == "corrupt"
+
+
+def test_rtf_with_outline_levels() -> None:
+    [document] = parsed(RTF, media.RTF)
+    assert paths(document) == ["Cranes", "Cranes > Hooks"]
+    assert "They lift twenty tons – café 中文." in body(document, "Cranes")
+    assert "| a | b |" in document.text
+    assert outcome(rb"{\rtf1 \u99999999999? x}", media.RTF).refused.reason == "corrupt"
+    assert outcome(b"no rtf", media.RTF).refused.reason == "wrong-type"
+
+
+def test_mail_with_attachments_and_messages_within_messages() -> None:
+    message = mail()
+    message.add_attachment("# Manual\n\nGrease the winch.\n", subtype="markdown", filename="manual #1.md")
+    message.add_attachment(pptx(), maintype="application", subtype="octet-stream", filename="Cranes.PPTX")
+    message.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename="logo.png")
+    message.add_attachment(b"not a pdf", maintype="application", subtype="pdf", filename="broken.pdf")
+    inner = mail("Forwarded")
+    message.add_attachment(inner)
+    found = outcome(message.as_bytes(), media.MAIL)
+    documents = {document.name: document for document in found.documents}
+    assert list(documents) == ["", "/manual _1.md", "/Cranes.PPTX", "/attachment-5"]
+    assert paths(documents[""]) == ["Réparation 中文"]
+    assert "From: Ada <ada@yard.example>" in documents[""].text
+    assert documents[""].text.count("winch") == 1
+    assert documents[""].meta["date"].startswith("Mon, 05 Jan 2026")
+    assert paths(documents["/Cranes.PPTX"]) == ["Cranes", "Slide 2"]
+    dropped = {note.item: note.reason for note in found.notes if note.action == "dropped"}
+    assert dropped == {"/logo.png": "unsupported-type", "/broken.pdf": "wrong-type"}
+
+
+def test_messages_too_deep_and_attachments_too_many() -> None:
+    message = mail("innermost")
+    for n in range(6):
+        above = mail(f"level {n}")
+        above.add_attachment(message)
+        message = above
+    found = outcome(message.as_bytes(), media.MAIL)
+    assert len(found.documents) == 4
+    assert [note.reason for note in found.notes] == ["too-deep"]
+    many = mail()
+    for n in range(120):
+        many.add_attachment(f"Text number {n} of the many texts here.", filename=f"{n}.txt")
+    found = outcome(many.as_bytes(), media.MAIL)
+    assert len(found.documents) == 101
+    assert [note.reason for note in found.notes] == ["too-large"]
+
+
+def test_broken_mail_is_read_as_far_as_it_goes() -> None:
+    raw = (b"Subject: =?utf-8?b?broken\nFrom: =?x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+           b"Content-Type: text/plain; charset=nobody-knows\nContent-Transfer-Encoding: base64\n\n"
+           + base64.b64encode("Grüße aus der Werft".encode()) + b"\n--b\n")  # fmt: skip
+    assert "Grüße aus der Werft" in parsed(raw, media.MAIL)[0].text
+
+
+def test_a_mailbox_is_a_document_for_each_message() -> None:
+    one = mail("One").as_bytes().replace(b"Please send", b"\n>From here on please send")
+    box = b"From ada Mon Jan  5 10:00:00 2026\n" + one + b"\nFrom bob Tue Jan  6\n" + mail("Two").as_bytes()
+    documents = parsed(box, media.MBOX)
+    assert [(document.name, document.title) for document in documents] == [("/1", "One"), ("/2", "Two")]
+    assert "\nFrom here on" in documents[0].text
+    assert outcome(b"no mailbox", media.MBOX).refused.reason == "corrupt"
+
+
+def test_pages_of_a_web_archive() -> None:
+    data = warc(("http://h/a#x", "200 OK", "text/html; charset=utf-8", PAGE), ("http://h/b", "404 Not Found", "text/html", PAGE),
+                ("http://h/c", "200 OK", "image/png", b"\x89PNG"), ("http://h/d", "200 OK", "text/plain", b"Only text."))  # fmt: skip
+    documents = parsed(data, media.WARC)
+    assert [document.name for document in documents] == ["/http://h/a%23x", "/http://h/d"]
+    assert paths(documents[0]) == ["Cranes"]
+    wet = warc(("http://h/a", "", "text/plain", "Ein Text über Kräne.".encode()), wet=True)
+    assert parsed(wet, media.WARC)[0].text == "Ein Text über Kräne."
+    images = warc(("http://h/c", "200 OK", "image/png", b"\x89PNG"))
+    assert outcome(images, media.WARC).refused.reason == "empty"
+    cut = outcome(data[: len(data) - 30], media.WARC)
+    assert len(cut.documents) >= 1
+    assert outcome(gzip.compress(b"no archive"), media.WARC).refused.reason in ("corrupt", "empty")
+    assert outcome(data, media.WARC, max_text=10).refused.reason == "too-much-text"
+
+
+def test_articles_of_a_wiki() -> None:
+    text = ("{{Infobox|x=1}} '''Cranes''' lift [[load|loads]].&lt;ref&gt;A book&lt;/ref&gt; [[File:a.png|thumb|A picture]]\n\n"
+            "== Hooks ==\nTwo [http://x hooks].\n=== Steel ===\nHard.\n{| class=x\n| a\n|}\n[[Category:Cranes]]")  # fmt: skip
+    data = dump(
+        article("Crane", text),
+        article("Talk:Crane", "talk", 1),
+        article("Kran", "#REDIRECT [[Crane]]", 0, "<redirect/>"),
+    )
+    [document] = parsed(data, media.WIKI)
+    assert (document.name, document.title) == ("/Crane", "Crane")
+    assert paths(document) == ["Crane", "Crane > Hooks", "Crane > Hooks > Steel"]
+    assert "Cranes lift loads." in document.text
+    assert "A picture" not in document.text
+    assert "Two hooks." in document.text
+    assert outcome(data[:60], media.WIKI).refused.reason == "corrupt"
+    assert outcome(bz2.compress(b"<a>" * 2_000_00), media.WIKI).refused.reason in ("too-deep", "corrupt", "zip-bomb")
+    assert outcome(bz2.compress(b" " * 90_000_000), media.WIKI).refused.reason == "zip-bomb"
+
+
+@pytest.mark.parametrize("kind", [media.PPTX, media.XLSX, media.EPUB])
+def test_containers_that_are_attacks_or_no_such_thing(kind: str) -> None:
+    assert outcome(b"text", kind).refused.reason == "wrong-type"
+    assert outcome(b"PK\x03\x04 and no more", kind).refused.reason == "corrupt"
+    assert outcome(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", kind).refused.reason == "encrypted"
+    assert outcome(zipped({"a.xml": "<a/>"}), kind).refused.reason == "corrupt"
+    assert outcome(zipped({"a.xml": " " * 60_000_000}), kind).refused.reason == "zip-bomb"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.PPTX", media.PPTX), ("a.xlsx", media.XLSX), ("CC-MAIN-1.warc.gz", media.WARC), ("a.warc.wet.gz", media.WARC),
+     ("zhwiki-pages-articles.xml.bz2", media.WIKI), ("a.eml", media.MAIL), ("a.gz", None), ("a.xml", None)],
+)  # fmt: skip
+def test_kinds_by_ending(name: str, kind: str | None) -> None:
+    assert media.media_type(name) == kind
