@@ -26,6 +26,8 @@ from slipway.data.preview import preview
 from slipway.data.reasons import explain
 from slipway.errors import SlipwayError
 from slipway.evaluate.aggregate import meanings
+from slipway.evaluate.encoders import encoders
+from slipway.evaluate.scoring import make_scorers
 from slipway.files import why
 from slipway.i18n import t
 from slipway.loop.model_lock import absolute
@@ -226,6 +228,12 @@ def _metrics(project: Project, plugins: Plugins, skip: Collection[str]) -> Itera
     for name, rule in rules.items():
         try:
             check_rules({name: rule}, found)
+        except SlipwayError as error:
+            yield _error(error)
+    with contextlib.suppress(SlipwayError):  # `_options` has said why a scorer cannot be made
+        scorers = make_scorers([one for one in project.evaluate.metrics if one.scorer not in skip], plugins)
+        try:
+            encoders(project, scorers)
         except SlipwayError as error:
             yield _error(error)
     vouched = len(rules) < len(project.gate) or any(rule.vouches(found[name]) for name, rule in rules.items())
