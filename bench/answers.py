@@ -74,6 +74,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "longer": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 600}},
     "penalty": {**GROUNDED, "sampling": {**SHORT, "frequency_penalty": 0.5}},
     "tight": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 150}},
+    "single": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 50}},
+    "tight-fallback": {
+        **GROUNDED,
+        "retrieve": {**FUSED, "excerpt_chars": 150},
+        "strategy": {"direct": {"fallback": "quote"}},
+    },
     "copy": {**GROUNDED, "prompt": "copy.md"},
     "shown": {**GROUNDED, "prompt": "shown.md"},
     "shown-tight": {**GROUNDED, "prompt": "shown.md", "retrieve": {**FUSED, "excerpt_chars": 150}},
