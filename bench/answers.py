@@ -2,11 +2,13 @@
 
     python bench/answers.py [--corpus docs xquad] [--variant grounded quote ...] [--questions 60] [--work FOLDER]
 
-Corpora: `docs`, the example's questions of its dev split on Slipway's documentation; `xquad`, questions of XQuAD
+Corpora: `docs`, the example's questions of its train and dev splits on Slipway's documentation; `xquad`, questions of XQuAD
 (Artetxe et al. 2020) in English and Chinese, each on the 240 paragraphs of its language. Every variant is a candidate
 of one project, so it is answered as it would be served; what was answered in `--work` is not asked again. Printed for
 each corpus, language and variant: token F1, answer recall (the share of the expected answer's words that the answer
-holds, the best reference), both with 95% intervals, the share that abstained, and p50 seconds.
+holds, the best reference), both with 95% intervals, the share that abstained, and p50 seconds; and what each gains over
+the first variant, on the same questions, with its interval (`retrieval_mrr` too: the reciprocal rank of the right
+passage). Choose on `--half tune`, report on `--half report`: two halves of the pages asked about.
 
 For `quote-always`, which never abstains: risk and coverage, that is how many questions would be answered, and how many
 of these wrongly (recall under 1), at each threshold. `off-topic` counts what is answered although nothing can be
@@ -36,6 +38,7 @@ from slipway.text.words import answer_words
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "docs-assistant"
 LANGUAGES = ("en", "zh")
+COMPARED = ("token_f1", "answer_recall", "retrieval_mrr")
 FUSED = {"embedder": "embedder", "top_k": 5, "mode": "fused"}
 SHORT = {"max_tokens": 32, "stop": ["\n"]}
 PROMPT = (
@@ -86,6 +89,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one-sentence": {**GROUNDED, "sampling": {"max_tokens": 32, "stop": ["\n", ". ", "。"]}},
     "fallback": {**GROUNDED, "strategy": {"direct": {"fallback": "quote"}}},
     "quote": {"strategy": "quote", "retrieve": FUSED},
+    "quote-reranked": {"strategy": "quote", "retrieve": {**FUSED, "rerank": 10}},
     "quote-words": {"strategy": "quote", "retrieve": {"mode": "lexical", "top_k": 5}},
     "quote-always": {"strategy": {"quote": {"threshold": 0}}, "retrieve": FUSED},
     "quote-3": {"strategy": {"quote": {"sentences": 3}}, "retrieve": FUSED},
@@ -152,7 +156,7 @@ def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count:
             "split": {"train": 0, "dev": 1, "gate": 0},
         },
         "candidates": {name: VARIANTS[name] for name in variants},
-        "evaluate": {"metrics": ["token_f1", "answer_recall", "latency_p50"]},
+        "evaluate": {"metrics": ["token_f1", "answer_recall", "retrieval_mrr", "latency_p50"]},
         "gate": {"token_f1": {"min": 0}},
     }  # fmt: skip
     (folder / "slipway.yaml").write_text(yaml.safe_dump(project, sort_keys=False), "utf-8")
@@ -201,7 +205,7 @@ def measure(folder: Path, corpus: str, variants: Sequence[str]) -> list[dict[str
                 own = [score for score in scores if score.language == language]
                 of = report.by_language[language]
                 first = [score for score in base if score.language == language]
-                gain = {m: compare(first, own, m) for m in ("token_f1", "answer_recall")} if name != variants[0] else {}
+                gain = {m: compare(first, own, m) for m in COMPARED if m in of} if name != variants[0] else {}
                 rows.append({
                     "corpus": corpus, "language": language, "variant": name, "n": len(own), "errors": report.errors,
                     "token_f1": interval(of["token_f1"]), "answer_recall": interval(of["answer_recall"]),
