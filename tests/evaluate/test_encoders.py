@@ -20,11 +20,11 @@ from slipway.store.store import Store
 from slipway.testing.projects import FILE, write_project
 
 ASKED = Example(input={"question": "how long"}, expected=("ten metres", "33 feet"), language="en")
-EAST, NORTH, BETWEEN = np.eye(2, dtype=np.float32)[0], np.eye(2, dtype=np.float32)[1], np.float32([0.6, 0.8])
+EAST, NORTH, BETWEEN = (np.array(pair, np.float32) for pair in ((1, 0), (0, 1), (0.6, 0.8)))
 
 
-def said(text: str, **more: str) -> Answer:
-    return Answer(text=text, raw=text, **more)
+def said(text: str, error: str = "") -> Answer:
+    return Answer(text=text, raw=text, error=error)
 
 
 def scorer(**options: float) -> SemanticSimilarity:

@@ -10,6 +10,8 @@ import pytest
 
 from slipway import api
 from slipway.core.answer import Citation
+from slipway.core.candidate import Candidate
+from slipway.loop.context import Context
 from slipway.runtime.rerank import rerank
 from slipway.testing.projects import FILE, write_project
 
@@ -78,9 +80,7 @@ def test_a_passage_that_the_search_ranks_second_is_retrieved_first(tmp_path: Pat
     assert answers["grounded"][0].source == "docs/ferry.md"
 
 
-async def _asked(project: api.Context, name: str, question: str) -> tuple[Citation, ...]:
-    from slipway.core.candidate import Candidate
-
+async def _asked(project: Context, name: str, question: str) -> tuple[Citation, ...]:
     candidate = project.store.catalog.list("candidate", Candidate, name)[0][1]
     assert candidate.retrieve is not None
     return await (await project.session.retriever(candidate.retrieve)).search(question, candidate.retrieve)
