@@ -4,11 +4,11 @@
 
 Corpora: `docs`, the example's questions of its train and dev splits on Slipway's documentation; `xquad`, questions of
 XQuAD (Artetxe et al. 2020) in English and Chinese, each on the 240 paragraphs of its language. Every variant is a
-candidate of one project, so it is answered as it would be served; what was answered in `--work` is not asked
-again. Printed for each corpus, language and variant: token F1, answer recall (the share of the expected answer's words
-that the answer holds, the best reference), both with 95% intervals, the share that abstained, and p50 seconds; and what each gains over
-the first variant, on the same questions, with its interval (`retrieval_mrr` too: the reciprocal rank of the right
-passage). Choose on `--half tune`, report on `--half report`: two halves of the pages asked about.
+candidate of one project, so it is answered as it would be served; what was answered in `--work` is not asked again.
+Printed for each corpus, language and variant: token F1, answer recall (the share of the expected answer's words that
+the answer holds, the best reference), both with 95% intervals, the share that abstained, and p50 seconds; and what
+each gains over the first variant, on the same questions, with its interval (`retrieval_mrr` too: the reciprocal rank
+of the right passage). Choose on `--half tune`, report on `--half report`: two halves of the pages asked about.
 
 For `quote-always`, which never abstains: risk and coverage, that is how many questions would be answered, and how many
 of these wrongly (recall under 1), at each threshold. `off-topic` counts what is answered although nothing can be

@@ -55,7 +55,9 @@ async def test_texts_are_embedded_by_the_models_that_are_named(tmp_path: Path) -
     session = Session(Store(tmp_path / ".slipway"), lambda pin: {})
     made, answers = SemanticSimilarity(), [said("ten metres"), said("a boat")]
     pin = ModelPin(name="e", engine="echo", source="")
-    await teach({"m": made, "other": SemanticSimilarity()}, {"m": pin}, [ASKED, ASKED], answers, session)
+    await teach(
+        {"m": made, "other": SemanticSimilarity()}, {"m": pin}, [ASKED, ASKED], [(one,) for one in answers], session
+    )
     first, second = (made.score(ASKED, answer) for answer in answers)
     await session.close()
     assert first == pytest.approx(1)

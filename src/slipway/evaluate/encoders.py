@@ -55,15 +55,16 @@ async def teach(
     scorers: Mapping[str, Scorer],
     pins: Mapping[str, ModelPin],
     examples: Sequence[Example],
-    answers: Sequence[Answer],
+    answers: Sequence[Sequence[Answer]],
     session: Session,
 ) -> None:
-    """Give each scorer of `pins` (metric -> its encoder) the vectors of what it compares; nothing for other scorers."""
+    """Give each scorer of `pins` (metric -> its encoder) the vectors of what it compares, of every answer."""
     for name, pin in pins.items():
         scorer = scorers[name]
         if isinstance(scorer, Compares):
             with reporting("scorers", name):
-                wanted = [text for pair in zip(examples, answers, strict=True) for text in scorer.texts(*pair)]
+                pairs = [(one, got) for one, every in zip(examples, answers, strict=True) for got in every]
+                wanted = [text for pair in pairs for text in scorer.texts(*pair)]
             scorer.learn(await _vectors(session, pin, dict.fromkeys(wanted)))
 
 
