@@ -2,11 +2,13 @@
 
     python bench/answers.py [--corpus docs xquad] [--variant grounded quote ...] [--questions 60] [--work FOLDER]
 
-Corpora: `docs`, the example's questions of its dev split on Slipway's documentation; `xquad`, questions of XQuAD
-(Artetxe et al. 2020) in English and Chinese, each on the 240 paragraphs of its language. Every variant is a candidate
-of one project, so it is answered as it would be served; what was answered in `--work` is not asked again. Printed for
-each corpus, language and variant: token F1, answer recall (the share of the expected answer's words that the answer
-holds, the best reference), both with 95% intervals, the share that abstained, and p50 seconds.
+Corpora: `docs`, the example's questions of its train and dev splits on Slipway's documentation; `xquad`, questions of
+XQuAD (Artetxe et al. 2020) in English and Chinese, each on the 240 paragraphs of its language. Every variant is a
+candidate of one project, so it is answered as it would be served; what was answered in `--work` is not asked again.
+Printed for each corpus, language and variant: token F1, answer recall (the share of the expected answer's words that
+the answer holds, the best reference), both with 95% intervals, the share that abstained, and p50 seconds; and what
+each gains over the first variant, on the same questions, with its interval (`retrieval_mrr` too: the reciprocal rank
+of the right passage). Choose on `--half tune`, report on `--half report`: two halves of the pages asked about.
 
 For `quote-always`, which never abstains: risk and coverage, that is how many questions would be answered, and how many
 of these wrongly (recall under 1), at each threshold. `off-topic` counts what is answered although nothing can be
@@ -16,6 +18,7 @@ right: XQuAD's questions asked on the pages of `article_extraction`.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -29,18 +32,38 @@ import yaml
 from slipway import api
 from slipway.core.material import Example
 from slipway.core.report import Aggregate, Score
+from slipway.evaluate.compare import compare
 from slipway.text.words import answer_words
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "docs-assistant"
 LANGUAGES = ("en", "zh")
+COMPARED = ("token_f1", "answer_recall", "retrieval_mrr")
 FUSED = {"embedder": "embedder", "top_k": 5, "mode": "fused"}
 SHORT = {"max_tokens": 32, "stop": ["\n"]}
 PROMPT = (
     "{% for passage in passages %}{{ passage.text }}\n\n{% endfor %}"
     "Question: {{ question }}\nGive the shortest possible answer.\n"
 )
-PROMPTS = {"first": PROMPT, "last": PROMPT.replace("in passages", "in passages | reverse")}
+LAST = PROMPT.replace("in passages", "in passages | reverse")
+COPY = (
+    "{% for passage in passages | reverse %}{{ passage.text }}\n\n{% endfor %}"
+    "Question: {{ question }}\nCopy the words of the text that answer the question.\n"
+)
+SHOWN = (  # two solved questions first, in the language of the question
+    "{% if language == 'zh' %}"
+    "文本：这座桥长30米，1995年由王林设计。\n问题：桥有多长？\n答案：30米\n\n"
+    "文本：备份保存在数据库旁的文件夹中。\n问题：备份保存在哪里？\n答案：数据库旁的文件夹\n\n"
+    "文本：{% for passage in passages | reverse %}{{ passage.text }}\n{% endfor %}问题：{{ question }}\n答案："
+    "{% else %}"
+    "Text: The bridge is 30 metres long and was designed by Ann Lee in 1995.\nQuestion: How long is the bridge?\n"
+    "Answer: 30 metres\n\n"
+    "Text: Backups lie in a folder beside the database.\nQuestion: Where do backups lie?\n"
+    "Answer: in a folder beside the database\n\n"
+    "Text: {% for passage in passages | reverse %}{{ passage.text }}\n{% endfor %}Question: {{ question }}\nAnswer:"
+    "{% endif %}"
+)
+PROMPTS = {"first": PROMPT, "last": LAST, "copy": COPY, "shown": SHOWN}
 GROUNDED = {
     "model": "writer",
     "system": "You answer questions with a few words taken from the text.",
@@ -53,35 +76,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "best-first": {**GROUNDED, "prompt": "first.md"},
     "longer": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 600}},
     "penalty": {**GROUNDED, "sampling": {**SHORT, "frequency_penalty": 0.5}},
+    "tight": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 150}},
+    "single": {**GROUNDED, "retrieve": {**FUSED, "excerpt_chars": 50}},
+    "tight-fallback": {
+        **GROUNDED,
+        "retrieve": {**FUSED, "excerpt_chars": 150},
+        "strategy": {"direct": {"fallback": "quote"}},
+    },
+    "copy": {**GROUNDED, "prompt": "copy.md"},
+    "shown": {**GROUNDED, "prompt": "shown.md"},
+    "shown-tight": {**GROUNDED, "prompt": "shown.md", "retrieve": {**FUSED, "excerpt_chars": 150}},
+    "one-sentence": {**GROUNDED, "sampling": {"max_tokens": 32, "stop": ["\n", ". ", "。"]}},
     "fallback": {**GROUNDED, "strategy": {"direct": {"fallback": "quote"}}},
     "quote": {"strategy": "quote", "retrieve": FUSED},
+    "quote-reranked": {"strategy": "quote", "retrieve": {**FUSED, "rerank": 10}},
     "quote-words": {"strategy": "quote", "retrieve": {"mode": "lexical", "top_k": 5}},
     "quote-always": {"strategy": {"quote": {"threshold": 0}}, "retrieve": FUSED},
     "quote-3": {"strategy": {"quote": {"sentences": 3}}, "retrieve": FUSED},
 }
-
-RECALL = """
-from typing import ClassVar
-from pydantic import BaseModel
-from slipway.text.words import answer_words
-
-
-class Options(BaseModel):
-    pass
-
-
-class Recall:
-    Config: ClassVar[type[Options]] = Options
-    higher_is_better: ClassVar[bool] = True
-
-    def __init__(self, config):
-        self.config = config
-
-    def score(self, example, answer):
-        said = set(answer_words(answer.text, example.language))
-        wanted = [answer_words(one, example.language) for one in example.expected]
-        return max((sum(w in said for w in one) / len(one) for one in wanted if one), default=None)
-"""
 
 
 def xquad(data: Path, language: str) -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
@@ -96,16 +108,23 @@ def xquad(data: Path, language: str) -> Iterable[tuple[str, str, list[dict[str, 
             yield name, f"# {article['title'].replace('_', ' ')}\n\n{paragraph['context']}\n", asked
 
 
-def drawn(data: Path, count: int) -> list[dict[str, Any]]:
+def drawn(data: Path, count: int, half: str = "all") -> list[dict[str, Any]]:
     """Questions of XQuAD, `count` a language, each naming its paragraph."""
     found: list[dict[str, Any]] = []
     for language in LANGUAGES:
         rows = [{**row, "source": f"{name}.md"} for name, _, asked in xquad(data, language) for row in asked]
+        rows = [row for row in rows if in_half(row, half)]
         found += random.Random(7).sample(rows, min(count, len(rows)))
     return found
 
 
-def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count: int) -> None:
+def in_half(row: dict[str, Any], half: str) -> bool:
+    """Whether a question is of a half: `tune` or `report`; all questions about one page are in the same."""
+    which = hashlib.sha256(row["source"].partition("#")[0].partition("/")[2].encode()).digest()[0] % 2
+    return half == "all" or which == (half == "report")
+
+
+def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count: int, half: str) -> None:
     """The project of one corpus: documents, questions (all of them dev), prompts and the variants."""
     for language in LANGUAGES:
         (folder / "docs" / language).mkdir(parents=True, exist_ok=True)
@@ -113,10 +132,10 @@ def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count:
         texts = [
             (f"{p.parent.name}/{p.stem}", p.read_text("utf-8")) for p in sorted((ROOT / "docs").glob("[ez][nh]/*.md"))
         ]
-        rows = dev_questions()
+        rows = [row for row in seen_questions() if in_half(row, half)]
     elif corpus == "xquad":
         texts = [(name, text) for language in LANGUAGES for name, text, _ in xquad(data, language)]
-        rows = drawn(data, count)
+        rows = drawn(data, count, half)
     else:
         bodies = json.loads((data / "article_extraction" / "ground-truth.json").read_text("utf-8"))
         texts = [(f"en/{name}", f"# Article\n\n{body['articleBody']}\n") for name, body in sorted(bodies.items())]
@@ -127,7 +146,6 @@ def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count:
     languages = sorted({name.partition("/")[0] for name, _ in texts})
     for name, text in PROMPTS.items():
         (folder / f"{name}.md").write_text(text, "utf-8")
-    (folder / "recall.py").write_text(RECALL, "utf-8")
     models = yaml.safe_load((EXAMPLE / "slipway.yaml").read_text("utf-8"))["models"]
     project = {
         "slipway": 1, "name": f"answers-{corpus}", "models": models,
@@ -138,20 +156,20 @@ def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count:
             "split": {"train": 0, "dev": 1, "gate": 0},
         },
         "candidates": {name: VARIANTS[name] for name in variants},
-        "evaluate": {"metrics": ["token_f1", {"recall": {"scorer": "./recall.py:Recall"}}, "latency_p50"]},
+        "evaluate": {"metrics": ["token_f1", "answer_recall", "retrieval_mrr", "latency_p50"]},
         "gate": {"token_f1": {"min": 0}},
     }  # fmt: skip
     (folder / "slipway.yaml").write_text(yaml.safe_dump(project, sort_keys=False), "utf-8")
 
 
-def dev_questions() -> list[dict[str, Any]]:
-    """Those of the example's dev split: choices are made on it; its gate split stays unseen."""
+def seen_questions() -> list[dict[str, Any]]:
+    """Those of the example's train and dev splits: choices are made on them; its gate split stays unseen."""
     rows = [json.loads(line) for line in (EXAMPLE / "evals/questions.jsonl").read_text("utf-8").splitlines()]
     with api.open_project(EXAMPLE) as project:
         api.run(project, "data")
         examples: list[Example] = api.items(project, api.find(project, "dataset", "examples"))
-    dev = {example.input["question"] for example in examples if example.split == "dev"}
-    return [row for row in rows if row["question"] in dev]
+    seen = {example.input["question"] for example in examples if example.split in ("train", "dev")}
+    return [row for row in rows if row["question"] in seen]
 
 
 def interval(found: Aggregate) -> str:
@@ -179,17 +197,21 @@ def measure(folder: Path, corpus: str, variants: Sequence[str]) -> list[dict[str
     rows: list[dict[str, Any]] = []
     with api.open_project(folder) as project:
         reports = api.run(project, "evaluate").reports["dev"]
+        base: list[Score] = [score for _, score in api.items(project, reports[variants[0]])]
         for name in variants:
             report = reports[name]
             scores: list[Score] = [score for _, score in api.items(project, report)]
             for language in LANGUAGES:
                 own = [score for score in scores if score.language == language]
                 of = report.by_language[language]
+                first = [score for score in base if score.language == language]
+                gain = {m: compare(first, own, m) for m in COMPARED if m in of} if name != variants[0] else {}
                 rows.append({
                     "corpus": corpus, "language": language, "variant": name, "n": len(own), "errors": report.errors,
-                    "token_f1": interval(of["token_f1"]), "answer_recall": interval(of["recall"]),
+                    "token_f1": interval(of["token_f1"]), "answer_recall": interval(of["answer_recall"]),
                     "abstained": sum(score.answer.abstained for score in own) / len(own),
                     "p50_s": of["latency_p50"].value,
+                    "gain": {m: f"{c.effect:+.3f} [{c.low:+.3f}, {c.high:+.3f}]" for m, c in gain.items()},
                     "risk": risk_and_coverage(own) if name == "quote-always" else [],
                 })  # fmt: skip
     return rows
@@ -200,6 +222,7 @@ def main() -> None:
     parser.add_argument("--corpus", nargs="+", default=["docs", "xquad"], choices=["docs", "xquad", "off-topic"])
     parser.add_argument("--variant", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--questions", type=int, default=60, help="of XQuAD, in each language")
+    parser.add_argument("--half", choices=["all", "tune", "report"], default="all", help="of the pages asked about")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, help="a folder that keeps what was answered")
     parser.add_argument("--json", action="store_true")
@@ -207,8 +230,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         rows: list[dict[str, Any]] = []
         for corpus in options.corpus:
-            folder = (options.work or Path(temporary)) / corpus
-            write(folder, corpus, options.variant, options.data, options.questions)
+            folder = (options.work or Path(temporary)) / f"{corpus}-{options.half}"
+            write(folder, corpus, options.variant, options.data, options.questions, options.half)
             rows += measure(folder, corpus, options.variant)
     if options.json:
         print(json.dumps(rows, indent=1))
@@ -217,6 +240,8 @@ def main() -> None:
     for row in rows:
         print(f"{row['corpus']:9} {row['language']} {row['variant']:14} n={row['n']:<4} F1 {row['token_f1']}  "
               f"recall {row['answer_recall']}  abstained {row['abstained']:.2f}  p50 {row['p50_s']:.3f} s")  # fmt: skip
+        for metric, gain in row["gain"].items():
+            print(f"{'':14}against {options.variant[0]}, paired: {metric} {gain}")
         for threshold, coverage, risk in row["risk"]:
             print(f"{'':14}threshold {threshold:.2f}: answered {coverage:.2f}, of these wrong {risk:.2f}")
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "slipway"
 NEEDED = (
     "slipway/py.typed", "slipway/locale/zh.json", "slipway/store/migrations/versions/r0001_first.py",
-    "slipway/project/templates/shared/dot-gitignore", "slipway/project/templates/docs-assistant/slipway.yaml",
+    "slipway/project/templates/shared/dot-gitignore", "slipway/project/templates/small/slipway.yaml",
     "slipway/project/templates/plug-in/pyproject.toml", "slipway/project/templates/plug-in/my_plugins/tool.py",
     "slipway/project/templates/plug-in/tests/test_contracts.py",
 )  # fmt: skip

@@ -74,6 +74,7 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "rouge_l": ("slipway.builtin.scorers.overlap:RougeL", ""),
         "bleu": ("slipway.builtin.scorers.overlap:Bleu", ""),
         "answer_recall": ("slipway.builtin.scorers.overlap:AnswerRecall", ""),
+        "semantic_similarity": ("slipway.builtin.scorers.similarity:SemanticSimilarity", ""),
         "contains": ("slipway.builtin.scorers.reading:Contains", ""),
         "regex": ("slipway.builtin.scorers.reading:Regex", ""),
         "numeric_match": ("slipway.builtin.scorers.reading:NumericMatch", ""),

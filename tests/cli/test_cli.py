@@ -93,7 +93,7 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "bad limit": (("runs", "-n", "0"), 2, "greater than or equal to 1"),
     "no project": (("run", "-C", "/"), 2, "slipway init"),
     "project is no folder": (("run", "-C", "/nonexistent/place"), 2, "slipway init"),
-    "no template": (("init", "/nonexistent/x", "--template", "nope"), 2, "known: docs-assistant"),
+    "no template": (("init", "/nonexistent/x", "--template", "nope"), 2, "known: small"),
     "init cannot write": (("init", "/proc/nope"), 2, "cannot be written"),
     "no dataset": (("data", "show", "documnets"), 2, "known: chunks, documents, examples"),
     "no such version": (("data", "show", "documents~7"), 2, "has only 1 versions"),

@@ -9,7 +9,7 @@ import yaml
 
 from slipway.errors import ConfigError, NotFound
 from slipway.project.load import find, json_schema, load
-from slipway.project.scaffold import TEMPLATES, init
+from slipway.project.scaffold import RENAMED, TEMPLATES, init
 
 MINIMAL = "slipway: 1\nname: demo\n"
 
@@ -164,9 +164,18 @@ def test_a_template_is_a_valid_project_by_our_code_and_by_the_schema(tmp_path: P
         init(folder, template)
 
 
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_template_is_still_found_by_its_old_name(tmp_path: Path, old: str, new: str) -> None:
+    def written(name: str) -> dict[str, str]:
+        folder = tmp_path / name / "demo"
+        return {str(path.relative_to(folder)): path.read_text("utf-8") for path in init(folder, name)}
+
+    assert written(old) == written(new)
+
+
 def test_init_refuses_what_it_does_not_know(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="did you mean 'docs-assistant'"):
-        init(tmp_path / "a", "docs-asistant")
+    with pytest.raises(NotFound, match="did you mean 'remote'"):
+        init(tmp_path / "a", "remot")
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         init(tmp_path / "file" / "x")

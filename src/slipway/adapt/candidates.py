@@ -140,6 +140,7 @@ def _retrieval(
         mode=retrieve.mode,
         filters=retrieve.filters,
         max_chars=retrieve.max_chars,
+        rerank=retrieve.rerank,
         excerpt_chars=retrieve.excerpt_chars,
         index=retrieve.index.name,
         index_options=retrieve.index.options,

@@ -21,7 +21,7 @@ from slipway.project.scaffold import init as _init
 from slipway.runtime.respond import answer as _answer
 
 
-def init(folder: str | Path, template: str = "docs-assistant") -> list[Path]:
+def init(folder: str | Path, template: str = "small") -> list[Path]:
     """Scaffold a project that runs as it is; returns the files written. Never overwrites one."""
     return _init(Path(folder), template)
 
@@ -33,14 +33,14 @@ def open_project(folder: str | Path = ".", overrides: Sequence[str] = (), listen
 
 
 def check(
-    folder: str | Path = ".", overrides: Sequence[str] = (), *, run_plugins: bool = False
+    folder: str | Path = ".", overrides: Sequence[str] = (), *, run_plugins: bool = False, remote: bool = False
 ) -> list[_check.Finding]:
     """Validate the project file and look at the machine. Raises ConfigError when the file itself is wrong.
 
-    The project's own plug-ins are parsed, not run, unless `run_plugins` says so.
+    The project's own plug-ins are parsed, not run, unless `run_plugins` says so. `remote` asks every remote model once.
     """
     file = _load.find(Path(folder))
-    return _check.check(_load.load(file, overrides), file, run_plugins=run_plugins)
+    return _check.check(_load.load(file, overrides), file, run_plugins=run_plugins, remote=remote)
 
 
 def json_schema() -> dict[str, Any]:

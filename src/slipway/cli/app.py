@@ -44,14 +44,17 @@ def init(
     folder: Annotated[Path, typer.Argument(help=t("A new or empty folder."))],
     template: Annotated[
         str,
-        typer.Option(help=t("docs-assistant, remote-model, or plug-in for a package of plug-ins.")),
-    ] = "docs-assistant",
+        typer.Option(help=t("small, local, remote, or plug-in for a package of plug-ins.")),
+    ] = "small",
 ) -> None:
     """Write the files of a template."""
     from slipway import api
+    from slipway.project.scaffold import RENAMED
 
     for path in api.init(folder, template):
         terminal.out(path)
+    if template in RENAMED:
+        terminal.warn(t("the template '{old}' is called '{new}' now", old=template, new=RENAMED[template]))
     terminal.out(t("next: cd {folder} && slipway up", folder=folder))
 
 
@@ -62,12 +65,18 @@ def check(
     run_plugins: Annotated[
         bool, typer.Option("--plugins", help=t("Also import the project's own plug-ins, which runs their code."))
     ] = False,
+    remote: Annotated[
+        bool,
+        typer.Option(
+            "--remote", help=t("Also ask each remote model once, and estimate what a run will cost before it is run.")
+        ),
+    ] = False,
 ) -> tuple[Document, int]:
     """Exit code 2 when something stops a run."""
     from slipway import api
     from slipway.render.pages.work import findings
 
-    found = api.check(project, set_, run_plugins=run_plugins)
+    found = api.check(project, set_, run_plugins=run_plugins, remote=remote)
     return findings(found), 2 if any(finding.level == "error" for finding in found) else 0
 
 

@@ -39,6 +39,7 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: Literal["dense", "lexical", "fused"] = "fused"
     filters: dict[str, Any] = {}
     max_chars: int = 6000  # of all passages together; later ones are left out
+    rerank: int | None = None  # put so many of the best passages in the order of their best statements
     excerpt_chars: int | None = None  # show the sentences nearest the question instead, so many weighted characters
     index: str = "faiss"
     index_options: dict[str, Any] = {}

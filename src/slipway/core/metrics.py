@@ -67,6 +67,7 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo(name="cmrc_em"),
         MetricInfo(name="rouge_l"),
         MetricInfo(name="bleu"),
+        MetricInfo(name="semantic_similarity"),
         MetricInfo(name="accuracy"),
         MetricInfo(name="macro_f1", form="macro_f1"),
         MetricInfo(name="retrieval_recall"),

@@ -191,6 +191,24 @@ class Scorer(Protocol):
         ...
 
 
+@runtime_checkable
+class Compares(Scorer, Protocol):
+    """A scorer that compares meanings. It loads no model: before it scores, it is given the vectors of its texts."""
+
+    @property
+    def embedder(self) -> str:
+        """Name of the project's model that embeds; empty: the only one that its candidates retrieve with."""
+        ...
+
+    def texts(self, example: Example, answer: Answer) -> Sequence[str]:
+        """What has to be embedded to score this answer."""
+        ...
+
+    def learn(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Unit vectors by text, [dimension]; a text that the encoder cannot read has none."""
+        ...
+
+
 class Task(Protocol):
     """What an input, a reference and an output are. Made as `Task(config)`.
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from slipway.core.answer import Answer
-from slipway.core.candidate import Candidate
+from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Example
 from slipway.core.protocols import Scorer
 from slipway.core.report import Score
 from slipway.errors import EngineError
 from slipway.evaluate.answering import Asked, Progress, answer_all
+from slipway.evaluate.encoders import teach
 from slipway.i18n import t
 from slipway.plugins import Plugins, is_file, reporting
 from slipway.project.plugin_config import MetricConfig
@@ -28,10 +30,16 @@ async def evaluate(
     config: EvaluateConfig,
     code: str,
     progress: Progress | None = None,
+    encoders: Mapping[str, ModelPin] = MappingProxyType({}),
 ) -> list[Score]:
-    """Answer with one candidate, and score: one Score an example, in the order of the examples."""
+    """Answer with one candidate, and score: one Score an example, in the order of the examples.
+
+    `encoders`: metric -> the model that embeds for it, of scorers that compare meanings.
+    """
     (answers,) = await answer_all([Asked(candidate, code)], examples, session, config, progress=progress)
-    return score_all(candidate, examples, answers, make_scorers(config.metrics, session.plugins))
+    scorers = make_scorers(config.metrics, session.plugins)
+    await teach(scorers, encoders, examples, answers, session)
+    return score_all(candidate, examples, answers, scorers)
 
 
 def score_all(

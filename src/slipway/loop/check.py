@@ -12,9 +12,6 @@ import shutil
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from slipway.adapt.candidates import effective, read_schema
 from slipway.core.metrics import METRICS
@@ -26,15 +23,20 @@ from slipway.data.preview import preview
 from slipway.data.reasons import explain
 from slipway.errors import SlipwayError
 from slipway.evaluate.aggregate import meanings
+from slipway.evaluate.encoders import encoders
+from slipway.evaluate.scoring import make_scorers
 from slipway.files import why
 from slipway.i18n import t
+from slipway.loop.check_remote import check_remote
+from slipway.loop.finding import Finding
 from slipway.loop.model_lock import absolute
+from slipway.loop.model_size import need
 from slipway.machine import free_bytes, usable_cores
 from slipway.plugins import Plugins
 from slipway.project.places import named_plugins, plugin_path, read_text
 from slipway.project.plugin_file import inspect
 from slipway.project.plugin_options import check_measured, check_options
-from slipway.project.schema import Project
+from slipway.project.schema import ModelConfig, Project
 from slipway.release.rules import Rule, check_rules
 from slipway.runtime.cost import make_cost
 from slipway.runtime.extract import check_pattern
@@ -52,18 +54,14 @@ EXTRAS = {
 }
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """`error` stops a run or loses what a person wrote, `warning` does neither, `ok` is worth knowing."""
-
-    level: Literal["error", "warning", "ok"]
-    what: str
-    how: str = ""
+GENERATING = ("openvino", "llama")  # engines of models whose memory and speed can be told
 
 
-def check(project: Project, file: Path, *, run_plugins: bool = False) -> list[Finding]:
+def check(project: Project, file: Path, *, run_plugins: bool = False, remote: bool = False) -> list[Finding]:
     """Every finding about a valid project file on this machine, errors first.
 
-    `run_plugins` imports the project's own plug-ins too, and so runs their code.
+    `run_plugins` imports the project's own plug-ins too, and so runs their code. `remote` asks each remote model once,
+    which may cost money, and estimates what a run will cost.
     """
     root = file.parent
     plugins = Plugins(root)
@@ -74,6 +72,8 @@ def check(project: Project, file: Path, *, run_plugins: bool = False) -> list[Fi
     found += [*_models(project, root), *_prompts(project, root, plugins, skip), *_data(project, root, plugins, skip)]
     found += [*_metrics(project, plugins, skip), *_prices(project), *_machine(root), *_port(project)]
     found += _store(project, root)
+    if remote:
+        found += check_remote(project, root, plugins)
     order = {"error": 0, "warning": 1, "ok": 2}
     return sorted(found, key=lambda f: order[f.level])
 
@@ -153,6 +153,8 @@ def _models(project: Project, root: Path) -> Iterator[Finding]:
         except SlipwayError as error:
             yield _error(error)
             continue
+        if model.engine in GENERATING:
+            yield from _needs(name, model, root)
         if here is None:
             yield Finding(
                 "warning", t("the model '{name}' is not on this machine yet", name=name), "slipway models pull"
@@ -160,6 +162,28 @@ def _models(project: Project, root: Path) -> Iterator[Finding]:
         else:
             size = f"{here.size / 1e6:.0f} MB"
             yield Finding("ok", t("the model '{name}' is here ({size})", name=name, size=size))
+
+
+def _needs(name: str, model: ModelConfig, root: Path) -> Iterator[Finding]:
+    """Memory and speed of a local model, where they can be told; a warning for one that does not fit."""
+    context = model.options.get("context")
+    needed = need(absolute(model.source, root), model.quantize, context if isinstance(context, int) else None)
+    if needed is None:
+        return
+    free, (slow, fast), (slow_read, fast_read) = free_bytes(), needed.generated, needed.read
+    text = t(
+        "the model '{name}': {weights:.1f} GB of weights, about {memory:.1f} GB of memory; on this machine about "
+        "{slow:.2g} to {fast:.2g} tokens a second generated, {slow_read:.2g} to {fast_read:.2g} read",
+        name=name, weights=needed.weights / 1e9, memory=needed.memory / 1e9,
+        slow=slow, fast=fast, slow_read=slow_read, fast_read=fast_read,
+    )  # fmt: skip
+    if needed.memory > free:
+        yield Finding(
+            "warning", text,
+            t("{free:.1f} GB are free: take a smaller model or quantisation, or free memory", free=free / 1e9),
+        )  # fmt: skip
+    else:
+        yield Finding("ok", text, t("guessed from the name of its source") if needed.guessed else "")
 
 
 def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
@@ -226,6 +250,12 @@ def _metrics(project: Project, plugins: Plugins, skip: Collection[str]) -> Itera
     for name, rule in rules.items():
         try:
             check_rules({name: rule}, found)
+        except SlipwayError as error:
+            yield _error(error)
+    with contextlib.suppress(SlipwayError):  # `_options` has said why a scorer cannot be made
+        scorers = make_scorers([one for one in project.evaluate.metrics if one.scorer not in skip], plugins)
+        try:
+            encoders(project, scorers)
         except SlipwayError as error:
             yield _error(error)
     vouched = len(rules) < len(project.gate) or any(rule.vouches(found[name]) for name, rule in rules.items())

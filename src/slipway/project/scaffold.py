@@ -12,19 +12,26 @@ from slipway.errors import ConfigError, NotFound, instead
 from slipway.files import why
 from slipway.i18n import t
 
-TEMPLATES = ("docs-assistant", "remote-model", "plug-in")
+TEMPLATES: dict[str, tuple[str, ...]] = {  # name -> the folders it is made of
+    "small": ("shared", "answer", "small"),
+    "local": ("shared", "answer", "local"),
+    "remote": ("shared", "answer", "remote"),
+    "plug-in": ("shared", "plug-in"),
+}
+RENAMED = {"docs-assistant": "small", "remote-model": "remote"}  # what templates were called -> what they are
 
 
-def init(folder: Path, template: str = "docs-assistant") -> list[Path]:
-    """Write a template into a new or empty folder; returns the files written, in order.
+def init(folder: Path, template: str = "small") -> list[Path]:
+    """Write a template into a new or empty folder; returns the files written, in order. Old names do, too.
 
     Raises NotFound for an unknown template, ConfigError when a file that would be written is already there.
     """
+    template = RENAMED.get(template, template)
     if template not in TEMPLATES:
         raise NotFound(t("no template is called '{name}'", name=template), instead(template, TEMPLATES))
     name = re.sub(r"[^a-z0-9_.-]+", "-", folder.resolve().name.lower()).strip("-._") or "project"
     source = files("slipway").joinpath("project", "templates")
-    wanted = dict([*_walk(source.joinpath("shared"), ""), *_walk(source.joinpath(template), "")])
+    wanted = dict(pair for part in TEMPLATES[template] for pair in _walk(source.joinpath(part), ""))
     linked = sorted({part for path in wanted for part in _parents(path) if (folder / part).is_symlink()})
     if linked:
         raise ConfigError(

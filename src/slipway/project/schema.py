@@ -184,6 +184,7 @@ class RetrieveConfig(Strict):
     mode: Literal["dense", "lexical", "fused"] = "fused"
     filters: dict[str, Any] = {}
     max_chars: int = Field(default=6000, ge=100)
+    rerank: int | None = Field(default=None, ge=2, le=100)  # so many of the best, by their best sentence
     excerpt_chars: int | None = Field(default=None, ge=50)  # only the sentences nearest the question, this much in all
     index: PluginConfig = PluginConfig(name="faiss", options={})
     lexical: PluginConfig = PluginConfig(name="tantivy", options={})

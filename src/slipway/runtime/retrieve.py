@@ -23,6 +23,7 @@ from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
 from slipway.runtime.kept import whole as index_whole
+from slipway.runtime.rerank import rerank
 from slipway.runtime.vectors import Hear, Progress, embed_chunks, embedder_key
 from slipway.store.store import Store
 
@@ -110,7 +111,7 @@ class Retriever:
 
     async def search(self, question: str, retrieval: Retrieval) -> tuple[Citation, ...]:
         """The best passages, best first, at most `top_k` of them and `max_chars` characters (the first always)."""
-        depth = max(DEPTH, retrieval.top_k)
+        depth = max(DEPTH, retrieval.top_k, retrieval.rerank or 0)
         rankings: list[list[tuple[str, float]]] = []
         filters = retrieval.filters or None
         vector: Vectors | None = None
@@ -124,9 +125,11 @@ class Retriever:
                 rankings.append(self._lexical.index.search(question, None, depth, filters))
         ids = [[id for id, _ in ranking] for ranking in rankings]
         ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(ids)
-        found = _within(
-            [_citation(self._chunks[id], score) for id, score in ranked[: retrieval.top_k]], retrieval.max_chars
-        )
+        first = retrieval.rerank or 0
+        best = [_citation(self._chunks[id], score) for id, score in ranked[: max(retrieval.top_k, first)]]
+        if first:
+            best[:first] = await rerank(question, best[:first], self._near(vector))
+        found = _within(best[: retrieval.top_k], retrieval.max_chars)
         if retrieval.excerpt_chars is None:
             return found
         return await excerpt(question, found, retrieval.excerpt_chars, self._near(vector))

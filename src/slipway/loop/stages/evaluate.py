@@ -20,9 +20,11 @@ from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, EngineError, SlipwayError
 from slipway.evaluate.aggregate import build_report
 from slipway.evaluate.answering import Asked, Timing, answer_all
+from slipway.evaluate.encoders import encoders, teach
 from slipway.evaluate.scoring import make_scorers, score_all, scorers_of
 from slipway.i18n import t
 from slipway.loop.context import whoami
+from slipway.loop.model_lock import pin_models
 from slipway.loop.rates import measure as measure_rate
 from slipway.loop.rates import pin_rate, wanted
 from slipway.loop.stages.adapt import answering
@@ -142,6 +144,10 @@ class _Measuring:
         config = [loop.project.evaluate.model_dump(mode="json"), prices, msgspec.to_builtins(loop.meanings)]
         if timing.cohort:
             config.append(timing.cohort)
+        self.encoders = encoder_pins(loop)
+        if self.encoders:
+            engines = [loop.context.plugins.code("engines", pin.engine) for pin in self.encoders.values()]
+            config.append([msgspec.to_builtins(self.encoders), engines])
         self.step = (
             f"evaluate:{candidate.name}:{split}", [candidate.ref, examples.ref], config, measured_by(loop, candidate)
         )  # fmt: skip
@@ -173,9 +179,9 @@ class _Measuring:
             (self.answers,) = loop.context.wait(
                 answer_all(asked, self.chosen, session, config, self.timing, progress)
             )  # fmt: skip
-        scores = score_all(
-            self.candidate, self.chosen, self.answers, make_scorers(config.metrics, session.plugins)
-        )  # fmt: skip
+        scorers = make_scorers(config.metrics, session.plugins)
+        loop.context.wait(teach(scorers, self.encoders, self.chosen, self.answers, session))
+        scores = score_all(self.candidate, self.chosen, self.answers, scorers)
         currency = next((s.answer.currency for s in scores if s.answer.currency), "")
         blob = store.blobs.put_lines(scores)
         made = build_report(
@@ -184,10 +190,24 @@ class _Measuring:
         return store.catalog.put("report", f"{self.candidate.name}/{self.split}", made)
 
 
+def encoder_pins(loop: Loop) -> dict[str, ModelPin]:
+    """Metric -> the model that embeds for it, of scorers that compare meanings; its files pulled where they are not."""
+    project, context = loop.project, loop.context
+    named = encoders(project, make_scorers(project.evaluate.metrics, context.plugins))
+    if not named:
+        return {}
+    models = {name: project.models[name] for name in named.values()}
+    pins = pin_models(
+        project.model_copy(update={"models": models}),
+        context.root, context.lock_file, context.listener.progress, context.plugins,
+    )  # fmt: skip
+    return {metric: pins[name] for metric, name in named.items()}
+
+
 def measured_by(loop: Loop, candidate: Candidate) -> str:
     """The code that answers with a candidate and scores what it answers."""
     plugins = loop.context.plugins
-    ours = (answer_all.__module__, score_all.__module__, build_report.__module__)
+    ours = (answer_all.__module__, score_all.__module__, teach.__module__, build_report.__module__)
     code = [answering(loop, candidate), loop.context.code.of(*ours)]
     return digest_of(
         [*code, *(plugins.code("scorers", one.scorer) for one in scorers_of(loop.project.evaluate.metrics, plugins))]
