@@ -122,8 +122,8 @@ def test_feedback_is_listed_with_question_and_answer(served: Path) -> None:
     assert "How tall is the mast?" in done.stdout
     assert "20 metres" in done.stdout
     told = json.loads(slipway("feedback", "list", "-C", str(served), "--json").stdout)
-    assert [one["answer"] for one in told if one["question"] == "How tall is the mast?"] == ["20 metres"] * 2
-    assert told[0]["question"] is None, "what it is about is not kept any more"
+    assert [one["answer"] for one in told if one["asked"] == "How tall is the mast?"] == ["20 metres"] * 2
+    assert told[0]["asked"] is None, "what it is about is not kept any more"
 
 
 def test_traces_are_listed_with_question_and_answer_and_found(served: Path) -> None:

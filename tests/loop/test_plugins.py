@@ -93,7 +93,7 @@ WRONG = {
     "none": ("metrics: []", "name at least one"),
     "somebody else's name": ("metrics: [{latency_p95: {scorer: './my.py:Short'}}]", "'latency_p95' is a metric of Slipway's own"),
     "index option": ("retrieve: {mode: lexical, lexical: {tantivy: {stm: true}}}", "candidates.grounded.retrieve.lexical.tantivy.stm: unknown key; did you mean 'stem'?"),
-    "index type": ("retrieve: {mode: lexical, index: {faiss: {type: hnsw}}}", "candidates.grounded.retrieve.index.faiss.type: must be one of 'auto', 'flat' or 'ivf'"),
+    "index type": ("retrieve: {mode: lexical, index: {faiss: {type: hnsw}}}", "candidates.grounded.retrieve.index.faiss.type: must be one of 'auto', 'flat', 'ivf'"),
     "no such index": ("retrieve: {mode: lexical, lexical: tantvy}", "candidates.grounded.retrieve.lexical: no index is called 'tantvy'; did you mean 'tantivy'?"),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from slipway.privacy.redact import Redactor
 from slipway.testing.catalogs import trace_of
 
 TOKEN = "ghp_A1b2C3d4E5f6G7h8J9k0L1m2N3p4Q5r6S7t8"
-OURS = {"chunk", "finish", "currency"}  # ids and names that no model, user or tool wrote
+OURS = {"chunk", "finish", "currency", "timed"}  # ids and names that no model, user or tool wrote
 CITATION = Citation(chunk="0" * 64, source="a.md", path=("A",), start=0, end=1, text="a", score=1.0)
 HOLDERS = {
     "": Answer(text="a", raw="a"),

@@ -35,7 +35,7 @@ class Trace(Noun, frozen=True, kw_only=True):
         return list(_turns(self.request))
 
     @property
-    def question(self) -> str:
+    def asked(self) -> str:
         """What the user said last, or the prompt."""
         said = [text for role, text in self.turns if role in ("user", "")]
         return said[-1] if said else ""

@@ -103,7 +103,7 @@ class Review:
         file.save(self._path, self.drafts)
         return number
 
-    def write(self, path: Path) -> str:
+    def export(self, path: Path) -> str:
         """Write all drafts into a new CSV for a spreadsheet; returns its path."""
         with new_file(path) as out:
             out.write(sheet.write(self.drafts))

@@ -98,7 +98,7 @@ def review(
     with open_project(project, set_) as opened:
         found = api.review(opened)
         if csv:
-            return reviewed(found.drafts, sheet=found.write(csv))
+            return reviewed(found.drafts, sheet=found.export(csv))
         problems = found.take(from_) if from_ else []
         if not from_ and found.waiting:
             at_terminal(found)

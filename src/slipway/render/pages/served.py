@@ -20,9 +20,7 @@ def traces(found: Sequence[Trace], *, more: bool = False) -> Document:
     columns = [Column(t("when"), "time"), Column(t("trace"), "digest"), Column(t("channel")),
                Column(t("status")), Column(t("seconds"), "seconds"), Column(t("question"), "excerpt", 50),
                Column(t("answer"), "excerpt", 50)]  # fmt: skip
-    rows = [
-        [f.at, f.id, f.channel, f.status, f.seconds, f.question, f.said if f.answer else told(f.error)] for f in found
-    ]
+    rows = [[f.at, f.id, f.channel, f.status, f.seconds, f.asked, f.said if f.answer else told(f.error)] for f in found]
     notes = [t("older ones: {option}", option=f"--before {found[-1].id}")] if found and more else []
     return listed(found, Table(t("Traces"), columns, rows, notes))
 
@@ -55,11 +53,11 @@ def feedback(found: Sequence[tuple[Feedback, Trace | None]]) -> Document:
                Column(t("question"), "excerpt", 40), Column(t("answer"), "excerpt", 40),
                Column(t("correction")), Column(t("comment"))]  # fmt: skip
     rows = [
-        [f.at, f.trace, f.thumb, f.score, of.question if of else "", of.said if of else "", f.correction, f.comment]
+        [f.at, f.trace, f.thumb, f.score, of.asked if of else "", of.said if of else "", f.correction, f.comment]
         for f, of in found
     ]
     data = [
-        {**msgspec.to_builtins(f), "question": of.question if of else None, "answer": of.said if of else None}
+        {**msgspec.to_builtins(f), "asked": of.asked if of else None, "answer": of.said if of else None}
         for f, of in found
     ]
     return listed(data, Table(t("Feedback"), columns, rows))
