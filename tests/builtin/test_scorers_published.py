@@ -48,6 +48,7 @@ def test_a_changed_mark_is_seen_on_every_reference_with_a_number():
     assert found["not seen by exact_match"] == 0
 
 
+@pytest.mark.slow
 def test_macro_f1_is_scikit_learns():
     row = bench.label_row()
     assert (row.items, row.different) == (1000, 0)

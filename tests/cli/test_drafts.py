@@ -110,6 +110,7 @@ def at_terminal(folder: Path, talk: list[tuple[str, str]]) -> str:
     return shown.decode()
 
 
+@pytest.mark.slow
 def test_a_draft_is_edited_in_sight_and_keys_work_again_after_it(folder: Path) -> None:
     assert slipway("data", "draft", "-n", "2", "-C", str(folder)).returncode == 0
     before = file.load(folder / "drafts" / "questions.jsonl")[0]

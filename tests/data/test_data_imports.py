@@ -180,6 +180,7 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "x.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_large_file_of_lines_takes_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "big.jsonl"
     with path.open("w", encoding="utf-8") as out:

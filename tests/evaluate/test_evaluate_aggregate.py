@@ -203,6 +203,7 @@ def test_identical_answers_are_no_proof_of_equality():
     assert 0.1 < found.mde < 0.2
 
 
+@pytest.mark.slow
 def test_the_comparison_interval_covers_when_few_answers_change():
     """A true loss of 2% in otherwise equal answers: most samples of 60 show one loss or none."""
     rng, missed = np.random.default_rng(1), 0

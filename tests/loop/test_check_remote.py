@@ -95,6 +95,7 @@ def test_what_a_server_refuses_is_told_plainly(tmp_path: Path, status: int, body
     assert call.how
 
 
+@pytest.mark.slow
 def test_a_host_that_has_no_name_a_port_that_nobody_has_and_a_server_without_tls(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -74,6 +74,7 @@ def test_five_runs_from_nothing_choose_the_same_and_agree_on_all_but_the_clock(t
     assert rates[0].keys() == {"prompt", "completion", "machine", "at", "by"}
 
 
+@pytest.mark.slow
 def test_what_serves_stays_when_another_is_as_cheap(tmp_path: Path) -> None:
     folder = project_in(tmp_path)
     first = run(

@@ -59,6 +59,7 @@ def test_a_plan_needs_no_answer_and_costs_no_look(folder: Path) -> None:
     assert after.total == 20
 
 
+@pytest.mark.slow
 def test_a_plan_is_a_table_for_programs_and_a_picture(folder: Path, tmp_path: Path) -> None:
     picture = tmp_path / "power.svg"
     done = slipway("gate", "plan", "-C", str(folder), "--json", "--picture", str(picture))
@@ -106,6 +107,7 @@ def test_without_a_verdict_a_gate_or_a_report_it_is_said_what_to_do(folder: Path
     assert "there is nothing to plan" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_refused_run_is_explained(folder: Path) -> None:
     done = slipway("run", "-C", str(folder), "--set", "gate.retrieval_recall.min=0.99")
     assert done.returncode == 1
@@ -125,6 +127,7 @@ def recomputed(folder: Path) -> dict[str, str]:
     return {line.rpartition("  ")[0] or line: line for line in done.stdout.splitlines()}
 
 
+@pytest.mark.slow
 def test_the_script_is_short_and_comes_to_the_bounds_of_the_verdict(folder: Path, tmp_path: Path) -> None:
     assert len(SCRIPT.read_text("utf-8").splitlines()) <= 30
     with api.open_project(folder) as project:
@@ -184,6 +187,7 @@ def test_a_picture_that_cannot_be_written_costs_no_look(folder: Path, tmp_path: 
     assert looks(folder) == 1
 
 
+@pytest.mark.slow
 def test_a_price_has_the_currency_of_the_project_before_there_is_a_report(folder: Path) -> None:
     done = slipway("gate", "plan", "-C", str(folder), "--set", "gate.cost_per_query.max=0.1 CNY",
                    "--set", "machine.per_hour=0.5 CNY")  # fmt: skip

@@ -189,6 +189,7 @@ def test_a_score_that_is_no_number_from_0_to_1_is_the_scorers_error(tmp_path: Pa
         api.run(opened, "evaluate")
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_words_and_no_traceback(tmp_path: Path) -> None:
     folder = project(tmp_path, "Strategy", "at: respond")
     done = slipway("run", "evaluate", "-C", str(folder))

@@ -162,6 +162,7 @@ def test_a_budget_that_is_used_up_refuses_before_anything_is_measured(folder: Pa
     assert "slipway gate rotate" in told.stdout + told.stderr
 
 
+@pytest.mark.slow
 def test_a_reserve_that_is_rotated_in_begins_anew(tmp_path: Path) -> None:
     folder = write_project(tmp_path / "demo", RESERVE).parent
     assert number(run(folder)) == 1
@@ -206,6 +207,7 @@ def test_the_lock_file_splits_alike_elsewhere_and_a_damaged_one_is_refused(tmp_p
         run(other)
 
 
+@pytest.mark.slow
 def test_uses_that_an_older_version_counted_are_looks_at_their_examples(folder: Path) -> None:
     run(folder)
     with api.open_project(folder) as project:
@@ -220,6 +222,7 @@ def test_uses_that_an_older_version_counted_are_looks_at_their_examples(folder: 
         assert [look.kind for look in api.gate_looks(project)] == ["verdict", "use", "verdict"]
 
 
+@pytest.mark.slow
 def test_two_projects_in_one_store_count_the_examples_they_share(tmp_path: Path) -> None:
     one = write_project(tmp_path / "one").parent
     other = write_project(tmp_path / "other", FILE.replace("name: demo", "name: other")).parent

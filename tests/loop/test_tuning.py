@@ -114,6 +114,7 @@ def test_the_recipe_the_log_and_what_answers(folder: Path) -> None:
         assert not (folder / ".slipway" / "work").exists() or not list((folder / ".slipway" / "work").iterdir())
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["--set", "candidates.plain.tune={./tune.py:Longest: {pause: 0.2}}"]
     command = [sys.executable, "-m", "slipway", "run", "adapt", "-C", str(folder), *options]

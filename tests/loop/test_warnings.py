@@ -92,6 +92,7 @@ def weak(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_warnings_stand_in_the_verdict_and_change_nothing(weak: Path) -> None:
     done = slipway("run", "-C", str(weak))
     assert done.returncode == 0, done.stderr

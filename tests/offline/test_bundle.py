@@ -159,6 +159,7 @@ def test_a_folder_without_slipway_is_no_folder_of_wheels(folder: Path, tmp_path:
     assert not (folder.parent / "demo.tar").exists()
 
 
+@pytest.mark.slow
 def test_without_an_index_pip_says_what_it_cannot_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(MissingPrerequisite, match="pip cannot get the packages") as caught:
@@ -235,6 +236,7 @@ def test_another_python_and_a_folder_in_use_are_told(folder: Path, packages: Pat
     assert "run this with python3.9" in done.stderr
 
 
+@pytest.mark.slow
 def test_half_an_installation_is_taken_back(folder: Path, packages: Path) -> None:
     bundled(folder, packages)  # an empty file is no wheel
     done = install(unpacked(folder), str(folder.parent / "target"))

@@ -60,6 +60,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield root
 
 
+@pytest.mark.slow
 def test_what_its_readme_says_to_run_works(package: Path) -> None:
     """`pip install` needs an index: here its argument is held against pyproject.toml; `pytest` is run."""
     (block,) = re.findall(r"```console\n(.*?)```", (package / "README.md").read_text("utf-8"), re.DOTALL)

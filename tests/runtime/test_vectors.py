@@ -103,6 +103,7 @@ class Counting:
         return await self.engine.embed(texts)
 
 
+@pytest.mark.slow
 async def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path, engine: OnnxEngine) -> None:
     state = tmp_path / "state"
     command = [sys.executable, "-c", CHILD, str(state), str(Path(__file__).parent)]

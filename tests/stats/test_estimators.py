@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from everyday import some
 from slipway.errors import ConfigError
 from slipway.stats.estimators.protocol import Measured
 from slipway.stats.estimators.regression import Predictions, Regression
@@ -179,9 +180,9 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("world", "n"), SMALL)
-def test_intervals_miss_in_at_most_one_of_twenty(bench, world, n):
-    trials = 150
+@pytest.mark.parametrize("case", some(list(SMALL), 4), ids=str)
+def test_intervals_miss_in_at_most_one_of_twenty(bench, case):
+    (world, n), trials = case, 150
     got = bench.cell(world, n, trials, seed=11)
     for name in bench.CHECKED.get(world, bench.ESTIMATORS):
         if name in got:

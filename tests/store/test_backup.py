@@ -115,6 +115,7 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(raw)
 
 
+@pytest.mark.slow
 def test_any_flipped_bit_of_a_backup_is_noticed_before_anything_is_written(
     store: Store, opened: Callable[[str, str], Store], tmp_path: Path
 ) -> None:

@@ -415,6 +415,7 @@ def test_two_processes_pull_the_same_model_at_once(local, cache):
     models.verify(models.pull(f"file:{local}", cache=cache))
 
 
+@pytest.mark.slow
 def test_killed_while_pulling_it_starts_over_cleanly(local, cache):
     big = save_tensors({"a.weight": np.ones((1024, 4096), np.float32)})
     (local / "model.safetensors").write_bytes(big)

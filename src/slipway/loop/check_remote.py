@@ -23,6 +23,7 @@ from slipway.data.examples import make_examples
 from slipway.errors import SlipwayError
 from slipway.i18n import t
 from slipway.loop.finding import Finding
+from slipway.loop.loop_thread import LoopThread
 from slipway.plugins import Plugins
 from slipway.project.places import read_text
 from slipway.project.schema import CandidateConfig, Project
@@ -53,8 +54,12 @@ def check_remote(project: Project, root: Path, plugins: Plugins) -> Iterator[Fin
     if not remote:
         yield Finding("ok", t("no model is remote: nothing was asked"))
         return
-    for name in remote:
-        yield asyncio.run(_call(project, name, plugins))
+    loop = LoopThread()  # whoever calls may have a loop that runs
+    try:
+        for name in remote:
+            yield loop.run(_call(project, name, plugins))
+    finally:
+        loop.close()
     try:
         estimates = estimate(project, root, plugins)
     except SlipwayError as error:

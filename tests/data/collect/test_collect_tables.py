@@ -93,6 +93,7 @@ def test_addresses_that_cannot_be_used(root: Path, monkeypatch: pytest.MonkeyPat
         )
 
 
+@pytest.mark.slow
 @pytest.mark.service
 def test_a_postgresql_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("psycopg")

@@ -145,6 +145,7 @@ def test_pages_made_to_be_slow_are_not(piece: str) -> None:
     assert time.process_time() - before < 5
 
 
+@pytest.mark.slow
 def test_sitemaps_in_all_forms_and_broken_ones() -> None:
     pages = b"<urlset><url><loc> http://h/a?x=1&amp;y=2 </loc></url><url><loc><![CDATA[http://h/b]]></loc></url>"
     assert parse_sitemap(pages, "").pages == ("http://h/a?x=1&y=2", "http://h/b")  # not even closed

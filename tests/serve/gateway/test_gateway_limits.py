@@ -167,6 +167,7 @@ def test_a_model_that_dies_before_it_speaks_is_a_status_and_after_an_event(tmp_p
         assert server.chat("one").text == "one"
 
 
+@pytest.mark.slow
 def test_sigterm_drains(tmp_path: Path) -> None:
     spec = {"config": {"drain": 20.0, "parallel": 4}, "engine": {"delay": 2.0}}
     with child(tmp_path, **spec) as (process, server), ThreadPoolExecutor(2) as pool:
