@@ -58,9 +58,21 @@ def runs(project: Context, limit: int = 50) -> list[Run]:
     return project.store.catalog.runs(limit)
 
 
-def ask(project: Context, text: str, candidate: str | None = None, channel: str | None = None) -> Answer:
-    """One answer from a candidate by name, or from what a channel serves, by default the project's own."""
-    if candidate is None:
+def ask(
+    project: Context, text: str, candidate: str | None = None, channel: str | None = None, *, now: bool = False
+) -> Answer:
+    """One answer from a candidate by name, or from what a channel serves, by default the project's own.
+
+    `now`: a quote found by words alone, from the documents as they are, before anything was embedded or measured; while
+    a run is at work, from the documents that it has read. Raises Busy when it is still reading them.
+    """
+    if now:
+        if candidate is not None or channel is not None:
+            raise ConfigError(
+                t("--now asks no candidate and no channel"), t("leave out --now, or --candidate and --channel")
+            )
+        chosen = _run.by_words(project)
+    elif candidate is None:
         chosen = candidate_of(project, find(project, "release", channel or project.project.serve.channel))
     else:
         chosen = _newest_candidate(project, candidate)

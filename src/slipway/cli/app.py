@@ -88,11 +88,15 @@ def run(
     stage: Annotated[list[str] | None, typer.Argument(help=t("Stages; the furthest one counts."))] = None,
     project: Project = HERE,
     set_: Set = NONE,
+    sample: Annotated[
+        int | None, typer.Option(help=t("A first look: only so many documents; nothing is released."), min=1)
+    ] = None,
 ) -> tuple[Document, int]:
     """Exit code 1 when the gate said no, 4 when what serves is damaged."""
     from slipway.render.pages.work import outcome
 
-    found = _run(project, set_, stage or [])
+    overrides = [*set_, *([f"data.sample={sample}"] if sample is not None else [])]
+    found = _run(project, overrides, stage or (["evaluate"] if sample is not None else []))
     return outcome(found), _code(found)
 
 
@@ -178,6 +182,9 @@ def ask(
     text: Annotated[str, typer.Argument(help=t("What to ask."))],
     candidate: Annotated[str | None, typer.Option(help=t("A candidate; default what the channel serves."))] = None,
     channel: Channel = None,
+    now: Annotated[
+        bool, typer.Option("--now", help=t("Quote the documents by their words alone: no model, nothing measured."))
+    ] = False,
     project: Project = HERE,
     set_: Set = NONE,
 ) -> Document:
@@ -186,7 +193,7 @@ def ask(
     from slipway.render.pages.served import answer
 
     with open_project(project, set_) as opened:
-        return answer(api.ask(opened, text, candidate, channel))
+        return answer(api.ask(opened, text, candidate, channel, now=now), unmeasured=now)
 
 
 @command(

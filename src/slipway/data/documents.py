@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -42,13 +42,23 @@ _COMMIT_FILES, _COMMIT_SECONDS = 64, 2.0  # what a kill -9 can cost
 _NOT_REMEMBERED = frozenset({"timeout", "too-much-memory", "parser-crashed", "unreadable"})
 
 
-def make_documents(config: DataConfig, root: Path, store: Store, progress: Progress | None = None) -> Dataset:
+def make_documents(
+    config: DataConfig,
+    root: Path,
+    store: Store,
+    progress: Progress | None = None,
+    only: Collection[str] | None = None,
+) -> Dataset:
     """The documents of a project, cleaned and deduplicated, in the order of the project file and then by source.
+
+    `only`: the sources that are read, when it is a sample.
 
     `progress(done, total)` counts files. Raises ConfigError for an entry that matches nothing, two files of the same
     name, or when no document is left. A file that cannot be used is dropped with a reason; the rest goes on.
     """
     found, unsupported = collect(config, root)
+    if only is not None:
+        found = [file for file in found if file.source in only]
     kept, changes = read_documents(config, found, store, progress)
     changes = [*(_change(source, note) for source, note in unsupported), *changes]
     if found and not kept:

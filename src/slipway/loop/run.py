@@ -6,16 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from slipway.core.candidate import Candidate
+from slipway.core.candidate import Candidate, Retrieval
 from slipway.core.look import Look
 from slipway.core.material import Dataset
 from slipway.core.report import Report
 from slipway.data.split import slices
-from slipway.errors import ConfigError, NotFound, SlipwayError, nearest
+from slipway.errors import Busy, ConfigError, NotFound, SlipwayError, nearest
 from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.stages.adapt import make_candidates
-from slipway.loop.stages.data import freeze_data
+from slipway.loop.stages.data import freeze_chunks, freeze_data, freeze_documents
 from slipway.loop.stages.evaluate import measure, pin_rates, reports_on
 from slipway.loop.stages.looks import LOCKED, afford, earlier_looks, gate_ids, look, rotation
 from slipway.loop.stages.planning import plan_gate
@@ -24,7 +24,18 @@ from slipway.loop.state import STAGES, Damage, Loop, Outcome, Stage
 from slipway.project.plugin_options import check_measured
 from slipway.release.bundle import check_blobs, models_of
 
-__all__ = ["STAGES", "Outcome", "Stage", "looks", "plan_gate", "reports_for", "rotate", "run", "show_answers"]
+__all__ = [
+    "STAGES",
+    "Outcome",
+    "Stage",
+    "by_words",
+    "looks",
+    "plan_gate",
+    "reports_for",
+    "rotate",
+    "run",
+    "show_answers",
+]
 
 
 def run(context: Context, until: Stage = "release") -> Outcome:
@@ -44,7 +55,10 @@ def run(context: Context, until: Stage = "release") -> Outcome:
             if last >= 2:
                 pin_rates(loop, candidates.values())
                 measure(loop, candidates, examples, "dev")
-            if last >= 3:
+            if last >= 3 and context.project.data.sample is not None:
+                loop.outcome.refused = t("a sample of the documents was measured, and what serves must know them all")
+                loop.outcome.hint = t("run again without --sample, or without data.sample in slipway.yaml")
+            elif last >= 3:
                 release(loop, candidates, examples)
                 loop.outcome.damage = list(_damage(loop))
         return loop.outcome
@@ -94,6 +108,32 @@ def reports_for(context: Context, names: Sequence[str], split: str, *, timed: bo
             for digest, report in found.items():
                 look(context, ids, "comparison", [digest], report.answers)
         return [found[every[name].digest] for name in names]
+
+
+def by_words(context: Context) -> Candidate:
+    """A candidate that quotes the documents by words alone: their index is made in seconds, and no model is asked.
+
+    Belongs to no project file, is measured by nothing and can be released by nothing. Raises Busy while a run reads the
+    documents for the first time, ConfigError for a project without documents.
+    """
+    if not context.project.data.has_documents:
+        raise ConfigError(
+            t("the project has no documents: there is nothing to quote"), t("list them under data.documents")
+        )
+    try:
+        with context.store.lock():
+            loop = Loop(context)
+            documents = freeze_documents(loop)
+            assert documents is not None
+            chunks = freeze_chunks(loop, documents)
+    except Busy:  # a run is at work: what it has read already is enough
+        found = context.store.catalog.list("dataset", Dataset, "chunks")
+        if not found:
+            raise
+        chunks = found[0][1]
+    task = context.project.task
+    retrieve = Retrieval(chunks=chunks.ref, embedder=None, mode="lexical", top_k=5)
+    return Candidate(name="now", task=task.name, task_options=task.options, strategy="quote", retrieve=retrieve)
 
 
 def show_answers(context: Context, report: Report, *, refuse: bool = True) -> None:

@@ -153,6 +153,7 @@ class DataConfig(Strict):
     sites: dict[Name, SiteSource] = {}
     tables: dict[Name, TableSource] = {}
     examples: list[ExampleSource] = []
+    sample: int | None = Field(default=None, ge=1)  # for a first look: so many files; nothing is released then
     clean: CleanConfig = CleanConfig()
     limits: ParseLimits = ParseLimits()
     chunk: ChunkConfig = ChunkConfig()

@@ -95,7 +95,15 @@ def _index(loop: Loop, candidate: Candidate) -> None:
 
     async def build() -> None:
         engine = await context.session.embedder(embedder) if embedder else None
-        say = context.listener.say
+
+        told: list[str] = []
+
+        def say(text: str) -> None:
+            context.listener.say(text)
+            if not told:
+                told.append(t('meanwhile, `slipway ask --now "..."` quotes the documents by their words'))
+                context.listener.say(f"  {told[0]}")
+
         await Retriever.open(loop.store, retrieval, engine, loop.progress(name), context.plugins, say)
 
     def work() -> Ref:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from slipway.core.material import Dataset
 from slipway.core.ref import Ref, digest_of
 from slipway.data.chunks import make_chunks
-from slipway.data.collect import collect
+from slipway.data.collect import Found, collect
 from slipway.data.documents import make_documents
-from slipway.data.examples import example_files, make_examples
+from slipway.data.examples import example_files, make_examples, read_entries
 from slipway.data.losses import losses
 from slipway.data.references import corpus_of
+from slipway.data.sample import sampled
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.loop.fingerprint import fingerprint
@@ -26,26 +27,51 @@ def freeze_documents(loop: Loop) -> Dataset | None:
     if not config.has_documents:
         return None
     found, refused = collect(config, root)
+    only = _sample(loop, found)
+    if only is not None:
+        found = [file for file in found if file.source in only]
     files = fingerprint([(file.source, file.path) for file in found], store)
     shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
     if config.fetched:
         shown |= {"fetched": {name: source.language for name, source in config.fetched.items()}}
     return _dataset(
         loop, "documents", [], [files, shown, [(name, note.reason) for name, note in refused]], make_documents,
-        lambda: make_documents(config, root, store, loop.progress("documents")),
+        lambda: make_documents(config, root, store, loop.progress("documents"), only),
+    )  # fmt: skip
+
+
+def _sample(loop: Loop, found: Sequence[Found]) -> set[str] | None:
+    """The sources of a sample, where one is asked for."""
+    config, context = loop.project.data, loop.context
+    if config.sample is None:
+        return None
+    entries = read_entries(config, context.root, loop.store, context.task, []) if config.examples else []
+    named = {name for entry in entries for name in entry.example.relevant}
+    kept = {file.source for file in sampled(found, named, config.sample)}
+    context.listener.say(
+        t(
+            "a sample: {n} of {all} files, those that examples name among them; retrieval looks better than it is, and "
+            "nothing is released",
+            n=len(kept), all=len(found),
+        )
+    )  # fmt: skip
+    return kept
+
+
+def freeze_chunks(loop: Loop, documents: Dataset) -> Dataset:
+    """The chunks of frozen documents."""
+    config, store = loop.project.data, loop.store
+    return _dataset(
+        loop, "chunks", [documents.ref], config.chunk.model_dump(mode="json"), make_chunks,
+        lambda: make_chunks(config, documents, store),
     )  # fmt: skip
 
 
 def freeze_data(loop: Loop) -> tuple[Dataset | None, Dataset | None, Dataset]:
     """Documents, chunks and examples, frozen."""
     project, config, root, store = loop.project, loop.project.data, loop.context.root, loop.store
-    documents = frozen = freeze_documents(loop)
-    chunks = None
-    if frozen is not None:
-        chunks = _dataset(
-            loop, "chunks", [frozen.ref], config.chunk.model_dump(mode="json"), make_chunks,
-            lambda: make_chunks(config, frozen, store),
-        )  # fmt: skip
+    documents = freeze_documents(loop)
+    chunks = freeze_chunks(loop, documents) if documents is not None else None
     if not config.examples:
         raise ConfigError(
             t("the project has no examples: nothing can be measured"),

@@ -100,12 +100,13 @@ def keys(found: Sequence[Key]) -> Document:
     return listed(found, Table(t("Keys"), columns, rows))
 
 
-def answer(found: Answer) -> Document:
-    """An answer and where it comes from."""
+def answer(found: Answer, *, unmeasured: bool = False) -> Document:
+    """An answer and where it comes from. `unmeasured`: it is no candidate's, which is said."""
     tokens = found.usage.prompt_tokens + found.usage.completion_tokens
     spent = f", {found.cost:.6f} {found.currency}" if found.currency else ""
     took = t("{seconds:.2f} s, {tokens} tokens", seconds=found.seconds, tokens=tokens) + spent
-    return Document(found, [Passage(found.text, whole=True), *_sources(found), took])
+    note = [t("a quote found by words alone: it was not measured, and is not what serves")] if unmeasured else []
+    return Document(found, [Passage(found.text, whole=True), *_sources(found), took, *note])
 
 
 def _sources(found: Answer) -> list[str]:
