@@ -78,6 +78,9 @@ def test_backup_and_restore_into_another_folder(project: Path, tmp_path: Path) -
     assert "cannot be written" in slipway(project, "store", "backup", str(file), code=2)
     other = write_project(tmp_path / "other").parent
     assert "restored the state of" in slipway(other, "store", "restore", str(file))
+    told = slipway(other, "run")
+    assert "✓ index:words" in told, "an index is a cache, which no backup holds"
+    assert told.count("✓ ") == 1
     assert "no step was run" in slipway(other, "run")
     assert "holds something" in slipway(other, "store", "restore", str(file), code=2)
     raw = bytearray(file.read_bytes())
