@@ -167,6 +167,7 @@ def test_from_init_to_an_answer_over_http(tmp_path: Path) -> None:
     assert traces[0]["id"] in shown.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_safe(tmp_path: Path) -> None:
     import signal
     import time

@@ -39,6 +39,7 @@ def looks(folder: Path) -> int:
         return len(api.gate_looks(project))
 
 
+@pytest.mark.slow
 def test_a_plan_needs_no_answer_and_costs_no_look(folder: Path) -> None:
     done = slipway("gate", "plan", "-C", str(folder))
     assert done.returncode == 0, done.stderr

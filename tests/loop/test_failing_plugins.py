@@ -172,14 +172,14 @@ def test_whoever_fails_is_named_with_what_to_do(tmp_path: Path, case: tuple[str,
     assert "SLIPWAY_TRACEBACK=1 shows where" in told or "fix the cause and run again" in told
 
 
-@pytest.mark.parametrize("error", ["SystemExit", "RecursionError"])
+@pytest.mark.parametrize("error", some(["SystemExit", "RecursionError"], 2))
 def test_a_plug_in_cannot_end_the_command_as_if_all_were_well(tmp_path: Path, error: str) -> None:
     folder = project(tmp_path, "Scorer", f"at: score, error: {error}")
     with api.open_project(folder) as opened, pytest.raises(EngineError, match=f"Scorer.*failed: {error}"):
         api.run(opened, "evaluate")
 
 
-@pytest.mark.parametrize("at", ["nan", "inf", "seven", "text"])
+@pytest.mark.parametrize("at", some(["nan", "inf", "seven", "text"], 2))
 def test_a_score_that_is_no_number_from_0_to_1_is_the_scorers_error(tmp_path: Path, at: str) -> None:
     folder = project(tmp_path, "Scorer", f"at: {at}")
     with (

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from commands import slipway
+from everyday import some
 from slipway import api
 from slipway.core.material import Example
 from slipway.core.ref import digest_of
@@ -70,7 +71,7 @@ def split_ids(folder: Path, split: str) -> set[str]:
     return set(examples(folder, split))
 
 
-@pytest.mark.parametrize("change", [shuffle, add_example], ids=["shuffled", "one more"])
+@pytest.mark.parametrize("change", some({"shuffled": shuffle, "one more": add_example}, 2))
 def test_looks_go_with_the_examples_whatever_their_order_and_company(
     folder: Path, change: Callable[[Path], None]
 ) -> None:

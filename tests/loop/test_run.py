@@ -270,6 +270,7 @@ def test_comparison_is_paired_and_shows_what_changed(ran: Path) -> None:
             api.compare(project, "plain", "grounded", "tokn_f1")
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_the_second_is_refused(folder: Path) -> None:
     with api.open_project(folder) as one, api.open_project(folder) as other:
         with one.store.lock(), pytest.raises(Busy, match=str(os.getpid())):
@@ -277,6 +278,7 @@ def test_two_runs_at_once_the_second_is_refused(folder: Path) -> None:
         api.run(other)
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_answer_stops_the_run_with_its_reason(folder: Path) -> None:
     from slipway.errors import EngineError
 

@@ -139,7 +139,7 @@ NO_FILES = {
 
 
 @pytest.mark.parametrize("override", some(NO_FILES, 2))
-@pytest.mark.parametrize("kind", ["pipe", "zero", "folder", "long name"])
+@pytest.mark.parametrize("kind", some(["pipe", "zero", "folder", "long name"], 2))
 def test_what_is_no_file_neither_blocks_nor_fills_the_memory(folder: Path, override: str, kind: str) -> None:
     name = "a.jsonl" if "examples" in override else "a.gguf" if "models" in override else "a.py"
     name = "x" * 300 if kind == "long name" else "/dev/zero" if kind == "zero" else name

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from disks import SmallDisk, failing_writes, read_only, small_disk
+from everyday import some
 from served import Client, child
 from slipway.store.store import Store
 
@@ -76,7 +77,7 @@ def test_a_disk_that_fills_while_serving(disk: SmallDisk) -> None:
     assert set(acknowledged) <= kept(folder)  # on the full disk, after kill -9
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("end", some([signal.SIGTERM, signal.SIGKILL], 2))
 def test_a_server_started_on_a_full_disk(disk: SmallDisk, end: signal.Signals) -> None:
     folder = disk.path / ".slipway"
     with child(folder) as (process, server):
@@ -124,7 +125,7 @@ def test_a_read_only_file_system_is_served_by_relaxed_and_refused_by_strict(tmp_
             refused_first(server)
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+@pytest.mark.parametrize("number", some([errno.EIO, errno.ENOSPC], 2))
 def test_a_disk_that_answers_with_errors(tmp_path: Path, number: int) -> None:
     folder, failing = tmp_path / ".slipway", tmp_path / "failing"
     with child(folder, failing_writes(folder, number, tmp_path)) as (process, server):
