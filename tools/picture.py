@@ -1,4 +1,4 @@
-"""Draw docs/images/run.svg from a real run: the command's own output on a terminal of 100 columns.
+"""Draw docs/images/run.svg from a real run: the command's own output on a terminal of 112 columns.
 
 python tools/picture.py [PROJECT]    default examples/docs-assistant, which must have been run (`make run`)
 """
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 ROOT = Path(__file__).parents[1]
-WIDTH = 104
+WIDTH = 112
 
 
 def on_a_terminal(command: list[str]) -> str:

@@ -116,6 +116,7 @@ def said_value(info: MetricInfo, value: float, currency: str = "", *, signed: bo
     if info.unit == "tokens":
         return say("{n} tokens", n=f"{value:{sign}.0f}")
     if info.unit == "currency":
-        plain = format(Decimal(f"{value:.3g}"), f"{sign}f")  # nobody reads a price with an exponent
+        digits = 2 if abs(value) < 0.001 else 3
+        plain = format(Decimal(f"{value:.{digits}g}"), f"{sign}f")  # nobody reads a price with an exponent
         return f"{plain} {currency}".strip()
     return f"{value:{sign}.3f}"
