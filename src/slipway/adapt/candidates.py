@@ -136,17 +136,11 @@ def _retrieval(
     return Retrieval(
         chunks=chunks,
         embedder=pins[retrieve.embedder] if retrieve.embedder and retrieve.mode != "lexical" else None,
-        top_k=retrieve.top_k,
-        mode=retrieve.mode,
-        filters=retrieve.filters,
-        max_chars=retrieve.max_chars,
-        rerank=retrieve.rerank,
-        excerpt_chars=retrieve.excerpt_chars,
-        index=retrieve.index.name,
-        index_options=retrieve.index.options,
-        lexical=retrieve.lexical.name,
-        lexical_options=retrieve.lexical.options,
-    )
+        top_k=retrieve.top_k, mode=retrieve.mode, filters=retrieve.filters, max_chars=retrieve.max_chars,
+        rerank=retrieve.rerank, excerpt_chars=retrieve.excerpt_chars,
+        index=retrieve.index.name, index_options=retrieve.index.options,
+        lexical=retrieve.lexical.name, lexical_options=retrieve.lexical.options,
+    )  # fmt: skip
 
 
 def _few_shot(

@@ -112,12 +112,8 @@ def refusal(error: SlipwayError) -> Refused:
 
 def unexpected() -> Refused:
     """A defect of ours; the log has the traceback, the client has the trace id."""
-    return Refused(
-        500,
-        t("something in Slipway failed that should not"),
-        t("the server's log says more; look there for the id in the header x-slipway-trace"),
-        code="internal_error",
-    )
+    how = t("the server's log says more; look there for the id in the header x-slipway-trace")
+    return Refused(500, t("something in Slipway failed that should not"), how, code="internal_error")
 
 
 def draining() -> Refused:

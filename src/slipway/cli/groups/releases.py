@@ -15,6 +15,9 @@ from slipway.i18n import t
 from slipway.render.document import Document
 
 app = make_group(t("Releases: list, show, compare, promote, roll back, verify."))
+Export = Annotated[
+    Path | None, typer.Option(help=t("Write rules and scores as CSV into a new folder; it is a look at the answers."))
+]
 Which = Annotated[str, typer.Argument(help=t("A channel, a digest, or name@digest."))]
 
 
@@ -43,10 +46,7 @@ def verdict(
     release: Annotated[str | None, typer.Argument(help=t("A channel, a digest, or name@digest."))] = None,
     why: Annotated[bool, typer.Option("--why", help=t("Five sentences and a picture instead of a table."))] = False,
     picture: Picture = None,
-    export: Annotated[
-        Path | None,
-        typer.Option(help=t("Write rules and scores as CSV into a new folder; it is a look at the answers.")),
-    ] = None,
+    export: Export = None,
     project: Project = HERE,
 ) -> Document:
     """Why it passed, failed, or could not tell."""

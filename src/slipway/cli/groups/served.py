@@ -14,6 +14,9 @@ from slipway.i18n import t
 from slipway.render.document import Document
 
 Redact = Literal["off", "mask", "hash"]
+Redacted = Annotated[
+    Redact | None, typer.Option(help=t("Personal data: off, mask or hash; default serve.redact, else mask."))
+]
 Thumb = Literal["up", "down"]
 traces_app = make_group(t("Served requests: list, show, export."))
 feedback_app = make_group(t("What users said of answers."))
@@ -63,10 +66,7 @@ def traces_show(
 def traces_export(
     file: Annotated[Path, typer.Argument(help=t("The file to write; must not exist."))],
     limit: Limit = 100_000,
-    redact: Annotated[
-        Redact | None,
-        typer.Option(help=t("Personal data: off, mask or hash; default serve.redact, else mask.")),
-    ] = None,
+    redact: Redacted = None,
     project: Project = HERE,
 ) -> None:
     """Oldest first."""
@@ -81,10 +81,7 @@ def traces_export(
 def feedback_export(
     file: Annotated[Path, typer.Option("--as-examples", help=t("The file to write (.jsonl); must not exist."))],
     limit: Limit = 100_000,
-    redact: Annotated[
-        Redact | None,
-        typer.Option(help=t("Personal data: off, mask or hash; default serve.redact, else mask.")),
-    ] = None,
+    redact: Redacted = None,
     project: Project = HERE,
 ) -> Document:
     """Never written over a file, and read by `data.examples`."""

@@ -132,11 +132,6 @@ def _told(name: str, crawled: Crawled, old: dict[str, Page], snapshot: Snapshot)
         refused=dict(Counter(page.reason for page in crawled.pages if page.reason).most_common()),
         pages=[page for page in crawled.pages if page.reason],
         digest=snapshot.finish(crawled.pages),
-        requests=crawled.requests,
-        received=crawled.received,
-        unchanged=crawled.unchanged,
-        resumed=crawled.resumed,
-        beyond=crawled.beyond,
-        stopped=crawled.stopped,
-        left=crawled.left,
-    )
+        requests=crawled.requests, received=crawled.received, unchanged=crawled.unchanged, resumed=crawled.resumed,
+        beyond=crawled.beyond, stopped=crawled.stopped, left=crawled.left,
+    )  # fmt: skip

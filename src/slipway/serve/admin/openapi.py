@@ -7,24 +7,19 @@ from typing import Any
 import msgspec
 
 from slipway.serve.refuse import STATUSES
-from slipway.serve.requests.shapes import (
-    ChatRequest,
-    Completed,
-    CompletionRequest,
-    Embedded,
-    EmbeddingRequest,
-    FeedbackBody,
-    GenerateBody,
-    Generated,
-    Refusal,
-)
+from slipway.serve.requests import shapes
 
 _ENDPOINTS: tuple[tuple[str, str, type, type | None], ...] = (
-    ("/v1/chat/completions", "Answer a conversation; streams by server-sent events", ChatRequest, Completed),
-    ("/v1/completions", "Continue a text; streams by server-sent events", CompletionRequest, Completed),
-    ("/v1/embeddings", "Vectors of texts", EmbeddingRequest, Embedded),
-    ("/generate", "Answer one prompt", GenerateBody, Generated),
-    ("/v1/feedback", "Say what an answer was worth; durable when acknowledged", FeedbackBody, None),
+    (
+        "/v1/chat/completions",
+        "Answer a conversation; streams by server-sent events",
+        shapes.ChatRequest,
+        shapes.Completed,
+    ),
+    ("/v1/completions", "Continue a text; streams by server-sent events", shapes.CompletionRequest, shapes.Completed),
+    ("/v1/embeddings", "Vectors of texts", shapes.EmbeddingRequest, shapes.Embedded),
+    ("/generate", "Answer one prompt", shapes.GenerateBody, shapes.Generated),
+    ("/v1/feedback", "Say what an answer was worth; durable when acknowledged", shapes.FeedbackBody, None),
 )
 _STREAMED = ("/v1/chat/completions", "/v1/completions")
 _OTHER_CONTENT = {"/metrics": "text/plain; version=0.0.4; charset=utf-8"}
@@ -32,10 +27,10 @@ _OTHER_CONTENT = {"/metrics": "text/plain; version=0.0.4; charset=utf-8"}
 
 def describe(base: dict[str, Any]) -> dict[str, Any]:
     """`base` (the OpenAPI document of everything else) with the model endpoints and their schemas added."""
-    types = [Refusal, *(kind for _, _, request, answer in _ENDPOINTS for kind in (request, answer) if kind)]
-    shapes, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    schemas = dict(zip((kind.__name__ for kind in types), shapes, strict=True))
-    refusal = {"application/json": {"schema": schemas[Refusal.__name__]}}
+    types = [shapes.Refusal, *(kind for _, _, request, answer in _ENDPOINTS for kind in (request, answer) if kind)]
+    drawn, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schemas = dict(zip((kind.__name__ for kind in types), drawn, strict=True))
+    refusal = {"application/json": {"schema": schemas[shapes.Refusal.__name__]}}
     errors = {str(code): {"description": text, "content": refusal} for code, text in STATUSES.items()}
     paths: dict[str, Any] = {
         path: {method: _plain(path, operation, errors) for method, operation in methods.items()}

@@ -165,9 +165,5 @@ def trace_of(traceparent: str) -> str:
 
 
 def _too_large(limit: int) -> Refused:
-    return Refused(
-        413,
-        t("the body has more than {n} bytes", n=limit),
-        t("send less, or raise serve.max_body"),
-        code="body_too_large",
-    )
+    what, how = t("the body has more than {n} bytes", n=limit), t("send less, or raise serve.max_body")
+    return Refused(413, what, how, code="body_too_large")

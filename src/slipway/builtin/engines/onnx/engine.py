@@ -11,17 +11,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.builtin.engines.checks import check_request, check_text, missing
-from slipway.builtin.engines.made import Made
+from slipway.builtin.engines.checks import check_text
+from slipway.builtin.engines.made import Encoder
 from slipway.builtin.engines.onnx import graph
-from slipway.core.message import Delta, GenerateRequest
 from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError, MissingPrerequisite
 from slipway.files import cache_folder, replace_file
@@ -73,7 +72,7 @@ class OnnxConfig(BaseModel):
     prefix: str = Field(default="", max_length=200)  # put before each text, for encoders trained so: "query: "
 
 
-class OnnxEngine(Made[OnnxConfig]):
+class OnnxEngine(Encoder[OnnxConfig]):
     """Embeds texts with a BERT or XLM-RoBERTa encoder and counts its tokens."""
 
     Config: ClassVar[type[OnnxConfig]] = OnnxConfig
@@ -103,12 +102,6 @@ class OnnxEngine(Made[OnnxConfig]):
             if self._loaded is not None:
                 self._loaded.closed = True
                 self._loaded = None
-
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
-        """Refused: an encoder makes no text."""
-        check_request(request, self.name, self.capabilities)
-        raise missing(self.name, "generate")
-        yield Delta()  # pragma: no cover -- makes this an iterator
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, [len(texts), hidden size], float32. Cancelling stops it after the runs in progress.

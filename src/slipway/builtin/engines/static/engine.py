@@ -8,16 +8,15 @@ what it is embedded together with.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.builtin.engines.checks import check_request, check_text, missing
-from slipway.builtin.engines.made import Made
+from slipway.builtin.engines.checks import check_text
+from slipway.builtin.engines.made import Encoder
 from slipway.builtin.engines.onnx.engine import read_tokenizer, require_packages, unknown_share
 from slipway.builtin.engines.static import distill
-from slipway.core.message import Delta, GenerateRequest
 from slipway.core.protocols import Capability
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class StaticConfig(BaseModel):
     prefix: str = Field(default="", max_length=200)  # put before each text
 
 
-class StaticEngine(Made[StaticConfig]):
+class StaticEngine(Encoder[StaticConfig]):
     """Embeds texts by a table of token vectors, and counts their tokens."""
 
     Config: ClassVar[type[StaticConfig]] = StaticConfig
@@ -68,12 +67,6 @@ class StaticEngine(Made[StaticConfig]):
         """Forget the table."""
         async with self._loading:
             self._loaded = None
-
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
-        """Refused: it makes no text."""
-        check_request(request, self.name, self.capabilities)
-        raise missing(self.name, "generate")
-        yield Delta()  # pragma: no cover -- makes this an iterator
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, [len(texts), hidden size], float32. All texts without a known token have one and the same."""
