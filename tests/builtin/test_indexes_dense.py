@@ -48,6 +48,7 @@ def test_exact_is_exact(many):
         assert [name for name, _ in index.search("", asked, 10)] == true_best(chunks, rows, asked, 10)
 
 
+@pytest.mark.slow
 def test_inverted_lists_find_nearly_all_and_filtered_ones_exactly(many):
     chunks, rows = many
     index = FaissIndex(FaissConfig(exact_up_to=2000))

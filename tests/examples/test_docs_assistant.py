@@ -157,6 +157,7 @@ def test_a_prompt_renders_with_what_is_constant_first(prompt: Path) -> None:
     assert first.endswith("How many verdicts are there?" + second.partition("Which verdicts are there?")[2])
 
 
+@pytest.mark.slow
 def test_no_question_names_what_is_not_there_and_no_split_knows_another(tmp_path: Path) -> None:
     config = load(EXAMPLE / "slipway.yaml").data
     assert preview(config, EXAMPLE, AnswerTask(AnswerTask.Config())) == []

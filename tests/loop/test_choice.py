@@ -88,6 +88,7 @@ def test_what_serves_stays_when_another_is_as_cheap(tmp_path: Path) -> None:
     assert run(folder, "release.tolerance=0").chosen == "grounded"  # a word cheaper
 
 
+@pytest.mark.slow
 def test_a_damaged_rate_is_told(tmp_path: Path) -> None:
     folder = project_in(tmp_path)
     run(folder)

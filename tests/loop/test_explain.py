@@ -77,6 +77,7 @@ def test_a_plan_is_a_table_for_programs_and_a_picture(folder: Path, tmp_path: Pa
     assert float(rows[0]["power"]) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("gate", "plan"), ("release", "verdict", "--why")])
 def test_a_picture_that_cannot_be_is_refused(folder: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
     if command[0] == "release":
@@ -208,6 +209,7 @@ def test_an_export_without_a_verdict_writes_nothing(folder: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_verdict_that_an_older_version_made_is_explained_and_exported(folder: Path, tmp_path: Path) -> None:
     with api.open_project(folder) as project:
         api.run(project)

@@ -126,6 +126,7 @@ def test_the_same_question_again_is_the_same_look(folder: Path) -> None:
     assert number(run(folder, "gate.token_f1.min=0.06")) == 2  # another rule is another question
 
 
+@pytest.mark.slow
 def test_answers_that_are_shown_are_a_look_and_once_only(folder: Path) -> None:
     run(folder)
     for _ in range(2):

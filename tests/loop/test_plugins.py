@@ -178,6 +178,7 @@ def test_an_extending_candidate_takes_another_index_without_the_options_of_the_f
 
 
 # two projects --------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_two_projects_in_one_process_keep_their_own_plug_ins(tmp_path: Path) -> None:
     folders = [write_project(tmp_path / name).parent for name in ("one", "two")]
     for folder, value in zip(folders, ("0.25", "0.75"), strict=True):

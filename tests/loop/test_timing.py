@@ -87,6 +87,7 @@ def test_candidates_take_turns(folder: Path) -> None:
     assert "different times" not in shown(found)
 
 
+@pytest.mark.slow
 def test_what_was_measured_earlier_is_not_compared_with_what_is_measured_now(folder: Path) -> None:
     """`grounded` was measured on an idle machine, and `plain` is measured now on a busy one."""
     first = run(folder, until="evaluate")

@@ -121,6 +121,7 @@ def test_aliases_and_merge_keys_may_be_used(tmp_path: Path) -> None:
     assert (gate["b"].min, gate["c"].min, gate["c"].max) == (0.5, 0.5, 1)
 
 
+@pytest.mark.slow
 def test_the_largest_file_that_is_allowed_is_read_in_seconds(tmp_path: Path) -> None:
     text = MINIMAL + "candidates:\n" + "".join(f"  c{n}: {{prompt: p}}\n" for n in range(10_000))
     started = time.monotonic()

@@ -67,6 +67,7 @@ def test_a_server_that_is_down_and_comes_back(own: Server) -> None:
     catalog.close()
 
 
+@pytest.mark.slow
 def test_a_connection_that_breaks_in_the_middle(own: Server) -> None:
     catalog = Catalog(Postgres(own.database()))
     with refused(MissingPrerequisite, "cannot be reached"), catalog.engine.begin() as connection:

@@ -34,6 +34,7 @@ def without_tags(page: str) -> str:
     return tree.body.text(separator=" ") if tree.body else ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the article extraction pages are not beside this checkout")
 def test_content_is_told_from_boilerplate() -> None:
     truth = json.loads((FOLDER / "ground-truth.json").read_text("utf-8"))

@@ -92,6 +92,7 @@ def status(said: bytes) -> int:
 # -- time and room ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_half_a_head_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_WITHIN", 0.25)
     with serving(make_context(Store(tmp_path), [echo()])) as server:

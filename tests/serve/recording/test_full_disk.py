@@ -58,6 +58,7 @@ def kept(folder: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_while_serving(disk: SmallDisk) -> None:
     folder = disk.path / ".slipway"
     acknowledged: list[str] = []
