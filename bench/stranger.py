@@ -3,7 +3,7 @@
     python bench/stranger.py [--at FOLDER]
 
 The pages are Debian's sqlite3-doc, fetched by `apt-get download` into FOLDER and unpacked, not installed; the questions
-are `bench/stranger_questions.jsonl` (42 in English, 22 in Chinese, with the section that answers each).
+are `bench/stranger_questions.jsonl`: 42 in English and 22 in Chinese on 44 pages, with the section that answers each.
 In a new project from the template `small`:
 
 1. `slipway ask --now`: seconds until the first answer, from nothing.

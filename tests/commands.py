@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from pathlib import Path
 
 _PRELOAD = [
@@ -48,3 +50,14 @@ def _main(arguments: tuple[str, ...], environment: dict[str, str], out: str, err
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def ready(url: str) -> None:
+    """Wait until the server at `url` has its release in service."""
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("it never became ready")

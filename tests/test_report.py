@@ -11,8 +11,11 @@ import pytest
 from slipway import api
 from slipway.api.finding import scored
 from slipway.cli.main import run as slipway
+from slipway.core.ref import Ref
+from slipway.core.release import RuleResult, Verdict
 from slipway.errors import ConfigError, NotFound
 from slipway.i18n import speaking
+from slipway.render.pages.whole import Whole, limits
 from slipway.testing.projects import FILE, write_project
 
 PRICED = FILE.replace("release: {prefer: quality}", "release: {prefer: quality, looks: 3}\nmachine: {per_hour: 36 CNY}")
@@ -106,3 +109,58 @@ def test_what_cannot_be_is_told(ran: Path, tmp_path: Path, capsys: pytest.Captur
         made(empty, tmp_path / "t.html")
     assert slipway(["report", str(tmp_path / "c.html"), "-C", str(ran)]) == 0
     assert "written: " in capsys.readouterr().out
+
+
+BACKWARDS = """
+from slipway.builtin.scorers.common import Configured, Options
+
+class Wordiness(Configured[Options]):
+    Config = Options
+    higher_is_better = False
+
+    def score(self, example, answer):
+        return min(1.0, len(answer.text) / 1000)
+"""
+
+
+def test_the_best_of_a_metric_that_is_better_when_lower_are_the_lowest(tmp_path: Path) -> None:
+    text = FILE.replace("metrics: [token_f1,", "metrics: [{wordiness: {scorer: './mine.py:Wordiness'}}, token_f1,")
+    folder = write_project(tmp_path / "demo", text).parent
+    (folder / "mine.py").write_text(BACKWARDS)
+    with api.open_project(folder) as project:
+        chosen = api.run(project).chosen
+        report = api.find(project, "report", chosen)
+        scores = [score.metrics["wordiness"] for _, score in api.items(project, report)]
+    page = words(made(folder, tmp_path / "r.html"))
+    best = page[page.index("Best number question wordiness answer") :]
+    shown = [float(one) for one in re.findall(r"\? (\d\.\d{3}) ", best[: best.index("Worst")])]
+    assert shown[0] == pytest.approx(min(scores), abs=1e-3)
+    assert shown == sorted(shown)
+    assert "good" in page, "a short answer is a good one here"
+
+
+def test_what_failed_by_its_measured_value_did_not_pass() -> None:
+    rules = [
+        RuleResult(metric=metric, rule="min", outcome=outcome, bound=0.5, value=0.4, confidence="point")
+        for metric, outcome in (("token_f1", "fail"), ("contains", "pass"))
+    ]  # fmt: skip
+    found = Whole(
+        name="demo", task="answer", made="", slipway="", metrics=(), datasets={}, losses=(), dev=(), gate=(),
+        verdict=Verdict(outcome="fail", rules=tuple(rules), report=Ref("report", "a", "0" * 64)), judged=None,
+        serves="", shown="dev", answered=(), total=0,
+    )  # fmt: skip
+    (line,) = [one for one in limits(found) if "measured value alone" in one]
+    assert line.startswith("contains passed")
+
+
+@pytest.mark.slow
+def test_a_report_on_a_sample_says_so(tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "demo").parent
+    for n in range(5):
+        (folder / "docs" / f"more{n}.md").write_text(f"# Page {n}\n\nNothing is asked about page {n} of the manual.\n")
+    with api.open_project(folder, ["data.sample=11"]) as project:
+        api.run(project, "evaluate")
+    assert "Only a sample of the 15 files was read" in words(made(folder, tmp_path / "r.html"))
+    with api.open_project(folder) as project:
+        api.run(project, "evaluate")
+    assert "Only a sample" not in words(made(folder, tmp_path / "s.html"))

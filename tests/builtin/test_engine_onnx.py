@@ -294,6 +294,7 @@ async def test_positions_pooling_and_half_precision(minilm, tmp_path, kind, pool
     await engine.close()
 
 
+@pytest.mark.slow
 async def test_long_texts_come_in_parts_that_are_read_whole(minilm):
     cut = []
     engine = OnnxEngine(OnnxConfig(max_tokens=64), files=minilm.files, on_event=lambda kind, detail: cut.append(kind))

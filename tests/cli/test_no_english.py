@@ -77,6 +77,7 @@ def test_every_report_is_chinese(ran: Path, command: tuple[str, ...]) -> None:
     assert english(done.stdout + done.stderr) == []
 
 
+@pytest.mark.slow
 def test_every_error_is_chinese(ran: Path) -> None:
     for command in WRONG:
         here = () if command[0] == "init" else ("-C", str(ran))

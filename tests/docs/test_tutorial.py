@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import time
-import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from commands import ready
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = ("make ", "pip install")  # `make run` is a step of CI; the package is installed from the wheel
@@ -82,13 +82,3 @@ def free_port() -> str:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return str(one.getsockname()[1])
-
-
-def ready(url: str) -> None:
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("it never became ready")

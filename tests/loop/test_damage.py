@@ -50,6 +50,7 @@ def test_a_run_makes_damaged_indexes_again(ran: Path, how: str) -> None:
         assert api.run(project).ran == []
 
 
+@pytest.mark.slow
 def test_a_run_tells_of_damage_that_it_cannot_repair(ran: Path) -> None:
     """What serves was made of documents that are not there any more."""
     with api.open_project(ran) as project:

@@ -160,6 +160,7 @@ def test_the_script_is_short_and_comes_to_the_bounds_of_the_verdict(folder: Path
     assert any(one.rule == "non-inferiority" and one.comparison for one in found.rules)
 
 
+@pytest.mark.slow
 def test_an_export_is_the_same_look_as_the_answers_shown_and_is_never_refused(folder: Path, tmp_path: Path) -> None:
     with api.open_project(folder) as project:
         api.run(project)

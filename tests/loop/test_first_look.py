@@ -69,6 +69,7 @@ def run(folder: Path, *overrides: str, until: str = "release"):
         return found, documents, examples
 
 
+@pytest.mark.slow
 def test_a_sample_has_what_examples_name_keeps_the_splits_and_releases_nothing(folder: Path) -> None:
     whole, every, splits = run(folder, until="evaluate")
     found, some, same = run(folder, "data.sample=15")

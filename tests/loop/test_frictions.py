@@ -33,6 +33,7 @@ def test_broken_rows_are_loud(ran: Path) -> None:
     assert f"questions.jsonl:{n + 1}" in checked.stdout.replace("\n", "").replace(" ", "")
 
 
+@pytest.mark.slow
 def test_a_release_difference_leads_with_what_a_person_changed(ran: Path) -> None:
     prompt = (ran / "grounded.md").read_text("utf-8")
     words = "Be kind, and keep in mind that the user has read the manual already. "

@@ -196,6 +196,7 @@ def test_nothing_in_reserve_is_said(folder: Path) -> None:
     assert not (folder / "slipway.lock").exists()
 
 
+@pytest.mark.slow
 def test_the_lock_file_splits_alike_elsewhere_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
     one, other = (write_project(tmp_path / name, RESERVE).parent for name in ("one", "other"))
     run(one)

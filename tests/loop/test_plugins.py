@@ -134,6 +134,7 @@ def pinned(folder: Path, retrieve: str) -> tuple[Candidate, str]:
         return candidate, found.citations[0].source if found.citations else ""
 
 
+@pytest.mark.slow
 def test_the_choice_of_an_index_and_its_options_are_pinned_and_used(folder: Path) -> None:
     (folder / "count.py").write_text(COUNTING, "utf-8")
     plain, source = pinned(folder, "{mode: lexical, top_k: 1}")

@@ -9,6 +9,7 @@ import pytest
 
 from slipway import api
 from slipway.core.report import Report
+from slipway.errors import EngineError
 from slipway.i18n import speaking
 from slipway.loop.run import Outcome
 from slipway.testing.projects import FILE, write_project
@@ -18,6 +19,7 @@ LOADED = """
 import asyncio
 from pathlib import Path
 from slipway.builtin.engines.echo import EchoConfig, EchoEngine
+from slipway.errors import EngineError
 
 class Loaded(EchoEngine):
     Config = EchoConfig
@@ -29,6 +31,12 @@ class Loaded(EchoEngine):
             file.write("p" if "Blah" in str(request) else "g")
         async for delta in super().generate(request):
             yield delta
+
+class Broken(EchoEngine):
+    Config = EchoConfig
+
+    async def start(self):
+        raise EngineError("it does not start")
 """
 TEXT = FILE.replace("{engine: echo}", "{engine: './loaded.py:Loaded'}").replace(
     "evaluate: {metrics: [token_f1, retrieval_recall]}",
@@ -142,7 +150,10 @@ def test_a_latency_rule_compares_with_the_one_that_serves_as_it_is_now(folder: P
     loaded(folder, 0.06)
     prompt = folder / "grounded.md"
     prompt.write_text(prompt.read_text() + "\nThank you.")
+    asked(folder)
     second = run(folder, *rules)
+    # On dev 8 to choose by, then 8 each with the one that serves; on gate 8 each at once, never alone before.
+    assert asked(folder).count("g") == 8 + 16 + 16
     assert second.verdict is not None
     (rule,) = [one for one in second.verdict.rules if one.metric == "latency_p50"]
     assert rule.outcome == "pass", "60 ms more of both is no difference"
@@ -154,14 +165,15 @@ def test_a_latency_rule_compares_with_the_one_that_serves_as_it_is_now(folder: P
         assert len(api.gate_looks(project)) == 2
 
 
-def test_a_candidate_that_cannot_be_loaded_does_not_stop_the_others_before_its_turn(folder: Path) -> None:
+def test_a_candidate_that_cannot_be_loaded_does_not_stop_those_before_it(folder: Path) -> None:
     text = (folder / "slipway.yaml").read_text()
-    broken = text.replace("models:", "models:\n  absent: {engine: llama, source: 'file:nowhere.gguf'}", 1).replace(
-        "candidates:", "candidates:\n  last: {model: absent, prompt: plain.md}", 1
-    )
-    (folder / "slipway.yaml").write_text(broken)
-    with pytest.raises(Exception, match="nowhere.gguf"):
+    text = text.replace("models:\n", "models:\n  broken: {engine: './loaded.py:Broken'}\n", 1)
+    text = text.replace("evaluate:", "  last: {model: broken, prompt: plain.md}\nevaluate:", 1)
+    (folder / "slipway.yaml").write_text(text)
+    with pytest.raises(EngineError, match="it does not start"):
         run(folder, until="evaluate")
+    with api.open_project(folder) as project:
+        assert {report.candidate.name for _, report, _ in api.reports(project)} == {"plain", "grounded"}
 
 
 def write_examples(folder: Path, n: int) -> None:

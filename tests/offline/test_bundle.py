@@ -10,7 +10,6 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-import time
 import urllib.request
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 
 import disks
+from commands import ready
 from slipway import api
 from slipway.errors import ConfigError, MissingPrerequisite
 from slipway.offline import wheels
@@ -84,11 +84,15 @@ def test_files_prompts_and_documents_are_in_it_and_secrets_are_not(folder: Path,
     (folder.parent / "outside.txt").write_text("secret")
     (folder / "link.txt").symlink_to(folder.parent / "outside.txt")
     (folder / ".gitignore").write_text(".slipway")
+    with tarfile.open(folder / "old.tar", "w") as tar:  # what is written into the project's folder is not packed again
+        tar.add(folder / "grounded.md", "demo/install.py")
+    with tarfile.open(folder / "kept.tar", "w") as tar:
+        tar.add(folder / "grounded.md", "grounded.md")
     made, held = bundled(folder, packages)
     names = {name.removeprefix("demo/project/") for name in held if name.startswith("demo/project/")}
-    assert {"slipway.yaml", "grounded.md", "questions.jsonl", "docs/anchor.md", ".gitignore"} <= names
+    assert {"slipway.yaml", "grounded.md", "questions.jsonl", "docs/anchor.md", ".gitignore", "kept.tar"} <= names
     assert not [name for name in names if "key" in name or name.startswith((".env", ".git/", ".venv", "__pyc", "link"))]
-    assert dict(made.left_out).keys() == {".env", "tls.key", ".git", ".venv", "link.txt"}
+    assert dict(made.left_out).keys() == {".env", "tls.key", ".git", ".venv", "link.txt", "old.tar"}
     assert not any(b"secret" in content for content in held.values())
 
 
@@ -325,16 +329,6 @@ def test_it_installs_serves_and_answers_as_it_did_here(folder: Path, tmp_path: P
     said = json.loads(slipway("ask", "How much does the lighthouse weigh?", "--json"))
     assert said["text"] == answer
     serves_where_it_can_write_its_state_only(there, os.environ | lent, answer)
-
-
-def ready(url: str) -> None:
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("it never became ready")
 
 
 def serves_where_it_can_write_its_state_only(there: Path, environment: dict[str, str], answer: str) -> None:

@@ -164,6 +164,7 @@ def test_what_is_no_catalog_or_a_newer_one_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_kill_9_between_any_two_writes_leaves_whole_nouns(tmp_path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path; from slipway.store.store import Store\n"

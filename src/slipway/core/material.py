@@ -62,6 +62,9 @@ class Chunk(Noun, frozen=True, kw_only=True):
         return digest_bytes(self.passage.encode())
 
 
+SAMPLE_OF = "sample_of"  # in `counts` of documents that are a sample: of how many files
+
+
 class Example(Noun, frozen=True, kw_only=True):
     """One input with what is known of its output.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from slipway.core.material import Change, Dataset, Document
+from slipway.core.material import SAMPLE_OF, Change, Dataset, Document
 from slipway.data.collect import Found, collect
 from slipway.data.dedupe import drop_exact, drop_near
 from slipway.data.document_language import same_language
@@ -57,6 +57,7 @@ def make_documents(
     name, or when no document is left. A file that cannot be used is dropped with a reason; the rest goes on.
     """
     found, unsupported = collect(config, root)
+    every = len(found)
     if only is not None:
         found = [file for file in found if file.source in only]
     kept, changes = read_documents(config, found, store, progress)
@@ -65,6 +66,8 @@ def make_documents(
         raise _nothing_left(changes)
     counts = Counter(f"media_type/{document.media_type}" for document in kept)
     counts.update(f"language/{document.language}" for document in kept)
+    if only is not None:
+        counts[SAMPLE_OF] = every
     return freeze("documents", kept, changes, dict(sorted(counts.items())), store)
 
 

@@ -6,6 +6,7 @@ Nothing that may be secret goes in by itself, nor what can be made again; what i
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -64,14 +65,33 @@ def _own(root: Path, found: Contents) -> Iterator[tuple[Path, Path]]:
                     found.left_out.append((_shown(path, root), why))
         for name in sorted(names):
             path, place = here / name, real(here / name)
-            if any(fnmatch(name, pattern) for pattern in _SECRET):
-                found.left_out.append((_shown(path, root), t("it may hold a secret")))
-            elif not inside(place, [root]):
-                found.left_out.append((_shown(path, root), t("a link out of the project")))
-            elif not place.is_file():
-                found.left_out.append((_shown(path, root), t("no regular file")))
+            why = _file_left_out(name, place, root)
+            if why:
+                found.left_out.append((_shown(path, root), why))
             elif not name.endswith(".pyc"):
                 yield path, place
+
+
+def _file_left_out(name: str, place: Path, root: Path) -> str:
+    """Why a file is not taken; empty where it is."""
+    if any(fnmatch(name, pattern) for pattern in _SECRET):
+        return t("it may hold a secret")
+    if not inside(place, [root]):
+        return t("a link out of the project")
+    if not place.is_file():
+        return t("no regular file")
+    return t("a bundle that was written before") if _is_bundle(place) else ""
+
+
+def _is_bundle(place: Path) -> bool:
+    if place.suffix != ".tar":
+        return False
+    try:
+        with tarfile.open(place, "r:") as tar:
+            first = tar.next()
+    except (tarfile.TarError, OSError):
+        return False
+    return first is not None and first.name.endswith("/install.py")
 
 
 def _folder_left_out(path: Path) -> str | None:

@@ -7,7 +7,7 @@ Slipway may ask of it is the protocol `slipway.core.catalog.Catalog`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -16,16 +16,16 @@ import msgspec
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
 
 from slipway.core.look import Kind, Look
-from slipway.core.ref import Noun, Ref, canonical, decoder_of, digest_bytes, digest_of
+from slipway.core.ref import Noun, Ref, canonical, digest_bytes, digest_of
 from slipway.core.release import Release
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace, Wanted
-from slipway.errors import IntegrityError, NotFound
-from slipway.files import UNDECODABLE
+from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.store import ledger, tables
 from slipway.store.database import Database
 from slipway.store.migrate import migrate
+from slipway.store.rows import ambiguous, decoded, plain, read_noun, remembered, sound
 from slipway.store.wanted import narrowed
 
 N = TypeVar("N", bound=Noun)
@@ -40,13 +40,6 @@ TRIED = 64 << 10
 def now() -> str:
     """The present instant as RFC 3339 in UTC, with microseconds: texts sort by time."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _ambiguous(start: str, found: list[str]) -> NotFound:
-    return NotFound(
-        t("{start} is the beginning of more than one", start=start),
-        t("give more of it: {names}", names=", ".join(sorted(found))),
-    )
 
 
 class Catalog:
@@ -95,13 +88,13 @@ class Catalog:
             query = select(whole, tables.nouns.c.body).where(tables.nouns.c.kind == kind, wanted)
             rows = connection.execute(query.limit(_LISTED)).all()
         if len(rows) > 1 and len(digest) >= _SHORTEST:
-            raise _ambiguous(digest, [row.digest for row in rows])
+            raise ambiguous(digest, [row.digest for row in rows])
         if len(rows) != 1 or len(digest) < _SHORTEST:
             raise NotFound(
                 t("no single {kind} has the digest {digest}", kind=kind, digest=digest),
                 t("`slipway data list`, `slipway eval list` and `slipway release list` show what there is"),
             )
-        return _read(kind, rows[0].digest, rows[0].body, type_)
+        return read_noun(kind, rows[0].digest, rows[0].body, type_)
 
     def has(self, kind: str, digest: str) -> bool:
         """Whether there is a noun of this kind and whole digest."""
@@ -117,7 +110,7 @@ class Catalog:
             query = query.where(tables.nouns.c.name == name)
         with self._reader.connect() as connection:
             rows = connection.execute(query.order_by(tables.nouns.c.seq.desc())).all()
-        return [(row.at, _read(kind, row.digest, row.body, type_)) for row in rows]
+        return [(row.at, read_noun(kind, row.digest, row.body, type_)) for row in rows]
 
     # runs ------------------------------------------------------------------------------------------------------
     def record(self, run: Run) -> None:
@@ -133,7 +126,7 @@ class Catalog:
         query = query.where(tables.runs.c.status == "done").order_by(tables.runs.c.seq.desc()).limit(1)
         with self._reader.connect() as connection:
             row = connection.execute(query).first()
-        return None if row is None else _decoded("run", row.id, row.body, Run)
+        return None if row is None else decoded("run", row.id, row.body, Run)
 
     def runs(self, limit: int = 50, status: str | None = None) -> list[Run]:
         """Newest first."""
@@ -141,13 +134,13 @@ class Catalog:
         if status is not None:
             query = query.where(tables.runs.c.status == status)
         with self._reader.connect() as connection:
-            return [_decoded("run", row.id, row.body, Run) for row in connection.execute(query)]
+            return [decoded("run", row.id, row.body, Run) for row in connection.execute(query)]
 
     # memo ------------------------------------------------------------------------------------------------------
     def recall(self, kind: str, keys: Iterable[str]) -> dict[str, bytes]:
         """What is remembered of these keys; unknown ones, and those whose bytes were changed since, are absent."""
         with self._reader.connect() as connection:
-            return {row.key: row.value for row in _remembered(connection, kind, keys) if _sound(row)}
+            return {row.key: row.value for row in remembered(connection, kind, keys) if sound(row)}
 
     def remember(self, kind: str, values: Mapping[str, bytes]) -> None:
         """Remember results of pure work, all or none of them. The first result stays, unless its bytes were changed."""
@@ -159,8 +152,8 @@ class Catalog:
             for key, value in sorted(values.items())  # in one order, so that two who remember the same do not block
         ]
         with self.engine.begin() as connection:
-            for row in _remembered(connection, kind, values):
-                if not _sound(row):
+            for row in remembered(connection, kind, values):
+                if not sound(row):
                     connection.execute(delete(memo).where(memo.c.kind == kind, memo.c.key == row.key))
             connection.execute(self.database.upsert(memo).on_conflict_do_nothing(), rows)
 
@@ -190,7 +183,7 @@ class Catalog:
         if channel is not None:
             query = query.where(tables.promotions.c.channel == channel)
         with self._reader.connect() as connection:
-            return [_plain(row) for row in connection.execute(query)]
+            return [plain(row) for row in connection.execute(query)]
 
     def release(self, digest: str) -> Release:
         """A release by digest or its beginning."""
@@ -276,13 +269,13 @@ class Catalog:
             if not rows and len(id) >= _SHORTEST:
                 rows = connection.execute(query.where(whole.startswith(id, autoescape=True)).order_by(whole)).all()
         if len(rows) > 1:
-            raise _ambiguous(id, [row.id for row in rows])
+            raise ambiguous(id, [row.id for row in rows])
         if not rows:
             raise NotFound(
                 t("no trace has the id {id}", id=id),
                 t("every answer carries its trace id in the header x-slipway-trace"),
             )
-        return _decoded("trace", rows[0].id, rows[0].body, Trace)
+        return decoded("trace", rows[0].id, rows[0].body, Trace)
 
     def traces(
         self, limit: int = 50, after: int = 0, channel: str | None = None, wanted: Wanted | None = None
@@ -296,7 +289,7 @@ class Catalog:
         with self._reader.connect() as connection:
             rows = connection.execute(query).all()
             while rows:
-                read = ((row.seq, _decoded("trace", row.seq, row.body, Trace)) for row in rows)
+                read = ((row.seq, decoded("trace", row.seq, row.body, Trace)) for row in rows)
                 found += [(seq, trace) for seq, trace in read if wanted.says(trace)]
                 if len(found) >= limit or len(rows) < page:
                     break
@@ -309,7 +302,7 @@ class Catalog:
         if trace is not None:
             query = query.where(tables.feedback.c.trace == trace)
         with self._reader.connect() as connection:
-            return [_decoded("feedback", row.id, row.body, Feedback) for row in connection.execute(query)]
+            return [decoded("feedback", row.id, row.body, Feedback) for row in connection.execute(query)]
 
     def try_writing(self) -> None:
         """Write and delete a piece as large as a long trace; raises the SlipwayError that says why it cannot."""
@@ -331,7 +324,7 @@ class Catalog:
         """Every key, revoked ones too: id, name, hash, at, revoked, scopes, tenant."""
         columns = [column for column in tables.keys.c if column.name != "seq"]
         with self._reader.connect() as connection:
-            return [_plain(row) for row in connection.execute(select(*columns).order_by(tables.keys.c.seq))]
+            return [plain(row) for row in connection.execute(select(*columns).order_by(tables.keys.c.seq))]
 
     def revoke_key(self, id: str) -> bool:
         """Returns whether there was such a key, not yet revoked."""
@@ -370,47 +363,3 @@ def _trace_insert(database: Database) -> tuple[str, Callable[[Trace], Any]]:
 def _trace_row(trace: Trace) -> tuple[Any, ...]:
     body = msgspec.json.encode(trace)
     return trace.id, trace.at, trace.channel, trace.release, trace.status, trace.seconds, body
-
-
-def _remembered(connection: Connection, kind: str, keys: Iterable[str]) -> Iterator[Any]:
-    """The rows (key, value, digest) of these keys."""
-    wanted, memo = list(keys), tables.memo
-    for start in range(0, len(wanted), 500):
-        query = select(memo.c.key, memo.c.value, memo.c.digest).where(memo.c.kind == kind)
-        yield from connection.execute(query.where(memo.c.key.in_(wanted[start : start + 500]))).all()
-
-
-def _sound(row: Any) -> bool:
-    return isinstance(row.value, bytes) and digest_bytes(row.value) == row.digest
-
-
-def _read(kind: str, digest: str, body: bytes, type_: type[N]) -> N:
-    try:
-        noun = decoder_of(type_).decode(body)
-    except UNDECODABLE as error:
-        raise _altered(kind, digest) from error
-    if noun.digest != digest:
-        raise _altered(kind, digest)
-    return noun
-
-
-def _decoded(kind: str, id_: object, body: bytes, type_: type[T]) -> T:
-    """A row that is no frozen noun: a run, a trace, feedback."""
-    try:
-        return decoder_of(type_).decode(body)
-    except UNDECODABLE as error:
-        raise IntegrityError(
-            t("{kind} {id} in the catalog cannot be read: {why}", kind=kind, id=id_, why=error),
-            t("it was changed outside Slipway, or the disk is failing; restore the catalog from a backup"),
-        ) from error
-
-
-def _altered(kind: str, digest: str) -> IntegrityError:
-    return IntegrityError(
-        t("{kind} {digest} does not match its digest", kind=kind, digest=digest[:12]),
-        t("it was changed outside this version of Slipway; restore the catalog from a backup"),
-    )
-
-
-def _plain(row: Row[Any]) -> dict[str, Any]:
-    return dict(row._mapping)  # pyright: ignore[reportPrivateUsage]  # SQLAlchemy's public name for it

@@ -79,6 +79,7 @@ def test_the_deadline_frees_the_model(tmp_path: Path) -> None:
         assert server.chat("quick", model="quick").status == 200
 
 
+@pytest.mark.slow
 def test_time_in_the_queue_counts(tmp_path: Path) -> None:
     with slow(tmp_path, 0.8, parallel=1, queue=5, deadline=1.4) as (server, store), ThreadPoolExecutor(2) as pool:
         first = pool.submit(server.chat, "first")

@@ -81,11 +81,14 @@ def reports_on(
     `timed`: their latencies are going to be compared. Where they were not all measured in the same stretch of time, all
     are measured again together, once: the same candidates find those answers again.
     """
-    found = _reports(loop, candidates, examples, split, Timing(at=uuid.uuid4().hex))
-    if not timed or same_time(found):
-        return found
+    steps = _steps(loop, candidates, examples, split, Timing(at=uuid.uuid4().hex))
+    waiting = sum(not one.finished for one in steps)
+    if not timed or waiting in (0, len(steps)):  # else some would be measured now and others were before
+        found = _reports(loop, steps)
+        if not timed or same_time(found):
+            return found
     cohort = digest_of(sorted([one.digest, answering(loop, one)] for one in candidates))
-    return _reports(loop, candidates, examples, split, Timing(cohort=cohort))
+    return _reports(loop, _steps(loop, candidates, examples, split, Timing(cohort=cohort)))
 
 
 def same_time(reports: Sequence[Report]) -> bool:
@@ -93,17 +96,20 @@ def same_time(reports: Sequence[Report]) -> bool:
     return len(reports) < 2 or bool(reports[0].timed) and len({one.timed for one in reports}) == 1
 
 
-def _reports(
+def _steps(
     loop: Loop, candidates: Sequence[Candidate], examples: Dataset, split: Literal["dev", "gate"], timing: Timing
-) -> list[Report]:
-    steps = [_Measuring(loop, candidate, examples, split, timing) for candidate in candidates]
+) -> list[_Measuring]:
+    return [_Measuring(loop, candidate, examples, split, timing) for candidate in candidates]
+
+
+def _reports(loop: Loop, steps: Sequence[_Measuring]) -> list[Report]:
     waiting = [one for one in steps if not one.finished]
     if len(waiting) > 1:
-        _answer_in_turns(loop, waiting, timing)
+        _answer_in_turns(loop, waiting)
     return [one.report() for one in steps]
 
 
-def _answer_in_turns(loop: Loop, waiting: Sequence[_Measuring], timing: Timing) -> None:
+def _answer_in_turns(loop: Loop, waiting: Sequence[_Measuring]) -> None:
     """All that have to be measured, so that each is timed under the load of all. Remembered; the steps find it.
 
     Where a model cannot be loaded, the step that needs it says so, in its turn.
@@ -115,7 +121,7 @@ def _answer_in_turns(loop: Loop, waiting: Sequence[_Measuring], timing: Timing) 
     started, state = time.monotonic(), "failed"
     try:
         with suppress(SlipwayError):
-            work = answer_all(asked, first.chosen, loop.context.session, config, timing, progress)
+            work = answer_all(asked, first.chosen, loop.context.session, config, first.timing, progress)
             for one, answers in zip(waiting, loop.context.wait(work), strict=True):
                 one.answers = answers
             state = "done"

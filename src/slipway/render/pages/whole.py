@@ -5,12 +5,12 @@ question with its answers, and what is not known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from slipway.core.answer import Answer
-from slipway.core.material import Dataset, Example
-from slipway.core.metrics import metric_info
+from slipway.core.material import SAMPLE_OF, Dataset, Example
+from slipway.core.metrics import MetricInfo
 from slipway.core.release import Verdict
 from slipway.core.report import Report, Score
 from slipway.data.losses import Loss
@@ -21,7 +21,7 @@ from slipway.render.document import Column, Document, Part, Passage, Picture, Se
 from slipway.render.pages.frontier import frontier
 from slipway.render.pages.reports import candidates_table
 from slipway.render.pages.scales import verdict_picture
-from slipway.render.pages.verdicts import verdict_table
+from slipway.render.pages.verdicts import about, claim_words, verdict_table
 from slipway.render.pages.why import sentences
 
 _EXTREMES = 5  # of the best and of the worst
@@ -50,7 +50,6 @@ class Whole:
     answered: Sequence[tuple[Example, dict[str, Score]]]
     total: int
     volume: float | None = None
-    facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def whole(found: Whole) -> Document:
@@ -66,7 +65,7 @@ def whole(found: Whole) -> Document:
         Section(t("Every question"), _questions(found)),
         Section(t("What is not known"), [f"– {line}" for line in limits(found)]),
     ]
-    return Document(found.facts, chapters)
+    return Document(None, chapters)
 
 
 def title(found: Whole) -> str:
@@ -102,12 +101,13 @@ def _asked(found: Whole) -> list[Part]:
         t("Candidates are chosen on one part of the questions (dev) and confirmed on another that nobody looked at "
           "while they were made (gate)."),
     ]  # fmt: skip
-    if found.verdict is not None:
+    if found.verdict is not None and found.judged is not None:
+        judged = found.judged
         rows = [
-            [one.metric, one.rule, Amount(one.bound, info_of(one.metric)), one.slice] for one in found.verdict.rules
+            [about(one), claim_words(one, info_of(one.metric, judged.meanings), judged.currency)]
+            for one in found.verdict.rules
         ]
-        columns = [Column(t("metric")), Column(t("rule")), Column(t("bound or margin"), "measure"), Column(t("slice"))]
-        parts.append(Table(t("Rules of the gate"), columns, rows))
+        parts.append(Table(t("Rules of the gate"), [Column(t("metric")), Column(t("asked"))], rows))
     return parts
 
 
@@ -126,26 +126,19 @@ def _candidates(found: Whole) -> list[Part]:
     parts: list[Part] = []
     if found.dev:
         parts.append(candidates_table(t("On the dev split (choose)"), found.dev, found.metrics))
-        drawn = frontier(found.dev, quality_of(found))
+        quality = quality_of(found)
+        drawn = frontier(found.dev, quality.name) if quality else ""
         parts += [Picture(drawn)] if drawn else []
     if found.gate:
         parts.append(candidates_table(t("On the gate split (confirm)"), found.gate, found.metrics))
     return parts or [t("Nothing was measured yet.")]
 
 
-def quality_of(found: Whole) -> str:
+def quality_of(found: Whole) -> MetricInfo | None:
     """The first quality metric that the project names, of those that were measured."""
-    meanings = {name: info for one in found.dev for name, info in one.meanings.items()}
-    for name in found.metrics:
-        info = meanings.get(name) or (metric_info(name) if name in info_names(found) else None)
-        if info is not None and info.kind == "quality":
-            return name
-    return ""
-
-
-def info_names(found: Whole) -> set[str]:
-    """The metrics that any candidate has."""
-    return {name for one in found.dev for name in one.metrics}
+    measured = {name: one.meaning(name) for one in found.dev for name in one.metrics}
+    named = (measured[name] for name in found.metrics if name in measured)
+    return next((info for info in named if info.kind == "quality"), None)
 
 
 def _decision(found: Whole) -> list[Part]:
@@ -179,17 +172,15 @@ def _times(cost: Estimate, volume: float) -> Estimate:
 
 
 def _extremes(found: Whole) -> list[Part]:
-    name, metric = _first(found), quality_of(found)
-    if not name or not metric:
+    name, info = _first(found), quality_of(found)
+    if not name or info is None:
         return [t("No answers are shown.")]
-    ranked = sorted(
-        ((scores[name].metrics[metric], n) for n, (_, scores) in enumerate(found.answered)
-         if name in scores and metric in scores[name].metrics),
-        key=lambda one: (-one[0], one[1]),
-    )  # fmt: skip
-    info = info_of(metric)
-    ranked = ranked if info.higher_is_better else ranked[::-1]
-    columns = [Column(t("number"), "count"), Column(t("question"), "excerpt", 90), Column(metric, "measure"),
+    ranked = [
+        (scores[name].metrics[info.name], n) for n, (_, scores) in enumerate(found.answered)
+        if name in scores and info.name in scores[name].metrics
+    ]  # fmt: skip
+    ranked.sort(key=lambda one: (-one[0] if info.higher_is_better else one[0], one[1]))
+    columns = [Column(t("number"), "count"), Column(t("question"), "excerpt", 90), Column(info.name, "measure"),
                Column(t("answer"), "excerpt", 120)]  # fmt: skip
 
     def rows(chosen: Sequence[tuple[float, int]]) -> list[list[Any]]:
@@ -202,7 +193,7 @@ def _extremes(found: Whole) -> list[Part]:
     if not half:
         return [t("There are too few answers to choose from.")]
     return [
-        t("By {metric}, answers of '{name}' on the {split} split.", metric=metric, name=name, split=found.shown),
+        t("By {metric}, answers of '{name}' on the {split} split.", metric=info.name, name=name, split=found.shown),
         Table(t("Best"), columns, rows(ranked[:half])),
         Table(t("Worst"), columns, rows(ranked[::-1][:half])),
     ]
@@ -218,12 +209,12 @@ def _first(found: Whole) -> str:
 def _questions(found: Whole) -> list[Part]:
     head = t("{n} of the {total} questions of the {split} split, each with what every candidate answered.",
              n=len(found.answered), total=found.total, split=found.shown)  # fmt: skip
-    metric = quality_of(found)
-    return [head, *(_question(n, example, scores, metric, _first(found))
+    info = quality_of(found)
+    return [head, *(_question(n, example, scores, info, _first(found))
                     for n, (example, scores) in enumerate(found.answered, 1))]  # fmt: skip
 
 
-def _question(n: int, example: Example, scores: dict[str, Score], metric: str, first: str) -> Section:
+def _question(n: int, example: Example, scores: dict[str, Score], info: MetricInfo | None, first: str) -> Section:
     parts: list[Part] = [Passage(example.text)]
     if example.expected:
         parts.append(Section(t("Expected"), [Passage(" | ".join(example.expected))], 4))
@@ -231,19 +222,19 @@ def _question(n: int, example: Example, scores: dict[str, Score], metric: str, f
         parts.append(Section(name, _answered(score), 4))
     tags = [example.language] if example.language != "und" else []
     if first in scores:
-        tags.append(_grade(scores[first], metric))
+        tags.append(_grade(scores[first], info))
     return Section(f"{n}.", parts, 3, tags=tags or ["-"])
 
 
-def _grade(score: Score, metric: str) -> str:
+def _grade(score: Score, info: MetricInfo | None) -> str:
     if score.answer.error:
         return t("error")
     if score.answer.abstained:
         return t("abstained")
-    value = score.metrics.get(metric)
-    if value is None:
+    value = score.metrics.get(info.name) if info else None
+    if info is None or value is None:
         return t("not-scored")
-    better = value if info_of(metric).higher_is_better else 1 - value
+    better = value if info.higher_is_better else 1 - value
     return t("good") if better >= 0.5 else t("poor")
 
 
@@ -270,13 +261,17 @@ def said(answer: Answer) -> str:
 def limits(found: Whole) -> list[str]:
     """What the numbers do not say, a sentence each."""
     lines: list[str] = []
-    metric, name = quality_of(found), _first(found)
+    info, name = quality_of(found), _first(found)
     report = next((one for one in found.dev if one.candidate.name == name), None)
-    got = report.metrics.get(metric) if report else None
-    if got is not None and got.low is not None and got.high is not None:
+    got = report.metrics.get(info.name) if report and info else None
+    if info is not None and got is not None and got.low is not None and got.high is not None:
         lines.append(t("{metric} of '{name}' lies between {low} and {high} with 95% confidence, from {n} questions.",
-                       metric=metric, name=name, low=f"{got.low:.2f}", high=f"{got.high:.2f}", n=got.n))  # fmt: skip
+                       metric=info.name, name=name, low=f"{got.low:.2f}", high=f"{got.high:.2f}", n=got.n))  # fmt: skip
     lines += _languages(found)
+    documents = found.datasets.get("documents")
+    if documents is not None and SAMPLE_OF in documents.counts:
+        lines.append(t("Only a sample of the {n} files was read, so retrieval looks better than it is.",
+                       n=documents.counts[SAMPLE_OF]))  # fmt: skip
     lines += [
         t(
             "'{name}' got no answer to {n} questions; they count as the worst value.",
@@ -287,7 +282,7 @@ def limits(found: Whole) -> list[str]:
         if one.errors
     ]
     if found.verdict is not None:
-        by_value = [one.metric for one in found.verdict.rules if judged_by_point(one)]
+        by_value = [one.metric for one in found.verdict.rules if one.outcome == "pass" and judged_by_point(one)]
         if by_value:
             lines.append(t("{metrics} passed by the measured value alone, which chance may have favoured.",
                            metrics=", ".join(by_value)))  # fmt: skip
