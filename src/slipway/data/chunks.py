@@ -1,8 +1,8 @@
 """`make_chunks`: documents cut into the passages that are indexed, retrieved and cited.
 
-A chunk never crosses a heading: its path is then the whole truth about where it stands, which citations and
-`retrieval_recall` rely on. So a short section is a short chunk; `min_chars` only keeps a long section from leaving a
-short rest. The heading line itself is in the path, not in the text (`Chunk.passage` joins them for indexes); only a
+A chunk never crosses a heading: its path (after the document's title, where the headings do not say it) is then the
+whole truth about where it stands, which citations and `retrieval_recall` rely on. So a short section is a short chunk;
+`min_chars` only keeps a long section from leaving a short rest. The heading line itself is in the path, not in the text (`Chunk.passage` joins them for indexes); only a
 heading with nothing under it, which would be a chunk of its own, stands in the text of the chunk that follows.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 from slipway.core.material import Change, Chunk, Dataset, Document, Section
 from slipway.data.freeze import freeze
 from slipway.data.spans import before, cut
+from slipway.data.titles import added, under
 from slipway.project.schema import ChunkConfig, DataConfig
 from slipway.store.store import Store
 from slipway.text.words import weigh
@@ -26,8 +27,9 @@ def make_chunks(config: DataConfig, documents: Dataset, store: Store) -> Dataset
     """The passages of every document, in order. `text == document.text[start:end]` holds for each of them."""
     chunks: list[Chunk] = []
     changes: list[Change] = []
+    titles = added({one.source: one.title for one in store.blobs.get_lines(documents.items, Document)})
     for document in store.blobs.get_lines(documents.items, Document):
-        made = list(chunks_of(document, config.chunk))
+        made = list(chunks_of(document, config.chunk, titles.get(document.source, "")))
         chunks += made
         if not made:
             changes.append(Change(item=document.source, step="chunk", action="dropped", reason="empty"))
@@ -35,14 +37,14 @@ def make_chunks(config: DataConfig, documents: Dataset, store: Store) -> Dataset
     return freeze("chunks", chunks, changes, dict(sorted(counts.items())), store, [documents.ref])
 
 
-def chunks_of(document: Document, config: ChunkConfig) -> Iterator[Chunk]:
-    """The passages of one document."""
+def chunks_of(document: Document, config: ChunkConfig, title: str = "") -> Iterator[Chunk]:
+    """The passages of one document. `title` stands before headings that do not say it."""
     pages = document.meta.get("pages")
     meta = {name: value for name, value in document.meta.items() if name != "pages"}
     for section, start, end in _with_lone_headings(document, config):
         yield Chunk(
             source=document.source,
-            path=section.path,
+            path=under(title, section.path),
             start=start,
             end=end,
             text=document.text[start:end],

@@ -44,6 +44,7 @@ class _Held(msgspec.Struct):
 
     source: str
     language: str
+    title: str
     paths: list[tuple[str, ...]]
     stands_for: _Held | None = None
 
@@ -58,7 +59,7 @@ class Corpus:
         self, documents: Iterable[Document] = (), changes: Iterable[Change] = (), unread: Collection[str] = ()
     ) -> None:
         self._held = {
-            _path(d.source): _Held(d.source, d.language, [s.path for s in d.sections] or [()]) for d in documents
+            _path(d.source): _Held(d.source, d.language, d.title, [s.path for s in d.sections] or [()]) for d in documents
         }
         dropped = [change for change in changes if change.action == "dropped"]
         self._kept_as = {_path(change.item): change for change in dropped if change.kept}
@@ -77,6 +78,8 @@ class Corpus:
         found = [(n, step) for n, path in enumerate(held.paths) for step, at in enumerate(path)
                  if normalize_label(at) == wanted]  # fmt: skip
         first = held.stands_for or held
+        if not found and wanted == normalize_label(held.title):
+            wanted = ""  # passages show the title before their headings: it names all of them
         if not wanted or not found:
             near = nearest(heading, list(dict.fromkeys(path[-1] for path in held.paths if path))) if wanted else ""
             every = _sections(first, range(len(held.paths)))
