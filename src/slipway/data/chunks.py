@@ -2,8 +2,9 @@
 
 A chunk never crosses a heading: its path (after the document's title, where the headings do not say it) is then the
 whole truth about where it stands, which citations and `retrieval_recall` rely on. So a short section is a short chunk;
-`min_chars` only keeps a long section from leaving a short rest. The heading line itself is in the path, not in the text (`Chunk.passage` joins them for indexes); only a
-heading with nothing under it, which would be a chunk of its own, stands in the text of the chunk that follows.
+`min_chars` only keeps a long section from leaving a short rest. The heading line itself is in the path, not in the
+text (`Chunk.passage` joins them for indexes); only a heading with nothing under it, which would be a chunk of its own,
+stands in the text of the chunk that follows.
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ class Corpus:
         self, documents: Iterable[Document] = (), changes: Iterable[Change] = (), unread: Collection[str] = ()
     ) -> None:
         self._held = {
-            _path(d.source): _Held(d.source, d.language, d.title, [s.path for s in d.sections] or [()]) for d in documents
+            _path(d.source): _Held(d.source, d.language, d.title, [s.path for s in d.sections] or [()])
+            for d in documents
         }
         dropped = [change for change in changes if change.action == "dropped"]
         self._kept_as = {_path(change.item): change for change in dropped if change.kept}

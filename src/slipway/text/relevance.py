@@ -93,7 +93,8 @@ class Relevance:
         self.found = found
         self._similarity: Mapping[int, float] = {}
         content = _ASKING.sub(" ", question)
-        wanted, plain = _wanted(content), terms(content)
+        foreign = _foreign(content, found)
+        wanted, plain = _wanted(content) - foreign, terms(content) - foreign
         weight = _weights(wanted, [_held(wanted, one.text) for one in found])
         own = [_share(_held(wanted, one.text), weight) for one in found]
         over = [_share(_held(wanted, heading), weight) for heading in headings]
