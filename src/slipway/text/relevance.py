@@ -28,6 +28,8 @@ _SMALL = frozenset(
         into will would should may might i you we they he she than then so such about make made yes no""",
     )
 )
+_FOREIGN = 0.05  # share of statements up to which a script is not the one that they are written in
+_ENOUGH = 4.0  # weight of the terms that are left beyond that: two rare ones
 _SMALL_CJK = frozenset("的了是在有和与吗呢么什哪谁几多少个何为被会能可以如怎样些它他她这那里不没否对")
 _ASKING = re.compile("为什么|什么时候|什么|何时|何处|何人|哪[一里些个位种]?|谁|怎么样?|怎样|如何|是否|吗|呢")
 _REFERS = re.compile(
@@ -99,7 +101,8 @@ class Relevance:
         own = [_share(_held(wanted, one.text), weight) for one in found]
         over = [_share(_held(wanted, heading), weight) for heading in headings]
         common = _weights(plain, [terms(one.text) for one in found])
-        self._shares = [_share(terms(f"{headings[one.at]} {one.text}"), common) for one in found]
+        enough = min(1.0, sum(common.values()) / _ENOUGH) if foreign else 1.0
+        self._shares = [enough * _share(terms(f"{headings[one.at]} {one.text}"), common) for one in found]
         asked = next((holds for asks, holds in _KINDS if asks.search(question)), None)
         self._scores = [
             own[n]
@@ -135,6 +138,21 @@ def _wanted(question: str) -> set[str]:
     """The terms that rank: of CJK text pairs of characters, which say more than single ones."""
     pairs = {pair for pair in cjk_bigrams(question) if is_cjk(pair[0]) and not _SMALL_CJK.issuperset(pair)}
     return pairs | {term for term in terms(question) if not is_cjk(term[0])}
+
+
+def _foreign(question: str, found: Sequence[Statement]) -> set[str]:
+    """Terms that say nothing because the statements are written in another script: an answer may hold none of them.
+
+    What is left of a Chinese question on English pages are names, options and numbers, which stay as they are.
+    """
+    asked = _wanted(question) | terms(question)
+    cjk = {term for term in asked if is_cjk(term[0])}
+    written = sum(any(map(is_cjk, one.text)) for one in found)
+    if cjk and written <= len(found) * _FOREIGN:
+        return cjk
+    if not cjk and written >= len(found) * (1 - _FOREIGN) and found:
+        return {term for term in asked if term.isalpha() and not any(term in terms(one.text) for one in found)}
+    return set()
 
 
 def _held(wanted: set[str], text: str) -> set[str]:
