@@ -91,6 +91,7 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "citation_precision": ("slipway.builtin.scorers.retrieval:CitationPrecision", ""),
         "citation_recall": ("slipway.builtin.scorers.retrieval:CitationRecall", ""),
         "citation_coverage": ("slipway.builtin.scorers.retrieval:CitationCoverage", ""),
+        "citation_support": ("slipway.builtin.scorers.support:CitationSupport", ""),
     },
 }
 

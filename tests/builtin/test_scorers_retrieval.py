@@ -105,3 +105,27 @@ def test_citation_precision_counts_only_what_is_cited():
     assert score("citation_precision", ["docs/a.md"], [cited_a, cited_other], k=1) == 1.0
     assert score("citation_precision", [], [cited_a]) is None
     assert score("citation_precision", ["docs/a.md"], [cited_a], error="no answer") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "cited", "expected"),
+    [
+        ("The default timeout is 30 seconds.", ["The timeout is 30 seconds by default."], 1.0),
+        ("The default timeout is 45 seconds.", ["The timeout is 30 seconds by default."], 0.75),
+        ("默认超时为30秒。", ["超时默认是30秒。"], 1.0),
+        ("Shut the valve first.", ["The timeout is 30 seconds by default."], 0.0),
+        ("The default timeout", [], 0.0),
+        ("Yes.", ["The timeout is 30 seconds by default."], 0.0),
+    ],
+)
+def test_citation_support_compares_the_answer_with_what_it_cites(text, cited, expected):
+    citations = tuple(
+        Citation(chunk=str(n), source="a.md", path=(), start=0, end=1, text=one, score=1.0, cited=True)
+        for n, one in enumerate(cited)
+    )
+    uncited = Citation(chunk="u", source="a.md", path=(), start=0, end=1, text=text, score=1.0)
+    example = Example(input={"question": "How long?"}, expected=("x",))
+    scorer = Plugins().load("scorers", "citation_support")()
+    assert scorer.score(example, Answer(text=text, raw=text, citations=(*citations, uncited))) == expected
+    failed = Answer(text=text, raw=text, citations=citations, error="no answer")
+    assert scorer.score(example, failed) == 0.0

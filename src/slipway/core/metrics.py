@@ -76,6 +76,7 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo(name="citation_precision"),
         MetricInfo(name="citation_recall"),
         MetricInfo(name="citation_coverage"),
+        MetricInfo(name="citation_support"),
         _cost("latency_p50", "seconds", 0.5),
         _cost("latency_p95", "seconds", 0.95),
         _cost("ttft_p50", "seconds", 0.5),
