@@ -318,3 +318,15 @@ async def test_long_texts_come_in_parts_that_are_read_whole(minilm):
     await engine.embed([long])
     assert "truncated" in cut
     await engine.close()
+
+
+async def test_a_question_has_a_prefix_of_its_own(minilm) -> None:
+    plain = OnnxEngine(OnnxConfig(), name="plain", files=minilm.files)
+    asked = OnnxEngine(OnnxConfig(prefix="passage: ", question_prefix="query: "), name="asked", files=minilm.files)
+    only = OnnxEngine(OnnxConfig(prefix="text: "), name="only", files=minilm.files)
+    passage, query, text = await plain.embed(["passage: a cat", "query: a cat", "text: a cat"])
+    assert (await asked.embed(["a cat"]))[0] == pytest.approx(passage)
+    assert (await asked.embed_question("a cat"))[0] == pytest.approx(query)
+    assert (await only.embed_question("a cat"))[0] == pytest.approx(text)
+    for engine in (plain, asked, only):
+        await engine.close()

@@ -682,6 +682,14 @@ async def test_embeddings_come_in_order_and_of_unit_length() -> None:
         assert [body["input"] for _, _, body in server.requests[1:]] == [["a", "b"], ["c"]]
 
 
+async def test_questions_have_a_prefix_of_their_own() -> None:
+    options = {"prefix": "passage: ", "question_prefix": "query: "}
+    async with script(vectors([1, 0])) as server, started(server.url, **options) as engine:
+        await engine.embed(["a"])
+        await engine.embed_question("a")
+        assert [body["input"] for _, _, body in server.requests] == [["passage: a"], ["query: a"]]
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

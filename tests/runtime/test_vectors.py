@@ -20,7 +20,7 @@ from slipway.data.freeze import freeze
 from slipway.errors import SlipwayError
 from slipway.runtime import vectors as vectors_module
 from slipway.runtime.retrieve import Retriever
-from slipway.runtime.vectors import BATCH, embed_chunks
+from slipway.runtime.vectors import BATCH, embed_chunks, embedder_key
 from slipway.store import models
 from slipway.store.store import Store
 
@@ -161,3 +161,11 @@ async def test_a_changed_corpus_embeds_what_is_new(tmp_path: Path, engine: OnnxE
     moved = [chunk("moved.md", PASSAGES[0].text), chunk("new.md", "A new passage."), *PASSAGES[1:10]]
     await embed_chunks(store, moved, PIN, counting)
     assert counting.texts == 1
+
+
+def test_the_prefix_of_questions_is_no_part_of_what_passages_are_remembered_under() -> None:
+    def key(**options: str) -> str:
+        return embedder_key(ModelPin(name="embedder", engine="onnx", source=SOURCE, options=options))
+
+    assert key(question_prefix="query: ") == key(question_prefix="ask: ") == key()
+    assert key(prefix="passage: ") != key()

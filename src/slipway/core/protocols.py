@@ -86,6 +86,15 @@ class Embeds(Protocol):
 
 
 @runtime_checkable
+class EmbedsQuestions(Protocol):
+    """An engine that embeds a question in another way than what is searched: encoders are trained with two prefixes."""
+
+    async def embed_question(self, text: str) -> Vectors:
+        """A unit vector, [1, dimension], to compare with those of `embed`."""
+        ...
+
+
+@runtime_checkable
 class Windows(Protocol):
     """An engine that embeds no more than the beginning of a long text, and can cut it so that nothing is lost."""
 

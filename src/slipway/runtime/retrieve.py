@@ -24,7 +24,7 @@ from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
 from slipway.runtime.kept import whole as index_whole
 from slipway.runtime.rerank import rerank
-from slipway.runtime.vectors import Hear, Progress, embed_chunks, embedder_key
+from slipway.runtime.vectors import Hear, Progress, embed_chunks, embed_question, embedder_key
 from slipway.store.store import Store
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Retriever:
         vector: Vectors | None = None
         dense = retrieval.mode != "lexical" and not (retrieval.mode == "fused" and await self._cannot_read(question))
         if dense and self._dense is not None and self._embedder is not None:
-            vector = await self._embedder.embed([question])
+            vector = await embed_question(self._embedder, question)
             with reporting("indexes", retrieval.index):
                 rankings.append(self._nearest(question, vector, depth, filters))
         if retrieval.mode != "dense":
@@ -149,7 +149,7 @@ class Retriever:
         """Cosines of the others with a text, [len(others)]; None without an embedder that can read the text."""
         if self._embedder is None or await self._cannot_read(text):
             return None
-        near = self._near(await self._embedder.embed([text]))
+        near = self._near(await embed_question(self._embedder, text))
         return list(map(float, await near(others))) if near else None
 
     def _near(self, vector: Vectors | None) -> Similarity | None:

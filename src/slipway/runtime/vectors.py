@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from slipway.core.candidate import ModelPin
 from slipway.core.material import Chunk
-from slipway.core.protocols import Embeds, Windows
+from slipway.core.protocols import Embeds, EmbedsQuestions, Windows
 from slipway.core.ref import digest_of
 from slipway.i18n import t
 from slipway.store.store import Store
@@ -21,6 +21,8 @@ from slipway.store.store import Store
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from slipway.core.protocols import Vectors
 
 BATCH = 64  # chunks embedded between two commits: what a kill -9 can cost
 SAMPLE = 32  # passages, of all lengths, that are embedded first and timed
@@ -33,7 +35,13 @@ Hear = Callable[[str], None]
 
 def embedder_key(pin: ModelPin) -> str:
     """Names the vectors of an embedder: equal for pins that give equal vectors."""
-    return digest_of([pin.engine, pin.files or pin.source, pin.options, _FORMAT])
+    options = {name: value for name, value in pin.options.items() if name != "question_prefix"}
+    return digest_of([pin.engine, pin.files or pin.source, options, _FORMAT])
+
+
+async def embed_question(engine: Embeds, text: str) -> Vectors:
+    """The vector of a question, [1, dimension]."""
+    return await (engine.embed_question(text) if isinstance(engine, EmbedsQuestions) else engine.embed([text]))
 
 
 async def embed_chunks(

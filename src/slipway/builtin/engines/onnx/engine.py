@@ -69,7 +69,8 @@ class OnnxConfig(BaseModel):
     max_tokens: int = Field(default=256, ge=8, le=8192)
     batch: int = Field(default=16, ge=1, le=256)  # texts in one run at most; int8 always runs one
     threads: int = Field(default=0, ge=0, le=256)
-    prefix: str = Field(default="", max_length=200)  # put before each text, for encoders trained so: "query: "
+    prefix: str = Field(default="", max_length=200)  # put before each text, for encoders trained so: "passage: "
+    question_prefix: str | None = Field(default=None, max_length=500)  # before a question instead: "query: "
 
 
 class OnnxEngine(Encoder[OnnxConfig]):
@@ -108,6 +109,14 @@ class OnnxEngine(Encoder[OnnxConfig]):
 
         A text beyond `max_tokens` is cut; the event `truncated` says how many were.
         """
+        return await self._embed(texts, self.config.prefix)
+
+    async def embed_question(self, text: str) -> Vectors:
+        """Of a question: with `question_prefix` in place of `prefix`, where there is one."""
+        own = self.config.question_prefix
+        return await self._embed([text], self.config.prefix if own is None else own)
+
+    async def _embed(self, texts: Sequence[str], prefix: str) -> Vectors:
         import numpy as np
 
         for text in texts:
@@ -117,7 +126,7 @@ class OnnxEngine(Encoder[OnnxConfig]):
         vectors = np.zeros((len(texts), loaded.encoder.hidden), np.float32)
         if not texts:
             return vectors
-        tokens, cut = await loop.run_in_executor(loaded.pool, loaded.tokens, texts)
+        tokens, cut = await loop.run_in_executor(loaded.pool, loaded.tokens, texts, prefix)
         if cut:
             self.tell("truncated", {"model": self.name, "texts": cut, "max_tokens": loaded.max_tokens})
         runs = loaded.runs(tokens)
@@ -172,10 +181,10 @@ class Loaded:
         self.closed = False
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="slipway-onnx")
 
-    def tokens(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
+    def tokens(self, texts: Sequence[str], prefix: str) -> tuple[list[list[int]], int]:
         """Token ids with the special ones, cut to `max_tokens`; and how many texts were cut."""
         limit = self.max_tokens * _CHARACTERS_A_TOKEN
-        prepared = [(self.config.prefix + text)[:limit] for text in texts]
+        prepared = [(prefix + text)[:limit] for text in texts]
         ids: list[list[int]] = [found.ids for found in self.tokenizer.encode_batch_fast(prepared)]
         cut = sum(len(row) > self.max_tokens for row in ids)
         # The last token ends the sentence ([SEP], </s>) and is kept.
@@ -358,7 +367,7 @@ class _Graphs:
             return float(json.loads(remembered.read_bytes())[key])
         except (OSError, ValueError, KeyError, TypeError):
             exact = Loaded(loaded.config, self.encoder, self.session("fp32"), loaded.tokenizer)
-            rows = loaded.tokens(PROBES)[0]
+            rows = loaded.tokens(PROBES, loaded.config.prefix)[0]
             value = sum(float((loaded.run([row]) * exact.run([row])).sum()) for row in rows) / len(rows)
             keep(remembered, json.dumps({key: value}).encode())
             return value

@@ -52,6 +52,8 @@ class OpenAIConfig(BaseModel):
         ("generate", "embed", "logprobs", "json_schema", "choices", "tools", "images")
     )
     embed_batch: int = Field(default=64, ge=1, le=2048)  # texts in one request
+    prefix: str = Field(default="", max_length=200)  # before each text that is embedded: "passage: "
+    question_prefix: str | None = Field(default=None, max_length=500)  # before a question instead: "query: "
 
     @field_validator("base_url")
     @classmethod

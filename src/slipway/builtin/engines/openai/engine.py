@@ -138,6 +138,14 @@ class OpenAIEngine(Made[OpenAIConfig]):
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of the server, scaled to unit length, [n, dimension]; n = 0 before any other call: dimension 0."""
+        return await self._vectors([self.config.prefix + text for text in texts])
+
+    async def embed_question(self, text: str) -> Vectors:
+        """Of a question: with `question_prefix` in place of `prefix`, where there is one."""
+        own = self.config.question_prefix
+        return await self._vectors([(self.config.prefix if own is None else own) + text])
+
+    async def _vectors(self, texts: Sequence[str]) -> Vectors:
         import numpy as np
 
         if "embed" not in self.capabilities:
