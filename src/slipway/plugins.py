@@ -46,6 +46,7 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "openvino": ("slipway.builtin.engines.openvino.engine:OpenvinoEngine", "openvino"),
         "onnx": ("slipway.builtin.engines.onnx.engine:OnnxEngine", "onnx"),
         "static": ("slipway.builtin.engines.static.engine:StaticEngine", "onnx"),
+        "cross-encoder": ("slipway.builtin.engines.onnx.ranker:RankerEngine", "onnx"),
         "openai": ("slipway.builtin.engines.openai.engine:OpenAIEngine", ""),
         "echo": ("slipway.builtin.engines.echo:EchoEngine", ""),
         "replay": ("slipway.builtin.engines.replay:ReplayEngine", ""),

@@ -773,3 +773,22 @@ async def test_a_closed_engine_says_so() -> None:
     engine = OpenAIEngine(OpenAIConfig(base_url="http://127.0.0.1/v1", model="m"), name="remote")
     with pytest.raises(EngineError, match="not started"):
         await engine.complete(ASK)
+
+
+async def test_a_server_that_ranks_texts() -> None:
+    def ranked(*pairs: tuple[int, float]) -> bytes:
+        return http(200, {"results": [{"index": at, "relevance_score": score} for at, score in pairs]})
+
+    async with script(ranked((1, 0.9), (0, 0.1))) as server, started(server.url, can=["rank"]) as engine:
+        assert await engine.rank("which?", ["a", "b"]) == [0.1, 0.9]
+        line, _, body = server.requests[0]
+        assert line.startswith("POST /v1/rerank ")
+        assert body == {"model": "m", "query": "which?", "documents": ["a", "b"], "top_n": 2}
+        assert await engine.rank("which?", []) == []
+        server.answers = [ranked((0, 1.0)), ranked((0, 1.0), (7, 2.0)), http(200, {"data": []})]
+        for _ in range(3):
+            with pytest.raises(EngineError):
+                await engine.rank("which?", ["a", "b"])
+    async with script(ranked()) as server, started(server.url) as engine:
+        with pytest.raises(EngineError, match="rank"):
+            await engine.rank("which?", ["a"])

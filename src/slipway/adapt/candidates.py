@@ -28,6 +28,8 @@ from slipway.project.schema import CandidateConfig, Project
 from slipway.runtime.extract import check_pattern
 from slipway.runtime.prompt import check_template
 
+RERANKED = 20  # passages that a reranker orders where the project file does not say how many
+
 
 def effective(project: Project, name: str) -> CandidateConfig:
     """A candidate's keys with those of the ones it extends as defaults; mappings merge key by key."""
@@ -137,7 +139,8 @@ def _retrieval(
         chunks=chunks,
         embedder=pins[retrieve.embedder] if retrieve.embedder and retrieve.mode != "lexical" else None,
         top_k=retrieve.top_k, mode=retrieve.mode, filters=retrieve.filters, max_chars=retrieve.max_chars,
-        rerank=retrieve.rerank, excerpt_chars=retrieve.excerpt_chars,
+        rerank=retrieve.rerank or (RERANKED if retrieve.reranker else None),
+        reranker=pins[retrieve.reranker] if retrieve.reranker else None, excerpt_chars=retrieve.excerpt_chars,
         index=retrieve.index.name, index_options=retrieve.index.options,
         lexical=retrieve.lexical.name, lexical_options=retrieve.lexical.options,
     )  # fmt: skip

@@ -39,7 +39,8 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: Literal["dense", "lexical", "fused"] = "fused"
     filters: dict[str, Any] = {}
     max_chars: int = 6000  # of all passages together; later ones are left out
-    rerank: int | None = None  # put so many of the best passages in the order of their best statements
+    rerank: int | None = None  # put so many of the best passages in another order: of their best statements
+    reranker: ModelPin | None = None  # or as this model orders them, which reads question and passage together
     excerpt_chars: int | None = None  # show the sentences nearest the question instead, so many weighted characters
     index: str = "faiss"
     index_options: dict[str, Any] = {}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]  # [n, dimension], each row of unit length
 
 Capability = Literal[
-    "generate", "embed", "logprobs", "json_schema", "choices", "adapters", "tokenize", "tools", "images"
+    "generate", "embed", "logprobs", "json_schema", "choices", "adapters", "tokenize", "tools", "images", "rank"
 ]
 
 
@@ -43,7 +43,7 @@ class Engine(Protocol):
     Every method may raise EngineError; what is asked for without its capability raises EngineError with status 400.
     Cancelling the task that awaits a method, or closing the iterator, frees the model at once.
     Engines are safe for concurrent calls from one event loop. What else an engine can do is told by the protocols
-    below: `Completes`, `Embeds`, `Scores`, `CountsTokens`, `TellsTrouble`, `OutOfVocabulary`, `Windows`. Ask
+    below: `Completes`, `Embeds`, `Scores`, `CountsTokens`, `TellsTrouble`, `OutOfVocabulary`, `Windows`, `Ranks`. Ask
     `isinstance(engine, Embeds)`; an engine that cannot does not have the method.
     """
 
@@ -107,6 +107,15 @@ class Windows(Protocol):
 
 
 @runtime_checkable
+class Ranks(Protocol):
+    """An engine that reads a question and a text together: slower than comparing vectors, and more exact."""
+
+    async def rank(self, question: str, texts: Sequence[str]) -> list[float]:
+        """How well each text answers the question, [len(texts)]: more is better. Compare only within one call."""
+        ...
+
+
+@runtime_checkable
 class Scores(Protocol):
     """An engine that tells how likely a given text is."""
 
@@ -148,7 +157,7 @@ def missing(name: str, capability: str) -> EngineError:
         t("the model '{name}' cannot do this: its engine has no '{capability}'", name=name, capability=capability),
         t(
             "an engine that has it is needed: `llama` for log-probabilities and adapters, `onnx` for embeddings, "
-            "`openai` for tools"
+            "`cross-encoder` to rank, `openai` for tools"
         ),
         status=400,
     )

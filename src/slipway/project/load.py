@@ -258,6 +258,7 @@ def _dangling(project: Project) -> Iterator[tuple[Path_, str]]:
         yield from model((*at, "model"), candidate.model)
         if candidate.retrieve:
             yield from model((*at, "retrieve", "embedder"), candidate.retrieve.embedder)
+            yield from model((*at, "retrieve", "reranker"), candidate.retrieve.reranker)
         if candidate.few_shot:
             yield from model((*at, "few_shot", "embedder"), candidate.few_shot.embedder)
         seen, here = {name}, candidate

@@ -186,6 +186,7 @@ class RetrieveConfig(Strict):
     filters: dict[str, Any] = {}
     max_chars: int = Field(default=6000, ge=100)
     rerank: int | None = Field(default=None, ge=2, le=100)  # so many of the best, by their best sentence
+    reranker: str | None = None  # or as this model orders them: a cross-encoder; 20 without `rerank`
     excerpt_chars: int | None = Field(default=None, ge=50)  # only the sentences nearest the question, this much in all
     index: PluginConfig = PluginConfig(name="faiss", options={})
     lexical: PluginConfig = PluginConfig(name="tantivy", options={})

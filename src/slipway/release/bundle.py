@@ -64,6 +64,8 @@ def models_of(candidate: Candidate) -> list[ModelPin]:
     models = [candidate.model] if candidate.model else []
     if candidate.retrieve and candidate.retrieve.embedder:
         models.append(candidate.retrieve.embedder)
+    if candidate.retrieve and candidate.retrieve.reranker:
+        models.append(candidate.retrieve.reranker)
     if candidate.few_shot and candidate.few_shot.embedder:
         models.append(candidate.few_shot.embedder)
     return models

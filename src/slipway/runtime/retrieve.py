@@ -16,14 +16,14 @@ import msgspec
 from slipway.core.answer import Citation
 from slipway.core.candidate import Retrieval
 from slipway.core.material import Chunk, Dataset
-from slipway.core.protocols import Embeds, Index, OutOfVocabulary
+from slipway.core.protocols import Embeds, Index, OutOfVocabulary, Ranks
 from slipway.core.ref import digest_of
 from slipway.plugins import Plugins, reporting
 from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, kept
 from slipway.runtime.kept import whole as index_whole
-from slipway.runtime.rerank import rerank
+from slipway.runtime.rerank import by_model, rerank
 from slipway.runtime.vectors import Hear, Progress, embed_chunks, embed_question, embedder_key
 from slipway.store.store import Store
 
@@ -109,8 +109,11 @@ class Retriever:
         """Whether the files its indexes were loaded from hold the same bytes."""
         return all(index is None or index.sound() for index in (self._dense, self._lexical))
 
-    async def search(self, question: str, retrieval: Retrieval) -> tuple[Citation, ...]:
-        """The best passages, best first, at most `top_k` of them and `max_chars` characters (the first always)."""
+    async def search(self, question: str, retrieval: Retrieval, reranker: Ranks | None = None) -> tuple[Citation, ...]:
+        """The best passages, best first, at most `top_k` of them and `max_chars` characters (the first always).
+
+        `reranker`: the loaded model of `retrieval.reranker`.
+        """
         depth = max(DEPTH, retrieval.top_k, retrieval.rerank or 0)
         rankings: list[list[tuple[str, float]]] = []
         filters = retrieval.filters or None
@@ -128,7 +131,10 @@ class Retriever:
         first = retrieval.rerank or 0
         best = [_citation(self._chunks[id], score) for id, score in ranked[: max(retrieval.top_k, first)]]
         if first:
-            best[:first] = await rerank(question, best[:first], self._near(vector))
+            if reranker is None:
+                best[:first] = await rerank(question, best[:first], self._near(vector))
+            else:
+                best[:first] = await by_model(question, best[:first], reranker)
         found = _within(best[: retrieval.top_k], retrieval.max_chars)
         if retrieval.excerpt_chars is None:
             return found

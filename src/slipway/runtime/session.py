@@ -12,7 +12,7 @@ import msgspec
 from slipway.core.artifact import ADAPTER
 from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval
 from slipway.core.message import Usage
-from slipway.core.protocols import Embeds, Engine, OnEvent, Strategy, Task, TellsTrouble, Tool, missing
+from slipway.core.protocols import Embeds, Engine, OnEvent, Ranks, Strategy, Task, TellsTrouble, Tool, missing
 from slipway.core.ref import digest_of
 from slipway.errors import IntegrityError, SlipwayError
 from slipway.i18n import t
@@ -141,6 +141,13 @@ class Session:
         if isinstance(engine, Embeds):
             return engine
         raise missing(pin.name, "embed")
+
+    async def ranker(self, pin: ModelPin) -> Ranks:
+        """`engine`, to order texts. Raises EngineError when its engine ranks nothing."""
+        engine = await self.engine(pin)
+        if isinstance(engine, Ranks):
+            return engine
+        raise missing(pin.name, "rank")
 
     async def _load(self, key: str, pin: ModelPin, adapters: Mapping[str, str]) -> Engine:
         """Read every byte of the model's files, then load it. Raises IntegrityError for bytes that are not pinned."""

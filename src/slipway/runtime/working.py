@@ -80,7 +80,9 @@ class Working:
             return ()
         started = time.monotonic()
         retriever = await self._session.retriever(self.candidate.retrieve)
-        found = await retriever.search(text, self.candidate.retrieve)
+        reranker = self.candidate.retrieve.reranker
+        ranks = await self._session.ranker(reranker) if reranker else None
+        found = await retriever.search(text, self.candidate.retrieve, ranks)
         self._spent.retrieve_seconds += time.monotonic() - started
         return found
 

@@ -75,7 +75,7 @@ def _models_used(loop: Loop) -> set[str]:
     for name in loop.project.candidates:
         config = effective(loop.project, name)
         parts = (config, config.retrieve, config.few_shot)
-        named = [getattr(part, "model", None) or getattr(part, "embedder", None) for part in parts if part]
+        named = [getattr(part, key, None) for part in parts for key in ("model", "embedder", "reranker")]
         used |= {n for n in named if n}
     return used
 
@@ -135,5 +135,7 @@ def answering(loop: Loop, candidate: Candidate) -> str:
     used += [plugins.code("tasks", candidate.task), plugins.code("strategies", candidate.strategy)]
     used += [plugins.code("tools", pin.tool) for pin in candidate.tools]
     used += _indexes(loop, candidate.retrieve) if candidate.retrieve else []
+    reranker = candidate.retrieve.reranker if candidate.retrieve else None
+    used += [plugins.code("engines", reranker.engine)] if reranker else []
     used += [plugins.code("engines", few_shot.embedder.engine)] if few_shot and few_shot.embedder else []
     return digest_of(used)

@@ -180,6 +180,8 @@ class Router:
         await session.model(candidate)
         if candidate.retrieve:
             await session.retriever(candidate.retrieve)
+            if candidate.retrieve.reranker:
+                await session.ranker(candidate.retrieve.reranker)
         if candidate.few_shot and candidate.few_shot.embedder:
             await session.engine(candidate.few_shot.embedder)
         return Served(name, channel, release, candidate)

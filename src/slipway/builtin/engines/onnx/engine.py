@@ -243,6 +243,19 @@ class Loaded:
 
 def load(config: OnnxConfig, name: str, files: Mapping[str, Path], tell: OnEvent) -> Loaded:
     """Everything `start` does, in a thread."""
+    encoder, tokenizer, graphs = read(name, files)
+    if config.precision == "int8":
+        loaded = Loaded(config, encoder, graphs.session("int8"), tokenizer)
+        loaded.precision = "int8"
+        cosine = graphs.cosine(loaded)
+        if cosine >= _LEAST_COSINE:
+            return loaded
+        tell("precision", {"model": name, "wanted": "int8", "used": "fp32", "cosine": cosine, "least": _LEAST_COSINE})
+    return Loaded(config, encoder, graphs.session("fp32"), tokenizer)
+
+
+def read(name: str, files: Mapping[str, Path], pairs: bool = False) -> tuple[graph.Encoder, Any, Graphs]:
+    """(shape, tokenizer, graphs) of a model; `pairs`: of a cross-encoder. Raises EngineError for what cannot be run."""
     require_packages()
     weights = sorted(path for key, path in files.items() if key.endswith(".safetensors") and "/" not in key)
     if not weights:
@@ -255,16 +268,7 @@ def load(config: OnnxConfig, name: str, files: Mapping[str, Path], tell: OnEvent
             status=500,
         )
     encoder = graph.read_config(files)
-    tokenizer = read_tokenizer(files)
-    graphs = _Graphs(encoder, weights, files["config.json"])
-    if config.precision == "int8":
-        loaded = Loaded(config, encoder, graphs.session("int8"), tokenizer)
-        loaded.precision = "int8"
-        cosine = graphs.cosine(loaded)
-        if cosine >= _LEAST_COSINE:
-            return loaded
-        tell("precision", {"model": name, "wanted": "int8", "used": "fp32", "cosine": cosine, "least": _LEAST_COSINE})
-    return Loaded(config, encoder, graphs.session("fp32"), tokenizer)
+    return encoder, read_tokenizer(files), Graphs(encoder, weights, files["config.json"], pairs)
 
 
 def require_packages() -> None:
@@ -303,15 +307,15 @@ def unknown_share(tokenizer: Any, text: str) -> float:
     return ids.count(unknown) / len(ids) if ids else 0.0
 
 
-class _Graphs:
+class Graphs:
     """The graphs of one model, kept in the user's cache folder under the digest of what they are made from.
 
     Beside each lies the sha256 of its bytes; one that does not match, or cannot be read, is made again.
     """
 
-    def __init__(self, encoder: graph.Encoder, weights: list[Path], config: Path) -> None:
-        self.encoder, self.weights = encoder, weights
-        digest = hashlib.sha256(f"{graph.REVISION} {encoder}".encode())
+    def __init__(self, encoder: graph.Encoder, weights: list[Path], config: Path, pairs: bool = False) -> None:
+        self.encoder, self.weights, self.pairs = encoder, weights, pairs
+        digest = hashlib.sha256(f"{graph.REVISION} {encoder}{' pairs' * pairs}".encode())
         for path in [config, *weights]:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -338,7 +342,7 @@ class _Graphs:
             ) from error
 
     def _build(self, precision: str, path: Path) -> Any:
-        model = graph.build(self.encoder, graph.read_weights(self.weights), int8=precision == "int8")
+        model = graph.build(self.encoder, graph.read_weights(self.weights), int8=precision == "int8", pairs=self.pairs)
         try:
             content = model.SerializeToString()
         except ValueError as error:  # protobuf's limit of 2 GB

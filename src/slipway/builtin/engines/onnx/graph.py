@@ -2,7 +2,8 @@
 
 The graph takes `input_ids` and `attention_mask` (int64 and int32, [batch, tokens]) and gives `embedding` (float32,
 [batch, hidden]): the encoder of Devlin et al. 2019, mean or CLS pooling (Reimers and Gurevych 2019), and rows of unit
-length. Attention is ONNX Runtime's own operator (`com.microsoft.MultiHeadAttention`), which leaves out padding.
+length. A cross-encoder gives a score instead. Attention is ONNX Runtime's own operator
+(`com.microsoft.MultiHeadAttention`), which leaves out padding.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, NDArray[np.float32]]
 
-REVISION = 1  # goes into the cache's keys: raise it when the same model would give another graph
+REVISION = 2  # goes into the cache's keys: raise it when the same model would give another graph
 _OPSET = 20
 _INT8_LIMIT = 64
 _IR_VERSION = 9
@@ -139,14 +140,17 @@ def read_weights(paths: list[Path]) -> dict[str, NDArray[np.float32]]:
     return weights
 
 
-def build(encoder: Encoder, weights: Weights, *, int8: bool = False) -> Any:
+def build(encoder: Encoder, weights: Weights, *, int8: bool = False, pairs: bool = False) -> Any:
     """The `onnx.ModelProto`. Raises EngineError when a weight is missing.
+
+    `pairs`: a cross-encoder (Nogueira and Cho 2019), which takes `token_type_ids` (int64, 1 for the second text of a
+    pair) as well, and gives `score` (float32, [batch, 1]) by its classification head instead of `embedding`.
 
     `int8`: the matrices are signed 8-bit, one scale for each output channel, in 7 bits' range (AVX2 adds pairs of
     products in 16 bits, which the full range overflows); activations are quantised as they come, one range for each
     run. Word embeddings stay float32: they are looked up, not multiplied.
     """
-    return _Builder(encoder, weights, int8).model()
+    return _Builder(encoder, weights, int8, pairs).model()
 
 
 def quantized(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -161,8 +165,8 @@ def quantized(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np
 class _Builder:
     """Collects nodes and initialisers; each method adds a part of the graph and returns the name of its output."""
 
-    def __init__(self, encoder: Encoder, weights: Weights, int8: bool) -> None:
-        self.encoder, self.weights, self.int8 = encoder, weights, int8
+    def __init__(self, encoder: Encoder, weights: Weights, int8: bool, pairs: bool) -> None:
+        self.encoder, self.weights, self.int8, self.pairs = encoder, weights, int8, pairs
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         root = [name for name in weights if name.endswith("embeddings.word_embeddings.weight")]
@@ -176,26 +180,24 @@ class _Builder:
         hidden = self.embeddings()
         for layer in range(self.encoder.layers):
             hidden = self.layer(f"encoder.layer.{layer}", hidden)
-        self.pooled(hidden)
+        output, width = (self.scored(hidden), 1) if self.pairs else (self.pooled(hidden), self.encoder.hidden)
         shape = ["batch", "tokens"]
-        graph = helper.make_graph(
-            self.nodes,
-            "sentence-encoder",
-            [
-                helper.make_tensor_value_info("input_ids", TensorProto.INT64, shape),
-                helper.make_tensor_value_info("attention_mask", TensorProto.INT32, shape),
-            ],
-            [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", self.encoder.hidden])],
-            self.initializers,
-        )
+        inputs = [
+            helper.make_tensor_value_info("input_ids", TensorProto.INT64, shape),
+            helper.make_tensor_value_info("attention_mask", TensorProto.INT32, shape),
+        ]
+        if self.pairs:
+            inputs.append(helper.make_tensor_value_info("token_type_ids", TensorProto.INT64, shape))
+        outputs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", width])]
+        graph = helper.make_graph(self.nodes, "sentence-encoder", inputs, outputs, self.initializers)
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, producer_name="slipway", opset_imports=opsets, ir_version=_IR_VERSION)
 
     def weight(self, name: str) -> NDArray[np.float32]:
-        try:
-            return self.weights[self.root + name]
-        except KeyError as error:
-            raise _unsupported(t("the weight '{name}' is missing", name=name)) from error
+        for known in (self.root + name, name):  # the head of a cross-encoder stands beside the encoder
+            if known in self.weights:
+                return self.weights[known]
+        raise _unsupported(t("the weight '{name}' is missing", name=name))
 
     def constant(self, name: str, value: Any) -> str:
         import numpy as np
@@ -216,15 +218,19 @@ class _Builder:
         words = self.constant("words", self.weight("embeddings.word_embeddings.weight"))
         first, count = self.encoder.first_position, self.encoder.max_tokens
         table = self.weight("embeddings.position_embeddings.weight")[first : first + count]
-        # One sentence at a time: every token has type 0, so its embedding is added to the positions beforehand.
-        table = table + self.weight("embeddings.token_type_embeddings.weight")[0]
-        self.constant("positions", table)
+        types = self.weight("embeddings.token_type_embeddings.weight")
+        # The type of most tokens is 0: its embedding is added to the positions beforehand.
+        self.constant("positions", table + types[0])
         self.node("Gather", [words, "input_ids"], "word_vectors")
         self.node("Shape", ["input_ids"], "token_count", start=1, end=2)
         self.constant("zero", np.zeros(1, np.int64))
         self.node("Slice", ["positions", "zero", "token_count", "zero"], "position_vectors")
-        self.node("Add", ["word_vectors", "position_vectors"], "embedded")
-        return self.norm("embeddings.LayerNorm", "embedded")
+        embedded = self.node("Add", ["word_vectors", "position_vectors"], "embedded")
+        if self.pairs:  # XLM-R knows one type only
+            more = self.constant("types", np.stack([types[0], types[min(1, len(types) - 1)]]) - types[0])
+            self.node("Gather", [more, "token_type_ids"], "type_vectors")
+            embedded = self.node("Add", [embedded, "type_vectors"], "typed")
+        return self.norm("embeddings.LayerNorm", embedded)
 
     def norm(self, name: str, hidden: str) -> str:
         scale = self.constant(f"{name}.weight", self.weight(f"{name}.weight"))
@@ -233,14 +239,14 @@ class _Builder:
             "LayerNormalization", [hidden, scale, bias], f"{name}.out", axis=-1, epsilon=self.encoder.epsilon
         )
 
-    def linear(self, name: str, hidden: str, parts: tuple[str, ...] = ("",)) -> str:
-        """Hidden @ W.T + b; several layers of the same input become one product."""
+    def linear(self, name: str, hidden: str, parts: tuple[str, ...] = ("",), exact: bool = False) -> str:
+        """Hidden @ W.T + b; several layers of the same input become one product. `exact`: never in int8."""
         import numpy as np
 
         kernel = np.concatenate([self.weight(f"{name}{part}.weight") for part in parts]).T
         bias = np.concatenate([self.weight(f"{name}{part}.bias") for part in parts])
         biased = self.constant(f"{name}.bias", bias)
-        if self.int8:
+        if self.int8 and not exact:
             whole, scale = quantized(kernel)
             inputs = [hidden, self.constant(f"{name}.int8", whole), self.constant(f"{name}.scale", scale), "", biased]
             return self.node("DynamicQuantizeMatMul", inputs, f"{name}.sum", domain="com.microsoft")
@@ -266,7 +272,20 @@ class _Builder:
         out = self.node("Add", [self.linear(f"{name}.output.dense", wide), hidden], f"{name}.residual")
         return self.norm(f"{name}.output.LayerNorm", out)
 
-    def pooled(self, hidden: str) -> None:
+    def scored(self, hidden: str) -> str:
+        """The head of a cross-encoder over the first token: a dense layer, tanh, and one number."""
+        import numpy as np
+
+        inner, outer = "pooler.dense", "classifier"
+        if "classifier.out_proj.weight" in self.weights:
+            inner, outer = "classifier.dense", "classifier.out_proj"
+        if f"{outer}.weight" not in self.weights or len(self.weights[f"{outer}.weight"]) != 1:
+            raise _unsupported(t("it has no head that gives a pair of texts one number"))
+        first = self.node("Gather", [hidden, self.constant("first", np.array(0, np.int64))], "first_token", axis=1)
+        dense = self.node("Tanh", [self.linear(inner, first, exact=True)], "head")
+        return self.node("Identity", [self.linear(outer, dense, exact=True)], "score")
+
+    def pooled(self, hidden: str) -> str:
         import numpy as np
         from onnx import TensorProto
 
@@ -280,4 +299,4 @@ class _Builder:
             self.node("Unsqueeze", ["mask", "last_axis"], "mask_column")
             self.node("Mul", [hidden, "mask_column"], "unpadded")
             pooled = self.node("ReduceSum", ["unpadded", "token_axis"], "pooled", keepdims=0)
-        self.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
+        return self.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)

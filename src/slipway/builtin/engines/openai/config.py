@@ -18,6 +18,9 @@ _FORBIDDEN_HEADERS = (
 _SECRET = re.compile("key|token|secret|auth|password", re.IGNORECASE)
 
 
+Can = Literal["generate", "embed", "logprobs", "json_schema", "choices", "tools", "images", "rank"]
+
+
 class OpenAIConfig(BaseModel):
     """Where the server is and how it is treated. Times in seconds. The key itself never stands here.
 
@@ -48,9 +51,9 @@ class OpenAIConfig(BaseModel):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     choices_by: ChoicesBy = "json_schema"
     tokenize: Literal["", "vllm", "llama.cpp"] = ""  # whose /tokenize the server has
-    can: frozenset[Literal["generate", "embed", "logprobs", "json_schema", "choices", "tools", "images"]] = frozenset(
+    can: frozenset[Can] = frozenset(
         ("generate", "embed", "logprobs", "json_schema", "choices", "tools", "images")
-    )
+    )  # `rank` where the server has /rerank
     embed_batch: int = Field(default=64, ge=1, le=2048)  # texts in one request
     prefix: str = Field(default="", max_length=200)  # before each text that is embedded: "passage: "
     question_prefix: str | None = Field(default=None, max_length=500)  # before a question instead: "query: "

@@ -25,6 +25,7 @@ from slipway.builtin.engines.openai.wire import (
     Spoken,
     body_of,
     read_embeddings,
+    read_ranking,
     read_spoken,
 )
 from slipway.core.message import Completion, Delta, FinishReason, GenerateRequest, Usage
@@ -166,6 +167,25 @@ class OpenAIEngine(Made[OpenAIConfig]):
         if not np.isfinite(lengths).all() or not lengths.all():
             raise EngineError(t("the server of '{name}' sent a vector that is zero or not finite", name=self.name))
         return (vectors / lengths).astype(np.float32)
+
+    async def rank(self, question: str, texts: Sequence[str]) -> list[float]:
+        """The server's scores of the texts, by `/rerank`; an empty list for none."""
+        if "rank" not in self.capabilities:
+            raise missing(self.name, "rank")
+        for text in (question, *texts):
+            check_text(text)
+        if not texts:
+            return []
+        body = {"model": self.config.model, "query": question, "documents": list(texts), "top_n": len(texts)}
+        async with self._server.post("/rerank", msgspec.json.encode(body)) as response:
+            answer = read_ranking(await self._server.read(response))
+        scores = {one.index: one.relevance_score for one in answer.results}
+        if sorted(scores) != list(range(len(texts))):
+            sent, asked = len(scores), len(texts)
+            raise EngineError(
+                t("the server of '{name}' ranked {sent} of {asked} texts", name=self.name, sent=sent, asked=asked)
+            )
+        return [scores[at] for at in range(len(texts))]
 
     async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         body = msgspec.json.encode({"model": self.config.model, "input": list(texts), "encoding_format": "float"})

@@ -132,6 +132,20 @@ class Embeddings(msgspec.Struct):
     data: list[Embedded]
 
 
+class Ranked(msgspec.Struct):
+    """One text of the answer of /rerank."""
+
+    index: int
+    relevance_score: float
+
+
+class Ranking(msgspec.Struct):
+    """The answer of /rerank, as vLLM, Jina and Cohere give it."""
+
+    results: list[Ranked]
+
+
+read_ranking = msgspec.json.Decoder(Ranking).decode
 read_spoken = msgspec.json.Decoder(Spoken).decode
 read_embeddings = msgspec.json.Decoder(Embeddings).decode
 
