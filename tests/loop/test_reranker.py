@@ -9,7 +9,7 @@ import pytest
 from cross_encoder import made
 from slipway import api
 from slipway.core.candidate import Candidate
-from slipway.errors import IntegrityError
+from slipway.errors import SlipwayError
 from slipway.testing.projects import FILE, write_project
 
 pytest.importorskip("onnxruntime")
@@ -37,5 +37,5 @@ def test_a_reranker_is_part_of_the_candidate_and_of_its_release(tmp_path: Path) 
     raw = bytearray(weights.read_bytes())
     raw[-1] ^= 1
     weights.write_bytes(raw)
-    with api.open_project(folder) as project, pytest.raises(IntegrityError, match="model.safetensors"):
+    with api.open_project(folder) as project, pytest.raises(SlipwayError, match="judge"):
         api.verify(project, "production")
