@@ -38,7 +38,7 @@ async def excerpt(
     relevance = Relevance(question, found, [" ".join(passage.path) for passage in passages])
     if similarity is not None:
         promising = relevance.promising()
-        relevance.learn(dict(zip(promising, await similarity([found[n].text for n in promising]), strict=True)))
+        relevance.learn(dict(zip(promising, await similarity([found[n].told for n in promising]), strict=True)))
     chosen, room = set[int](), float(most)
     for n in relevance.ranked():
         weight = weigh(found[n].text)

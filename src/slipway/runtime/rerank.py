@@ -23,7 +23,7 @@ async def rerank(
     relevance = Relevance(question, found, [" ".join(passage.path) for passage in passages])
     promising = relevance.promising()
     if similarity is not None and promising:
-        relevance.learn(dict(zip(promising, await similarity([found[n].text for n in promising]), strict=True)))
+        relevance.learn(dict(zip(promising, await similarity([found[n].told for n in promising]), strict=True)))
     order = dict.fromkeys(found[n].at for n in relevance.ranked())  # one without a statement comes last
     return tuple(passages[at] for at in [*order, *(n for n in range(len(passages)) if n not in order)])
 

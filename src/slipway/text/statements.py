@@ -2,42 +2,88 @@
 
 A sentence is a statement, and so is a line of a list, a table or code. A sentence that was wrapped over several lines
 is one; one without an end is cut. Marks in front of a line (`- `, `1. `, `> `, `|`) are no part of a statement.
+
+A term that is explained, an option or a bold line that stands alone says what the statements after it are about, as a
+heading does: they have it as their `lead`.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from slipway.text.words import is_cjk, sentences, weigh
 
 LONGEST = 600  # weighted characters of a statement, about; what is longer is cut at a comma or a space
+LEAD = 80  # weighted characters of a line that says what follows is about, at most
 WRAPPED = 50  # weighted characters of a line that goes on in the next one when it has no end mark
 _MARKS = re.compile(r"(?:(?:[-*+•>|]|#{1,6}|\d{1,3}[.)])[ \t]+|\|)+")
 _FENCE = re.compile(r"(?:```|~~~)")
+_FENCES = re.compile(r"^ {0,3}(?:```|~~~)", re.M)
+_NEAR = 12  # characters that are looked at before a line
+_ALONE_BEFORE = re.compile(r"(?:\A|\n[ \t]*\n)(?:\*\*|__|`)?\Z")
+_ALONE_AFTER = re.compile(r"(?:\*\*|__|`)?[ \t]*\n[ \t]*\n")
+_NAMES = 3  # of one thing that are told
 _ENDED = re.compile(r"[.!?…:。！？；：|][\"'”’)\]」』）】]*$")
 _CUTS = (",", ";", "，", "；", "、", " ")
 
 
 class Statement(NamedTuple):
-    """`text[start:end]` of the text number `at` of several."""
+    """`text[start:end]` of the text number `at` of several. `leads`: it is the lead of others, and says nothing itself."""
 
     at: int
     start: int
     end: int
     text: str
+    lead: str = ""
+    leads: bool = False
+
+    @property
+    def told(self) -> str:
+        """The statement after its lead: what it says when it stands alone."""
+        return f"{self.lead}: {self.text}" if self.lead else self.text
 
 
 def statements(texts: Sequence[str]) -> list[Statement]:
     """The statements of several texts, in order. Each stands in its text as it is, within one span."""
-    return [
-        Statement(at, start, end, text[start:end])
-        for at, text in enumerate(texts)
-        for whole in _joined(text)
-        for start, end in _bounded(text, *whole)
-        if any(char.isalnum() for char in text[start:end])
-    ]
+    return [one for at, text in enumerate(texts) for one in _led(text, list(_plain(at, text)))]
+
+
+def _plain(at: int, text: str) -> Iterator[Statement]:
+    for whole in _joined(text):
+        for start, end in _bounded(text, *whole):
+            if any(char.isalnum() for char in text[start:end]):
+                yield Statement(at, start, end, text[start:end])
+
+
+def _led(text: str, found: list[Statement]) -> Iterator[Statement]:
+    """Each with its lead. Leads that follow each other, as several names of one option do, are one."""
+    fences = [fence.start() for fence in _FENCES.finditer(text)]
+    lead: list[str] = []
+    before = False
+    for n, one in enumerate(found):
+        last = n + 1 == len(found)
+        if not last and bisect_right(fences, one.start) % 2 == 0 and stands_alone(text, one.start, one.end):
+            name = one.text.strip("*_`")
+            lead = [*lead, name] if before else [name]
+            before = True
+            yield one._replace(leads=True)
+        else:
+            before = False
+            yield one._replace(lead=", ".join(lead[:_NAMES]))
+
+
+def stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether a stretch is a paragraph of one short line without an end mark, which something follows."""
+    return (
+        weigh(text[start:end]) <= LEAD
+        and "\n" not in text[start:end]
+        and not _ENDED.search(text[start:end])
+        and _ALONE_BEFORE.search(text[max(0, start - _NEAR) : start]) is not None
+        and _ALONE_AFTER.match(text, end) is not None
+    )
 
 
 def shown(text: str) -> str:

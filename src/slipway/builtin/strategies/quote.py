@@ -54,14 +54,14 @@ async def quoted(work: Work, passages: Sequence[Citation], config: QuoteConfig) 
     found = statements([passage.text for passage in passages])
     relevance = Relevance(question, found, [" ".join(passage.path) for passage in passages])
     promising = relevance.promising()
-    similarity = await work.similarity(question, [found[n].text for n in promising])
+    similarity = await work.similarity(question, [found[n].told for n in promising])
     if similarity is not None:
         relevance.learn(dict(zip(promising, similarity, strict=True)))
     best: dict[str, int] = {}
     for n in relevance.ranked():
         if len(best) == config.sentences or relevance.confidence(n) < config.threshold:
             break
-        best.setdefault(shown(found[n].text), n)
+        best.setdefault(shown(found[n].told), n)
     if not best:
         return _abstained(question, passages, max(map(relevance.confidence, relevance.ranked()[:1]), default=0.0))
     used = {found[n].at for n in best.values()}
