@@ -35,6 +35,7 @@ _ASKING = re.compile("为什么|什么时候|什么|何时|何处|何人|哪[一
 _REFERS = re.compile(
     r"(?:it|its|this|these|that|those|they|their|he|she|his|her|such|both|there)\b|[它他她这那该此其]", re.I
 )
+_NAME = re.compile(r"[A-Za-z0-9]+(?:[_.:/]+[A-Za-z0-9]+)+", re.A)  # max_wal_size, gc.auto
 _REPEATED = re.compile(r"(.{1,80}?)\1{3,}", re.S)
 _KINDS = (  # what a question asks for, and what a statement that answers it holds
     (  # a number
@@ -70,8 +71,11 @@ _KINDS = (  # what a question asks for, and what a statement that answers it hol
 
 
 def terms(text: str) -> set[str]:
-    """What counts of a text: words cut to their first letters, single CJK characters; small words do not."""
-    return {word[:STEM] for word in words(text) if word not in _SMALL and word not in _SMALL_CJK}
+    """What counts of a text: words cut to their first letters, single CJK characters, and names as they are written in
+    code; small words do not.
+    """
+    plain = {word[:STEM] for word in words(text) if word not in _SMALL and word not in _SMALL_CJK}
+    return plain | {name.lower() for name in _NAME.findall(text)}
 
 
 def support(answer: str, passage: str, question: str = "") -> float:
