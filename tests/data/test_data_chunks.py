@@ -183,3 +183,15 @@ def test_our_own_pages_lose_nothing(name: str) -> None:
     for chunk in reversed(found):
         lost = lost[: chunk.start] + lost[chunk.end :]
     assert all(line.startswith("#") for line in lost.split("\n") if line.strip())
+
+
+def test_a_term_is_not_left_behind_by_what_explains_it() -> None:
+    body = "It waits so long before it looks for a deadlock, which is enough for most. " * 3
+    text = "\n\n".join(f"wait_{n} (integer)\n\nalso called pause_{n}\n\n{body.strip()}" for n in range(7))
+    for most in range(300, 900, 20):
+        pieces = [text[start:end] for start, end in cut(text, (0, len(text)), most)]
+        assert "".join("".join(pieces).split()) == "".join(text.split())
+        assert all(piece.startswith("wait_") and piece.endswith("most.") for piece in pieces)
+    longer = f"wait (integer)\n\n{'word ' * 60}"  # the term does not fit beside what explains it
+    start, end = cut(longer, (0, len(longer)), 302)[0]
+    assert longer[start:end] == "wait (integer)"

@@ -89,3 +89,11 @@ async def test_any_text_gives_sentences_of_it_within_the_bound(texts: list[str],
             assert line in one.text
     if any(p.shown for p in found):
         assert sum(weigh(p.shown.replace("\n", "")) for p in found) <= max(most, longest) + most  # what stands between
+
+
+async def test_a_statement_is_shown_with_the_term_that_it_explains() -> None:
+    text = "wait (integer)\n\nIt is long. It is also short.\n\nport\n\n--port\n\nThe harbour gate. It listens on 8080 always."
+    found = await excerpt("On what does the harbour port listen?", [passage(text)], 45)
+    assert shown(found) == "port\n\n--port\nIt listens on 8080 always."
+    tight = await excerpt("On what does the harbour port listen?", [passage(text)], 5)
+    assert shown(tight) == shown(found)  # the best is always shown, and with its term

@@ -121,3 +121,43 @@ def test_the_name_that_a_question_has_is_not_the_one_it_asks_for() -> None:
         "The works of the slipway were rebuilt by the widow Ann Lee.",
     )
     assert best("Who rebuilt the works of Slipway?", *texts).endswith("Ann Lee.")
+
+
+def test_the_term_that_is_explained_counts_as_a_heading_does() -> None:
+    text = (
+        "max_wal_size (integer)\n\nThe size that the log may reach. The default is 1 GB.\n\n"
+        "checkpoint_timeout (integer)\n\nThe longest time between checkpoints. The default is five minutes.\n\n"
+        "checkpoint_flush_after (integer)\n\nIt forces writes. The default is 256 kB."
+    )
+    found = statements([text])
+    order = Relevance("What is the default of checkpoint_timeout?", found, [""]).ranked()
+    assert found[order[0]].told == "checkpoint_timeout (integer): The default is five minutes."
+    assert not any(found[n].leads for n in order[:6])
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("max_wal_size 的默认值是多少？", "The default of max_wal_size is 1 GB."),
+        ("checkpoint_timeout 默认多长时间？", "By default checkpoint_timeout is 5 minutes."),
+    ],
+)
+def test_a_question_in_another_script_is_judged_by_the_names_that_both_hold(question: str, answer: str) -> None:
+    text = "The default of max_wal_size is 1 GB. By default checkpoint_timeout is 5 minutes. Paint is red."
+    found = statements([text])
+    relevance = Relevance(question, found, [""])
+    best = relevance.ranked()[0]
+    assert found[best].text == answer
+    assert relevance.confidence(best) > 0.3
+    about_nothing = Relevance("这座城市的市长是谁？", found, [""])
+    assert about_nothing.confidence(about_nothing.ranked()[0]) == 0
+
+
+def test_an_english_question_on_chinese_pages_is_judged_by_its_names() -> None:
+    found = statements(["端口由 listen_port 设置。默认是8080。超时由 idle_timeout 设置。"])
+    relevance = Relevance("Which setting changes the listen_port of the server?", found, [""])
+    best = relevance.ranked()[0]
+    assert found[best].text == "端口由 listen_port 设置。"
+    assert relevance.confidence(best) > 0.3
+    unknown = Relevance("Which setting changes the max_wal_size of the server?", found, [""])
+    assert unknown.confidence(unknown.ranked()[0]) < 0.3

@@ -64,3 +64,25 @@ def test_each_is_its_span_and_they_do_not_overlap(texts: list[str]) -> None:
         assert last <= (one.at, one.start)
         last = (one.at, one.end)
         assert "\n" not in shown(one.text)
+
+
+def test_a_term_that_stands_alone_leads_what_explains_it() -> None:
+    text = (
+        "wait (integer)\n\nIt waits so long. The default is one second.\n\n**-n <number>**\n\n--max-count\n\n"
+        "Shows so many.\n\n- one\n- two\n\nThis line has an end.\n\nAnd so on\n\n```\ncode\n\nmore\n```\n\nLast line"
+    )
+    told = [(one.told, one.leads) for one in statements([text, "Another text."])]
+    assert told[:3] == [
+        ("wait (integer)", True),
+        ("wait (integer): It waits so long.", False),
+        ("wait (integer): The default is one second.", False),
+    ]
+    assert ("-n <number>, --max-count: Shows so many.", False) in told
+    assert ("-n <number>, --max-count: one", False) in told
+    assert ("And so on: code", False) in told
+    assert ("And so on: more", False) in told  # what stands alone in code is code
+    assert told[-2:] == [("And so on: Last line", False), ("Another text.", False)]
+    assert [one.leads for one in statements(["端口\n\n默认是8080。"])] == [True, False]
+    assert [one.leads for one in statements(["A line\n\n", "an end: \n\nmore", "word " * 30 + "\n\nmore"])] == [
+        False
+    ] * 5

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from slipway.text.statements import stands_alone
 from slipway.text.words import CJK_WEIGHT, SENTENCE_END, WIDE, weigh
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
@@ -30,7 +31,7 @@ def cut(text: str, span: Span, most: float) -> list[Span]:
     whole = weigh(text[start:end])
     if whole <= most:
         return [(start, end)]
-    return _pack(text, list(_units(text, start, end, most)), most, whole)
+    return _pack(text, list(_led(text, _units(text, start, end, most), most)), most, whole)
 
 
 def before(text: str, start: int, least: int, overlap: float) -> int:
@@ -68,6 +69,21 @@ def _units(text: str, start: int, end: int, most: float) -> Iterator[Span]:
             yield block
         else:
             yield from _smaller(text, block, most, 0 if not atomic else -1)
+
+
+def _led(text: str, units: Iterator[Span], most: float) -> Iterator[Span]:
+    """Each unit with the lines before it that say what it is about, such as the term that it explains, if both fit."""
+    held: Span | None = None
+    for unit in units:
+        joined = (held[0], unit[1]) if held else unit
+        if held and weigh(text[slice(*joined)]) > most:
+            yield held
+            joined = unit
+        held = joined if stands_alone(text, *_trim(text, *unit)) else None
+        if held is None:
+            yield joined
+    if held:
+        yield held
 
 
 def _blocks(text: str, start: int, end: int) -> Iterator[tuple[Span, bool]]:

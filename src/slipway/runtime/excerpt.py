@@ -8,6 +8,7 @@ best are shown in the order of the text. Loads nothing; knows no prompt and no m
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,7 +31,8 @@ async def excerpt(
 ) -> tuple[Citation, ...]:
     """The passages with `shown` set: their best statements, `most` weighted characters in all (a CJK one counts 2.5).
 
-    The best statement is always shown; a passage of which none is shown is left out.
+    The best statement is always shown, and each with the term that it explains, if any; a passage of which none is
+    shown is left out.
     """
     found = statements([passage.text for passage in passages])
     if sum(weigh(one.text) for one in found) <= most:
@@ -41,9 +43,10 @@ async def excerpt(
         relevance.learn(dict(zip(promising, await similarity([found[n].told for n in promising]), strict=True)))
     chosen, room = set[int](), float(most)
     for n in relevance.ranked():
-        weight = weigh(found[n].text)
+        added = {n, *_leads(found, n)} - chosen
+        weight = sum(weigh(found[one].text) for one in added)
         if not chosen or weight <= room:
-            chosen.add(n)
+            chosen |= added
             room -= weight
     shown = [found[n] for n in sorted(chosen)]
     return tuple(
@@ -51,6 +54,13 @@ async def excerpt(
         for n, passage in enumerate(passages)
         if any(one.at == n for one in shown)
     )
+
+
+def _leads(found: Sequence[Statement], n: int) -> list[int]:
+    """The numbers of the statements that say what this one is about."""
+    before = [] if found[n].leads or not found[n].lead else range(n - 1, -1, -1)
+    first = next((m for m in before if found[m].leads), -1)
+    return list(takewhile(lambda m: m >= 0 and found[m].leads, range(first, -1, -1)))
 
 
 def _joined(text: str, shown: Sequence[Statement]) -> str:

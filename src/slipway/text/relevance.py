@@ -1,9 +1,10 @@
 """How much a statement answers a question, by rules that need no model. Pure; knows no retrieval and no prompt.
 
 A statement counts by the question's words that it holds, each weighed by how rare it is among the statements at hand
-(inverse document frequency, Robertson and Sparck Jones 1976), by the words of its heading and its lead, by the place of its passage,
-by what the question asks for (a number, a time, a name), and by its similarity to the question where an embedder tells
-it. One that begins with "it" or "this" takes part in what the one before it says. A question answers nothing.
+(inverse document frequency, Robertson and Sparck Jones 1976), by those that only its heading and its lead hold, by the
+place of its passage, by what the question asks for (a number, a time, a name), and by its similarity to the question
+where an embedder tells it. One that begins with "it" or "this" takes part in what the one before it says. A question
+answers nothing, and neither does a line that only says what others are about.
 The weights were set on XQuAD and the example's train and dev questions; `bench/answers.py` measures them.
 """
 
@@ -19,7 +20,15 @@ from slipway.text.words import cjk_bigrams, fold, is_cjk, words
 
 STEM = 5  # characters of a word that are compared: loads, loaded, loading
 EMBEDDED = 16  # statements that an embedder is asked about: those with the best words
-HEADING, PLACE, KIND, REFERS, SIMILARITY, QUESTION, LEAD = 0.7, 0.2, 0.3, 0.4, 0.4, -0.5, -9  # beside 1 for its own words
+HEADING, PLACE, KIND, REFERS, SIMILARITY, QUESTION, LEAD = (
+    0.85,
+    0.2,
+    0.3,
+    0.4,
+    0.4,
+    -0.5,
+    -9,
+)  # beside 1 for its own words
 _SMALL = frozenset(
     re.findall(
         r"\w+",
@@ -101,17 +110,18 @@ class Relevance:
         content = _ASKING.sub(" ", question)
         foreign = _foreign(content, found)
         wanted, plain = _wanted(content) - foreign, terms(content) - foreign
-        weight = _weights(wanted, [_held(wanted, one.text) for one in found])
-        own = [_share(_held(wanted, one.text), weight) for one in found]
+        held = [_held(wanted, one.text) for one in found]
+        weight = _weights(wanted, held)
+        own = [_share(said, weight) for said in held]
         above = [f"{headings[one.at]} {one.lead}" for one in found]
-        over = {said: _share(_held(wanted, said), weight) for said in dict.fromkeys(above)}
+        over = {said: _held(wanted, said) for said in dict.fromkeys(above)}
         common = _weights(plain, [terms(one.text) for one in found])
         enough = min(1.0, sum(common.values()) / _ENOUGH) if foreign else 1.0
         self._shares = [enough * _share(terms(f"{above[n]} {one.text}"), common) for n, one in enumerate(found)]
         asked = next((holds for asks, holds in _KINDS if asks.search(question)), None)
         self._scores = [
             own[n]
-            + HEADING * over[above[n]]
+            + HEADING * _share(over[above[n]] - held[n], weight)
             + PLACE / (1 + one.at)
             + (KIND if asked and _holds(asked, one.text, plain) else 0)
             + (REFERS * own[n - 1] if n and found[n - 1].at == one.at and _REFERS.match(one.text) else 0)

@@ -31,7 +31,7 @@ _CUTS = (",", ";", "，", "；", "、", " ")
 
 
 class Statement(NamedTuple):
-    """`text[start:end]` of the text number `at` of several. `leads`: it is the lead of others, and says nothing itself."""
+    """`text[start:end]` of the text number `at` of several. `leads`: it is the lead of others, and says no more."""
 
     at: int
     start: int
