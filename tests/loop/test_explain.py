@@ -148,7 +148,7 @@ def test_the_script_is_short_and_comes_to_the_bounds_of_the_verdict(folder: Path
     means = 0
     for line, rule, result in zip(told, rules, found.rules, strict=True):
         if result.metric == "latency_p50":
-            assert "no bound of a mean: nothing to recompute" in line
+            assert "nothing to recompute here" in line
             continue
         means += 1
         bound, asked = (float(word.rstrip(":")) for word in line.split() if word.rstrip(":").lstrip("-")[:1].isdigit())

@@ -16,6 +16,14 @@ from slipway.i18n import Said, say, t
 
 Unit = Literal["", "seconds", "tokens", "currency"]
 
+# Metrics that can be nothing but right or wrong for one answer, because of how they are defined, whatever was seen.
+RIGHT_OR_WRONG = frozenset(
+    {
+        "exact_match", "contains", "regex", "numeric_match", "yes_no", "choice", "squad_em", "cmrc_em", "accuracy",
+        "error_rate",
+    }
+)  # fmt: skip
+
 
 class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a metric's numbers mean.
@@ -33,6 +41,11 @@ class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
     q: float = 0.0
     low: float = 0.0
     high: float | None = 1.0
+
+    @property
+    def right_or_wrong(self) -> bool:
+        """Whether one answer can have no other value than 0 and 1."""
+        return self.name in RIGHT_OR_WRONG and (self.low, self.high) == (0.0, 1.0)
 
     @property
     def timed(self) -> bool:

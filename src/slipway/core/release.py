@@ -37,8 +37,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     alpha at which that interval excludes zero. `mde`: minimum detectable effect at 80% power and the interval's alpha,
     None when no effect can be shown. `needed`: examples in all that would decide, None when decided or when no number
     would. `error`: standard error of the effect by whole groups, None for a quantile. `against`: the champion's
-    release, where it has one. `test`: `gaffke` for a mean, `gaffke-first-order` for macro F1, `order-statistics` for a
-    quantile, with `cluster-` before it where examples share groups; older ones have other names.
+    release, where it has one. `test`: `exact-paired` for right-or-wrong answers that share no group, `gaffke` for
+    another mean, `gaffke-first-order` for macro F1, `order-statistics` for a quantile, with `cluster-` before it where
+    examples share groups; older ones have other names.
     """
 
     metric: str

@@ -80,7 +80,7 @@ def judge_absolute(case: Case, kind: Kind, bound: float) -> RuleResult:
 def judge_against(case: Case, both: Pair, kind: Kind, margin: float, base: RuleResult) -> RuleResult:
     """Whether the challenger is at most `margin` worse than the champion (non-inferiority), or better (superiority)."""
     up = case.info.higher_is_better
-    low, high = difference_bounds(case.info, both, case.alpha)
+    low, high = difference_bounds(case.info, both, case.alpha, -margin if up else margin)
     effect = point(case.info, both.challenger) - point(case.info, both.champion)
     good, worst, best = (effect, low, high) if up else (-effect, _minus(high), _minus(low))
     base = msgspec.structs.replace(base, low=low, high=high)

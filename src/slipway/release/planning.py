@@ -245,9 +245,15 @@ def _claims(info: MetricInfo, rule: Rule, known: Known, places: Sequence[Place])
     for part, inside, pilot in parts:
         for kind, bound in asked(rule):
             if not part or kind != "superiority":
-                supposed = suppose(info, kind, bound, pilot, known.currency)
+                supposed = suppose(info, kind, bound, pilot, known.currency, grouped=_grouped(inside))
                 in_place = (rule.against or "") in known.standing_in
                 yield _Claim(info, rule, kind, bound, part, inside, supposed, in_place, known.currency)
+
+
+def _grouped(places: Sequence[Place]) -> bool:
+    """Whether two of them share a group."""
+    named = [place.group for place in places if place.group]
+    return len(set(named)) < len(named)
 
 
 def _value(one: Place | Score, key: str) -> str:

@@ -22,12 +22,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """A rule as it is recomputed: the `side` (lower or upper) bound of the mean of a column, whose values lie between
     `least` and `most`, with error `alpha`, must be on the right side of `target`. `bound`: what the verdict found.
 
-    `side` is empty for what is no bound of a mean: a quantile, a measured value alone, nothing to compare with.
+    `test`: `gaffke`, or `exact-paired` for differences of right-or-wrong answers. `side` is empty for what is no bound
+    of a mean: a quantile, a measured value alone, nothing to compare with.
     """
 
     metric: str
     slice: str
     rule: str
+    test: str = ""
     column: str = ""
     side: str = ""
     target: float | None = None
@@ -88,7 +90,7 @@ def _absolute(line: Line, one: RuleResult, info: MetricInfo, found: Sample, colu
     lower = one.rule == "min"
     return msgspec.structs.replace(
         line, column=column, side="lower" if lower else "upper", target=one.bound, least=least, most=most,
-        bound=one.low if lower else one.high,
+        bound=one.low if lower else one.high, test="gaffke",
     )  # fmt: skip
 
 
@@ -111,4 +113,5 @@ def _difference(
     return msgspec.structs.replace(
         line, column=column, side="lower" if lower else "upper", target=-margin if lower else margin, least=least,
         most=most, bound=one.low if lower else one.high,
+        test="exact-paired" if one.comparison and one.comparison.test == "exact-paired" else "gaffke",
     )  # fmt: skip

@@ -48,8 +48,13 @@ class Pilot:
     rival: Sequence[Score] = ()
 
 
-def suppose(info: MetricInfo, kind: Kind, bound: float, pilot: Pilot, currency: str) -> Supposed:
-    """The claim that a rule makes, by the pilot where it has the metric, else by an assumption."""
+def suppose(
+    info: MetricInfo, kind: Kind, bound: float, pilot: Pilot, currency: str, *, grouped: bool = False
+) -> Supposed:
+    """The claim that a rule makes, by the pilot where it has the metric, else by an assumption.
+
+    `grouped`: examples of the gate share groups.
+    """
     if kind in ("min", "max"):
         found = sample(pilot.scores, info)
         return _absolute(info, kind, bound, found) if len(found) > 1 else _assumed_bound(info, kind, bound, currency)
@@ -58,8 +63,8 @@ def suppose(info: MetricInfo, kind: Kind, bound: float, pilot: Pilot, currency: 
     except ConfigError:  # other examples, or none that has the metric
         both = None
     if both is not None and both.champion.group_count > 1:
-        return _against(info, kind, bound, both)
-    return _assumed_difference(info, kind, bound)
+        return _against(info, kind, bound, both, grouped)
+    return _assumed_difference(info, kind, bound, grouped)
 
 
 def _absolute(info: MetricInfo, kind: Kind, bound: float, found: Sample) -> Supposed:
@@ -79,7 +84,7 @@ def _absolute(info: MetricInfo, kind: Kind, bound: float, found: Sample) -> Supp
     return Supposed(MeanClaim(groups, support, sign * bound, groups.mean), truth, "pilot", (), per_group, sign)
 
 
-def _against(info: MetricInfo, kind: Kind, margin: float, both: Pair) -> Supposed:
+def _against(info: MetricInfo, kind: Kind, margin: float, both: Pair, grouped: bool) -> Supposed:
     truth = point(info, both.challenger) - point(info, both.champion)
     if info.form == "quantile":
         claim = QuantileClaim(QuantilePair(both.champion, both.challenger, both.codes, info.q), margin)
@@ -88,7 +93,8 @@ def _against(info: MetricInfo, kind: Kind, margin: float, both: Pair) -> Suppose
     sign = 1.0 if info.higher_is_better else -1.0
     groups = totals(sign * values, both.codes)
     support = (low, high) if sign > 0 else (-high, -low)
-    claim = MeanClaim(groups, support, -margin if kind == "non-inferiority" else 0.0, groups.mean)
+    turned = both.turned(info) is not None and not grouped
+    claim = MeanClaim(groups, support, -margin if kind == "non-inferiority" else 0.0, groups.mean, turned)
     return Supposed(claim, truth, "pilot", (), both.per_group, sign)
 
 
@@ -127,14 +133,14 @@ def _assumed_cost(info: MetricInfo, bound: float, currency: str) -> Supposed:
     return Supposed(claim, truth, "assumed", (note,), 1.0, -1.0)
 
 
-def _assumed_difference(info: MetricInfo, kind: Kind, margin: float) -> Supposed:
+def _assumed_difference(info: MetricInfo, kind: Kind, margin: float, grouped: bool) -> Supposed:
     if info.form == "quantile" or info.high is None or info.unit:
         return Supposed(None, notes=(_unknown(),))
     gain = _GAIN if kind == "superiority" else 0.0
     better, worse = (_DIFFER + gain) / 2, (_DIFFER - gain) / 2
     claim = MeanClaim(
         _of([-1.0, 0.0, 1.0], [worse, 1 - _DIFFER, better]), (-1.0, 1.0),
-        -margin if kind == "non-inferiority" else 0.0, gain,
+        -margin if kind == "non-inferiority" else 0.0, gain, info.right_or_wrong and not grouped,
     )  # fmt: skip
     sign = 1.0 if info.higher_is_better else -1.0
     note = say(

@@ -11,10 +11,12 @@ from slipway.core.release import Comparison
 from slipway.core.report import Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
+from slipway.stats import right_or_wrong
 from slipway.stats.grouping import standard_error
 from slipway.stats.means import Totals, ends, mean_bounds, tail_at, totals
 from slipway.stats.power import Needed, detectable, groups_needed
 from slipway.stats.quantile_pairs import QuantilePair
+from slipway.stats.right_or_wrong import Turned
 from slipway.stats.samples import Sample, as_mean, point, sample, worst_filled
 
 if TYPE_CHECKING:
@@ -45,6 +47,20 @@ class Pair:
     def per_group(self) -> float:
         """Examples of a group, on average."""
         return len(self.champion) / self.champion.group_count
+
+    def turned(self, info: MetricInfo) -> Turned | None:
+        """How many answers became right and wrong, where nothing else can happen to one; else None.
+
+        The metric must be right or wrong by definition, with one answer an example, and no two examples in a group.
+        """
+        import numpy as np
+
+        if not info.right_or_wrong or self.champion.averaged or self.challenger.averaged:
+            return None
+        both = np.concatenate([self.champion.values, self.challenger.values])
+        if self.champion.group_count < len(self.champion) or not np.isin(both, (0.0, 1.0)).all():
+            return None
+        return Turned(int((self.differences > 0).sum()), int((self.differences < 0).sum()), len(self.champion))
 
 
 def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInfo) -> Pair:
@@ -77,11 +93,20 @@ def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInf
     return Pair(worst_filled(left, info, largest), worst_filled(right, info, largest))
 
 
-def difference_bounds(info: MetricInfo, both: Pair, tail: float) -> tuple[float | None, float | None]:
-    """Bounds of challenger minus champion, each with one-sided error `tail`; None where the data give none."""
+def difference_bounds(
+    info: MetricInfo, both: Pair, tail: float, claim: float = 0.0
+) -> tuple[float | None, float | None]:
+    """Bounds of challenger minus champion, each with one-sided error `tail`; None where the data give none.
+
+    A bound is on the other side of `claim` exactly when the p-value there (`one_sided`) is at most `tail`.
+    """
     if info.form == "quantile":
         found = _quantiles(info, both)
         return found.low(tail), found.high(tail)
+    turned = both.turned(info)
+    if turned is not None:
+        low = right_or_wrong.lower_bound(turned, tail, claim)
+        return low, -right_or_wrong.lower_bound(turned.mirrored(), tail, -claim)
     differences, support = _differences(info, both)
     return mean_bounds(differences, both.codes, support, tail, _STRETCH)
 
@@ -91,6 +116,9 @@ def one_sided(info: MetricInfo, both: Pair, at: float = 0.0) -> tuple[float, flo
     if info.form == "quantile":
         found = _quantiles(info, both)
         return found.p_above(at), found.p_below(at)
+    turned = both.turned(info)
+    if turned is not None:
+        return right_or_wrong.tail_at(turned, at), right_or_wrong.tail_at(turned.mirrored(), -at)
     found, support = _totals(info, both)
     return tail_at(found, support[0], at), tail_at(found.mirrored(), -support[1], -at)
 
@@ -100,7 +128,7 @@ def difference_needs(info: MetricInfo, both: Pair, at: float, tail: float) -> Ne
     if info.form == "quantile":
         return _quantiles(info, both).needs(at, tail).times(both.per_group)
     found, support = _totals(info, both)
-    return groups_needed(found, support, at, tail).times(both.per_group)
+    return groups_needed(found, support, at, tail, turned=both.turned(info) is not None).times(both.per_group)
 
 
 def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05) -> Comparison:
@@ -123,8 +151,9 @@ def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05) -> Compariso
         error, mde, test = None, _quantiles(info, both).detectable(tail), "order-statistics"
     else:
         differences, _ = _differences(info, both)
-        error, mde = standard_error(differences, both.codes), detectable(*_totals(info, both), tail)
-        test = "gaffke" if info.form == "mean" else "gaffke-first-order"
+        turned = both.turned(info) is not None
+        error, mde = standard_error(differences, both.codes), detectable(*_totals(info, both), tail, turned=turned)
+        test = "exact-paired" if turned else "gaffke" if info.form == "mean" else "gaffke-first-order"
     return Comparison(
         metric=info.name,
         higher_is_better=info.higher_is_better,
@@ -179,4 +208,5 @@ def _only(found: Sample, ids: set[str]) -> Sample:
         failed=found.failed[chosen],
         gold=tuple(found.gold[index] for index in keep) if found.gold else (),
         predicted=tuple(found.predicted[index] for index in keep) if found.predicted else (),
+        averaged=found.averaged,
     )

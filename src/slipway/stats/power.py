@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slipway.stats.gaffke import tail_below_zero
+from slipway.stats.distributions import normal_quantile
 from slipway.stats.means import Totals, lower_bound
+from slipway.stats.right_or_wrong import score
 
 if TYPE_CHECKING:
     from slipway.stats.grouping import Floats
@@ -45,13 +47,17 @@ class Needed:
 
 @dataclass(frozen=True)
 class Made:
-    """A claim "the mean of `a` is above zero": values [J], their shares, and how far out a group may lie."""
+    """A claim "the mean of `a` is above zero": values [J], their shares, and how far out a group may lie.
+
+    `turned`: a value is -1, 0 or 1 by definition and `low` stands for -1, so that `right_or_wrong` judges.
+    """
 
     a: Floats
     shares: Floats
     low: float
     high: float
     seen: float  # groups
+    turned: bool = False
 
     def passes(self, mean: float, groups: float, tail: float, unlucky: float = UNLUCKY) -> bool:
         """Whether an unlucky sample of so many groups shows the claim, when the true mean is `mean`.
@@ -70,15 +76,28 @@ class Made:
         if aim <= 0:
             return False
         counts = groups * (tilted(a, shares, aim) if scatter > 0 else shares)
+        if self.turned:
+            return self._turned(a, counts, groups, tail)
         kept = counts > 1e-9
         return tail_below_zero(np.append(a[kept], self.low), np.append(counts[kept], 1.0)) <= tail
 
 
-def groups_needed(found: Totals, support: tuple[float, float], at: float, tail: float) -> Needed:
+    def _turned(self, a: Floats, counts: Floats, groups: float, tail: float) -> bool:
+        """By the score statistic, which knows fractions of answers, a little beyond its normal quantile."""
+        import numpy as np
+
+        at = -1 - self.low
+        better, worse = (np.array(counts[np.abs(a + at - one) < 0.5].sum()) for one in (1, -1))
+        return float(score(better, worse, groups, at)) >= -normal_quantile(tail)
+
+
+def groups_needed(
+    found: Totals, support: tuple[float, float], at: float, tail: float, *, turned: bool = False
+) -> Needed:
     """Groups at which it is decided on which side of `at` the mean lies, with error `tail`; more than there are."""
     if found.mean < at:
         found, support, at = found.mirrored(), (-support[1], -support[0]), -at
-    made = made_of(found, support, at)
+    made = made_of(found, support, at, turned=turned)
     size = float(found.counts @ found.sizes) / found.groups
     pessimistic = lower_bound(found, support[0], UNSURE) - at
     optimistic = -lower_bound(found.mirrored(), -support[1], UNSURE) - at
@@ -86,9 +105,9 @@ def groups_needed(found: Totals, support: tuple[float, float], at: float, tail: 
     return Needed(*(_enough(made, mean, tail) for mean in means))
 
 
-def detectable(found: Totals, support: tuple[float, float], tail: float) -> float | None:
+def detectable(found: Totals, support: tuple[float, float], tail: float, *, turned: bool = False) -> float | None:
     """The smallest true mean above zero that so many groups show with a power of 80%, given their scatter; or None."""
-    made = made_of(found, support, 0.0)
+    made = made_of(found, support, 0.0, turned=turned)
     size = float(found.counts @ found.sizes) / found.groups
     low, high = 0.0, support[1] * size * (1 - 1e-6)
     if high <= 0 or not made.passes(high, found.groups, tail):
@@ -125,7 +144,7 @@ def tilted(a: Floats, shares: Floats, mean: float) -> Floats:
     return weights
 
 
-def made_of(found: Totals, support: tuple[float, float], at: float) -> Made:
+def made_of(found: Totals, support: tuple[float, float], at: float, *, turned: bool = False) -> Made:
     """The claim that the mean is above `at`, as the values seen would have it."""
     import numpy as np
 
@@ -138,7 +157,7 @@ def made_of(found: Totals, support: tuple[float, float], at: float) -> Made:
         sums = np.bincount(cell, weights=(counts * a)[order], minlength=_CELLS)
         a, counts = sums[held > 0] / held[held > 0], held[held > 0]
     low, high = found.typical * (support[0] - at), found.typical * (support[1] - at)
-    return Made(a, counts / counts.sum(), low, high, found.groups)
+    return Made(a, counts / counts.sum(), low, high, found.groups, turned)
 
 
 def _enough(made: Made, mean: float, tail: float) -> int | None:

@@ -17,6 +17,8 @@ from slipway.stats.means import Totals, lower_bound, tail_at, totals
 from slipway.stats.power import MOST, UNLUCKY, UNSURE, Made, Needed, made_of
 from slipway.stats.quantile_pairs import QuantilePair
 from slipway.stats.quantiles import quantile, quantile_needs
+from slipway.stats.right_or_wrong import Turned
+from slipway.stats.right_or_wrong import tail_at as turned_tail_at
 
 _LUCK = 6.0  # standard deviations: beyond them the power is 0 or 1
 _TURN = 1.96  # standard errors that a 95% interval reaches
@@ -44,16 +46,20 @@ class Claim(Protocol):
 
 @dataclass(frozen=True)
 class MeanClaim:
-    """That the mean over examples is above `at`; the pilot's values lie in `support`. `truth`: the mean supposed."""
+    """That the mean over examples is above `at`; the pilot's values lie in `support`. `truth`: the mean supposed.
+
+    `turned`: the values are differences of right-or-wrong answers, one a group.
+    """
 
     pilot: Totals
     support: tuple[float, float]
     at: float
     truth: float
+    turned: bool = False
 
     @cached_property
     def _made(self) -> Made:
-        return made_of(self.pilot, self.support, self.at)
+        return made_of(self.pilot, self.support, self.at, turned=self.turned)
 
     @property
     def _size(self) -> float:
@@ -98,6 +104,8 @@ class MeanClaim:
         """See `Claim`: whether groups that are all the best there is would show it."""
         import numpy as np
 
+        if self.turned:
+            return self.at < 1 and turned_tail_at(Turned(groups, 0, groups), self.at) <= tail
         best = totals(np.full(groups, self.support[1]), np.arange(groups))
         return self.support[1] > self.at and tail_at(best, self.support[0], self.at) <= tail
 

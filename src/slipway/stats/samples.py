@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class Sample:
     """One metric of some examples: `values` [n], `groups` [n]; `gold` and `predicted` labels for macro F1 only.
 
-    `failed` [n]: there is no answer, so that the value is what stands in for it.
+    `failed` [n]: there is no answer, so that the value is what stands in for it. `averaged`: a value may be the mean of
+    several answers.
     """
 
     ids: tuple[str, ...]
@@ -37,6 +38,7 @@ class Sample:
     failed: Bools
     gold: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
+    averaged: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,6 +92,7 @@ def sample(scores: Sequence[Score], info: MetricInfo) -> Sample:
             for (score, _), label in zip(kept, predicted, strict=False)  # no predictions: no labels
         ),
         predicted=predicted,
+        averaged=any(score.draws for score in scores),
     )
     return worst_filled(made, info, float(made.values.max(initial=-math.inf)))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from slipway.release.recount import Recount
 from slipway.render.document import Column, Table
 
-_RULES = ("metric", "slice", "rule", "column", "side", "target", "least", "most", "alpha", "bound", "outcome")
+_RULES = ("metric", "slice", "rule", "test", "column", "side", "target", "least", "most", "alpha", "bound", "outcome")
 
 
 def rules_table(found: Recount) -> Table:
