@@ -177,12 +177,55 @@ def test_compare_pairs_by_example_not_by_position():
     assert sure.needed is None
 
 
-def test_right_or_wrong_is_as_strong_as_mcnemar():
+TURNED = [1.0] * 20 + [0.0] * 20, [1.0] * 18 + [0.0] * 12 + [1.0] * 10  # ten became right and two wrong
+
+
+def test_right_or_wrong_is_stronger_than_mcnemar():
     """Ten against two: one-sided McNemar gives 79/4096, two-sided twice that."""
-    champion, challenger = [1.0] * 20 + [0.0] * 20, [1.0] * 18 + [0.0] * 12 + [1.0] * 10
-    found = compare(*pairs(champion, challenger, metric="exact_match"), "exact_match")
-    assert found.p_value == pytest.approx(158 / 4096, rel=1e-6)
+    found = compare(*pairs(*TURNED, metric="exact_match"), "exact_match")
+    assert found.test == "exact-paired"
+    assert found.p_value < 0.025 < 158 / 4096
     assert found.low > 0
+    assert found.mde < compare(*pairs(*TURNED), "token_f1").mde
+
+
+@pytest.mark.parametrize("info", [info for info in METRICS.values() if info.right_or_wrong], ids=lambda info: info.name)
+def test_only_a_metric_that_can_be_nothing_but_right_or_wrong_has_the_exact_test(info):
+    assert info.form == "mean"
+    assert (info.low, info.high) == (0.0, 1.0)
+
+
+def test_scores_that_happen_to_be_whole_have_the_bound_of_scores():
+    """Token F1 could have been anything, so what was seen does not choose the test: McNemar's p-value, as before."""
+    found = compare(*pairs(*TURNED), "token_f1")
+    assert found.test == "gaffke"
+    assert found.p_value == pytest.approx(158 / 4096, rel=1e-6)
+
+
+def test_shared_groups_and_several_answers_an_example_leave_the_exact_test():
+    groups = [f"doc{i // 2}" for i in range(40)]
+    assert compare(*pairs(*TURNED, groups, metric="exact_match"), "exact_match").test == "cluster-gaffke"
+    champion, challenger = pairs(*TURNED, metric="exact_match")
+    drawn = [
+        msgspec.structs.replace(one, draws={"exact_match": (one.metrics["exact_match"],) * 3}) for one in challenger
+    ]
+    assert compare(champion, drawn, "exact_match").test == "gaffke"
+
+
+def test_what_is_no_right_or_wrong_after_all_leaves_the_exact_test():
+    champion, challenger = pairs(*TURNED, metric="exact_match")
+    odd = [msgspec.structs.replace(challenger[0], metrics={"exact_match": 0.5}), *challenger[1:]]
+    assert compare(champion, odd, "exact_match").test == "gaffke"
+
+
+def test_the_direction_of_an_error_rate_is_kept():
+    """Ten errors less and two more, and the other way round: the same p-value, mirrored bounds."""
+    failing = [[score(i, error="timeout" if one else "") for i, one in enumerate(side)] for side in TURNED]
+    worse, better = compare(*failing, "error_rate"), compare(*reversed(failing), "error_rate")
+    assert worse.test == better.test == "exact-paired"
+    assert worse.p_value == pytest.approx(better.p_value)
+    assert (worse.low, worse.high) == pytest.approx((-better.high, -better.low))
+    assert worse.low > 0
 
 
 def test_shared_groups_are_one_witness():

@@ -13,12 +13,22 @@ import pytest
 
 from commands import slipway
 from slipway import api
+from slipway.core.answer import Answer
+from slipway.core.ref import Ref
 from slipway.core.release import Verdict
+from slipway.core.report import Score
 from slipway.errors import NotFound
+from slipway.evaluate.aggregate import build_report
+from slipway.release.gate import Rule, judge
+from slipway.release.recount import recount
+from slipway.render import csv as csv_text
+from slipway.render.pages.arithmetic import rules_table, values_table
+from slipway.stats.right_or_wrong import Turned, tail_at
 from slipway.testing.projects import FILE, write_project
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "recompute_verdict.py"
+PAIRS = ROOT / "examples" / "recompute_pairs.py"
 GATE = """\
 gate:
   token_f1: {min: 0.05, against: production, margin: 0.9, slices: [language]}
@@ -158,6 +168,45 @@ def test_the_script_is_short_and_comes_to_the_bounds_of_the_verdict(folder: Path
         assert line.endswith(": pass") == (result.outcome == "pass"), line
     assert means >= 5
     assert any(one.rule == "non-inferiority" and one.comparison for one in found.rules)
+
+
+@pytest.mark.parametrize(("better", "superior"), [(10, False), pytest.param(15, True, marks=pytest.mark.slow)])
+def test_a_second_short_script_comes_to_the_p_values_of_right_or_wrong(better, superior, tmp_path: Path) -> None:
+    """60 answers, 3 became wrong; superiority, and at most 0.05 worse, which is shown by both, at the first look's 2.5%."""
+    assert len(PAIRS.read_text("utf-8").splitlines()) <= 32
+    base = [0.0] * 30 + [1.0] * 30
+    ours = [1.0] * better + base[better:57] + [0.0] * 3
+    sides = [
+        [
+            Score(example=f"e{n}", group="", language="en", answer=Answer(text="x", raw="x"),
+                  metrics={"exact_match": value, "token_f1": value})
+            for n, value in enumerate(values)
+        ]
+        for values in (ours, base)
+    ]  # fmt: skip
+    report, theirs = (
+        build_report(Ref("candidate", name, "0" * 64), Ref("dataset", "d", "1" * 64), "gate", side, "b", "CNY")
+        for name, side in zip("ab", sides, strict=True)
+    )
+    rules = {
+        "exact_match": Rule(against="production", better=True, margin=0.05),
+        "token_f1": Rule(against="production", better=True),
+    }
+    champions = {"production": (Ref("release", "r", "2" * 64), theirs, sides[1])}
+    found = judge(rules, report, sides[0], champions, alpha=0.025)
+    made = recount(found, report, sides[0], {"production": sides[1]})
+    for name, table in (("rules.csv", rules_table(made)), ("scores.csv", values_table(made))):
+        (tmp_path / name).write_text(csv_text.write(table), "utf-8")
+    done = subprocess.run([sys.executable, str(PAIRS), str(tmp_path)], capture_output=True, text=True, check=True)
+    exact = [one for one in found.rules if one.metric == "exact_match"]
+    told = done.stdout.splitlines()
+    assert len(told) == len(exact) == 2  # token F1 is the other script's
+    for line, one in zip(told, exact, strict=True):
+        passes = superior if one.rule == "superiority" else True
+        assert line.endswith(": pass" if passes else ": no pass"), line
+        assert (one.outcome == "pass") == passes
+        p_value = tail_at(Turned(better, 3, 60), 0.0 if one.rule == "superiority" else -0.05)
+        assert float(line.partition("p = ")[2].split()[0]) == pytest.approx(p_value, abs=0.002)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from everyday import some
@@ -48,3 +49,11 @@ def test_the_check_itself_can_fail():
     found = bench.WORLDS["rare ruin"]
     draws = bench.drawn(found, 60, 0.0, TRIALS, 11)
     assert bench.too_many(bench.rivals(found, bench.metric_info("token_f1"), "superiority", draws)["t"], TRIALS)
+
+
+def test_the_room_for_power_is_what_an_unseen_ruin_leaves():
+    """All answers 0.1 better, at best: a ruin of 1 in 11 makes that zero and goes unseen in (10/11)^20 of samples."""
+    import gate_room
+
+    found = gate_room.room(np.array([0.1]), np.array([1.0]), 20, 40_000)
+    assert found == pytest.approx(0.05 * 1.1**20, abs=0.02)

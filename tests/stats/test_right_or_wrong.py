@@ -37,7 +37,9 @@ def size(rejected, at, shares=2_000):
 
 
 @pytest.mark.parametrize("at", AT)
-@pytest.mark.parametrize("n", [1, 2, 7, 20, pytest.param(40, marks=pytest.mark.slow), pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "n", [1, 2, 7, 20, pytest.param(40, marks=pytest.mark.slow), pytest.param(60, marks=pytest.mark.slow)]
+)
 def test_no_error_level_is_exceeded_whatever_share_of_the_answers_changes(n, at):
     found = p_values(n, at)
     for alpha in ALPHAS:
@@ -119,6 +121,7 @@ def test_the_bound_is_above_the_truth_in_at_most_five_percent(truth):
 
 def test_it_is_stronger_than_mcnemars_test():
     """7 better and 1 worse of 40: 0.035 by McNemar's, less here; and never more than a hair above it."""
+
     def mcnemar(better, worse):
         return binom.sf(better - 1, better + worse, 0.5)
 

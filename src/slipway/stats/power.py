@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slipway.stats.gaffke import tail_below_zero
 from slipway.stats.distributions import normal_quantile
+from slipway.stats.gaffke import tail_below_zero
 from slipway.stats.means import Totals, lower_bound
 from slipway.stats.right_or_wrong import score
 
@@ -80,7 +80,6 @@ class Made:
             return self._turned(a, counts, groups, tail)
         kept = counts > 1e-9
         return tail_below_zero(np.append(a[kept], self.low), np.append(counts[kept], 1.0)) <= tail
-
 
     def _turned(self, a: Floats, counts: Floats, groups: float, tail: float) -> bool:
         """By the score statistic, which knows fractions of answers, a little beyond its normal quantile."""

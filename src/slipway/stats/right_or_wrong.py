@@ -113,14 +113,13 @@ def _largest(n: int, enough: Counts, at: float) -> float:
     import numpy as np
 
     least, most = max(0.0, -at), (1 - at) / 2
-    angles = np.linspace(0, math.pi / 2, 40 + math.ceil(3 * math.sqrt(n)))
+    angles, largest = np.linspace(0, math.pi / 2, 40 + math.ceil(3 * math.sqrt(n))), 0.0
     for _ in range(3):  # finer around the largest
         found = _probability(n, enough, at, least + (most - least) * np.sin(angles) ** 2)
+        largest = max(largest, float(found.max()))
         top, step = angles[int(found.argmax())], angles[1] - angles[0]
-        if found.max() >= 1:
-            break
         angles = np.clip(np.linspace(top - step, top + step, 13), 0, math.pi / 2)
-    return min(1.0, _GRID * float(found.max()))
+    return min(1.0, _GRID * largest)
 
 
 def _probability(n: int, enough: Counts, at: float, shares: Floats) -> Floats:
