@@ -218,6 +218,12 @@ def test_what_is_no_right_or_wrong_after_all_leaves_the_exact_test():
     assert compare(champion, odd, "exact_match").test == "gaffke"
 
 
+def test_thousands_of_examples_need_no_enumeration():
+    champion, challenger = ([right] * 3_001 for right in (0.0, 1.0))
+    assert compare(*pairs(champion, challenger, metric="exact_match"), "exact_match").test == "gaffke"
+    assert compare(*pairs(champion[:3_000], challenger[:3_000], metric="exact_match"), "exact_match").test != "gaffke"
+
+
 def test_the_direction_of_an_error_rate_is_kept():
     """Ten errors less and two more, and the other way round: the same p-value, mirrored bounds."""
     failing = [[score(i, error="timeout" if one else "") for i, one in enumerate(side)] for side in TURNED]

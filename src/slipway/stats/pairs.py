@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from slipway.stats.grouping import Codes, Floats
 
 
+_ENUMERATED = 3_000  # examples; with more the exact test takes seconds and is no stronger any more
 _STRETCH = 1.0  # where no limit is known, no difference is taken to be larger than the largest seen
 
 
@@ -52,15 +53,17 @@ class Pair:
         """How many answers became right and wrong, where nothing else can happen to one; else None.
 
         The metric must be right or wrong by definition, with one answer an example, and no two examples in a group.
+        Not for more than 3,000 examples.
         """
         import numpy as np
 
-        if not info.right_or_wrong or self.champion.averaged or self.challenger.averaged:
+        n = len(self.champion)
+        if not info.right_or_wrong or self.champion.averaged or self.challenger.averaged or n > _ENUMERATED:
             return None
         both = np.concatenate([self.champion.values, self.challenger.values])
-        if self.champion.group_count < len(self.champion) or not np.isin(both, (0.0, 1.0)).all():
+        if self.champion.group_count < n or not np.isin(both, (0.0, 1.0)).all():
             return None
-        return Turned(int((self.differences > 0).sum()), int((self.differences < 0).sum()), len(self.champion))
+        return Turned(int((self.differences > 0).sum()), int((self.differences < 0).sum()), n)
 
 
 def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInfo) -> Pair:
