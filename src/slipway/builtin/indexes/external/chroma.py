@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -51,7 +51,7 @@ class ChromaConfig(OverHttp):
 class ChromaIndex(ServerIndex):
     """Passages by their vectors, in Chroma."""
 
-    Config: ClassVar[type[ChromaConfig]] = ChromaConfig
+    Config: ClassVar[type[Any]] = ChromaConfig
     KIND: ClassVar[str] = "chroma"
 
     def _connect(self) -> _Chroma:
@@ -71,7 +71,7 @@ class _Chroma:
         self._client: Any = None
 
     @contextmanager
-    def _asking(self) -> Iterator[Any]:
+    def _asking(self) -> Generator[Any]:
         with self._lock:
             try:
                 if self._client is None:
@@ -86,6 +86,8 @@ class _Chroma:
             except (httpx.HTTPError, OSError) as error:
                 raise not_reached(self.where, error, self._key) from None
             except (ChromaError, ValueError, RuntimeError) as error:
+                if isinstance(error.__context__, httpx.TransportError):  # it makes a ValueError of that
+                    raise not_reached(self.where, error.__context__, self._key) from None
                 raise refused(self.where, getattr(error, "code", lambda: 0)(), error, self._key) from None
 
     def _opened(self) -> Any:
@@ -97,10 +99,15 @@ class _Chroma:
         if self._config.ca_file:
             settings.chroma_server_ssl_verify = str(Path(self._config.ca_file).expanduser())
         headers = {"x-chroma-token": self._key, "Authorization": f"Bearer {self._key}"} if self._key else None
+        # Its client waits for ever: ask by ourselves whether there is a server, then give its connection a limit.
+        verify: Any = settings.chroma_server_ssl_verify if self._config.ca_file else True
+        httpx.get(f"{self.where}/api/v2/heartbeat", timeout=self._config.timeout, verify=verify).raise_for_status()
         client: Any = chromadb.HttpClient(
             host=parts.hostname or "", port=parts.port or (443 if secure else 80), ssl=secure, headers=headers,
             settings=settings,
         )  # fmt: skip
+        session: httpx.Client = client._server._session
+        session.timeout = httpx.Timeout(self._config.timeout)
         return client
 
     def _collection(self, client: Any, name: str) -> Any:
@@ -110,9 +117,7 @@ class _Chroma:
         at, total = 0, self.count(name) or 0
         while at < total:
             with self._asking() as client:
-                found = self._collection(client, name).get(
-                    limit=_PAGE, offset=at, include=["embeddings", "metadatas"]
-                )
+                found = self._collection(client, name).get(limit=_PAGE, offset=at, include=["embeddings", "metadatas"])
             for one, vector, meta in zip(found["ids"], found["embeddings"], found["metadatas"], strict=True):
                 yield Row(one, tuple(sorted(key for key in meta or {} if meta[key] is True)), packed(vector))
             at += _PAGE
@@ -162,7 +167,9 @@ class _Chroma:
         if len(collection.get(where=where, limit=most + 1, include=[])["ids"]) > most:
             return None
         found = collection.get(where=where, limit=most, include=["embeddings"])
-        return [(one, np.asarray(vector, np.float32)) for one, vector in zip(found["ids"], found["embeddings"], strict=True)]
+        return [
+            (one, np.asarray(vector, np.float32)) for one, vector in zip(found["ids"], found["embeddings"], strict=True)
+        ]
 
     def drop(self, name: str) -> None:
         try:

@@ -7,25 +7,23 @@ right by putting only what differs. Safe for threads that search.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-
-from pydantic import BaseModel
 
 from slipway.builtin.indexes.external.rows import Row, checked, content_digest, facets_wanted, rows_of
 from slipway.builtin.indexes.saved import check_manifest, unusable, write_manifest
 from slipway.core.material import Chunk
-from slipway.errors import ConfigError, EngineError
+from slipway.errors import ConfigError, EngineError, MissingPrerequisite
 from slipway.i18n import t
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from slipway.core.protocols import Vectors
 
 FORMAT = 1
 DIGITS = 6
+EVERY = 10.0  # seconds between two questions whether a collection is still there
 _MORE = 16  # results beyond those wanted, to see whether passages tie
 
 
@@ -74,17 +72,18 @@ class Server(Protocol):
 class ServerIndex:
     """What all of them share. A subclass makes its `Server`; `BATCH` rows are put at once."""
 
-    Config: ClassVar[type[BaseModel]]
+    Config: ClassVar[type[Any]]
     KIND: ClassVar[str]
     BATCH: ClassVar[int] = 256
 
     def __init__(self, config: Any = None) -> None:
-        self.config = config or self.Config()
+        self.config: Any = config or self.Config()
         self._made: Server | None = None
         self._rows: dict[str, Row] | None = {}  # None: they are there alone
         self._name = ""  # of the collection that holds them; empty: not put yet
         self._count = 0
         self._dimension = 0
+        self._asked_at, self._is_sound = 0.0, True
 
     def _connect(self) -> Server:
         """Make the connection; raises MissingPrerequisite for a secret that is not there."""
@@ -175,15 +174,15 @@ class ServerIndex:
                           where=self.server.where),
             )  # fmt: skip
         self._rows, self._name, self._count, self._dimension = (None if rows else {}), name, rows, dimension
+        self._asked_at, self._is_sound = time.monotonic(), True
 
     def sound(self) -> bool:
         """Whether the server still holds as many passages as were put there. True when it cannot be asked."""
-        if not self._name:
-            return True
-        try:
-            return self.server.count(self._name) == len(self)
-        except EngineError:
-            return True  # the next search says so
+        if self._name and time.monotonic() > self._asked_at + EVERY:
+            self._asked_at = time.monotonic()
+            with contextlib.suppress(EngineError, MissingPrerequisite):  # the next search says so
+                self._is_sound = self.server.count(self._name) == len(self)
+        return self._is_sound
 
     def places(self, folder: str) -> list[str]:
         """Where the collection of a saved index lies: for comparing, and for `forget`."""
@@ -257,8 +256,3 @@ class ServerIndex:
                 t("is another program writing to it? run the same command again"),
             )
         self._name = name
-
-
-def numbers(vector: NDArray[np.float32]) -> list[float]:
-    """A vector as plain numbers, [dimension]."""
-    return vector.tolist()

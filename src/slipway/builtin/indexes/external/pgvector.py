@@ -6,7 +6,7 @@ searches with filters are exact then, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -49,7 +49,7 @@ class PgvectorConfig(Held):
 class PgvectorIndex(ServerIndex):
     """Passages by their vectors, in PostgreSQL."""
 
-    Config: ClassVar[type[PgvectorConfig]] = PgvectorConfig
+    Config: ClassVar[type[Any]] = PgvectorConfig
     KIND: ClassVar[str] = "pgvector"
 
     def _connect(self) -> _Postgres:
@@ -78,7 +78,7 @@ class _Postgres:
             parameters["password"] = self._password
 
     @contextmanager
-    def _asking(self) -> Iterator[Connection]:
+    def _asking(self) -> Generator[Connection]:
         try:
             with self._engine.begin() as connection:
                 yield connection

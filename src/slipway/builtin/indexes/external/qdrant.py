@@ -9,7 +9,7 @@ import logging
 import threading
 import uuid
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ from qdrant_client import models as q
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from slipway.builtin.indexes.external.access import OverHttp, Url, WholePath, not_reached, refused, too_slow
-from slipway.builtin.indexes.external.collection import ServerIndex, numbers
+from slipway.builtin.indexes.external.collection import ServerIndex
 from slipway.builtin.indexes.external.rows import Row, packed
 from slipway.errors import EngineError
 from slipway.i18n import t
@@ -49,7 +49,7 @@ class QdrantConfig(OverHttp):
 class QdrantIndex(ServerIndex):
     """Passages by their vectors, in Qdrant."""
 
-    Config: ClassVar[type[QdrantConfig]] = QdrantConfig
+    Config: ClassVar[type[Any]] = QdrantConfig
     KIND: ClassVar[str] = "qdrant"
 
     def _connect(self) -> _Qdrant:
@@ -74,7 +74,7 @@ class _Qdrant:
         )  # fmt: skip
 
     @contextmanager
-    def _asking(self) -> Iterator[QdrantClient]:
+    def _asking(self) -> Generator[QdrantClient]:
         with self._lock or _nothing():
             try:
                 yield self._client
@@ -114,7 +114,7 @@ class _Qdrant:
 
     def put(self, name: str, rows: Sequence[Row]) -> None:
         points = [
-            q.PointStruct(id=_point(r.id), vector=numbers(r.numbers), payload={"id": r.id, "facets": list(r.facets)})
+            q.PointStruct(id=_point(r.id), vector=r.numbers.tolist(), payload={"id": r.id, "facets": list(r.facets)})
             for r in rows
         ]
         with self._asking() as client:
@@ -133,7 +133,7 @@ class _Qdrant:
         params = None if self._lock else q.SearchParams(exact=self._config.exact, hnsw_ef=self._config.ef)
         with self._asking() as client:
             found = client.query_points(
-                name, query=numbers(asked), limit=limit, query_filter=q.Filter(must=must) if must else None,
+                name, query=asked.tolist(), limit=limit, query_filter=q.Filter(must=must) if must else None,
                 search_params=params, with_payload=["id"],
             ).points  # fmt: skip
         return [(str((point.payload or {}).get("id")), float(point.score)) for point in found]
@@ -148,7 +148,7 @@ class _Qdrant:
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
+def _nothing() -> Generator[None]:
     yield
 
 
