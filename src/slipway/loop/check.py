@@ -20,6 +20,7 @@ from slipway.core.protocols import Elsewhere, asks_model
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
 from slipway.data.losses import BROKEN
+from slipway.data.parsing.ocr import PACKAGES, installed
 from slipway.data.preview import preview
 from slipway.data.reasons import explain
 from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
@@ -257,6 +258,10 @@ def _asks_model(strategy: str, plugins: Plugins) -> bool:
 
 def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
     config = project.data
+    for lacking in sorted({installed(source.ocr).lacking for source in config.documents if source.ocr} - {""}):
+        yield Finding(
+            "warning", t("data.documents asks for OCR, and this is not installed: {what}", what=lacking), PACKAGES
+        )
     try:
         _, refused = collect(config, root)
         for name, note in refused:
