@@ -18,7 +18,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import postgres
-
 from slipway.core.material import Chunk
 from slipway.plugins import Plugins
 
@@ -40,19 +39,20 @@ def main(count: int = 5000) -> None:
             ("pgvector", database),
             ("pgvector", {**database, "approximate": True}),
         ):
-            index = Plugins().make("indexes", name, options, "index")
-            saved = Path(tempfile.mkdtemp(dir=folder))
-            built = spent(lambda: (index.add(chunks, rows), index.save(str(saved))))
-            again = Plugins().make("indexes", name, options, "index")
-            opened = spent(lambda: again.load(str(saved)))
-            began, hits = time.perf_counter(), 0
-            for one, best in zip(asked, true, strict=True):
-                hits += len(best & {found for found, _ in again.search("", one, 10)})
-            each = (time.perf_counter() - began) / len(asked)
-            how = "graph" if options.get("approximate") or name == "chroma" else "exact"
-            print(
-                f"{name:9} {how}: build {built:6.2f} CPU-s, open {opened:5.2f} CPU-s, {1000 * each:6.1f} ms a search, recall@10 {hits / len(asked) / 10:.3f}"
-            )
+            print(f"{name:9}", measured(name, options, Path(tempfile.mkdtemp(dir=folder)), chunks, rows, asked, true))
+
+
+def measured(name, options, saved, chunks, rows, asked, true) -> str:
+    index = Plugins().make("indexes", name, options, "index")
+    built = spent(lambda: (index.add(chunks, rows), index.save(str(saved))))
+    again = Plugins().make("indexes", name, options, "index")
+    opened = spent(lambda: again.load(str(saved)))
+    began, hits = time.perf_counter(), 0
+    for one, best in zip(asked, true, strict=True):
+        hits += len(best & {found for found, _ in again.search("", one, 10)})
+    each, recall = (time.perf_counter() - began) / len(asked), hits / len(asked) / 10
+    how = "graph" if options.get("approximate") or name == "chroma" else "exact"
+    return f"{how}: build {built:.2f} CPU-s, open {opened:.2f} CPU-s, {1000 * each:.1f} ms a search, recall@10 {recall:.3f}"
 
 
 def spent(work) -> float:

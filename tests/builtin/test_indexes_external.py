@@ -74,6 +74,7 @@ class TestPgvector(IndexContract):
         return PgvectorIndex(config)
 
 
+@pytest.mark.slow
 class TestPgvectorGraph(TestPgvector):
     approximate = True
 
@@ -198,6 +199,7 @@ def test_a_chroma_server_that_is_down_or_is_none_is_told(server):
         ChromaIndex(ChromaConfig(url=f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.5)).answers()
 
 
+@pytest.mark.slow
 @needs("chromadb")
 def test_a_chroma_server_holds_an_index(tmp_path):
     """The server that the package brings, in a process of its own."""

@@ -126,6 +126,28 @@ def test_a_server_that_is_down_keeps_its_passages_until_it_is_asked_again(tmp_pa
         assert len(server.indexes) == 2
 
 
+def test_an_index_whose_plug_in_is_gone_keeps_its_passages(tmp_path: Path, server, monkeypatch) -> None:
+    """Nobody could say any more where they are."""
+    file = project_with(tmp_path, on(server)[0])
+    with api.open_project(file, ["gate.token_f1.min=0.99"]) as project:
+        api.run(project)
+    (tmp_path / "docs" / "keel.md").unlink()
+    with api.open_project(file, ["gate.token_f1.min=0.99", "store.retention.steps=1ms"]) as project:
+        api.run(project)
+        made = project.plugins.make
+        monkeypatch.setattr(
+            project.plugins, "make", lambda *a, **k: made(*a, **k) if a[1] != "opensearch" else absent()
+        )
+        assert "httpx" in sweep(project, grace=0).left[0]
+        monkeypatch.undo()
+        assert sweep(project, grace=0).removed["indexes"] == 1
+        assert len(server.indexes) == 1
+
+
+def absent() -> None:
+    raise MissingPrerequisite("'opensearch' needs the package 'httpx', which is not installed")
+
+
 @pytest.mark.parametrize("how", ["vector", "row", "collection"])
 def test_what_was_changed_there_is_found_told_and_made_right(tmp_path: Path, server, how: str, caplog) -> None:
     file = project_with(tmp_path, on(server)[0])

@@ -8,6 +8,7 @@ looked at while it is in use, since an index may be mapped into memory. Knows no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -115,7 +116,8 @@ def unneeded(
     for folder in sorted(store.scratch.glob("index-*")):
         made = _made(store, folder)
         if folder.name in needed or folder.stat().st_mtime > time.time() - grace:
-            used.update(_places(folder, made, make))
+            with contextlib.suppress(SlipwayError):  # its plug-in is not there; then it can delete nothing either
+                used.update(_places(folder, made, make))
         else:
             old.append((folder, made))
     for folder, made in old:
@@ -151,11 +153,11 @@ def _made(store: Store, folder: Path) -> Made | None:
 
 
 def _places(folder: Path, made: Made | None, make: Callable[[Made], Index]) -> Sequence[str]:
+    index = make(made) if made else None
     try:
-        index = make(made) if made else None
         return index.places(str(folder)) if isinstance(index, Elsewhere) else ()
-    except SlipwayError:
-        return ()  # it is damaged, or its plug-in is not there any more
+    except IntegrityError:
+        return ()  # nobody knows any more where they are
 
 
 def _forget(folder: Path, made: Made | None, make: Callable[[Made], Index], used: set[str]) -> None:

@@ -8,6 +8,7 @@ right by putting only what differs. Safe for threads that search.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -84,6 +85,7 @@ class ServerIndex:
         self._count = 0
         self._dimension = 0
         self._asked_at, self._is_sound = 0.0, True
+        self._putting = threading.Lock()
 
     def _connect(self) -> Server:
         """Make the connection; raises MissingPrerequisite for a secret that is not there."""
@@ -135,8 +137,9 @@ class ServerIndex:
         if not self.words and len(asked) != self._dimension:
             raise self._wrong_dimension(len(asked))
         facets = facets_wanted(filters)
-        if not self._name:
-            self._put_all()
+        with self._putting:  # two searches at once put once
+            if not self._name:
+                self._put_all()
         most = min(len(self), self.server.limit)
         limit = min(k + _MORE, most)
         while True:

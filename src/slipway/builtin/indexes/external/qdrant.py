@@ -108,7 +108,11 @@ class _Qdrant:
             if client.collection_exists(name):
                 return
             vectors = q.VectorParams(size=dimension, distance=q.Distance.DOT)
-            client.create_collection(name, vectors_config=vectors, timeout=round(self._config.timeout) or 1)
+            try:
+                client.create_collection(name, vectors_config=vectors, timeout=round(self._config.timeout) or 1)
+            except UnexpectedResponse as error:
+                if error.status_code != 409:  # another process made it meanwhile
+                    raise
             if self._lock is None:
                 client.create_payload_index(name, "facets", q.PayloadSchemaType.KEYWORD, wait=True)
 
