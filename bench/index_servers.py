@@ -52,7 +52,8 @@ def measured(name, options, saved, chunks, rows, asked, true) -> str:
         hits += len(best & {found for found, _ in again.search("", one, 10)})
     each, recall = (time.perf_counter() - began) / len(asked), hits / len(asked) / 10
     how = "graph" if options.get("approximate") or name == "chroma" else "exact"
-    return f"{how}: build {built:.2f} CPU-s, open {opened:.2f} CPU-s, {1000 * each:.1f} ms a search, recall@10 {recall:.3f}"
+    costs = f"build {built:.2f} CPU-s, open {opened:.2f} CPU-s, {1000 * each:.1f} ms a search"
+    return f"{how}: {costs}, recall@10 {recall:.3f}"
 
 
 def spent(work) -> float:

@@ -252,6 +252,9 @@ def test_a_slow_server_holds_up_nobody_and_is_not_waited_for_for_ever(tmp_path: 
             return ticks
 
         assert project.wait(both()) > 20
+        project.wait(project.session.recheck())
+        server.answer = answer  # it is back, and nothing has to be restarted
+        assert ask(project) == ["docs/keel.md"]
 
 
 def test_addresses_with_secrets_and_keys_in_the_clear_are_refused(tmp_path: Path) -> None:
