@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import ready
 from slipway import api
 from slipway.loop.watch import Options, Watch
 from slipway.testing.projects import FILE, write_project
@@ -197,6 +198,7 @@ def test_documents_that_come_are_answered_from_and_a_broken_one_stops_nothing(fi
     with slipway("up", str(file.parent), "--watch", "--quiet", "0.5", "--port", "0") as (child, said):
         until(lambda: "serving" in said() or child.poll() is not None)
         url = next(word for word in said().split() if word.startswith("http://")).rstrip(";,")
+        ready(url)
         assert "77 crowns" not in answer(url)
         (file.parent / "docs" / "yard.md").write_text(DOCUMENT.format("yard", 77), "utf-8")
         (file.parent / "docs" / "broken.md").write_bytes(b"\x00\xff\xfe broken \x00" * 50)
