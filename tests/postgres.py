@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -31,11 +32,23 @@ def binaries() -> Path:
     pytest.skip("PostgreSQL is not installed here (Debian: apt install postgresql)")
 
 
+def with_vectors() -> Path:
+    """The same of a server that has pgvector: Debian's, or the one in the wheel `pgserver`."""
+    for place in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        version = place.parent.name
+        if (place / "initdb").is_file() and Path(f"/usr/share/postgresql/{version}/extension/vector.control").is_file():
+            return place
+    found = importlib.util.find_spec("pgserver")
+    if found is not None and found.origin:
+        return Path(found.origin).parent / "pginstall" / "bin"
+    pytest.skip("no PostgreSQL with pgvector here (pip install pgserver, or Debian: postgresql-17-pgvector)")
+
+
 @contextlib.contextmanager
-def running(*options: str) -> Iterator[Server]:
+def running(*options: str, programs: Path | None = None) -> Iterator[Server]:
     """A new server, gone afterwards. Not below pytest's folders: those are root's alone."""
     with tempfile.TemporaryDirectory(prefix="slipway-postgres-", ignore_cleanup_errors=True) as folder:
-        server = Server(Path(folder))
+        server = Server(Path(folder), programs)
         server.start(*options)
         try:
             yield server
@@ -46,8 +59,8 @@ def running(*options: str) -> Iterator[Server]:
 class Server:
     """One server in an empty folder; `kill` is `kill -9` of all its processes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._bin = folder, binaries()
+    def __init__(self, folder: Path, programs: Path | None = None) -> None:
+        self.folder, self._bin = folder, programs or binaries()
         with contextlib.closing(socket.socket()) as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]

@@ -54,6 +54,10 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     "indexes": {
         "faiss": ("slipway.builtin.indexes.dense:FaissIndex", "retrieve"),
         "tantivy": ("slipway.builtin.indexes.lexical:TantivyIndex", "retrieve"),
+        "qdrant": ("slipway.builtin.indexes.external.qdrant:QdrantIndex", "qdrant"),
+        "chroma": ("slipway.builtin.indexes.external.chroma:ChromaIndex", "chroma"),
+        "pgvector": ("slipway.builtin.indexes.external.pgvector:PgvectorIndex", "pgvector"),
+        "opensearch": ("slipway.builtin.indexes.external.opensearch:OpenSearchIndex", "opensearch"),
     },
     "tasks": {
         "answer": ("slipway.builtin.tasks.answer:AnswerTask", ""),

@@ -20,7 +20,7 @@ from slipway.api.examples import draft, import_examples, review
 from slipway.api.finding import diff, find, items
 from slipway.api.gate import gate_looks, plan_gate, rotate_gate
 from slipway.api.material import changes, datasets, fetch, models, pull_models, remove_model
-from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve
+from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve, watch
 from slipway.api.release import export_verdict, history, promote, releases, rollback, verdict, verify
 from slipway.api.served import create_key, export_examples, export_traces, feedback, keys, revoke_key, trace, traces
 from slipway.api.state import bundle, store_backup, store_gc, store_restore, store_stats, store_verify
@@ -74,4 +74,5 @@ __all__ = [
     "traces",
     "verdict",
     "verify",
+    "watch",
 ]

@@ -14,6 +14,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.loop import check as _check
 from slipway.loop import run as _run
+from slipway.loop import watch as _watch
 from slipway.loop.context import Context, Listener
 from slipway.plugins import reporting
 from slipway.project import load as _load
@@ -51,6 +52,26 @@ def json_schema() -> dict[str, Any]:
 def run(project: Context, until: _run.Stage = "release") -> _run.Outcome:
     """Bring the project up to date, up to a stage; a step whose inputs, config and code are unchanged is not run."""
     return _run.run(project, until)
+
+
+def watch(
+    folder: str | Path = ".",
+    overrides: Sequence[str] = (),
+    stages: Sequence[str] = (),
+    *,
+    every: float = 5.0,
+    quiet: float = 15.0,
+    say: Callable[[str], None] = print,
+) -> _watch.Watch:
+    """What runs a project again when its documents or examples change; `Watch.run` does so until it is told to stop.
+
+    `every`: seconds between two looks, longer where looking takes longer; `quiet`: seconds without a change before a
+    run, which is a child process.
+    """
+    file = _load.find(Path(folder)).resolve()
+    _load.load(file, overrides)
+    options = _watch.Options(every=every, quiet=quiet, stages=tuple(stages), overrides=tuple(overrides))
+    return _watch.Watch(file, options, say)
 
 
 def runs(project: Context, limit: int = 50) -> list[Run]:

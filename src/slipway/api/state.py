@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slipway.loop import sweep as _sweep
 from slipway.loop.context import Context
-from slipway.loop.retain import retention
 from slipway.offline import archive as _archive
 from slipway.store import backup as _backup
 from slipway.store import gc as _gc
@@ -24,7 +24,7 @@ def store_gc(project: Context, *, dry_run: bool = False) -> _gc.Swept:
 
     Raises Busy while a run is at work in the project.
     """
-    return _gc.gc(project.store, retention(project.project), dry_run=dry_run)
+    return _sweep.sweep(project, dry_run=dry_run)
 
 
 def store_backup(project: Context, file: Path) -> _backup.Backup:

@@ -9,7 +9,7 @@ import typer
 
 from slipway.cli import terminal
 from slipway.cli.groups import GROUPS
-from slipway.cli.options import HERE, NONE, Channel, Host, Limit, Port, Project, Set, open_project
+from slipway.cli.options import HERE, NONE, Channel, Host, Limit, Port, Project, Quiet, Set, open_project
 from slipway.cli.report import command
 from slipway.i18n import t
 from slipway.render.document import Document
@@ -135,6 +135,22 @@ def _stage(stages: list[str]) -> Stage:
     return STAGES[max((place for place, stage in enumerate(STAGES) if stage in stages), default=len(STAGES) - 1)]
 
 
+@app.command(help=t("Run again whenever documents or examples change, until stopped."))
+def watch(
+    stage: Annotated[list[str] | None, typer.Argument(help=t("Stages; the furthest one counts."))] = None,
+    project: Project = HERE,
+    set_: Set = NONE,
+    every: Annotated[float, typer.Option(help=t("Seconds between two looks at the files."), min=0.2)] = 5.0,
+    quiet: Quiet = 15.0,
+) -> None:
+    """Ctrl-C or SIGTERM stops a run in progress as Ctrl-C does, then ends."""
+    from slipway import api
+    from slipway.cli.watching import until_stopped
+
+    _stage(stage or [])
+    until_stopped(api.watch(project, set_, stage or [], every=every, quiet=quiet, say=terminal.warn))
+
+
 @app.command(help=t("Serve the project's channels over HTTP until stopped."))
 def serve(project: Project = HERE, set_: Set = NONE, host: Host = None, port: Port = None) -> None:
     """Ctrl-C or SIGTERM lets running requests finish, then ends."""
@@ -152,13 +168,20 @@ def up(
     host: Host = None,
     port: Port = None,
     once: Annotated[bool, typer.Option("--once", help=t("Stop after one sample question through the API."))] = False,
+    watched: Annotated[
+        bool, typer.Option("--watch", help=t("Run again, beside serving, whenever documents or examples change."))
+    ] = False,
+    quiet: Quiet = 15.0,
 ) -> int:
     """A release that still serves is served even when the gate refuses a newer candidate."""
     from slipway import api
     from slipway.cli.progress import Plain
     from slipway.cli.sample import ask_and_stop
+    from slipway.cli.watching import beside
     from slipway.render.pages.work import outcome
 
+    watch = api.watch(folder, set_, quiet=quiet, say=terminal.warn) if watched else None
+    seen = watch.look() if watch else None
     found = _run(folder, set_, [])
     terminal.show(outcome(found))
     code = _code(found)
@@ -166,7 +189,8 @@ def up(
         if code and opened.project.serve.channel not in api.history(opened).channels:
             return code
         ready = (lambda url: ask_and_stop(opened, url)) if once else (lambda url: _tell(opened, url))
-        api.serve(opened, host, port, ready)
+        with beside(watch, seen):
+            api.serve(opened, host, port, ready)
     return code
 
 

@@ -21,6 +21,7 @@ Why = Annotated[str, typer.Option("--why", help=t("The reason, kept in the recor
 Head = Annotated[str, typer.Option(help=t("A head of the history that was printed earlier and kept."))]
 Host = Annotated[str | None, typer.Option(help=t("Address to listen on."))]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help=t("Port to listen on; 0 takes a free one."))]
+Quiet = Annotated[float, typer.Option(help=t("Seconds without a change before a run."), min=0)]
 
 HERE = Path()
 NONE: list[str] = []

@@ -198,6 +198,30 @@ class Index(Protocol):
         ...
 
 
+@runtime_checkable
+class Elsewhere(Protocol):
+    """An index whose passages another program holds: its searches wait for that program, from a thread of their own.
+
+    The folder that `save` writes only says where they are: the place.
+    """
+
+    def sound(self) -> bool:
+        """Whether the other program still holds what was put there, as far as can be told at once."""
+        ...
+
+    def places(self, folder: str) -> Sequence[str]:
+        """Where the passages of an index saved in a folder are; equal for indexes that share them."""
+        ...
+
+    def forget(self, place: str) -> bool:
+        """Delete what is there; False for a place that is not this index's to delete."""
+        ...
+
+    def answers(self) -> str:
+        """Where the program is, for a person to read. Raises EngineError or MissingPrerequisite when it fails."""
+        ...
+
+
 class Scorer(Protocol):
     """One metric of one answer. Made as `Scorer(config)`; offline evaluation and online monitoring share it."""
 

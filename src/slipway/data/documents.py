@@ -23,6 +23,7 @@ from slipway.data.freeze import freeze
 from slipway.data.outliers import flag_outliers
 from slipway.data.parsing.blocks import Note, Outcome, Parsed
 from slipway.data.parsing.key import code_version, outcome_key
+from slipway.data.parsing.ocr import installed
 from slipway.data.parsing.parse import Settings
 from slipway.data.parsing.pool import parse_many
 from slipway.data.parsing.worker import Task
@@ -104,6 +105,7 @@ def parse_files(
 
     What is parsed is remembered as it comes, so that an interrupted run does not do it again.
     """
+    each = [msgspec.structs.replace(settings, ocr=installed(file.ocr)) if file.ocr else settings for file in found]
     outcomes: list[Outcome | None] = [_too_large(file, limits) for file in found]
     digests = {n: _sha256(file.path) for n, file in enumerate(found) if outcomes[n] is None}
     for n, digest in digests.items():
@@ -111,7 +113,7 @@ def parse_files(
             outcomes[n] = _refusal("not-as-fetched", f"sha256 {digest[:12]}, fetched was {found[n].sha256[:12]}")
     code = code_version(store.catalog)
     keys = {
-        n: outcome_key(digest, found[n].media_type, settings, code)
+        n: outcome_key(digest, found[n].media_type, each[n], code)
         for n, digest in digests.items()
         if digest and outcomes[n] is None
     }
@@ -124,13 +126,16 @@ def parse_files(
     done = len(found) - len(todo)
     if progress:
         progress(done, len(found))
-    limit = (int(limits.max_memory), float(limits.timeout))
-    tasks = [Task(os.fsencode(found[n].path), found[n].media_type, settings, limit) for n in todo]
+    memory_limit, seconds = int(limits.max_memory), {False: float(limits.timeout), True: float(limits.ocr_timeout)}
+    tasks = [
+        Task(os.fsencode(found[n].path), found[n].media_type, each[n], (memory_limit, seconds[bool(found[n].ocr)]))
+        for n in todo
+    ]
     memory = _Memory(store)
     for position, outcome in parse_many(tasks, len(tasks)):
         number = todo[position]
         outcomes[number] = outcome
-        memory.add(outcome, outcome_key(outcome.sha256, found[number].media_type, settings, code))
+        memory.add(outcome, outcome_key(outcome.sha256, found[number].media_type, each[number], code))
         done += 1
         if progress:
             progress(done, len(found))

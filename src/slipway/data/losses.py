@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from slipway.core.material import Change, Dataset
+from slipway.data.parsing.ocr import PACKAGES
 from slipway.data.reasons import explain
 from slipway.i18n import t
 from slipway.store.store import Store
@@ -22,7 +23,8 @@ _ENDINGS = 6  # of skipped files that are named
 _DOCUMENTS = (
     "timeout", "too-much-memory", "parser-crashed", "too-large", "too-much-text", "too-deep", "zip-bomb", "encrypted",
     "corrupt", "unreadable", "wrong-type", "binary", "outside", "not-a-file", "same-name", "empty", "bad-row",
-    "missing-text", "not-as-fetched", "host-failing", "no-answer", "too-slow", "server-error", "bad-certificate",
+    "missing-text", "ocr-missing", "scanned", "ocr-unsure",
+    "not-as-fetched", "host-failing", "no-answer", "too-slow", "server-error", "bad-certificate",
     "private-address", "robots-unreachable", "http-error",
 )  # fmt: skip
 _EXAMPLES = (
@@ -122,7 +124,10 @@ def _remedies() -> dict[str, str]:
         "unreadable": t("check the rights of the file"),
         "outside": t("list its folder under data.roots"),
         "same-name": t("rename one of the files"),
-        "empty": t("run OCR on scans; exclude pages that hold nothing"),
+        "empty": t("exclude pages that hold nothing"),
+        "scanned": t("write `ocr: eng` beside their path under data.documents; eng+chi_sim for Chinese, too"),
+        "ocr-missing": t("install what reads them: {command}", command=PACKAGES),
+        "ocr-unsure": t("read one; scan again at 300 dots an inch, or exclude them"),
         "bad-row": t("correct the row"),
         "missing-text": t("name the column of the text: text, content or body"),
         "not-as-fetched": t("run `slipway data fetch`"),

@@ -42,6 +42,9 @@ def _files() -> dict[str, str]:
         "encrypted": t("the file is protected by a password"),
         "corrupt": t("the file is damaged or incomplete"),
         "binary": t("the content is not text"),
+        "scanned": t("pages are pictures of text, which only OCR can read"),
+        "ocr-missing": t("pictures of text cannot be read: tesseract, or its data for a language, is not installed"),
+        "ocr-unsure": t("text was read from pictures, and many of its words are guesses"),
     }
 
 
@@ -69,7 +72,7 @@ def _fetched() -> dict[str, str]:
 
 def _texts() -> dict[str, str]:
     return {
-        "empty": t("no text was found (a scanned PDF has none: run OCR first)"),
+        "empty": t("no text was found"),
         "too-short": t("the text is shorter than data.clean.min_chars"),
         "exact-duplicate": t("the same text is already there"),
         "near-duplicate": t("nearly the same text is already there"),

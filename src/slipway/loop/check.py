@@ -12,16 +12,18 @@ import shutil
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from slipway.adapt.candidates import effective, read_schema
 from slipway.core.metrics import METRICS
-from slipway.core.protocols import asks_model
+from slipway.core.protocols import Elsewhere, asks_model
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
 from slipway.data.losses import BROKEN
+from slipway.data.parsing.ocr import PACKAGES, installed
 from slipway.data.preview import preview
 from slipway.data.reasons import explain
-from slipway.errors import SlipwayError
+from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
 from slipway.evaluate.aggregate import meanings
 from slipway.evaluate.encoders import encoders
 from slipway.evaluate.scoring import make_scorers
@@ -51,6 +53,10 @@ EXTRAS = {
     "data": "selectolax",
     "retrieve": "faiss",
     "postgres": "psycopg",
+    "qdrant": "qdrant_client",
+    "chroma": "chromadb",
+    "pgvector": "psycopg",
+    "opensearch": "httpx",
 }
 
 
@@ -71,7 +77,7 @@ def check(project: Project, file: Path, *, run_plugins: bool = False, remote: bo
     found = [*unsound, *_not_run(skip), *_extras(project), *_options(project, plugins, file, skip)]
     found += [*_models(project, root), *_prompts(project, root, plugins, skip), *_data(project, root, plugins, skip)]
     found += [*_metrics(project, plugins, skip), *_prices(project), *_machine(root), *_port(project)]
-    found += _store(project, root)
+    found += [*_store(project, root), *_index_servers(project, plugins, skip)]
     if remote:
         found += check_remote(project, root, plugins)
     order = {"error": 0, "warning": 1, "ok": 2}
@@ -89,6 +95,8 @@ def _extras(project: Project) -> Iterator[Finding]:
     needed["data"] = project.data.has_documents
     needed["retrieve"] = any(effective(project, name).retrieve for name in project.candidates)
     needed["postgres"] = bool(project.store.url)
+    indexes = {name for name, _ in _indexes(project)}
+    needed |= {name: name in indexes for name in ("qdrant", "chroma", "pgvector", "opensearch")}
     for extra, module in EXTRAS.items():
         if needed[extra] and importlib.util.find_spec(module) is None:
             yield Finding(
@@ -110,6 +118,36 @@ def _store(project: Project, root: Path) -> Iterator[Finding]:
         yield _error(error)
     else:
         yield Finding("ok", t("the database {where} answers", where=database.where))
+
+
+def _indexes(project: Project) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(plug-in, options) of the indexes that candidates search."""
+    for name in project.candidates:
+        retrieve = effective(project, name).retrieve
+        if retrieve is not None:
+            for one in (retrieve.index, retrieve.lexical):
+                yield one.name, one.options
+
+
+def _index_servers(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
+    """Whether the programs that hold indexes answer."""
+    asked: list[tuple[str, dict[str, Any]]] = []
+    for one in _indexes(project):
+        if one in asked or one[0] in skip:
+            continue
+        asked.append(one)
+        try:
+            index = plugins.make("indexes", one[0], one[1], "retrieve")
+            if isinstance(index, Elsewhere):
+                yield Finding("ok", t("the index server {where} answers", where=index.answers()))
+        except ConfigError as error:
+            if not one[1]:
+                yield _error(error)  # else `_options` has said so
+        except MissingPrerequisite as error:
+            if importlib.util.find_spec(EXTRAS.get(one[0], "faiss")):
+                yield _error(error)  # else `_extras` has said so
+        except SlipwayError as error:
+            yield _error(error)
 
 
 def _own_plugins(project: Project) -> Iterator[tuple[str, str]]:
@@ -220,6 +258,10 @@ def _asks_model(strategy: str, plugins: Plugins) -> bool:
 
 def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
     config = project.data
+    for lacking in sorted({installed(source.ocr).lacking for source in config.documents if source.ocr} - {""}):
+        yield Finding(
+            "warning", t("data.documents asks for OCR, and this is not installed: {what}", what=lacking), PACKAGES
+        )
     try:
         _, refused = collect(config, root)
         for name, note in refused:

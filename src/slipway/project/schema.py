@@ -56,6 +56,9 @@ class ModelConfig(BaseModel):
         return dict(self.model_extra or {})
 
 
+_OCR = r"^([a-z]{3}(_[a-z]+)*(\+[a-z]{3}(_[a-z]+)*)*)?$"  # as tesseract names languages
+
+
 class DocumentSource(Strict):
     """Files that become documents: a path or glob relative to the project; `**` crosses folders."""
 
@@ -63,6 +66,7 @@ class DocumentSource(Strict):
     exclude: list[str] = []
     language: str | None = None  # given, not guessed
     base: str = ""  # what sources are named relative to; default the project folder
+    ocr: str = Field(default="", pattern=_OCR)  # languages in which pictures of text are read, such as eng+chi_sim
 
 
 class ExampleSource(Strict):
@@ -117,6 +121,7 @@ class ParseLimits(Strict):
     max_text: Bytes = 20e6  # characters of text after parsing
     max_memory: Bytes = 1.5e9
     timeout: Seconds = 60.0
+    ocr_timeout: Seconds = 1800.0  # for a document that may be read from pictures
 
 
 class ChunkConfig(Strict):

@@ -7,19 +7,29 @@ looked at while it is in use, since an index may be mapped into memory. Knows no
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from slipway.core.protocols import Index
+import msgspec
+
+from slipway.core.protocols import Elsewhere, Index
 from slipway.core.ref import digest_of
-from slipway.errors import IntegrityError, SlipwayError
+from slipway.errors import EngineError, IntegrityError, MissingPrerequisite, SlipwayError
+from slipway.files import UNDECODABLE
 from slipway.store.models.content import State, changed, hash_file, state_of
 from slipway.store.store import Store
+
+if TYPE_CHECKING:
+    from slipway.core.protocols import Vectors
 
 log = logging.getLogger("slipway.runtime")
 
@@ -35,8 +45,18 @@ class Kept:
     seal: str = ""
     states: dict[Path, State] = field(default_factory=dict[Path, State])
 
+    async def search(
+        self, text: str, vector: Vectors | None, k: int, filters: Mapping[str, Any] | None
+    ) -> list[tuple[str, float]]:
+        """See `Index.search`. One that waits for another program holds up nobody else."""
+        if isinstance(self.index, Elsewhere):
+            return await asyncio.to_thread(self.index.search, text, vector, k, filters)
+        return self.index.search(text, vector, k, filters)
+
     def sound(self) -> bool:
-        """Whether the files it was loaded from hold the same bytes. Read only when they may not."""
+        """Whether what it was loaded from holds the same bytes. Files are read only when they may not."""
+        if isinstance(self.index, Elsewhere) and not self.index.sound():
+            return False
         if not self.seal or not changed(self.states):
             return True
         try:
@@ -49,7 +69,14 @@ class Kept:
         return True
 
 
-def kept(store: Store, name: str, empty: Callable[[], Index], fill: Callable[[Index], None]) -> Kept:
+class Made(msgspec.Struct, frozen=True):
+    """The plug-in that an index was made with, and its options."""
+
+    plugin: str
+    options: dict[str, Any] = {}
+
+
+def kept(store: Store, name: str, empty: Callable[[], Index], fill: Callable[[Index], None], made: Made) -> Kept:
     """The index called `name`: loaded, or filled and saved. `empty` makes one, `fill` puts the passages in."""
     folder = store.scratch / name
     found = _load(store, folder, empty())
@@ -59,8 +86,10 @@ def kept(store: Store, name: str, empty: Callable[[], Index], fill: Callable[[In
     fill(index)
     try:
         seal = _save(index, folder)
-        store.catalog.remember(_SEALS, {f"{name}:{seal}": b""})
+        store.catalog.remember(_SEALS, {f"{name}:{seal}": msgspec.json.encode(made)})
         return Kept(index, folder, seal, _states(folder))
+    except (EngineError, MissingPrerequisite):
+        raise  # another program that holds the passages does not: there is nothing to search
     except (OSError, ValueError, RuntimeError, SlipwayError) as error:  # libraries have no errors of their own for it
         log.warning("index not saved", extra={"folder": str(folder), "why": str(error)})
         return Kept(index, folder)
@@ -73,6 +102,72 @@ def whole(store: Store, name: str) -> bool:
         return folder.is_dir() and bool(store.catalog.recall(_SEALS, [f"{name}:{_seal(folder)}"]))
     except (OSError, SlipwayError):
         return False
+
+
+def unneeded(
+    store: Store, needed: Collection[str], make: Callable[[Made], Index], *, grace: float, dry_run: bool
+) -> Unneeded:
+    """Delete kept indexes that are not `needed` and older than `grace` seconds, with what other programs hold of them.
+
+    What another program holds stays while a needed index uses it, too. A program that does not answer is told of, and
+    asked again the next time.
+    """
+    found, used, old = Unneeded(), set[str](), list[tuple[Path, Made | None]]()
+    for folder in sorted(store.scratch.glob("index-*")):
+        made = _made(store, folder)
+        if folder.name in needed or folder.stat().st_mtime > time.time() - grace:
+            with contextlib.suppress(SlipwayError):  # its plug-in is not there; then it can delete nothing either
+                used.update(_places(folder, made, make))
+        else:
+            old.append((folder, made))
+    for folder, made in old:
+        try:
+            if not dry_run:
+                _forget(folder, made, make, used)
+        except SlipwayError as error:
+            found.left.append(error)
+            continue
+        found.count += 1
+        found.bytes += sum(path.stat().st_size for path in _files(folder))
+        if not dry_run:
+            shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+@dataclass
+class Unneeded:
+    """How many indexes went, their bytes here, and why some could not be deleted."""
+
+    count: int = 0
+    bytes: int = 0
+    left: list[SlipwayError] = field(default_factory=list[SlipwayError])
+
+
+def _made(store: Store, folder: Path) -> Made | None:
+    """What made it; None where that is not known."""
+    try:
+        key = f"{folder.name}:{_seal(folder)}"
+        return msgspec.json.decode(store.catalog.recall(_SEALS, [key]).get(key, b""), type=Made)
+    except (OSError, SlipwayError, *UNDECODABLE):
+        return None
+
+
+def _places(folder: Path, made: Made | None, make: Callable[[Made], Index]) -> Sequence[str]:
+    index = make(made) if made else None
+    try:
+        return index.places(str(folder)) if isinstance(index, Elsewhere) else ()
+    except IntegrityError:
+        return ()  # nobody knows any more where they are
+
+
+def _forget(folder: Path, made: Made | None, make: Callable[[Made], Index], used: set[str]) -> None:
+    places = _places(folder, made, make)
+    if not made or not places:
+        return
+    index = make(made)
+    assert isinstance(index, Elsewhere)
+    for place in set(places) - used:
+        index.forget(place)
 
 
 def _load(store: Store, folder: Path, index: Index) -> Kept | None:

@@ -21,7 +21,7 @@ from slipway.core.ref import digest_of
 from slipway.plugins import Plugins, reporting
 from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
-from slipway.runtime.kept import Kept, kept
+from slipway.runtime.kept import Kept, Made, kept
 from slipway.runtime.kept import whole as index_whole
 from slipway.runtime.rerank import by_model, rerank
 from slipway.runtime.vectors import Hear, Progress, embed_chunks, embed_question, embedder_key
@@ -45,13 +45,18 @@ def indexes_key(retrieval: Retrieval) -> str:
     return digest_of([retrieval.chunks, retrieval.embedder, retrieval.mode == "lexical", *parts])
 
 
-def indexes_whole(store: Store, retrieval: Retrieval, plugins: Plugins) -> bool:
-    """Whether all indexes of a retrieval are kept and undamaged, so that they can be loaded as they are."""
+def index_names(store: Store, retrieval: Retrieval, plugins: Plugins) -> list[str]:
+    """What the indexes of a retrieval are kept as."""
     cache, chunks = _Cache(store, plugins), retrieval.chunks.digest
     names = [cache.name(retrieval.lexical, retrieval.lexical_options, [chunks])]
     if retrieval.embedder is not None and store.catalog.get("dataset", chunks, Dataset).size:
         names.append(cache.name(retrieval.index, retrieval.index_options, [chunks, embedder_key(retrieval.embedder)]))
-    return all(index_whole(store, name) for name in names)
+    return names
+
+
+def indexes_whole(store: Store, retrieval: Retrieval, plugins: Plugins) -> bool:
+    """Whether all indexes of a retrieval are kept and undamaged, so that they can be loaded as they are."""
+    return all(index_whole(store, name) for name in index_names(store, retrieval, plugins))
 
 
 class Retriever:
@@ -122,10 +127,10 @@ class Retriever:
         if dense and self._dense is not None and self._embedder is not None:
             vector = await embed_question(self._embedder, question)
             with reporting("indexes", retrieval.index):
-                rankings.append(self._nearest(question, vector, depth, filters))
+                rankings.append(await self._nearest(question, vector, depth, filters))
         if retrieval.mode != "dense":
             with reporting("indexes", retrieval.lexical):
-                rankings.append(self._lexical.index.search(question, None, depth, filters))
+                rankings.append(await self._lexical.search(question, None, depth, filters))
         ids = [[id for id, _ in ranking] for ranking in rankings]
         ranked = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(ids)
         first = retrieval.rerank or 0
@@ -140,14 +145,14 @@ class Retriever:
             return found
         return await excerpt(question, found, retrieval.excerpt_chars, self._near(vector))
 
-    def _nearest(
+    async def _nearest(
         self, question: str, vector: Vectors, depth: int, filters: Mapping[str, Any] | None
     ) -> list[tuple[str, float]]:
         """Passages by their nearest part."""
         assert self._dense is not None
         deeper = depth * min(self._windows, _MOST_WINDOWS)
         found: dict[str, float] = {}
-        for part, score in self._dense.index.search(question, vector, deeper, filters):
+        for part, score in await self._dense.search(question, vector, deeper, filters):
             found.setdefault(self._whole[part], score)
         return list(found.items())[:depth]
 
@@ -234,4 +239,5 @@ class _Cache:
             self.name(plugin, options, key),
             lambda: self._plugins.make("indexes", plugin, options, "retrieve.index"),
             fill,
+            Made(plugin, dict(options)),
         )

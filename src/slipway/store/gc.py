@@ -35,12 +35,14 @@ _FROM_TRACE = re.compile(rb'"(?:source|lineage)":"trace:([0-9a-f]{32})')
 
 class Swept(msgspec.Struct, kw_only=True, frozen=True):
     """What went, or with `dry_run` would go: how many and how many bytes of `traces`, `feedback`, `answers`, `steps`
-    (work remembered), `runs`, `nouns` and `blobs`; kinds of which there is none are left out.
+    (work remembered), `runs`, `nouns`, `blobs` and `indexes`; kinds of which there is none are left out. `left`: what
+    could not be deleted, and why.
     """
 
     removed: dict[str, int]
     bytes: dict[str, int]
     dry_run: bool = False
+    left: list[str] = []
 
 
 def gc(store: Store, keep: Retention, *, dry_run: bool = False, grace: float = GRACE) -> Swept:
@@ -68,6 +70,12 @@ def _told(found: Expired, *, dry_run: bool) -> Swept:
     if found.rows and not dry_run:
         log.info("deleted what is over its time or needed by nothing", extra={"rows": found.rows, "bytes": found.bytes})
     return removed
+
+
+def needed_candidates(store: Store, grace: float = GRACE) -> set[str]:
+    """Digests of the candidates that something kept points at."""
+    with store.catalog.database.snapshot.connect() as connection:
+        return reach(connection, before(grace)).names("candidate")
 
 
 def needed_by(store: Store) -> Needed:

@@ -37,7 +37,10 @@ def gc(
     from slipway.render.pages.state import swept
 
     with open_project(project, set_) as opened:
-        return swept(api.store_gc(opened, dry_run=dry_run))
+        found = api.store_gc(opened, dry_run=dry_run)
+    for why in found.left:
+        terminal.warn(why)
+    return swept(found)
 
 
 @command(app, "backup", help=t("Write all state into one new file, while a server answers."), rows=False)

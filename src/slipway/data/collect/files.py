@@ -46,11 +46,11 @@ def collect_files(
         matched = matching(entry, root, roots)
         refused.update((_source(path, base), note) for path, note in matched.refused.items())
         for source, path in sorted((_source(path, base), path) for path in matched.files):
-            kind, name = media.media_type(path.name), os.path.relpath(path, base)
+            kind, name = media.media_type(path.name, pictures=bool(entry.ocr)), os.path.relpath(path, base)
             if kind is None:
                 refused[source] = Note("collect", "dropped", "unsupported-type", printable(path.suffix) or "no ending")
             elif source not in found:
-                found[source] = Found(source, matched.files[path], kind, entry.language or "")
+                found[source] = Found(source, matched.files[path], kind, entry.language or "", ocr=entry.ocr)
                 called[source] = name
             elif called[source] != name:
                 refused[f"{source} ({ascii(name)})"] = Note("collect", "dropped", "same-name")

@@ -11,6 +11,7 @@ class Found(msgspec.Struct, frozen=True):
     """A file to read. `source` is its identity: its path relative to the base, or the address it was fetched from.
 
     `path` has no links in it. `language` as given, or empty. `sha256`: what the file must hold, or empty for anything.
+    `ocr`: the languages in which pictures of text are read, as tesseract names them; empty: they are not.
     """
 
     source: str
@@ -18,3 +19,4 @@ class Found(msgspec.Struct, frozen=True):
     media_type: str
     language: str = ""
     sha256: str = ""
+    ocr: str = ""

@@ -19,6 +19,9 @@ CSV, TSV = "text/csv", "text/tab-separated-values"
 JSONL, PARQUET = "application/jsonl", "application/vnd.apache.parquet"
 TABLES = frozenset({CSV, TSV, JSONL, PARQUET})
 
+PNG, JPEG, TIFF = "image/png", "image/jpeg", "image/tiff"
+PICTURES = {".png": PNG, ".jpg": JPEG, ".jpeg": JPEG, ".tif": TIFF, ".tiff": TIFF}  # read where OCR is asked for
+
 ENDINGS = {
     ".md": MARKDOWN, ".markdown": MARKDOWN, ".mkd": MARKDOWN, ".mdown": MARKDOWN, ".mdx": MARKDOWN,
     ".html": HTML, ".htm": HTML, ".xhtml": HTML,
@@ -38,8 +41,10 @@ _MAGIC: list[tuple[bytes, str | None, str]] = [
     (b"BZh", WIKI, "bzip2"),
     (b"PAR1", PARQUET, "Parquet"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", None, "an old or encrypted Office file"),
-    (b"\x89PNG", None, "PNG"),
-    (b"\xff\xd8\xff", None, "JPEG"),
+    (b"\x89PNG", PNG, "PNG"),
+    (b"\xff\xd8\xff", JPEG, "JPEG"),
+    (b"II*\x00", TIFF, "TIFF"),
+    (b"MM\x00*", TIFF, "TIFF"),
     (b"GIF8", None, "GIF"),
     (b"\x1f\x8b", WARC, "gzip"),
     (b"\x7fELF", None, "a program"),
@@ -48,11 +53,12 @@ _MAGIC: list[tuple[bytes, str | None, str]] = [
 ]
 
 
-def media_type(name: str) -> str | None:
-    """The type by the ending of the file's name; None when Slipway does not read it."""
+def media_type(name: str, *, pictures: bool = False) -> str | None:
+    """The type by the ending of the file's name; None when Slipway does not read it. `pictures`: those too."""
     lower = name.lower()
     long = next((kind for ending, kind in _LONG_ENDINGS.items() if lower.endswith(ending)), None)
-    return long or ENDINGS.get(PurePath(lower).suffix)
+    ending = PurePath(lower).suffix
+    return long or ENDINGS.get(ending) or (PICTURES.get(ending) if pictures else None)
 
 
 def check_magic(data: bytes, declared: str) -> None:
@@ -61,7 +67,7 @@ def check_magic(data: bytes, declared: str) -> None:
     if found is None:
         if declared == PDF and b"%PDF-" in data[:1024]:  # PDF 1.7, implementation note 13: junk may stand before it
             return
-        if declared in {PDF, PARQUET, RTF, WIKI, *ZIPPED} and data:
+        if declared in {PDF, PARQUET, RTF, WIKI, *ZIPPED, *PICTURES.values()} and data:
             raise Refused("wrong-type", f"the first bytes are not those of {declared}")
         return
     kind, name = found

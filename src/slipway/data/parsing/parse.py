@@ -15,6 +15,7 @@ import msgspec
 from slipway.data.clean import clean_text
 from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Block, Draft, Note, Outcome, Parsed, put_together
+from slipway.data.parsing.ocr import Ocr, parse_picture
 from slipway.data.reasons import Refused
 
 _MIX_SAMPLE = 100_000
@@ -27,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True):
     boilerplate: bool = True
     max_text: int = 20_000_000
     max_file: int = 50_000_000
+    ocr: Ocr | None = None  # how pictures are read; None: they are not
 
 
 def parse_bytes(data: bytes, media_type: str, settings: Settings) -> Outcome:
@@ -60,13 +62,15 @@ def _drafts(data: bytes, media_type: str, settings: Settings) -> tuple[list[Draf
     if media_type == media.PDF:
         from slipway.data.parsing.pdf import parse_pdf
 
-        return [parse_pdf(data, settings.max_text)], []
+        return [parse_pdf(data, settings.max_text, settings.ocr)], []
     if media_type == media.DOCX:
         from slipway.data.parsing.docx import parse_docx
 
         return [parse_docx(data, settings.max_file)], []
     if media_type in _MORE:
         return _MORE[media_type](data, settings)
+    if media_type in media.PICTURES.values() and settings.ocr is not None:
+        return [parse_picture(data, settings.ocr, settings.max_text)], []
     if media_type in media.TABLES:
         from slipway.data.parsing.rows import read_rows, row_documents
 

@@ -1,7 +1,7 @@
 """PDF into blocks, page by page, with pypdfium2. Headings are a best effort: lines in a larger type than the body.
 
 Lines that repeat at the edges of most pages (running titles, page numbers) are dropped; words cut at line ends are
-joined, and lines of a paragraph too. A scanned page has no text: none is made up.
+joined, and lines of a paragraph too. A page without text is read by OCR where that is asked for, and told of else.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from slipway.data.parsing.blocks import Block, Draft, Note
+from slipway.data.parsing.lines import joined
+from slipway.data.parsing.ocr import MISSING, Ocr, Paragraph, notes_of, read_picture
 from slipway.data.reasons import Refused
 
-_CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]")
 _ENDS = re.compile(r"[.!?:;。！？：；…][\"'”’)\]）」』]*$")
 _BULLET = re.compile(r"\s*(?:[•▪‣◦●○–*-]|\(?\d{1,3}[.)]|[a-z]\))\s+\S")
-_CUT_WORD = re.compile(r"(?<=[^\W\d_])-$")
+_DPI, _MOST_PIXELS = 300, 18_000_000
 _HYPHEN = re.compile("[\u0002\ufffe]")  # what PDFium leaves of a hyphen at which it joined a word
 
 
@@ -28,10 +29,15 @@ class _Line(msgspec.Struct):
     size: float  # points, of its first visible character
     page: int
     edge: bool  # first or last two lines of its page
+    whole: bool = False  # a paragraph that was read from a picture
 
 
-def parse_pdf(data: bytes, max_text: int) -> Draft:
-    """Blocks of a PDF. Raises Refused: `encrypted`, `corrupt`, `too-much-text`."""
+def parse_pdf(data: bytes, max_text: int, ocr: Ocr | None = None) -> Draft:
+    """Blocks of a PDF. Raises Refused: `encrypted`, `corrupt`, `too-much-text`; `scanned` or `ocr-missing` where
+    there are only pictures that are not read.
+
+    `ocr`: how pages without text are read; None: they are not.
+    """
     import pypdfium2
     from pypdfium2 import raw
 
@@ -43,9 +49,10 @@ def parse_pdf(data: bytes, max_text: int) -> Draft:
         raise Refused("corrupt", "the PDF cannot be opened") from error
     lines: list[_Line] = []
     left, broken = max_text, 0
+    scans = _Scans(ocr)
     for number in range(len(document)):
         try:
-            found = _page(document, number)
+            found = _page(document, number, scans)
         except pypdfium2.PdfiumError:
             broken += 1
             continue
@@ -54,6 +61,7 @@ def parse_pdf(data: bytes, max_text: int) -> Draft:
             raise Refused("too-much-text", f"more than {max_text:,} characters after {number + 1} pages")
         lines += found
     notes = [Note("parse", "changed", "corrupt", f"{broken} of {len(document)} pages cannot be read")] if broken else []
+    notes += scans.notes(len(document), bool(lines))
     lines, dropped = _without_running_titles(lines, len(document))
     if dropped:
         notes.append(Note("clean", "changed", "boilerplate", f"{dropped} running titles and page numbers removed"))
@@ -62,7 +70,51 @@ def parse_pdf(data: bytes, max_text: int) -> Draft:
     return Draft(blocks=blocks, pages=pages, title=info.get("Title", ""), notes=notes)
 
 
-def _page(document: Any, number: int) -> list[_Line]:
+class _Scans:
+    """Pages of a document that are pictures of text."""
+
+    def __init__(self, ocr: Ocr | None) -> None:
+        self._ocr = ocr
+        self._read: list[Paragraph] = []
+        self._unread = 0
+
+    def lines(self, page: Any, number: int) -> list[_Line]:
+        """What a page without text says; nothing where it holds no picture, or OCR is not asked for or not there."""
+        from pypdfium2 import raw
+
+        if next(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]), None) is None:
+            return []
+        if self._ocr is None or not self._ocr.version:
+            self._unread += 1
+            return []
+        found = read_picture(_picture(page), self._ocr, _DPI)
+        self._read += found
+        return [_Line(text=one.text, size=0.0, page=number, edge=False, whole=True) for one in found]
+
+    def notes(self, pages: int, text: bool) -> list[Note]:
+        """What a person should know. Raises Refused where there is nothing but pictures that cannot be read."""
+        notes = notes_of(self._read)
+        if not self._unread:
+            return notes
+        detail = f"{self._unread} of {pages} pages are pictures"
+        reason = "scanned"
+        if self._ocr is not None:
+            reason, detail = MISSING, f"{detail}; not installed: {self._ocr.lacking}"
+        if not text:
+            raise Refused(reason, detail)
+        return [*notes, Note("parse", "flagged", reason, detail)]
+
+
+def _picture(page: Any) -> bytes:
+    """A page as a PGM, 300 dots an inch, fewer for one larger than A3."""
+    width, height = page.get_size()
+    scale = min(_DPI / 72, (_MOST_PIXELS / max(1.0, width * height)) ** 0.5)
+    bitmap = page.render(scale=scale, grayscale=True)
+    rows = bitmap.to_numpy()
+    return b"P5 %d %d 255\n" % (bitmap.width, bitmap.height) + rows.tobytes()
+
+
+def _page(document: Any, number: int, scans: _Scans) -> list[_Line]:
     from pypdfium2 import raw
 
     page = document[number]
@@ -78,6 +130,7 @@ def _page(document: Any, number: int) -> list[_Line]:
                 size = float(raw.FPDFText_GetFontSize(text_page, first)) * _scale(text_page, first)
                 found.append(_Line(text=visible, size=round(size, 1), page=number, edge=False))
             at += len(row) + 2  # the text has \r\n at line ends, which count as characters of the page
+        found = found or scans.lines(page, number)
     finally:
         text_page.close()
         page.close()
@@ -130,11 +183,12 @@ def _blocks(lines: list[_Line]) -> tuple[list[Block], list[int]]:
                 blocks.append(Block("heading", line.text, level))
             whole = False
             continue
-        if whole or not blocks or blocks[-1].kind == "heading" or _BULLET.match(line.text):
+        if whole or line.whole or not blocks or blocks[-1].kind == "heading" or _BULLET.match(line.text):
             blocks.append(Block("text", line.text))
         else:
-            blocks[-1].text = _joined(blocks[-1].text, line.text)
-        whole = bool(_ENDS.search(line.text)) and len(line.text) < 0.9 * usual or len(line.text) < 0.4 * usual
+            blocks[-1].text = joined(blocks[-1].text, line.text)
+        ended = bool(_ENDS.search(line.text)) and len(line.text) < 0.9 * usual or len(line.text) < 0.4 * usual
+        whole = line.whole or ended
     for block in blocks:
         block.text = _HYPHEN.sub("", block.text)
     return blocks, pages
@@ -144,16 +198,12 @@ def _body_size(lines: list[_Line]) -> float:
     """The size that most characters have."""
     sizes: Counter[float] = Counter()
     for line in lines:
-        sizes[line.size] += len(line.text)
+        if line.size:
+            sizes[line.size] += len(line.text)
     return sizes.most_common(1)[0][0] if sizes else 0.0
 
 
 def _is_heading(line: _Line, body: float) -> bool:
-    return line.size > 1.12 * body and 2 <= len(line.text) <= 120 and any(map(str.isalpha, line.text))
-
-
-def _joined(before: str, after: str) -> str:
-    if _CUT_WORD.search(before) and after[:1].islower():
-        return before[:-1] + after
-    glue = "" if _CJK.match(before[-1:]) and _CJK.match(after[:1]) else " "
-    return f"{before}{glue}{after}"
+    if line.whole or line.size <= 1.12 * body:
+        return False
+    return 2 <= len(line.text) <= 120 and any(map(str.isalpha, line.text))

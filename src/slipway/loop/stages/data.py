@@ -11,6 +11,7 @@ from slipway.data.collect import Found, collect
 from slipway.data.documents import make_documents
 from slipway.data.examples import example_files, make_examples, read_entries
 from slipway.data.losses import losses
+from slipway.data.parsing.ocr import installed
 from slipway.data.references import corpus_of
 from slipway.data.sample import sampled
 from slipway.errors import ConfigError
@@ -34,6 +35,9 @@ def freeze_documents(loop: Loop) -> Dataset | None:
     shown = config.model_dump(mode="json", include={"documents", "clean", "limits"})
     if config.fetched:
         shown |= {"fetched": {name: source.language for name, source in config.fetched.items()}}
+    languages = sorted({source.ocr for source in config.documents if source.ocr})
+    if languages:
+        shown |= {"ocr": [installed(one).version for one in languages]}
     return _dataset(
         loop, "documents", [], [files, shown, [(name, note.reason) for name, note in refused]], make_documents,
         lambda: make_documents(config, root, store, loop.progress("documents"), only),

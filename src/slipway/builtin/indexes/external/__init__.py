@@ -1,0 +1,1 @@
+"""Indexes that other programs hold: Qdrant, Chroma, PostgreSQL with pgvector, OpenSearch."""
