@@ -4,8 +4,8 @@ A statement counts by the question's words that it holds, each weighed by how ra
 (inverse document frequency, Robertson and Sparck Jones 1976), by those that only its heading and its lead hold, by the
 place of its passage, by what the question asks for (a number, a time, a name), and by its similarity to the question
 where an embedder tells it. One that begins with "it" or "this" takes part in what the one before it says. A question
-answers nothing, and neither does a line that only says what others are about.
-The weights were set on XQuAD, the example's train and dev questions, and questions about the manuals of PostgreSQL and git.
+answers nothing, and neither does a line that only says what others are about. The weights were set on XQuAD, the
+example's train and dev questions, and questions about the manuals of PostgreSQL and git.
 """
 
 from __future__ import annotations
