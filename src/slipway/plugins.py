@@ -61,17 +61,22 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     },
     "tasks": {
         "answer": ("slipway.builtin.tasks.answer:AnswerTask", ""),
+        "classify": ("slipway.builtin.tasks.classify:ClassifyTask", ""),
     },
     "strategies": {
         "direct": ("slipway.builtin.strategies.direct:DirectStrategy", ""),
         "agent": ("slipway.builtin.strategies.agent:AgentStrategy", ""),
         "quote": ("slipway.builtin.strategies.quote:QuoteStrategy", ""),
+        "classifier": ("slipway.builtin.strategies.classifier:ClassifierStrategy", ""),
     },
     "tools": {
         "calculator": ("slipway.builtin.tools.calculator:Calculator", ""),
     },
     "tuners": {
         "quantize": ("slipway.builtin.tuners.quantize:QuantizeTuner", "openvino"),
+        "probe": ("slipway.builtin.tuners.probe:ProbeTuner", ""),
+        "nearest": ("slipway.builtin.tuners.nearest:NearestTuner", ""),
+        "majority": ("slipway.builtin.tuners.majority:MajorityTuner", ""),
     },
     "scorers": {
         "token_f1": ("slipway.builtin.scorers.overlap:TokenF1", ""),
@@ -90,6 +95,8 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "cmrc_f1": ("slipway.builtin.scorers.published:CmrcF1", ""),
         "cmrc_em": ("slipway.builtin.scorers.published:CmrcEM", ""),
         "accuracy": ("slipway.builtin.scorers.overlap:Accuracy", ""),
+        "coverage": ("slipway.builtin.scorers.abstaining:Coverage", ""),
+        "selective_risk": ("slipway.builtin.scorers.abstaining:SelectiveRisk", ""),
         "retrieval_recall": ("slipway.builtin.scorers.retrieval:RetrievalRecall", ""),
         "retrieval_mrr": ("slipway.builtin.scorers.retrieval:RetrievalMRR", ""),
         "retrieval_ndcg": ("slipway.builtin.scorers.retrieval:RetrievalNDCG", ""),

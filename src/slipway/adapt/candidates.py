@@ -18,7 +18,7 @@ from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval, ToolPin
 from slipway.core.material import Example
 from slipway.core.message import Sampling
-from slipway.core.protocols import Task, asks_model
+from slipway.core.protocols import Labelled, Task, asks_model
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -48,16 +48,17 @@ def make_candidate(
     root: Path,
     pins: Mapping[str, ModelPin],
     chunks: Ref | None,
-    train: Sequence[Example],
+    seen: Sequence[Example],
     plugins: Plugins,
     artifact: Artifact | None = None,
 ) -> Candidate:
     """Freeze one candidate. Raises ConfigError for what its configuration lacks, or names but does not exist.
 
-    One whose strategy asks no model has none, whatever it names or takes from the candidate that it extends.
+    `seen`: the examples of train and dev; worked examples are of train, labels of both. One whose strategy asks no
+    model has none, whatever it names or takes from the candidate that it extends.
     """
     config = effective(project, name)
-    task: Task = plugins.make("tasks", project.task.name, project.task.options, "task")
+    task, task_options = _task(project, seen, plugins)
     retrieve = _retrieval(config, name, pins, chunks)
     if retrieve is None and (config.strategy.name == "quote" or config.strategy.options.get("fallback") == "quote"):
         raise ConfigError(
@@ -67,11 +68,14 @@ def make_candidate(
     candidate = Candidate(
         name=name,
         task=project.task.name,
-        task_options=project.task.options,
+        task_options=task_options,
         strategy=config.strategy.name,
         strategy_options=config.strategy.options,
         retrieve=retrieve,
     )
+    base = pins[config.model] if config.model else None
+    if artifact is not None and artifact.kind == "classifier":
+        return apply(candidate, artifact, base)
     if not asks_model(plugins.load("strategies", config.strategy.name)):
         return candidate
     if config.model is None or config.prompt is None:
@@ -86,25 +90,30 @@ def make_candidate(
             t("candidates.{name} has tools, and the strategy `direct` calls none", name=name),
             t("add strategy: agent"),
         )
-    model, adapter_files = pins[config.model], dict[str, str]()
-    if artifact is not None:
-        model, adapter_files = apply(artifact, model)
-    return msgspec.structs.replace(
+    candidate = msgspec.structs.replace(
         candidate,
         tools=tuple(ToolPin(tool=tool.name, options=tool.options) for tool in config.tools),
-        model=model,
-        adapters=dict.fromkeys(adapter_files, 1.0),
-        adapter_files=adapter_files,
-        artifact=artifact.ref if artifact else None,
+        model=base,
         prompt=prompt,
         system=config.system,
-        few_shot=_few_shot(name, config, pins, train, task),
+        few_shot=_few_shot(name, config, pins, [e for e in seen if e.split == "train"], task),
         sampling=msgspec.convert(config.sampling.model_dump(), Sampling),
         answer_pattern=check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern"),
         samples=config.samples,
         json_schema=read_schema(root, config.json_schema, name),
         choices=tuple(config.choices),
     )
+    return apply(candidate, artifact, base) if artifact is not None else candidate
+
+
+def _task(project: Project, seen: Sequence[Example], plugins: Plugins) -> tuple[Task, dict[str, Any]]:
+    """The task, and the options that candidates pin: labels that are not declared are those of the examples."""
+    name, options = project.task.name, project.task.options
+    task: Task = plugins.make("tasks", name, options, "task")
+    if isinstance(task, Labelled):
+        options = task.learned([label for example in seen for label in example.expected])
+        task = plugins.make("tasks", name, options, "task")
+    return task, options
 
 
 _WHOLE = ("index", "lexical", "strategy", "tune")  # a plug-in with its options: those of another would not fit it
@@ -152,7 +161,7 @@ def _few_shot(
     few_shot = config.few_shot
     if few_shot is None:
         return None
-    pool = [{**e.input, task.reference: e.expected[0]} for e in train if e.expected]
+    pool = [{**e.input, task.reference: task.expected(e.expected[0])} for e in train if e.expected]
     if len(pool) < few_shot.k:
         raise ConfigError(
             t("candidates.{name}.few_shot wants {k} examples; the train split has {n}", name=name, k=few_shot.k,

@@ -6,19 +6,24 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from slipway.core.artifact import ADAPTER, Artifact, Made
-from slipway.core.candidate import ModelPin
+from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Example
 from slipway.core.message import Message
-from slipway.core.protocols import Tuner
+from slipway.core.protocols import Task, Tuner
 from slipway.core.ref import Ref
 from slipway.errors import ConfigError, SlipwayError
 from slipway.i18n import t
 from slipway.plugins import Plugins, reporting
 from slipway.project.plugin_config import PluginConfig
 from slipway.store.store import Store
+
+if TYPE_CHECKING:
+    from slipway.core.protocols import Vectors
 
 Progress = Callable[[int, "int | None"], None]
 
@@ -28,11 +33,13 @@ class TuneJob:
     """`core.protocols.Job`. `told`: what the tuner told, for the log."""
 
     name: str
-    base: ModelPin
+    base: ModelPin | None
     files: Mapping[str, Path]
     folder: Path
     held: Sequence[Example]
     render: Callable[[Example], tuple[Message, ...]]
+    embed: Callable[[Sequence[str]], Vectors]
+    task: Task
     listener: Progress
     reads: Sequence[str]
     seed: int = 0
@@ -46,6 +53,14 @@ class TuneJob:
                 t("name it in `reads` of the tuner: a step is done again when what it reads has changed"),
             )
         return [example for example in self.held if example.split == split]
+
+    def text(self, example: Example) -> str:
+        """What the task takes for it."""
+        return self.task.text(self.task.input(example.input))
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """By the base, remembered."""
+        return self.embed(texts)
 
     def messages(self, example: Example) -> tuple[Message, ...]:
         """What would be sent for an example."""
@@ -107,13 +122,24 @@ def _check(made: Made, tuner: str) -> None:
         )
 
 
-def apply(artifact: Artifact, base: ModelPin) -> tuple[ModelPin, dict[str, str]]:
-    """(the model that a candidate answers with, the adapters on it by sha256)."""
+def apply(candidate: Candidate, artifact: Artifact, base: ModelPin | None) -> Candidate:
+    """The candidate that answers with what was made. `base`: the model that it was made from.
+
+    A classifier is read by the strategy of its name, unless the candidate names another one.
+    """
+    made = msgspec.structs.replace(candidate, artifact=artifact.ref)
+    if artifact.kind == "classifier":
+        asked = {"strategy": "classifier", "strategy_options": {}} if made.strategy == "direct" else {}
+        return msgspec.structs.replace(made, files=artifact.files, encoder=base, **asked)
     if artifact.kind == "adapter":
         (sha256,) = artifact.files.values()
-        return base, {sha256[:16]: sha256}
-    source = f"artifact:{artifact.digest}"
-    made = ModelPin(
-        name=base.name, engine=artifact.engine, source=source, files=artifact.files, options=artifact.options
+        adapter = sha256[:16]
+        return msgspec.structs.replace(made, model=base, adapters={adapter: 1.0}, adapter_files={adapter: sha256})
+    model = ModelPin(
+        name=base.name if base else artifact.name,
+        engine=artifact.engine,
+        source=f"artifact:{artifact.digest}",
+        files=artifact.files,
+        options=artifact.options,
     )
-    return made, {}
+    return msgspec.structs.replace(made, model=model)

@@ -73,7 +73,8 @@ class Candidate(Noun, frozen=True, kw_only=True):
     `model` is None, and `prompt` empty, where the strategy asks no model (`Strategy`). `prompt` is the template's text
     (Jinja2, sandboxed); what is in front of its first variable is constant and is cached by engines. `answer_pattern`:
     regular expression whose first group is the answer (chain of thought). `samples` > 1: self-consistency (Wang et al.
-    2022), the majority of normalised answers wins.
+    2022), the majority of normalised answers wins. `files`: what its strategy reads, name -> sha256 of a blob;
+    `encoder`: the model whose vectors the strategy asks for.
     """
 
     name: str
@@ -91,7 +92,9 @@ class Candidate(Noun, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     adapters: dict[str, float] = {}
     adapter_files: dict[str, str] = {}  # adapter -> sha256 of its file, of those that the model does not bring
-    artifact: Ref | None = None  # what the model, or an adapter, was made as
+    artifact: Ref | None = None  # what the model, an adapter or the files were made as
+    files: dict[str, str] = {}
+    encoder: ModelPin | None = None
     task_options: dict[str, Any] = {}
     strategy: str = "direct"
     strategy_options: dict[str, Any] = {}

@@ -30,17 +30,20 @@ class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     `kind`: `quality` comes from a scorer and lies in [0, 1], an example without an answer gets the worst of it;
     `operational` comes from the answer's own measurements. `form`: how examples become one number: their mean, a
-    quantile (`q`), or macro F1 over labels. `high` is None when values have no upper bound.
+    quantile (`q`), macro F1 over labels, or the calibration error of confidences. `high` is None when values have no
+    upper bound. `answered`: only what was answered has it, so that two candidates have it on different examples, and it
+    is never compared; accuracy counts an abstention as wrong.
     """
 
     name: str
     kind: Literal["quality", "operational"] = "quality"
     higher_is_better: bool = True
     unit: Unit = ""
-    form: Literal["mean", "quantile", "macro_f1"] = "mean"
+    form: Literal["mean", "quantile", "macro_f1", "calibration"] = "mean"
     q: float = 0.0
     low: float = 0.0
     high: float | None = 1.0
+    answered: bool = False
 
     @property
     def right_or_wrong(self) -> bool:
@@ -83,6 +86,9 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo(name="semantic_similarity"),
         MetricInfo(name="accuracy"),
         MetricInfo(name="macro_f1", form="macro_f1"),
+        MetricInfo(name="coverage"),
+        MetricInfo(name="selective_risk", higher_is_better=False, answered=True),
+        MetricInfo(name="calibration_error", higher_is_better=False, form="calibration", answered=True),
         MetricInfo(name="retrieval_recall"),
         MetricInfo(name="retrieval_mrr"),
         MetricInfo(name="retrieval_ndcg"),
@@ -134,3 +140,8 @@ def said_value(info: MetricInfo, value: float, currency: str = "", *, signed: bo
         plain = format(Decimal(f"{value:.{digits}g}"), f"{sign}f")  # nobody reads a price with an exponent
         return f"{plain} {currency}".strip()
     return f"{value:{sign}.3f}"
+
+
+def of_accuracy(info: MetricInfo) -> bool:
+    """Whether a metric has no scorer of its own: it is counted from what `accuracy` says of each answer."""
+    return info.form in ("macro_f1", "calibration")

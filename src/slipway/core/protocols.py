@@ -283,6 +283,23 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
+class Labelled(Protocol):
+    """A task whose outputs are labels. What a language model writes is held to them where its engine can do that."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Label -> what it means, or an empty text; empty as long as they are to be learned from examples."""
+        ...
+
+    def learned(self, references: Sequence[str]) -> dict[str, Any]:
+        """The task's options once the references of the splits train and dev are known: they name every label.
+
+        Raises ConfigError where there is nothing to choose between.
+        """
+        ...
+
+
 class Work(Protocol):
     """One input being answered by a candidate: what a strategy may use. Tokens and time are counted on the way."""
 
@@ -319,6 +336,16 @@ class Work(Protocol):
         """How near each of the others is to a text, as the embedder that the candidate retrieves with sees it: cosines,
         [len(others)]. None where there is no embedder, or none that can read the text.
         """
+        ...
+
+    async def vectors(self, texts: Sequence[str]) -> Vectors:
+        """What the candidate's encoder makes of texts, a row each: of unit length, or zeros for a text that it cannot
+        read. Without an encoder [len(texts), 0].
+        """
+        ...
+
+    async def files(self) -> Mapping[str, Path]:
+        """The candidate's files, checked against their digests when they are first asked for."""
         ...
 
     async def examples(self, text: str) -> Sequence[Mapping[str, Any]]:
@@ -384,8 +411,8 @@ class Job(Protocol):
     """What a tuner is asked to do."""
 
     @property
-    def base(self) -> ModelPin:
-        """The model that the candidate names."""
+    def base(self) -> ModelPin | None:
+        """The model that the candidate names; only a tuner that makes a classifier may get None."""
         ...
 
     @property
@@ -407,8 +434,16 @@ class Job(Protocol):
         """Of a split that the tuner `reads`; raises ConfigError for another one."""
         ...
 
+    def text(self, example: Example) -> str:
+        """The text of an example's input, as the task has it."""
+        ...
+
     def messages(self, example: Example) -> tuple[Message, ...]:
         """What the candidate's prompt would send for an example, without passages: train on what is served."""
+        ...
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """What the base makes of texts, as `Work.vectors` gives them to a strategy. Remembered between jobs."""
         ...
 
     def progress(self, done: int, total: int | None, /, **numbers: float) -> None:
@@ -417,7 +452,10 @@ class Job(Protocol):
 
 
 class Tuner(Protocol):
-    """Makes a model or an adapter. Made as `Tuner(config)`.
+    """Makes a model, an adapter or a classifier. Made as `Tuner(config)`.
+
+    A class with the attribute `makes = "classifier"` makes what the strategy `classifier` reads: its candidates need no
+    prompt, and the model that they name, if they name one, is one that embeds.
 
     Called in the main thread; it may take hours, and is ended by KeyboardInterrupt or killed. The same job is then done
     again in the same folder. Equal jobs should make equal files.
@@ -429,3 +467,8 @@ class Tuner(Protocol):
     def tune(self, job: Job) -> Made:
         """Do it. Raises SlipwayError."""
         ...
+
+
+def makes_classifier(tuner: type[Tuner]) -> bool:
+    """Whether a tuner's candidates answer by a classifier, without a prompt."""
+    return getattr(tuner, "makes", "") == "classifier"

@@ -17,12 +17,13 @@ from typing import Any
 import msgspec
 
 from slipway.core.material import Change, Dataset, Example
-from slipway.core.protocols import Task
+from slipway.core.protocols import Labelled, Task
 from slipway.data.clean import clean_text
 from slipway.data.collect import Found, matching
 from slipway.data.documents import parse_files
 from slipway.data.freeze import freeze
 from slipway.data.groups import Entry, folded, with_groups
+from slipway.data.labels import label_problems, labels_of
 from slipway.data.leaks import find_leaks
 from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Note
@@ -60,9 +61,12 @@ def make_examples(
         entries = [_placed(entry, corpus, changes) for entry in entries]
     texts = [task.text(entry.example.input) for entry in entries]
     grouped = with_groups(entries, texts, config.split.group_by, changes)
-    splits, _ = assign(grouped, config.split, rotation)
+    labelled = isinstance(task, Labelled)
+    splits, _ = assign(grouped, config.split, rotation, labels_of(grouped) if labelled else ())
     examples = [msgspec.structs.replace(e, split=split) for e, split in zip(grouped, splits, strict=True)]
     changes += missing_slices(examples)
+    if isinstance(task, Labelled):
+        changes += label_problems(examples, task.labels)
     sections = [[name for place in entry.places for name in place.sections] for entry in entries]
     changes += find_leaks(examples, texts, sections)
     counts = Counter(str(example.split) for example in examples)

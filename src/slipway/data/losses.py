@@ -29,8 +29,8 @@ _DOCUMENTS = (
 )  # fmt: skip
 _EXAMPLES = (
     "source-missing", "source-dropped", "heading-missing", "section-lost", "section-leak", "question-leak",
-    "missing-input", "invalid", "contradiction", "missing-answer", "language-not-in-every-split",
-    "slice-not-in-every-split",
+    "missing-input", "invalid", "contradiction", "missing-answer", "one-label", "label-untrained", "label-spelling",
+    "language-not-in-every-split", "slice-not-in-every-split",
 )  # fmt: skip
 BROKEN = ("bad-row", "missing-input", "invalid")  # rows of examples that a person wrote and nothing measures
 _CHOSEN = ("near-duplicate", "too-short", "language")
@@ -149,6 +149,9 @@ def _remedies() -> dict[str, str]:
         "invalid": t("correct the row"),
         "contradiction": t("decide which answer is right, or list both in one row"),
         "missing-answer": t("add a reference answer"),
+        "one-label": t("add examples of other labels"),
+        "label-untrained": t("add examples of this label, or delete these"),
+        "label-spelling": t("write the label in one way"),
         "language-not-in-every-split": t("add examples in this language, on other sections"),
         "slice-not-in-every-split": t("add examples of this kind, on other sections"),
         "near-duplicate": t("compare one pair; raise clean.near_duplicates when they differ in what matters"),

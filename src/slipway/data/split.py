@@ -1,6 +1,6 @@
 """Which examples go into train, dev, gate and reserve: whole groups, in seeded order, every language in every split.
 
-Within each language the groups are ordered by a hash of seed and group, and cut at the shares. So shares are met as
+Within each language (in a task of labels, within each label of a language) the groups are ordered by a hash of seed and group, and cut at the shares. So shares are met as
 closely as whole groups allow, and when examples are added only groups next to a cut change their split (a hash
 compared with the share would move none, but leaves a split of a hundred examples ten or twenty off).
 """
@@ -26,6 +26,7 @@ class _Group(msgspec.Struct):
     key: str
     size: int
     language: str
+    label: str
     rank: str  # seeded hash
 
 
@@ -36,41 +37,58 @@ def slices(config: SplitConfig) -> int:
     return max(1, int(config.reserve / config.gate + _LEAST)) if config.gate > 0 else 1
 
 
-def assign(examples: Sequence[Example], config: SplitConfig, rotation: int = 0) -> tuple[list[Split], list[str]]:
+def assign(
+    examples: Sequence[Example], config: SplitConfig, rotation: int = 0, labels: Sequence[str] = ()
+) -> tuple[list[Split], list[str]]:
     """The split of each example, and the languages that are not in every split.
 
     `rotation`: how often the reserve was rotated in. The newest part is the gate, and what was the gate before is dev.
+    `labels`: of the examples, one each, so that every label is in every split where there are enough of it.
 
     An example without a group is one of its own. Raises ConfigError when a split with a share above 0 stays empty.
     """
     keys = [example.group or f"\0{example.id}" for example in examples]
-    groups = _groups(examples, keys, config.seed)
+    groups = _groups(examples, keys, config.seed, labels or [""] * len(examples))
     parts = _parts(config, rotation)
     wanted: list[Split] = [name for name in _SPLITS if any(name == split for _, split in parts)]
-    strata: defaultdict[str, list[_Group]] = defaultdict(list)
-    for group in groups:
-        strata[group.language].append(group)
-    thin = sorted(name for name, members in strata.items() if len(members) < len(wanted))
-    if len(strata) > 1:  # languages too small to be in every split are dealt out together
-        rest = [group for name in thin for group in strata.pop(name)]
-        if rest:
-            strata["\0rest"] = rest
+    languages = Counter(group.language for group in groups)
+    thin = sorted(name for name, count in languages.items() if count < len(wanted))
     chosen: dict[str, Split] = {}
-    for _, members in sorted(strata.items()):
+    for members in _strata(groups, len(wanted)):
         chosen.update(_deal(sorted(members, key=lambda group: group.rank), parts, wanted))
     _require_all(chosen, wanted, groups)
     return [chosen[key] for key in keys], thin
 
 
-def _groups(examples: Sequence[Example], keys: list[str], seed: int) -> list[_Group]:
+def _strata(groups: list[_Group], least: int) -> list[list[_Group]]:
+    """The groups that are dealt out together: those of a label in a language; of what is too small to be in every split
+    those of a label in any language; the rest together.
+    """
+    found: list[list[_Group]] = []
+    rest = groups
+    for of in (lambda group: (group.language, group.label), lambda group: ("", group.label)):
+        strata: defaultdict[tuple[str, str], list[_Group]] = defaultdict(list)
+        for group in rest:
+            strata[of(group)].append(group)
+        if len(strata) == 1:
+            break
+        found += [members for _, members in sorted(strata.items()) if len(members) >= least]
+        rest = [group for _, members in sorted(strata.items()) if len(members) < least for group in members]
+    return [*found, rest] if rest else found
+
+
+def _groups(examples: Sequence[Example], keys: list[str], seed: int, labels: Sequence[str]) -> list[_Group]:
     languages: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for example, key in zip(examples, keys, strict=True):
+    labelled: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for example, key, label in zip(examples, keys, labels, strict=True):
         languages[key][example.language] += 1
+        labelled[key][label] += 1
     return [
         _Group(
             key=key,
             size=sum(counts.values()),
             language=min(counts, key=lambda name: (-counts[name], name)),
+            label=min(labelled[key], key=lambda name: (-labelled[key][name], name)),
             rank=hashlib.sha256(f"{seed}\0{key}".encode()).hexdigest(),
         )
         for key, counts in languages.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from slipway.core.material import Split
-from slipway.core.metrics import METRICS, MetricInfo, metric_info, scorer_metric
+from slipway.core.metrics import METRICS, MetricInfo, metric_info, of_accuracy, scorer_metric
 from slipway.core.ref import Ref, digest_of
 from slipway.core.report import Aggregate, Report, Score
 from slipway.errors import ConfigError
@@ -90,7 +90,7 @@ def aggregates(scores: Sequence[Score], meanings: Mapping[str, MetricInfo] = NON
     found: dict[str, Aggregate] = {}
     for name in [*METRICS, *sorted(named - set(METRICS))]:
         info = meanings.get(name) or metric_info(name, meanings)
-        if info.kind == "quality" and name not in named and not (info.form == "macro_f1" and "accuracy" in named):
+        if info.kind == "quality" and name not in named and not (of_accuracy(info) and "accuracy" in named):
             continue
         value = aggregate(scores, info)
         if value is not None:

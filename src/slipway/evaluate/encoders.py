@@ -13,8 +13,8 @@ from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.plugins import reporting
 from slipway.project.schema import Project
-from slipway.runtime.retrieve import MAX_OUT_OF_VOCABULARY
 from slipway.runtime.session import Session
+from slipway.runtime.vectors import MAX_OUT_OF_VOCABULARY
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,6 +11,7 @@ import msgspec
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Example
+from slipway.core.metrics import METRICS, of_accuracy
 from slipway.core.protocols import Scorer
 from slipway.core.report import Score
 from slipway.errors import EngineError
@@ -111,7 +112,7 @@ def scorers_of(metrics: Sequence[MetricConfig], plugins: Plugins) -> list[Metric
     known = plugins.known("scorers")
     found = [metric for metric in metrics if metric.scorer in known or is_file(metric.scorer)]
     names = {metric.name for metric in metrics}
-    if "macro_f1" in names and "accuracy" not in names:  # macro F1 is counted from right and wrong
+    if "accuracy" not in names and any(name in METRICS and of_accuracy(METRICS[name]) for name in names):
         found.append(MetricConfig(name="accuracy", scorer="accuracy"))
     return found
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from slipway.adapt.candidates import effective, read_schema
 from slipway.core.metrics import METRICS
-from slipway.core.protocols import Elsewhere, asks_model
+from slipway.core.protocols import Elsewhere, asks_model, makes_classifier
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
 from slipway.data.losses import BROKEN
@@ -231,6 +231,8 @@ def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[st
             task = plugins.make("tasks", project.task.name, project.task.options, "task")
     for name in project.candidates:
         config = effective(project, name)
+        if config.tune and config.tune.name not in skip and _classifies(config.tune.name, plugins):
+            continue
         not_run = config.strategy.name in skip
         if (not_run and config.prompt is None) or not (not_run or _asks_model(config.strategy.name, plugins)):
             continue  # it asks no model, or may be one that does not
@@ -247,6 +249,13 @@ def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[st
             check_pattern(config.answer_pattern, f"candidates.{name}.answer_pattern")
         except SlipwayError as error:
             yield _error(error)
+
+
+def _classifies(tuner: str, plugins: Plugins) -> bool:
+    try:
+        return makes_classifier(plugins.load("tuners", tuner))
+    except SlipwayError:
+        return False  # `_options` has said why
 
 
 def _asks_model(strategy: str, plugins: Plugins) -> bool:

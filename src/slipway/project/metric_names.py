@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from slipway.core.metrics import METRICS
+from slipway.core.metrics import METRICS, of_accuracy
 from slipway.errors import nearest
 from slipway.i18n import t
 from slipway.plugins import Plugins, is_file
@@ -42,7 +42,8 @@ def _makes(name: str, known: set[str]) -> bool:
 def _measured(name: str, named: set[str]) -> bool:
     if name in METRICS and METRICS[name].kind == "operational":
         return True  # of every request
-    return name in named or (name in ("accuracy", "macro_f1") and not named.isdisjoint(("accuracy", "macro_f1")))
+    counted = {"accuracy", *(one for one, info in METRICS.items() if of_accuracy(info))}
+    return name in named or (name in counted and not named.isdisjoint(counted))
 
 
 def _unknown(name: str, known: list[str]) -> str:

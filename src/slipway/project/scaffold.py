@@ -16,6 +16,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {  # name -> the folders it is made of
     "small": ("shared", "answer", "small"),
     "local": ("shared", "answer", "local"),
     "remote": ("shared", "answer", "remote"),
+    "classify": ("shared", "classify"),
     "plug-in": ("shared", "plug-in"),
 }
 RENAMED = {"docs-assistant": "small", "remote-model": "remote"}  # what templates were called -> what they are

@@ -52,6 +52,7 @@ def pins_of(candidate: Candidate, report: Report, store: Store) -> dict[str, str
         pins["blob:chunks"] = store.catalog.get("dataset", candidate.retrieve.chunks.digest, Dataset).items
     pins["blob:examples"] = store.catalog.get("dataset", report.dataset.digest, Dataset).items
     pins.update({f"blob:adapter {name}": sha256 for name, sha256 in candidate.adapter_files.items()})
+    pins.update({f"blob:file {name}": sha256 for name, sha256 in candidate.files.items()})
     if candidate.artifact is not None:
         pins["noun:artifact"] = candidate.artifact.digest
     for model in models_of(candidate):
@@ -61,7 +62,7 @@ def pins_of(candidate: Candidate, report: Report, store: Store) -> dict[str, str
 
 def models_of(candidate: Candidate) -> list[ModelPin]:
     """Every model a candidate loads."""
-    models = [candidate.model] if candidate.model else []
+    models = [model for model in (candidate.model, candidate.encoder) if model]
     if candidate.retrieve and candidate.retrieve.embedder:
         models.append(candidate.retrieve.embedder)
     if candidate.retrieve and candidate.retrieve.reranker:

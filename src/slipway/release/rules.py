@@ -34,7 +34,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     def vouches(self, info: MetricInfo) -> bool:
         """Whether it asks for quality by itself: a bound that answers which are all wrong do not keep."""
-        if info.kind != "quality":
+        if info.kind != "quality" or info.form == "calibration":
             return False
         if info.higher_is_better:
             return self.min is not None and self.min > info.low
@@ -79,6 +79,12 @@ def check_rules(rules: Mapping[str, Rule], meanings: Mapping[str, MetricInfo]) -
             raise ConfigError(
                 t("the gate rule for {metric} compares with nothing", metric=name), t("add against: production")
             )
+        if rule.against is not None and (meanings.get(name) or metric_info(name)).answered:
+            raise ConfigError(
+                t("the gate rule for {metric} compares what two candidates answered, which are not the same examples",
+                  metric=name),
+                t("give it a max, and compare accuracy, which counts an abstention as wrong"),
+            )  # fmt: skip
         if rule.margin is not None and rule.margin < 0:
             raise ConfigError(
                 t("the gate rule for {metric} has a negative margin", metric=name),

@@ -1,8 +1,8 @@
 """From an input to the messages a model reads: sandboxed templates, few-shot examples, history. Calls no model.
 
 A template is Jinja2 in a sandbox with a fixed amount of work (`sandbox`), rendered with the fields of the task's input,
-`passages` (each `.n`, `.source`, `.heading`, `.text`), `examples` (each with the fields of input and reference) and
-`language`, that of the input.
+`passages` (each `.n`, `.source`, `.heading`, `.text`), `examples` (each with the fields of input and reference),
+`language`, that of the input, and in a task of labels `labels` (each `.name` and `.meaning`, which may be empty).
 What is constant should stand first in the file: engines keep the prefix of a prompt in a cache.
 """
 
@@ -18,7 +18,7 @@ from jinja2.meta import find_undeclared_variables
 
 from slipway.core.answer import Citation
 from slipway.core.message import Message
-from slipway.core.protocols import Task
+from slipway.core.protocols import Labelled, Task
 from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.runtime.sandbox import Prompt, TooMuch, compile_prompt, parse
@@ -38,7 +38,7 @@ def _compiled(template: str) -> Prompt:
 
 def check_template(template: str, where: str, task: type[Task] | Task) -> None:
     """Raise ConfigError, naming line and variable, when a template cannot work; `where` names its file."""
-    known = (*task.inputs, *VARIABLES)
+    known = (*task.inputs, *VARIABLES, *(("labels",) if isinstance(task, Labelled) else ()))
     try:
         used = find_undeclared_variables(parse(template))
         prompt = _compiled(template)
@@ -64,7 +64,9 @@ def _try(prompt: Prompt, where: str, task: type[Task] | Task) -> None:
     """Render once with ordinary values: what is too much does not depend on them, other mistakes may."""
     text = "An ordinary sentence of some words. " * 10
     passages = [{"n": n, "source": "a.md", "heading": "A > B", "text": text} for n in range(1, 6)]
-    input = dict.fromkeys(task.inputs, text)
+    input: dict[str, Any] = dict.fromkeys(task.inputs, text)
+    if isinstance(task, Labelled):
+        input["labels"] = [{"name": text[:20], "meaning": text}] * 10
     try:
         prompt.render(
             {**input, "passages": passages, "examples": [{**input, task.reference: text}] * 5, "language": "en"}
@@ -85,18 +87,22 @@ def build_messages(
     passages: Sequence[Citation],
     examples: Sequence[Mapping[str, Any]],
     language: str = "und",
+    task: Task | None = None,
 ) -> tuple[Message, ...]:
     """System text, earlier turns (`history` of the input), then the rendered template as the user's turn.
 
-    Raises ConfigError when the template fails on this input.
+    `task`: whose labels the template may name. Raises ConfigError when the template fails on this input.
     """
+    more: dict[str, Any] = {}
+    if isinstance(task, Labelled):
+        more["labels"] = [{"name": name, "meaning": meaning} for name, meaning in task.labels.items()]
     shown = [
         {"n": n, "source": p.source, "heading": " > ".join(p.path), "text": p.shown or p.text}
         for n, p in enumerate(passages, 1)
     ]
     try:
         text = _compiled(template).render(
-            {**input, "passages": shown, "examples": list(examples), "language": language}
+            {**input, "passages": shown, "examples": list(examples), "language": language, **more}
         )
     except _FAILURES as error:
         raise ConfigError(

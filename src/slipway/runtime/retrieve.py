@@ -24,7 +24,14 @@ from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept import Kept, Made, kept
 from slipway.runtime.kept import whole as index_whole
 from slipway.runtime.rerank import by_model, rerank
-from slipway.runtime.vectors import Hear, Progress, embed_chunks, embed_question, embedder_key
+from slipway.runtime.vectors import (
+    MAX_OUT_OF_VOCABULARY,
+    Hear,
+    Progress,
+    embed_chunks,
+    embed_question,
+    embedder_key,
+)
 from slipway.store.store import Store
 
 if TYPE_CHECKING:
@@ -34,7 +41,6 @@ if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
 
 FORMAT = "2"  # of the cached index folders; another number and they are built again
-MAX_OUT_OF_VOCABULARY = 0.25  # share of unknown tokens above which the embedder cannot read a question
 DEPTH = 50  # how deep each ranking is read before fusion
 _MOST_WINDOWS = 4  # so many times deeper the vectors are searched, at most, where passages have several
 

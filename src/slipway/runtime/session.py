@@ -62,6 +62,7 @@ class Session:
         self._retrievers: dict[str, Retriever] = {}
         self._adapters: dict[str, dict[str, str]] = {}  # of each base, all that were asked for
         self._held: dict[str, frozenset[str]] = {}  # those that its engine has
+        self._files: dict[str, Mapping[str, Path]] = {}
         self._retired: set[asyncio.Task[None]] = set()
         self._plugged: dict[tuple[str, str, str], Any] = {}
         self._pools: dict[str, NDArray[np.float32]] = {}
@@ -94,8 +95,27 @@ class Session:
         return self._engines[key]
 
     async def model(self, candidate: Candidate) -> Engine | None:
-        """The started engine that a candidate asks; None for one that answers without a model."""
+        """The started engine that a candidate asks; None for one that answers without a model. Its encoder and its
+        files are made ready, too.
+        """
+        if candidate.encoder:
+            await self.engine(candidate.encoder)
+        if candidate.files:
+            await self.files(candidate)
         return await self.engine(candidate.model, candidate.adapter_files) if candidate.model else None
+
+    async def files(self, candidate: Candidate) -> Mapping[str, Path]:
+        """What the candidate's strategy reads; every byte is checked once. Raises IntegrityError."""
+        key = digest_of(candidate.files)
+        if key not in self._files:
+
+            def read() -> Mapping[str, Path]:
+                found = self.store.named(candidate.files)
+                check_loaded(found, candidate.files)
+                return found
+
+            self._files[key] = await asyncio.to_thread(read)
+        return self._files[key]
 
     async def following(self, pin: ModelPin) -> Callable[[], Engine]:
         """Load a model; what is returned gives the engine that answers for it, whichever that is by then."""

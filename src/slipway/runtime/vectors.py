@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from slipway.core.candidate import ModelPin
 from slipway.core.material import Chunk
-from slipway.core.protocols import Embeds, EmbedsQuestions, Windows
-from slipway.core.ref import digest_of
+from slipway.core.protocols import Embeds, EmbedsQuestions, OutOfVocabulary, Windows
+from slipway.core.ref import digest_bytes, digest_of
 from slipway.i18n import t
 from slipway.store.store import Store
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from slipway.core.protocols import Vectors
 
+MAX_OUT_OF_VOCABULARY = 0.25  # share of unknown tokens above which an encoder cannot read a text
 BATCH = 64  # chunks embedded between two commits: what a kill -9 can cost
 SAMPLE = 32  # passages, of all lengths, that are embedded first and timed
 WORTH_SAYING = 10.0  # seconds below which no estimate is told
@@ -77,6 +78,48 @@ async def embed_chunks(
             seconds = (time.monotonic() - began) * _size(todo) / max(_size(sample), 1)
             _tell(hear, len(todo), len(known) - done, seconds)
     return [_unpacked(known[key]) for key in keys]
+
+
+async def embed_texts(
+    store: Store, texts: Sequence[str], pin: ModelPin, engine: Embeds, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """`text_vectors`, remembered: [len(texts), dimension]; only texts not yet remembered are computed."""
+    import numpy as np
+
+    kind = f"text:{embedder_key(pin)[:16]}"
+    keys = [digest_bytes(text.encode("utf-8", "replace")) for text in texts]
+    known = store.catalog.recall(kind, set(keys))
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    todo = list(missing.items())
+    for start in range(0, len(todo), BATCH):
+        part = todo[start : start + BATCH]
+        fresh = await text_vectors([text for _, text in part], engine)
+        packed = {key: _packed(row[None]) for (key, _), row in zip(part, fresh, strict=True)}
+        store.catalog.remember(kind, packed)
+        known.update(packed)
+        if progress:
+            progress(min(start + BATCH, len(todo)), len(todo))
+    return np.concatenate([_unpacked(known[key]) for key in keys]) if keys else np.zeros((0, 0), np.float32)
+
+
+async def text_vectors(texts: Sequence[str], engine: Embeds) -> NDArray[np.float32]:
+    """One vector a text, [len(texts), dimension]: the mean of its parts at unit length; zeros for a text of which the
+    encoder does not know more than `MAX_OUT_OF_VOCABULARY`.
+    """
+    import numpy as np
+
+    parts = [[text] for text in texts]
+    if isinstance(engine, Windows):
+        parts = await engine.windows(list(texts), [""] * len(texts))
+    rows = await engine.embed([part for each in parts for part in each])
+    starts = np.cumsum([0, *map(len, parts)])
+    found = np.stack([rows[a:b].mean(axis=0) for a, b in zip(starts, starts[1:], strict=False)]).astype(np.float32)
+    if isinstance(engine, OutOfVocabulary):
+        for n, text in enumerate(texts):
+            if await engine.out_of_vocabulary(text) > MAX_OUT_OF_VOCABULARY:
+                found[n] = 0.0
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return found / np.where(lengths > 0, lengths, 1.0).astype(np.float32)
 
 
 def _sampled(todo: list[tuple[str, Chunk]]) -> tuple[list[tuple[str, Chunk]], list[tuple[str, Chunk]]]:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
 from slipway.core.answer import Citation
 from slipway.core.candidate import Candidate
 from slipway.core.message import Completion, Delta, GenerateRequest, Usage
-from slipway.core.protocols import Completes, Engine, Task, Tool
+from slipway.core.protocols import Capability, Completes, Engine, Labelled, Task, Tool
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 from slipway.plugins import reporting
 from slipway.runtime.extract import extract
 from slipway.runtime.prompt import build_messages
 from slipway.runtime.session import Session
+from slipway.runtime.vectors import text_vectors
 from slipway.text.language import of_short_text
 
+if TYPE_CHECKING:
+    from slipway.core.protocols import Vectors
+
 T = TypeVar("T")
+MOST_CHOICES = 1000  # that an engine takes
 
 
 class Overrides(msgspec.Struct, frozen=True):
@@ -96,6 +102,18 @@ class Working:
         self._spent.retrieve_seconds += time.monotonic() - started
         return found
 
+    async def vectors(self, texts: Sequence[str]) -> Vectors:
+        """By the candidate's encoder."""
+        import numpy as np
+
+        if self.candidate.encoder is None:
+            return np.zeros((len(texts), 0), np.float32)
+        return await text_vectors(texts, await self._session.embedder(self.candidate.encoder))
+
+    async def files(self) -> Mapping[str, Path]:
+        """The candidate's files."""
+        return await self._session.files(self.candidate)
+
     async def examples(self, text: str) -> Sequence[Mapping[str, Any]]:
         """The fixed examples, or those nearest the text."""
         few_shot = self.candidate.few_shot
@@ -114,13 +132,32 @@ class Working:
             sampling = msgspec.structs.replace(sampling, max_tokens=limit, stop=(*sampling.stop, *overrides.stop))
         return GenerateRequest(
             messages=build_messages(
-                candidate.prompt, candidate.system, self.input, passages, examples, self._language()
+                candidate.prompt, candidate.system, self.input, passages, examples, self._language(), self.task
             ),
             sampling=sampling,
             json_schema=candidate.json_schema,
-            choices=candidate.choices,
+            choices=candidate.choices or self._labels(),
+            logprobs=int(self._tells_confidence()),
             adapters=candidate.adapters,
         )
+
+    def _labels(self) -> tuple[str, ...]:
+        """The labels of the task, where the engine can hold an answer to them and nothing else is asked for: a tool, a
+        JSON schema, or an answer within a text. More than an engine takes are read out of what the model says.
+        """
+        candidate, task = self.candidate, self.task
+        free = candidate.json_schema is not None or candidate.answer_pattern or candidate.tools
+        if not isinstance(task, Labelled) or free or not self._can("choices") or len(task.labels) > MOST_CHOICES:
+            return ()
+        return tuple(task.labels)
+
+    def _tells_confidence(self) -> bool:
+        """Whether to ask how likely the tokens of a label were. Servers elsewhere are not: many refuse it."""
+        here = self.candidate.model is not None and bool(self.candidate.model.files)
+        return isinstance(self.task, Labelled) and here and self._can("logprobs")
+
+    def _can(self, capability: Capability) -> bool:
+        return self._engine is not None and capability in self._engine.capabilities
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
         """The model's deltas. Raises EngineError when the last one is missing: the stream was cut."""

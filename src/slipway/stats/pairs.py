@@ -73,6 +73,11 @@ def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInf
 
     Raises ConfigError when the two did not answer the same examples, or share none that has the metric.
     """
+    if info.answered:
+        raise ConfigError(
+            t("'{metric}' is over what each candidate answered, which are not the same examples", metric=info.name),
+            t("compare accuracy, which counts an abstention as wrong, and coverage"),
+        )
     first, second = {score.example: score for score in champion}, {score.example: score for score in challenger}
     if set(first) != set(second) or len(first) != len(champion) or len(second) != len(challenger):
         raise ConfigError(

@@ -15,6 +15,7 @@ from slipway.core.metrics import METRICS, MetricInfo
 from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
+from slipway.stats.calibration import contributions, gap
 from slipway.stats.macro_f1 import NOTHING, credited, macro_f1, macro_f1_influence
 from slipway.stats.means import mean_bounds
 from slipway.stats.quantiles import quantile, quantile_high, quantile_low
@@ -116,16 +117,21 @@ def point(info: MetricInfo, found: Sample) -> float:
         return quantile(found.values, info.q)
     if info.form == "mean":
         return float(found.values.mean())
+    if info.form == "calibration":
+        return float(contributions(found.values).mean())
     return float(macro_f1(found.gold, found.predicted)(np.ones((1, len(found))))[0])
 
 
 def as_mean(info: MetricInfo, found: Sample) -> tuple[Floats, float | None, float | None]:
-    """Values [n] whose mean is the metric, and the range a value can have: exact for a mean, first order for macro F1.
+    """Values [n] whose mean is the metric, and the range a value can have: exact for a mean, first order for macro F1
+    and for the calibration error.
 
     Not for quantiles.
     """
     if info.form == "macro_f1":
         return macro_f1_influence(found.gold, found.predicted)
+    if info.form == "calibration":
+        return contributions(found.values), -1.0, 1.0
     return found.values, info.low, info.high
 
 
@@ -138,7 +144,7 @@ def bounds(info: MetricInfo, found: Sample, tail: float = 0.025) -> tuple[float 
         return None if low is None else min(low, value), None if high is None else max(high, value)
     values, least, most = as_mean(info, found)
     low, high = mean_bounds(values, codes, (least, most), tail)
-    if info.form == "macro_f1":
+    if info.form in ("macro_f1", "calibration"):
         low, high = max(low, info.low), min(high, 1.0)
     return min(low, value), max(high, value)
 
@@ -154,6 +160,10 @@ def aggregate(scores: Sequence[Score], info: MetricInfo) -> Aggregate | None:
 
 def _value(score: Score, info: MetricInfo) -> float | None:
     failed = score.answer.failed
+    if info.form == "calibration":
+        return _gap(score)
+    if info.answered and score.answer.abstained and not score.answer.error:
+        return score.metrics.get(info.name)  # of several answers, those that were given
     if info.form == "macro_f1":
         return (0.0 if failed else score.metrics.get("accuracy")) if score.expected else None
     if info.kind == "quality":
@@ -163,6 +173,15 @@ def _value(score: Score, info: MetricInfo) -> float | None:
         worst = failed and info.name not in score.draws  # each of several answers was scored by itself
         return info.worst if worst else found
     return _operational(score, info.name)
+
+
+def _gap(score: Score) -> float | None:
+    """Of the first answer; None where nothing was answered, or nothing said how sure it is."""
+    answer = score.answer
+    right = score.draws.get("accuracy", (score.metrics.get("accuracy"),))[0]
+    if answer.failed or answer.confidence is None or right is None:
+        return None
+    return gap(answer.confidence, right > 0)
 
 
 def _operational(score: Score, name: str) -> float | None:

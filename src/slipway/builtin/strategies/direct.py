@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.builtin.strategies.quote import QuoteConfig, quoted
 from slipway.core.answer import Answer, Citation, Step
 from slipway.core.message import Completion, Delta, GenerateRequest, Usage
-from slipway.core.protocols import Work
+from slipway.core.protocols import Labelled, Work
 from slipway.text.relevance import support
 from slipway.text.words import normalize_answer, words
 
@@ -27,17 +28,22 @@ class DirectConfig(BaseModel):
     """`fallback: quote`: where no passage supports the answer, a quote takes its place, as `strategy: quote` makes it.
 
     It is said when that is known, in one piece. `support`: share of the answer's words, those of the question aside,
-    that one passage must hold (0 to 1).
+    that one passage must hold (0 to 1). `threshold`, in a task of labels: under this confidence it abstains.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     fallback: Literal["quote"] | None = None
     support: float = Field(default=0.5, ge=0, le=1)
+    threshold: float = Field(default=0.0, ge=0, le=1)
 
 
 class DirectStrategy:
-    """One prompt, one answer. A candidate that votes or extracts says nothing before it is done."""
+    """One prompt, one answer. A candidate that votes or extracts says nothing before it is done.
+
+    In a task of labels the answer comes whole, with a confidence where there is one: the share of the votes for it, or
+    how likely its tokens were, as engines on this machine tell.
+    """
 
     Config: ClassVar[type[DirectConfig]] = DirectConfig
 
@@ -49,7 +55,9 @@ class DirectStrategy:
         candidate, text, fallback = work.candidate, work.task.text(work.input), self.config.fallback
         passages = await work.passages(text)
         request = work.request(passages, await work.examples(text))
-        if candidate.samples == 1 and not candidate.answer_pattern and not fallback and not work.whole:
+        labelled = isinstance(work.task, Labelled)
+        at_once = candidate.samples > 1 or candidate.answer_pattern or fallback or labelled or work.whole
+        if not at_once:
             said, last = "", Delta()
             stream = cast("AsyncGenerator[Delta, None]", work.generate(request))
             async with aclosing(stream):
@@ -67,6 +75,10 @@ class DirectStrategy:
                 yield Delta(text=found.text)
                 yield found
                 return
+            if labelled:
+                async for piece in self._label(work, completions, chosen, answer):
+                    yield piece
+                return
             yield Delta(text=answer)
         yield Answer(
             text=_MARKER.sub("", answer) if passages else answer,
@@ -75,6 +87,48 @@ class DirectStrategy:
             finish=completions[chosen].finish,
             samples=tuple(c.text for c in completions) if len(completions) > 1 else (),
         )
+
+
+    async def _label(
+        self, work: Work, completions: Sequence[Completion], chosen: int, said: str
+    ) -> AsyncIterator[Delta | Answer]:
+        """The label in what was said, or an abstention; a text that is none is left for the task to refuse."""
+        confidence = _confidence(work, completions, chosen)
+        answer = Answer(
+            text=said,
+            raw=completions[chosen].text,
+            finish=completions[chosen].finish,
+            samples=tuple(c.text for c in completions) if len(completions) > 1 else (),
+            confidence=confidence,
+        )
+        try:
+            label = work.task.output(said).text
+        except ValueError:
+            yield answer
+            return
+        if confidence is not None and confidence < self.config.threshold:
+            step = Step(name="labels", output=f"{label} {confidence:.2f}")
+            yield msgspec.structs.replace(answer, text="", abstained=True, steps=(step,))
+            return
+        yield Delta(text=label)
+        yield answer
+
+
+def _confidence(work: Work, completions: Sequence[Completion], chosen: int) -> float | None:
+    """Of a label, 0 to 1; None where nothing tells. Votes are counted by the label that each is."""
+    if len(completions) > 1:
+        votes = [_label_of(work, completion.text) for completion in completions]
+        return votes.count(votes[chosen]) / len(votes)
+    logprobs = completions[0].logprobs
+    return min(1.0, math.exp(sum(one.logprob for one in logprobs))) if logprobs else None
+
+
+def _label_of(work: Work, text: str) -> str:
+    said = work.extract(text)
+    try:
+        return work.task.output(said).text
+    except ValueError:
+        return said
 
 
 async def _fallen_back(work: Work, passages: Sequence[Citation], said: Completion) -> Answer:

@@ -34,9 +34,9 @@ class QuantizeTuner:
     def tune(self, job: Job) -> Made:
         """Write the file. Raises ConfigError unless the model is one GGUF file, IntegrityError for a damaged one."""
         found = [path for name, path in job.files.items() if name.endswith(".gguf") and not name.endswith(ADAPTER)]
-        if len(found) != 1:
+        if job.base is None or len(found) != 1:
             raise ConfigError(
-                t("'{name}' is not one GGUF file, which quantising needs", name=job.base.name),
+                t("'{name}' is not one GGUF file, which quantising needs", name=job.base.name if job.base else "-"),
                 t("name a model of engine llama or openvino"),
             )
         target = job.folder / f"{Path(found[0].name).stem}.{self.config.type}.gguf"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from slipway.adapt.candidates import effective, make_candidate
 from slipway.adapt.tuning import TuneJob, tune
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, ModelPin, Retrieval
 from slipway.core.material import Dataset, Example
+from slipway.core.protocols import makes_classifier
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -16,6 +18,10 @@ from slipway.loop.model_lock import pin_models
 from slipway.loop.state import Loop
 from slipway.project.places import read_text
 from slipway.runtime.prompt import build_messages
+from slipway.runtime.vectors import embed_texts
+
+if TYPE_CHECKING:
+    from slipway.core.protocols import Vectors
 
 
 def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> dict[str, Candidate]:
@@ -28,12 +34,12 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
         project.model_copy(update={"models": {n: m for n, m in project.models.items() if n in used}}),
         context.root, context.lock_file, context.listener.progress, context.plugins,
     )  # fmt: skip
-    train = [e for e in loop.store.blobs.get_lines(examples.items, Example) if e.split == "train"]
+    seen = [e for e in loop.store.blobs.get_lines(examples.items, Example) if e.split in ("train", "dev")]
     candidates: dict[str, Candidate] = {}
     for name in project.candidates:
         artifact = _tuned(loop, name, pins, examples)
         candidate = make_candidate(
-            project, name, context.root, pins, chunks.ref if chunks else None, train, context.plugins, artifact
+            project, name, context.root, pins, chunks.ref if chunks else None, seen, context.plugins, artifact
         )
         candidates[name] = candidate
         loop.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
@@ -46,21 +52,30 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
 def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Dataset) -> Artifact | None:
     """What the candidate's tuner made, now or in an earlier run; None without one."""
     config, context, store = effective(loop.project, name), loop.context, loop.store
-    if config.tune is None or config.model is None or config.prompt is None:
-        return None
-    base, prompt = pins[config.model], read_text(context.root, config.prompt, f"candidates.{name}.prompt")
     plugins, task, options = context.plugins, context.task, config.tune
-    reads = plugins.load("tuners", options.name).reads
+    if options is None:
+        return None
+    tuner = plugins.load("tuners", options.name)
+    if not makes_classifier(tuner) and (config.model is None or config.prompt is None):
+        return None  # `make_candidate` says what is missing
+    base = pins[config.model] if config.model else None
+    prompt = read_text(context.root, config.prompt, f"candidates.{name}.prompt") if config.prompt else ""
+    reads = tuner.reads
     held = [e for e in store.blobs.get_lines(examples.items, Example) if e.split in reads]
     asked = [base, options.model_dump(mode="json"), [(e.id, e.split) for e in held]]
     asked += [prompt, config.system] if reads else []
-    code = digest_of([context.code.of("slipway.adapt.tuning"), plugins.code("tuners", options.name)])
+    used = [context.code.of("slipway.adapt.tuning"), plugins.code("tuners", options.name)]
+    if makes_classifier(tuner):
+        used += [plugins.code("tasks", loop.project.task.name), *([plugins.code("engines", base.engine)] if base else [])]
+        used += [context.code.of("slipway.runtime.vectors")]
+    code = digest_of(used)
     folder = store.folder / "work" / digest_of([name, asked, code])[:32]
 
     def work() -> Ref:
         job = TuneJob(
-            name=name, base=base, files=context.locate(base), folder=folder, held=held, reads=reads,
-            render=lambda e: build_messages(prompt, config.system, task.input(e.input), (), (), e.language),
+            name=name, base=base, files=context.locate(base) if base else {}, folder=folder, held=held, reads=reads,
+            task=task, embed=lambda texts: _vectors(loop, f"tune:{name}", base, texts),
+            render=lambda e: build_messages(prompt, config.system, task.input(e.input), (), (), e.language, task),
             listener=loop.progress(f"tune:{name}"),
         )  # fmt: skip
         made = tune(job, options, [examples.ref] if reads else [], plugins, store)
@@ -68,6 +83,20 @@ def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Datase
 
     ref = loop.steps.step(f"tune:{name}", [], asked, code, work)
     return store.catalog.get("artifact", ref.digest, Artifact)
+
+
+def _vectors(loop: Loop, step: str, base: ModelPin | None, texts: Sequence[str]) -> Vectors:
+    """What an embedding model makes of texts; without one, rows without columns."""
+    import numpy as np
+
+    if base is None or not texts:
+        return np.zeros((len(texts), 0), np.float32)
+
+    async def work() -> Vectors:
+        engine = await loop.context.session.embedder(base)
+        return await embed_texts(loop.store, texts, base, engine, loop.progress(step))
+
+    return loop.context.wait(work())
 
 
 def _models_used(loop: Loop) -> set[str]:
@@ -137,5 +166,6 @@ def answering(loop: Loop, candidate: Candidate) -> str:
     used += _indexes(loop, candidate.retrieve) if candidate.retrieve else []
     reranker = candidate.retrieve.reranker if candidate.retrieve else None
     used += [plugins.code("engines", reranker.engine)] if reranker else []
+    used += [plugins.code("engines", candidate.encoder.engine)] if candidate.encoder else []
     used += [plugins.code("engines", few_shot.embedder.engine)] if few_shot and few_shot.embedder else []
     return digest_of(used)

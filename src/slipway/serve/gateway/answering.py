@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 
 from slipway.core.answer import Answer
 from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
+from slipway.errors import EngineError
+from slipway.i18n import t
 from slipway.runtime import respond as runtime
 from slipway.runtime.session import Session
 from slipway.serve.gateway.router import Raw, Served
@@ -33,7 +35,7 @@ class Job:
     async def whole(self, session: Session) -> Answer:
         """The whole answer. Raises EngineError or ConfigError; cancelling frees the model."""
         if isinstance(self.target, Served):
-            return await runtime.answer(self.target.candidate, self.input or {}, session, self.overrides)
+            return _made(await runtime.answer(self.target.candidate, self.input or {}, session, self.overrides))
         started = monotonic()
         completion = await runtime.complete(self.target.engine, self.generation or GenerateRequest())
         self.logprobs = completion.logprobs
@@ -43,7 +45,7 @@ class Job:
         """Text deltas as they are made, then one Answer. Closing it frees the model."""
         if isinstance(self.target, Served):
             stream = runtime.respond(self.target.candidate, self.input or {}, session, self.overrides)
-            return _generator(stream)
+            return _checked(stream)
         return self._raw_pieces(self.target, session)
 
     async def _raw_pieces(self, target: Raw, session: Session) -> AsyncGenerator[Delta | Answer]:
@@ -56,6 +58,19 @@ class Job:
                     first = first or monotonic() - started
                     yield delta
         yield _answer(runtime.join(deltas), target, session, monotonic() - started, first)
+
+
+async def _checked(stream: AsyncIterator[Delta | Answer]) -> AsyncGenerator[Delta | Answer]:
+    async with aclosing(_generator(stream)) as pieces:
+        async for piece in pieces:
+            yield _made(piece) if isinstance(piece, Answer) else piece
+
+
+def _made(answer: Answer) -> Answer:
+    """The answer. Raises EngineError for one that is none of the task: the client must not take its text for one."""
+    if answer.error:
+        raise EngineError(answer.error, t("try again, or ask another candidate"), status=502)
+    return answer
 
 
 def _answer(completion: Completion, target: Raw, session: Session, seconds: float, first: float = 0.0) -> Answer:

@@ -1,0 +1,162 @@
+"""A classifier in one file: how sure it is of each label for a text and its vector. Knows no task and fits nothing.
+
+The file is NumPy's `.npz` without pickled objects: arrays, and a header in JSON. It holds no text but the labels.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from slipway.builtin.classifiers.features import Vocabulary, grams
+from slipway.errors import IntegrityError
+from slipway.i18n import t
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Evidence = tuple[NDArray[np.float64], NDArray[np.intp]]  # scores, and the label that each speaks for
+
+FILE = "classifier.npz"
+_LARGEST = 2 << 30  # bytes of one array
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not an array. `kind`: `linear` multiplies features with weights, `nearest` lets `k` neighbours vote.
+
+    `dimension`: of the vectors that it reads; 0: none. `temperature`: scores are divided by it before they become
+    probabilities. `threshold`: under this confidence (0 to 1) it abstains.
+    """
+
+    kind: Literal["linear", "nearest"]
+    labels: tuple[str, ...]
+    dimension: int = 0
+    temperature: float = 1.0
+    threshold: float = 0.0
+    k: int = 0
+    format: int = 1
+
+
+class Classifier:
+    """`arrays` of a linear one (those in half precision are saved so, and used in single): `bias` [L], `vectors` [dimension, L] and `grams` [m, L], the weights of a text's vector
+    and of its features; of `nearest`: `vectors` [n, dimension], `grams` (`places`, `values`, `starts`: sparse rows) and
+    `classes` [n], the label of each example. `codes`, `idf`: the features that are known (`Vocabulary`).
+    """
+
+    def __init__(self, header: Header, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self.header = header
+        self.saved = dict(arrays)
+        self.arrays = {name: one.astype("float32") if one.dtype == "float16" else one for name, one in arrays.items()}
+        self._vocabulary = Vocabulary(arrays["codes"], arrays["idf"]) if "codes" in arrays else None
+        self._neighbours: Any = None
+
+    def probabilities(self, texts: Sequence[str], vectors: Floats) -> NDArray[np.float64]:
+        """[len(texts), labels], each row adding up to 1. `vectors`: [len(texts), dimension]."""
+        import numpy as np
+
+        found = [self.shares(self.evidence(text, vector)) for text, vector in zip(texts, vectors, strict=True)]
+        return np.stack(found)
+
+    def evidence(self, text: str, vector: Floats) -> Evidence:
+        """What speaks for labels: their scores, or the similarity of the nearest examples and their labels.
+
+        One text at a time, so that it gets the same numbers whatever is asked beside it.
+        """
+        import numpy as np
+
+        scores = self.scores(text, vector)
+        if self.header.kind == "linear":
+            return scores, np.arange(len(scores))
+        best = np.argsort(-scores, kind="stable")[: self.header.k]
+        return scores[best], self.arrays["classes"][best]
+
+    def shares(self, evidence: Evidence, temperature: float | None = None) -> NDArray[np.float64]:
+        """The probability of each label, [labels]: exp(score / temperature), added up by label, of all."""
+        import numpy as np
+
+        scores, classes = evidence
+        weights = softmax(scores / (temperature or self.header.temperature))
+        return np.bincount(classes, weights=weights, minlength=len(self.header.labels))
+
+    def scores(self, text: str, vector: Floats) -> NDArray[np.float64]:
+        """Linear: of each label. Nearest: the cosine with each example, the mean of both kinds of features."""
+        import numpy as np
+
+        at, values = self._vocabulary.row(grams(text)) if self._vocabulary else (None, None)
+        vector = vector if self.header.dimension else vector[:0]
+        if self.header.kind == "linear":
+            found = self.arrays["bias"].astype(np.float64)
+            if self.header.dimension:
+                found = found + vector.astype(np.float64) @ self.arrays["vectors"]
+            if at is not None and len(at):
+                found = found + values.astype(np.float64) @ self.arrays["grams"][at]
+            return found
+        kinds = bool(self.header.dimension) + (at is not None)
+        found = np.zeros(len(self.arrays["classes"]))
+        if self.header.dimension:
+            found += self.arrays["vectors"] @ vector
+        if at is not None:
+            query = np.zeros(len(self.arrays["codes"]), np.float32)
+            query[at] = values
+            found += self._rows() @ query
+        return found / kinds
+
+    def _rows(self) -> Any:
+        from scipy.sparse import csr_matrix
+
+        if self._neighbours is None:
+            parts = self.arrays
+            shape = (len(parts["classes"]), len(parts["codes"]))
+            held = (parts["values"], parts["places"], parts["starts"])
+            self._neighbours = csr_matrix(held, shape=shape)
+        return self._neighbours
+
+    def save(self, path: Path) -> None:
+        """Write it; equal classifiers make equal bytes."""
+        import numpy as np
+
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr(zipfile.ZipInfo("header.json"), msgspec.json.encode(self.header, order="sorted"))
+            for name, array in sorted(self.saved.items()):
+                held = io.BytesIO()
+                np.save(held, np.ascontiguousarray(array), allow_pickle=False)
+                info = zipfile.ZipInfo(f"{name}.npy")
+                info.compress_type = zipfile.ZIP_DEFLATED
+                file.writestr(info, held.getvalue())
+
+
+def load(path: Path) -> Classifier:
+    """Read what `save` wrote. Raises IntegrityError for anything else."""
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as file:
+            header = msgspec.json.decode(file.read("header.json"), type=Header)
+            arrays: dict[str, NDArray[Any]] = {}
+            for info in file.infolist():
+                if info.file_size > _LARGEST:
+                    raise ValueError(info.filename)
+                if info.filename.endswith(".npy"):
+                    held = io.BytesIO(file.read(info))
+                    arrays[info.filename.removesuffix(".npy")] = np.load(held, allow_pickle=False)
+        return Classifier(header, arrays)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
+        raise IntegrityError(
+            t("{path} is no classifier: {why}", path=path.name, why=error), t("`slipway run adapt` makes it again")
+        ) from error
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares that add up to 1, of scores."""
+    import numpy as np
+
+    found = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return found / found.sum(axis=-1, keepdims=True)
+
