@@ -1,12 +1,14 @@
 """Multinomial logistic regression on vectors and counted features, and how much of it to believe.
 
-L2-regularised, the whole data at each step, by L-BFGS (Liu and Nocedal 1989; scipy's). Bias is not regularised.
+L2-regularised, the whole data at each step (`minimising`). Bias is not regularised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from slipway.builtin.classifiers.minimising import minimise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 STRENGTHS = (1.0, 4.0, 16.0, 64.0)  # C: how much an example weighs against the size of weights, as scikit-learn has it
 FOLDS = 5
 HOLD_OUT = 2000  # examples from which on one fold is enough to choose by
-_STEPS = 100
-_MEMORY = 8  # pairs that L-BFGS remembers
 
 
 class Features(NamedTuple):
@@ -50,38 +50,35 @@ class Weights(NamedTuple):
 def fit(features: Features, classes: Classes, labels: int, strength: float, start: Weights | None = None) -> Weights:
     """The weights that minimise the mean cross-entropy + |W|^2 / (2 C n). `start`: weights to begin with."""
     import numpy as np
-    from scipy.optimize import minimize
 
     vectors, grams = features
     n, d, m = len(classes), vectors.shape[1], grams.shape[1]
     shrink = 1.0 / (strength * n)
     turned, at = grams.T.tocsr(), np.arange(n)
 
-    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(flat: Floats) -> tuple[float, Floats]:
         weights = flat.reshape(d + m + 1, labels)
-        narrow = weights.astype(np.float32)
-        scores = np.asarray(grams @ narrow[d:-1]) + narrow[-1]
+        scores = np.asarray(grams @ weights[d:-1]) + weights[-1]
         if d:
-            scores += vectors @ narrow[:d]
+            scores += vectors @ weights[:d]
         scores -= scores.max(axis=1, keepdims=True)
         shares = np.exp(scores)
         sums = shares.sum(axis=1)
-        size = float(np.vdot(weights[:-1], weights[:-1]))
+        size = float(np.square(weights[:-1]).sum(dtype=np.float64))
         value = float((np.log(sums) - scores[at, classes]).mean(dtype=np.float64)) + shrink / 2 * size
         shares /= sums[:, None]
         shares[at, classes] -= 1
-        shares /= n
+        shares /= np.float32(n)
         slope = np.empty_like(weights)
         slope[:d] = vectors.T @ shares
         slope[d:-1] = turned @ shares
         slope[-1] = shares.sum(axis=0)
-        slope[:-1] += shrink * weights[:-1]
+        slope[:-1] += np.float32(shrink) * weights[:-1]
         return value, slope.ravel()
 
-    first = np.zeros((d + m + 1, labels)) if start is None else np.vstack([start.vectors, start.grams, start.bias])
-    options = {"maxiter": _STEPS, "maxcor": _MEMORY, "ftol": 1e-6, "gtol": 1e-6}
-    found: Any = minimize(loss, first.ravel().astype(np.float64), jac=True, method="L-BFGS-B", options=options)
-    made = found.x.reshape(d + m + 1, labels).astype(np.float32)
+    nothing = np.zeros((d + m + 1, labels), np.float32)
+    first = nothing if start is None else np.vstack([start.vectors, start.grams, start.bias])
+    made = minimise(loss, first.ravel()).reshape(d + m + 1, labels)
     return Weights(made[:d], made[d:-1], made[-1])
 
 

