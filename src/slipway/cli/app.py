@@ -44,7 +44,9 @@ def init(
     folder: Annotated[Path, typer.Argument(help=t("A new or empty folder."))],
     template: Annotated[
         str,
-        typer.Option(help=t("small, local or remote, which answer questions; classify; or plug-in for a package of plug-ins.")),
+        typer.Option(
+            help=t("small, local or remote, which answer questions; classify; or plug-in for a package of plug-ins.")
+        ),
     ] = "small",
 ) -> None:
     """Write the files of a template."""

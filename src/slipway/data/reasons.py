@@ -103,7 +103,9 @@ def _examples() -> dict[str, str]:
         "contradiction": t("the same input occurs elsewhere with another reference"),
         "missing-group": t("the field that groups examples is empty; the example is a group of its own"),
         "one-label": t("train and dev have fewer than two labels, so there is nothing to choose"),
-        "label-untrained": t("no example of train has this label, so a candidate that learns from train never gives it"),
+        "label-untrained": t(
+            "no example of train has this label, so a candidate that learns from train never gives it"
+        ),
         "label-spelling": t("the label is spelled in several ways, which are taken for one"),
         "language-not-in-every-split": t("too few groups in this language to have it in every split"),
         "slice-not-in-every-split": t("a value of this column is not in every split"),

@@ -1,8 +1,9 @@
 """Which examples go into train, dev, gate and reserve: whole groups, in seeded order, every language in every split.
 
-Within each language (in a task of labels, within each label of a language) the groups are ordered by a hash of seed and group, and cut at the shares. So shares are met as
-closely as whole groups allow, and when examples are added only groups next to a cut change their split (a hash
-compared with the share would move none, but leaves a split of a hundred examples ten or twenty off).
+Within each language (in a task of labels, within each label of a language) the groups are ordered by a hash of seed
+and group, and cut at the shares. So shares are met as closely as whole groups allow, and when examples are added only
+groups next to a cut change their split (a hash compared with the share would move none, but leaves a split of a hundred
+examples ten or twenty off).
 """
 
 from __future__ import annotations

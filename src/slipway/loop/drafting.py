@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from slipway.core.material import Change, Document
+from slipway.core.protocols import Labelled
 from slipway.data.collect import Found
 from slipway.data.drafts import accepted, file, sheet
 from slipway.data.drafts.choose import Asked, choose, unambiguous
@@ -50,6 +51,11 @@ def draft(context: Context, count: int, languages: Sequence[str], seed: int) -> 
     for language in languages:
         if language not in LANGUAGES:
             raise ConfigError(t("no questions are drafted in '{name}'", name=language), instead(language, LANGUAGES))
+    if isinstance(context.task, Labelled):
+        raise ConfigError(
+            t("drafts are questions with answers from documents; the task has labels"),
+            t("write texts with their labels into a file of data.examples"),
+        )
     path = _path(context)
     with context.store.lock():
         documents = freeze_documents(Loop(context))

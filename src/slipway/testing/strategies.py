@@ -51,12 +51,14 @@ class StrategyContract:
     options: ClassVar[dict[str, Any]] = {}
     tools: ClassVar[tuple[ToolPin, ...]] = ()
     documents: ClassVar[tuple[str, ...]] = ()
+    files: ClassVar[dict[str, bytes]] = {}  # what the candidate's strategy reads, as a tuner made it
     folder: ClassVar[Path | None] = None
 
     @pytest_asyncio.fixture
     async def session(self, tmp_path: Path) -> AsyncIterator[Session]:
         session = Session(Store(tmp_path / "state"), lambda pin: {}, plugins=Plugins(self.folder))
         self.retrieve = _indexed(session.store, self.documents) if self.documents else None
+        self.held = {name: session.store.blobs.put(data) for name, data in self.files.items()}
         self.asks_model = asks_model(session.plugins.load("strategies", self.strategy))
         yield session
         await session.close()
@@ -71,6 +73,7 @@ class StrategyContract:
             retrieve=self.retrieve,
             strategy=self.strategy,
             strategy_options=self.options,
+            files=self.held,
             tools=self.tools,
             sampling=Sampling(max_tokens=64, temperature=0.0, seed=1),
         )

@@ -12,7 +12,8 @@ A tuner that needs a model's files overrides `base` and `files`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -43,7 +44,12 @@ class Job:
     """A job in a folder. `stop_after`: at which call of `progress` it is stopped; 0: never."""
 
     def __init__(
-        self, folder: Path, reads: tuple[str, ...], base: ModelPin, files: Mapping[str, Path], stop_after: int = 0
+        self,
+        folder: Path,
+        reads: tuple[str, ...],
+        base: ModelPin | None,
+        files: Mapping[str, Path],
+        stop_after: int = 0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -60,6 +66,19 @@ class Job:
             raise ConfigError(f"the tuner does not say that it reads {split}")
         return [example for example in EXAMPLES if example.split == split]
 
+    def text(self, example: Example) -> str:
+        """The text of its input."""
+        return example.text
+
+    def vectors(self, texts: Sequence[str]) -> Any:
+        """Of eight numbers each, the same for the same text; none without a base."""
+        import numpy as np
+
+        if self.base is None:
+            return np.zeros((len(texts), 0), np.float32)
+        rows = [np.random.default_rng(zlib.crc32(text.encode())).standard_normal(8) for text in texts]
+        return np.array([row / np.linalg.norm(row) for row in rows], np.float32)
+
     def messages(self, example: Example) -> tuple[Message, ...]:
         """A prompt."""
         return (Message("user", f"Answer.\n{example.text}"),)
@@ -75,7 +94,7 @@ class TunerContract:
     """What every tuner does alike. Override `make_tuner`."""
 
     repeatable: ClassVar[bool] = True  # equal jobs make equal files
-    base: ClassVar[ModelPin] = ModelPin(name="writer", engine="echo", source="")
+    base: ClassVar[ModelPin | None] = ModelPin(name="writer", engine="echo", source="")
 
     def make_tuner(self) -> Tuner:
         """A tuner that takes seconds."""
@@ -103,7 +122,7 @@ class TunerContract:
             assert "/" not in name
         if made.kind == "adapter":
             assert [name.endswith(ADAPTER) for name in made.files] == [True]
-        else:
+        elif made.kind == "model":
             assert made.engine
         assert all(isinstance(value, int | float) for value in made.measured.values())
 

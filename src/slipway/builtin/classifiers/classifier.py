@@ -45,9 +45,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Classifier:
-    """`arrays` of a linear one (those in half precision are saved so, and used in single): `bias` [L], `vectors` [dimension, L] and `grams` [m, L], the weights of a text's vector
+    """`arrays` of a linear one: `bias` [L], `vectors` [dimension, L] and `grams` [m, L], the weights of a text's vector
     and of its features; of `nearest`: `vectors` [n, dimension], `grams` (`places`, `values`, `starts`: sparse rows) and
-    `classes` [n], the label of each example. `codes`, `idf`: the features that are known (`Vocabulary`).
+    `classes` [n], the label of each example. `codes`, `idf`: the features that are known (`Vocabulary`). What is saved
+    in half precision is used in single.
     """
 
     def __init__(self, header: Header, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -159,4 +160,3 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
     found = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return found / found.sum(axis=-1, keepdims=True)
-

@@ -143,7 +143,8 @@ def made(job: Job, classifier: Classifier, config: AbstainConfig, measured: dict
     answered = confidence >= least
     measured |= {
         "temperature": found, "threshold": least, "dev_accuracy": float(right.mean()),
-        "dev_calibration_error_before": before, "dev_calibration_error": calibrating.calibration_error(confidence, right),
+        "dev_calibration_error_before": before,
+        "dev_calibration_error": calibrating.calibration_error(confidence, right),
         "dev_coverage": float(answered.mean()),
     }  # fmt: skip
     if answered.any():
@@ -166,4 +167,3 @@ def arrays_of(found: Counted) -> dict[str, NDArray[Any]]:
 def header_of(kind: Any, labels: Sequence[str], found: Counted, **more: Any) -> Header:
     """A header for these features."""
     return Header(kind=kind, labels=tuple(labels), dimension=found.vectors.shape[1], **more)
-

@@ -1,4 +1,4 @@
-"""How often a candidate answers, and how often it is wrong where it does. Abstaining is its own choice; failing is not."""
+"""How often a candidate answers, and how often it is wrong where it does. It chose to abstain, not to fail."""
 
 from __future__ import annotations
 

@@ -88,7 +88,6 @@ class DirectStrategy:
             samples=tuple(c.text for c in completions) if len(completions) > 1 else (),
         )
 
-
     async def _label(
         self, work: Work, completions: Sequence[Completion], chosen: int, said: str
     ) -> AsyncIterator[Delta | Answer]:

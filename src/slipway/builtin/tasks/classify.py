@@ -56,7 +56,11 @@ class ClassifyConfig(BaseModel):
             same = known.setdefault(normalize_label(name), name)
             if same != name:
                 raise ValueError(
-                    t("the labels '{one}' and '{other}' differ only in case, spaces or punctuation", one=same, other=name)
+                    t(
+                        "the labels '{one}' and '{other}' differ only in case, spaces or punctuation",
+                        one=same,
+                        other=name,
+                    )
                 )
         return {name.strip(): meaning.strip() for name, meaning in value.items()}
 
@@ -91,10 +95,16 @@ class ClassifyTask:
         names = spellings(references)
         if len(names) < 2:
             raise ConfigError(
-                t("the examples of train and dev have only the label '{name}': there is nothing to choose", name=names[0])
+                t(
+                    "the examples of train and dev have only the label '{name}': there is nothing to choose",
+                    name=names[0],
+                )
                 if names
                 else t("no example of train and dev has a label"),
-                t("add examples of other labels, or name all labels: task: {{classify: {{labels: [...]}}}}"),
+                t(
+                    "add examples of other labels, or name all labels: {example}",
+                    example="task: {classify: {labels: [...]}}",
+                ),
             )
         return {"labels": dict.fromkeys(names, "")}
 

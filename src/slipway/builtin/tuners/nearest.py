@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NEIGHBOURS = (1, 3, 5, 10, 20)
+NEIGHBOURS = (3, 5, 10, 20)  # of one alone a confidence tells nothing
 TRIED = 500  # examples of train by which the number of neighbours is chosen
 TEMPERATURE = 0.1  # of a vote, before dev tells a better one
 

@@ -1,4 +1,4 @@
-"""`tune: probe`: multinomial logistic regression on sentence vectors and runs of characters. Takes seconds, no torch."""
+"""`tune: probe`: multinomial logistic regression on sentence vectors and runs of characters. Without torch."""
 
 from __future__ import annotations
 

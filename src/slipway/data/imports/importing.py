@@ -47,9 +47,10 @@ def import_file(path: Path, format: str, names: Mapping[str, str], fields: tuple
     """Write the examples of a file into a new one, `out`, one JSON object a line; none is written when none was read.
 
     `names` maps `question`, `answer`, `source`, `language`, `group` to what the file calls them; `fields` are the
-    project's names of a question and an answer. Raises ConfigError for an unknown format, a file that is none, or
-    `out` when it is there already.
+    project's names of a question and an answer, which may be mapped, too. Raises ConfigError for an unknown format, a
+    file that is none, or `out` when it is there already.
     """
+    names = {{fields[0]: "question", fields[1]: "answer"}.get(name, name): column for name, column in names.items()}
     _check(format, names, out)
     kind, found = rows(path)
     format, found = _guessed(path, kind, found) if format == AUTO else (format, found)

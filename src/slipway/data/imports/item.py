@@ -10,10 +10,13 @@ import msgspec
 from slipway.data.parsing.rows import missing, plain, shown
 from slipway.i18n import Said, say
 
-QUESTIONS = ("question", "query", "user_input", "input", "prompt", "instruction", "q", "problem")
+QUESTIONS = (
+    "question", "query", "user_input", "input", "prompt", "instruction", "q", "problem", "text",
+    "sentence", "utterance",
+)  # fmt: skip
 ANSWERS = (
     "answer", "answers", "ground_truth", "ground_truths", "reference", "expected_output", "expected", "ideal", "target",
-    "output", "answer_text", "label",
+    "output", "answer_text", "label", "category", "intent",
 )  # fmt: skip
 OTHERS = ("source", "language", "group")
 _META = 2000  # characters of a value that is kept beside an example: a whole context is no label

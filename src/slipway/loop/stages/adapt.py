@@ -66,7 +66,10 @@ def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Datase
     asked += [prompt, config.system] if reads else []
     used = [context.code.of("slipway.adapt.tuning"), plugins.code("tuners", options.name)]
     if makes_classifier(tuner):
-        used += [plugins.code("tasks", loop.project.task.name), *([plugins.code("engines", base.engine)] if base else [])]
+        used += [
+            plugins.code("tasks", loop.project.task.name),
+            *([plugins.code("engines", base.engine)] if base else []),
+        ]
         used += [context.code.of("slipway.runtime.vectors")]
     code = digest_of(used)
     folder = store.folder / "work" / digest_of([name, asked, code])[:32]

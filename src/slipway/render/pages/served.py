@@ -106,7 +106,19 @@ def answer(found: Answer, *, unmeasured: bool = False) -> Document:
     spent = f", {found.cost:.6f} {found.currency}" if found.currency else ""
     took = t("{seconds:.2f} s, {tokens} tokens", seconds=found.seconds, tokens=tokens) + spent
     note = [t("a quote found by words alone: it was not measured, and is not what serves")] if unmeasured else []
-    return Document(found, [Passage(found.text, whole=True), *_sources(found), took, *note])
+    said = [Passage(found.text, whole=True)] if found.text or not found.abstained else []
+    return Document(found, [*said, *_sure(found), *_sources(found), took, *note])
+
+
+def _sure(found: Answer) -> list[str]:
+    """How sure a label is, and what else it may be."""
+    if found.error:
+        return [told(found.error)]
+    lines = [t("it abstained")] if found.abstained else []
+    if found.confidence is not None and (found.label or not found.text):
+        lines.append(t("confidence {value:.2f}", value=found.confidence))
+        lines += [step.output for step in found.steps if step.name == "labels"]
+    return lines
 
 
 def _sources(found: Answer) -> list[str]:
