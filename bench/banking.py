@@ -132,7 +132,7 @@ def child(step: str, folder: Path, data: Path, sample: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     default = Path(__file__).resolve().parents[2] / "shared" / "data" / "banking77"
     parser.add_argument("--data", type=Path, default=default)
     parser.add_argument("--only", nargs="*", default=list(CANDIDATES))

@@ -47,7 +47,7 @@ def release(
 ) -> Release:
     """A release of a candidate, in the store, not yet promoted."""
     candidate = Candidate(
-        name=name, task="answer", model=model, prompt=prompt, sampling=Sampling(max_tokens=64), **more
+        name=name, model=model, prompt=prompt, sampling=Sampling(max_tokens=64), **{"task": "answer", **more}
     )
     store.catalog.put("candidate", name, candidate)
     made = Release(

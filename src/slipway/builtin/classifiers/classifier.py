@@ -84,7 +84,7 @@ class Classifier:
 
         scores, classes = evidence
         weights = softmax(scores / (temperature or self.header.temperature))
-        return np.bincount(classes, weights=weights, minlength=len(self.header.labels))
+        return np.bincount(classes, weights=weights, minlength=len(self.header.labels)).astype(np.float64)
 
     def scores(self, text: str, vector: Floats) -> NDArray[np.float64]:
         """Linear: of each label. Nearest: the cosine with each example, the mean of both kinds of features."""
@@ -96,7 +96,7 @@ class Classifier:
             found = self.arrays["bias"].astype(np.float64)
             if self.header.dimension:
                 found = found + vector.astype(np.float64) @ self.arrays["vectors"]
-            if at is not None and len(at):
+            if at is not None and values is not None and len(at):
                 found = found + values.astype(np.float64) @ self.arrays["grams"][at]
             return found
         kinds = bool(self.header.dimension) + (at is not None)

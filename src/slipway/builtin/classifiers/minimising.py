@@ -38,7 +38,7 @@ def minimise(function: Callable[[Floats], tuple[float, Floats]], start: Floats) 
             break
         step = 1.0 if pairs else min(1.0, 1.0 / float(np.abs(slope).sum()))
         for _ in range(_HALVINGS):
-            there = x + np.float32(step) * way
+            there = (x + np.float32(step) * way).astype(np.float32, copy=False)
             found, next_slope = function(there)
             if found <= value + _SUFFICIENT * step * promised:
                 break

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from slipway.core.answer import Answer
 from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
 from slipway.errors import EngineError
-from slipway.i18n import t
+from slipway.i18n import t, told
 from slipway.runtime import respond as runtime
 from slipway.runtime.session import Session
 from slipway.serve.gateway.router import Raw, Served
@@ -69,7 +69,7 @@ async def _checked(stream: AsyncIterator[Delta | Answer]) -> AsyncGenerator[Delt
 def _made(answer: Answer) -> Answer:
     """The answer. Raises EngineError for one that is none of the task: the client must not take its text for one."""
     if answer.error:
-        raise EngineError(answer.error, t("try again, or ask another candidate"), status=502)
+        raise EngineError(told(answer.error), t("try again, or ask another candidate"), status=502)
     return answer
 
 
