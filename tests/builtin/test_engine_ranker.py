@@ -18,6 +18,7 @@ from slipway.builtin.engines.onnx.ranker import RankerConfig, RankerEngine
 from slipway.core.answer import Citation
 from slipway.errors import EngineError
 from slipway.runtime.rerank import by_model
+from slipway.testing.engines import EngineContract
 
 pytest.importorskip("onnxruntime")
 
@@ -58,6 +59,16 @@ def forward(weights: dict[str, np.ndarray], kind: str, ids: list[int], types: li
         x = norm(linear(wide * 0.5 * (1 + erf(wide / math.sqrt(2))), f"{at}.output.dense") + x)
     inner, outer = ("pooler.dense", "classifier") if kind == "bert" else ("classifier.dense", "classifier.out_proj")
     return float(linear(np.tanh(linear(x[0], inner)), outer)[0])
+
+
+class TestContract(EngineContract):
+    capabilities = frozenset({"rank"})
+    can_score = False
+
+    @classmethod
+    def make_engine(cls, request: pytest.FixtureRequest) -> RankerEngine:
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("ranker")
+        return RankerEngine(RankerConfig(), name="judge", files=made(folder / "m", "bert")[0])
 
 
 @pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])

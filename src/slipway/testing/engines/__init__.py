@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slipway.core.protocols import CountsTokens, Embeds, Scores
+from slipway.core.protocols import CountsTokens, Embeds, Ranks, Scores
 from slipway.errors import EngineError
 from slipway.testing.engines.constraints import Constraints
 from slipway.testing.engines.generation import Generation
@@ -43,6 +43,7 @@ class EngineContract(Generation, Constraints, Refusals):
         assert engine.capabilities == self.capabilities
         assert isinstance(engine, Embeds) or "embed" not in self.capabilities
         assert isinstance(engine, CountsTokens) or "tokenize" not in self.capabilities
+        assert isinstance(engine, Ranks) or "rank" not in self.capabilities
         assert isinstance(engine, Scores) or not self.can_score
 
     async def test_start_and_close_can_be_repeated(self, request: pytest.FixtureRequest) -> None:
@@ -74,6 +75,21 @@ class EngineContract(Generation, Constraints, Refusals):
         assert np.allclose(vectors[0], vectors[2], atol=1e-3)
         assert not np.allclose(vectors[0], vectors[1], atol=1e-2)
         assert (await engine.embed([])).shape == (0, vectors.shape[1])
+
+    async def test_rank_or_refuse(self, engine: Engine) -> None:
+        if not isinstance(engine, Ranks):
+            return
+        if "rank" not in self.capabilities:
+            with pytest.raises(EngineError) as caught:
+                await engine.rank("hello?", ["hello"])
+            assert caught.value.status == 400
+            return
+        texts = ["hello world", "你好，世界", "hello world", ""]
+        scores = await engine.rank("hello?", texts)
+        assert len(scores) == len(texts)
+        assert all(map(math.isfinite, scores))
+        assert math.isclose(scores[0], scores[2], abs_tol=1e-3)
+        assert await engine.rank("hello?", []) == []
 
     async def test_score_or_refuse(self, engine: Engine) -> None:
         prompt, better, worse = self.likely
