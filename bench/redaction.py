@@ -162,8 +162,8 @@ def measure(
     counts: dict[str, Counter[str]] = {}
     mistakes: list[str] = []
     for one in texts:
-        text = one["full_text"]
-        spans = [(KINDS.get(s["entity_type"], s["entity_type"]), s) for s in one["spans"]]
+        text: str = one["full_text"]
+        spans = [(KINDS.get(str(s["entity_type"])) or str(s["entity_type"]), s) for s in one["spans"]]
         labels = [
             (kind, s["start_position"], s["end_position"])
             for kind, s in spans
