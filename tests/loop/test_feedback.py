@@ -396,3 +396,16 @@ def test_random_feedback_never_breaks_mining() -> None:
         found = mined(*heard)
         assert all(row["chosen"] != row["rejected"] for row in found.preferences)
         assert all(row["question"] for row in found.examples)
+
+
+def test_vectors_of_the_projects_embedder_are_asked_too(ran: Path) -> None:
+    text = (ran / "slipway.yaml").read_text("utf-8")
+    (ran / "slipway.yaml").write_text(
+        text.replace("{mode: lexical, top_k: 1}", "{mode: dense, top_k: 1, embedder: writer}"), "utf-8"
+    )
+    trace = asked("Which rope is best on a cold day?", "hemp")
+    keep(ran, [trace], [feedback_of(trace)])
+    with api.open_project(ran) as project:
+        found = api.mine_feedback(project)
+    assert found.embedder == "writer"
+    assert found.compared > 0

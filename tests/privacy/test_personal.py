@@ -78,6 +78,14 @@ def test_other_numbers_stay(text: str) -> None:
         "a@b.co ",
         "13812345678 ",
         "GB29NWBK60161331926819 ",
+        "身份证1",
+        "微信号:a",
+        "京A1",
+        "nhs 1",
+        "一",
+        "00:1",
+        "AB 1",
+        "RSSMRA85T10A562",
     ],
 )
 def test_hostile_repetition_costs_linear_time(piece: str) -> None:
