@@ -9,7 +9,7 @@ In a new project from the template `small`:
 1. `slipway ask --now`: seconds until the first answer, from nothing.
 2. `slipway up --once`: seconds of wall and processor, children included, until a release answers.
 3. The template's candidates against `before`, what the template's `grounded` was (two whole passages, no quote), on all
-   questions but a tenth: answer recall and citation precision, paired, with 95% intervals.
+   questions but a tenth: answer recall, support by citations and their precision, paired, with 95% intervals.
 
 Wall seconds depend on the machine and on who else uses it; compare processor seconds.
 """
@@ -46,9 +46,7 @@ def make(folder: Path, pages: Path) -> Path:
     shutil.copy(HERE / "stranger_questions.jsonl", folder / "evals" / "questions.jsonl")
     file = folder / "slipway.yaml"
     text = file.read_text("utf-8").replace("docs/**/*}", "docs/**/*.html}").replace('"docs/**/*"', '"docs/**/*.html"')
-    text = text.replace(
-        "[token_f1, retrieval_recall,", "[token_f1, answer_recall, citation_precision, retrieval_recall,"
-    )
+    text = text.replace("citation_support, ", "citation_support, citation_precision, ")
     file.write_text(text.replace("\nevaluate:", f"{BEFORE}\nevaluate:"), "utf-8")
     return folder
 
@@ -71,7 +69,7 @@ def compared(folder: Path) -> None:
     split = "data.split={train: 0, dev: 0.9, gate: 0.1, seed: 7, group_by: source}"
     with api.open_project(folder, [split]) as project:
         api.run(project, "evaluate")
-        for metric in ("answer_recall", "citation_precision", "retrieval_recall"):
+        for metric in ("answer_recall", "citation_support", "citation_precision", "retrieval_recall"):
             for name in ("closed-book", "grounded", "quote"):
                 if metric == "retrieval_recall" and name == "closed-book":
                     continue

@@ -22,7 +22,20 @@ from slipway.api.gate import gate_looks, plan_gate, rotate_gate
 from slipway.api.material import changes, datasets, fetch, models, pull_models, remove_model
 from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve, watch
 from slipway.api.release import export_verdict, history, promote, releases, rollback, verdict, verify
-from slipway.api.served import create_key, export_examples, export_traces, feedback, keys, revoke_key, trace, traces
+from slipway.api.served import (
+    create_key,
+    export_examples,
+    export_feedback,
+    export_traces,
+    feedback,
+    forget,
+    import_feedback,
+    keys,
+    mine_feedback,
+    revoke_key,
+    trace,
+    traces,
+)
 from slipway.api.state import bundle, store_backup, store_gc, store_restore, store_stats, store_verify
 from slipway.api.whole import report
 
@@ -37,18 +50,22 @@ __all__ = [
     "diff",
     "draft",
     "export_examples",
+    "export_feedback",
     "export_traces",
     "export_verdict",
     "feedback",
     "fetch",
     "find",
+    "forget",
     "gate_looks",
     "history",
     "import_examples",
+    "import_feedback",
     "init",
     "items",
     "json_schema",
     "keys",
+    "mine_feedback",
     "models",
     "open_project",
     "plan_gate",

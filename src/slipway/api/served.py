@@ -9,8 +9,13 @@ import msgspec
 
 from slipway.core.ref import canonical
 from slipway.core.trace import Feedback, Trace, Wanted
+from slipway.data.imports.training import KIND
+from slipway.errors import ConfigError, instead
+from slipway.i18n import t
+from slipway.loop import feedback as _feedback_rows
+from slipway.loop import forget as _forgetting
 from slipway.loop.context import Context
-from slipway.loop.mine import mine
+from slipway.loop.mine import PER_USER, left_out, mine
 from slipway.privacy.redact import Mode, Redactor
 from slipway.privacy.secrets import Own, of_environment
 from slipway.serve.auth import keys as _keys
@@ -63,12 +68,82 @@ def export_examples(
     about = _about(project, said)
     pairs = [(cleaned.feedback(one), cleaned.trace(about[one.trace])) for one in said if one.trace in about]
     mined = mine(project.task, pairs)
-    lost = {"trace": len({one.trace for one in said} - about.keys())}
-    if mined.rows:
+    mined.left["trace"] += len({one.trace for one in said} - about.keys())
+    if mined.examples:
         with new_file(file) as out:
-            for row in mined.rows:
+            for row in mined.examples:
                 out.write(canonical(row) + b"\n")
-    return mined.made, {reason: n for reason, n in {**mined.left, **lost}.items() if n}
+    return mined.made, left_out(mined)
+
+
+def _feedback(
+    project: Context, limit: int, redact: Mode | None, per_user: int, shared: Sequence[str]
+) -> _feedback_rows.Found:
+    cleaned, said = _exporting(project, redact), project.store.catalog.feedback(limit=limit)
+    about = _about(project, said)
+    pairs = [(cleaned.feedback(one), cleaned.trace(about[one.trace])) for one in said if one.trace in about]
+    found = _feedback_rows.find(project, pairs, per_user, _feedback_rows.key_ids(project, shared))
+    found.mined.left["trace"] += len({one.trace for one in said} - about.keys())
+    return found
+
+
+def mine_feedback(
+    project: Context,
+    limit: int = 100_000,
+    redact: Mode | None = None,
+    per_user: int = PER_USER,
+    shared: Sequence[str] = (),
+) -> _feedback_rows.Harvest:
+    """Make of what users said rows to train on, in `feedback/mined.*.jsonl` of the project: examples, pairs of answers
+    of which one is preferred, and thumbs; without what is close to an example of dev, gate or reserve.
+
+    `per_user`: how many inputs one key may decide. `shared`: keys, by id or name, of applications with many
+    users, whose every trace counts as a user of its own. `redact`: as for `export_traces`.
+    """
+    return _feedback_rows.write(project, _feedback(project, limit, redact, per_user, shared))
+
+
+def export_feedback(
+    project: Context,
+    file: Path,
+    format: str,
+    limit: int = 100_000,
+    redact: Mode | None = None,
+    per_user: int = PER_USER,
+    shared: Sequence[str] = (),
+) -> _feedback_rows.Harvest:
+    """Write what `mine_feedback` would make into a new file, in a format of other tools: openai-chat, sharegpt, alpaca,
+    preference, kto. With nothing to write no file is made. Raises ConfigError for any other format.
+    """
+    if format not in KIND:
+        raise ConfigError(t("no format is called '{name}'", name=format), instead(format, KIND))
+    found = _feedback(project, limit, redact, per_user, shared)
+    rows = _feedback_rows.export(project, found, format)
+    if rows:
+        with new_file(file) as out:
+            for row in rows:
+                out.write(canonical(row) + b"\n")
+    kind = KIND[format]
+    return _feedback_rows.told(found, {kind: str(file)} if rows else {}, {kind: len(rows)})
+
+
+def import_feedback(
+    project: Context, file: Path, format: str = "auto", redact: Mode | None = None
+) -> _feedback_rows.Taken:
+    """Turn a file of chats, preferences or thumbs (openai-chat, sharegpt, alpaca, preference, kto) into a new file of
+    rows in the project's `feedback/`, redacted, without repeats and without what is close to a held out example.
+    """
+    cleaned = _exporting(project, redact)
+    return _feedback_rows.take(project, file, format, cleaned.value)
+
+
+def forget(
+    project: Context, trace: str = "", user: str = "", matching: str = "", *, yes: bool = False
+) -> _forgetting.Forgotten:
+    """Take out what came from one trace (its id), one user (id or name of a key), or holds a text, and tell what it
+    went into; without `yes` only tell. Done again it finds nothing. Raises Busy while a run is at work.
+    """
+    return _forgetting.forget(project, trace, user, matching, yes=yes)
 
 
 def export_traces(project: Context, file: Path, limit: int = 100_000, redact: Mode | None = None) -> int:

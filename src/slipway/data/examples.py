@@ -23,6 +23,7 @@ from slipway.data.collect import Found, matching
 from slipway.data.documents import parse_files
 from slipway.data.freeze import freeze
 from slipway.data.groups import Entry, folded, with_groups
+from slipway.data.heldout import Heldout
 from slipway.data.labels import label_problems, labels_of
 from slipway.data.leaks import find_leaks
 from slipway.data.parsing import media
@@ -48,9 +49,12 @@ def make_examples(
     """The examples of a project in file order, each with its split.
 
     `relevant` comes from the field `source`, `group` from `data.split.group_by`; columns that are no field become
-    meta. With a `corpus`, each `source` is looked up in it: a dropped duplicate is followed to what was kept, and what
-    is not there is flagged. `counts` has `train`, `train/en`, ... Raises ConfigError: an entry that matches nothing, a
-    file that cannot be read, a mapped field or group that is nowhere, no example at all, or a split that stays empty.
+    meta. What is only to learn from (`split: train` of a file) moves no other example to another split, and is dropped
+    where it is close to one that is held out. With a `corpus`, each `source` is looked up in it: a dropped duplicate is
+    followed to what was kept, and what is not there is flagged. `counts` has `train`, `train/en`, ...
+
+    Raises ConfigError: an entry that matches nothing, a file that cannot be read, a mapped field or group that is
+    nowhere, no example at all, or a split that stays empty.
     """
     changes: list[Change] = []
     entries = read_entries(config, root, store, task, changes)
@@ -59,12 +63,22 @@ def make_examples(
         raise _no_example(task, changes)
     if corpus is not None:
         entries = [_placed(entry, corpus, changes) for entry in entries]
-    texts = [task.text(entry.example.input) for entry in entries]
-    grouped = with_groups(entries, texts, config.split.group_by, changes)
-    labelled = isinstance(task, Labelled)
-    splits, _ = assign(grouped, config.split, rotation, labels_of(grouped) if labelled else ())
+    measured = [entry for entry in entries if not entry.train]
+    if not measured:
+        raise ConfigError(
+            t("data.examples: every file has split: train, and nothing is left to measure with"),
+            t("list a file without it: what is released must be measured on examples that nobody learnt from"),
+        )
+    texts = [task.text(entry.example.input) for entry in measured]
+    grouped = with_groups(measured, texts, config.split.group_by, changes)
+    labels = labels_of(grouped) if isinstance(task, Labelled) else ()
+    splits, _ = assign(grouped, config.split, rotation, labels)
     examples = [msgspec.structs.replace(e, split=split) for e, split in zip(grouped, splits, strict=True)]
     changes += missing_slices(examples)
+    learnt = _away_from(examples, [entry for entry in entries if entry.train], task, changes)
+    entries = [*measured, *learnt]
+    examples += [msgspec.structs.replace(entry.example, group=entry.group, split="train") for entry in learnt]
+    texts += [task.text(entry.example.input) for entry in learnt]
     if isinstance(task, Labelled):
         changes += label_problems(examples, task.labels)
     sections = [[name for place in entry.places for name in place.sections] for entry in entries]
@@ -74,9 +88,29 @@ def make_examples(
     return freeze("examples", examples, changes, dict(sorted(counts.items())), store)
 
 
+def _away_from(examples: Sequence[Example], entries: Sequence[Entry], task: Task, changes: list[Change]) -> list[Entry]:
+    """Of entries to learn from those that are close to no example of dev, gate or reserve."""
+    held = [example for example in examples if example.split != "train"]
+    known, kept = Heldout([task.text(example.input) for example in held]) if entries else None, list[Entry]()
+    for entry in entries:
+        close = known.close(task.text(entry.example.input)) if known is not None else None
+        if close is None:
+            kept.append(entry)
+            continue
+        example = held[close.number]
+        detail = f"{example.split}; {example.source}; {close.reason} {close.similarity:.2f}"
+        changes.append(
+            Change(item=entry.example.source, step="split", action="dropped", reason="held-out", detail=detail)
+        )
+    return kept
+
+
 def read_entries(config: DataConfig, root: Path, store: Store, task: Task, changes: list[Change]) -> list[Entry]:
-    """The valid rows of all files of examples, in order; what was dropped or flagged is added to `changes`."""
-    return [entry for source in config.examples for entry in _read(source, config, root, store, task, changes)]
+    """The valid rows of all files of examples, in order, those to learn from after those to measure with; what was
+    dropped or flagged is added to `changes`.
+    """
+    sources = sorted(config.examples, key=lambda source: source.split is not None)
+    return [entry for source in sources for entry in _read(source, config, root, store, task, changes)]
 
 
 def _placed(entry: Entry, corpus: Corpus, changes: list[Change]) -> Entry:
@@ -97,7 +131,7 @@ def _placed(entry: Entry, corpus: Corpus, changes: list[Change]) -> Entry:
                 Change(item=example.source, step="validate", action="changed", reason="source-followed", detail=detail)
             )
     relevant = tuple(dict.fromkeys(place.name for place in places))
-    return Entry(msgspec.structs.replace(example, relevant=relevant), entry.group, places)
+    return Entry(msgspec.structs.replace(example, relevant=relevant), entry.group, places, entry.train)
 
 
 def _read(
@@ -123,6 +157,7 @@ def _read(
         for row in outcome.rows:
             entry = _entry(row.values, names, f"{file.source}:{row.number}", task, changes)
             if entry is not None:
+                entry.train = source.split is not None
                 yield entry
 
 

@@ -24,6 +24,7 @@ class Entry(msgspec.Struct):
     example: Example
     group: str
     places: tuple[Place, ...] = ()
+    train: bool = False  # its file is one to learn from: it is in no other split
 
 
 def folded(text: str) -> str:

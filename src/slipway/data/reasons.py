@@ -116,4 +116,5 @@ def _examples() -> dict[str, str]:
         "source-followed": t("the document was dropped as a duplicate; the source is now what was kept"),
         "section-leak": t("an example of an earlier split rests on the same section"),
         "question-leak": t("an earlier split asks nearly the same"),
+        "held-out": t("it is to learn from, and an example of dev, gate or reserve asks the same or nearly the same"),
     }

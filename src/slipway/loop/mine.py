@@ -1,77 +1,231 @@
-"""Examples made of what users said: rows to be reviewed by a person, not yet a part of any dataset.
+"""Rows to train on, made of what users said: examples, pairs of answers of which one is preferred, and single thumbs.
 
-A row has the fields of the task's input and reference, so that `data.examples` reads it, and three more, which become
-the example's meta: `lineage` (`trace:<id>`), `review` (`open` until somebody has looked) and `from` (`correction`, or
-`thumb-up` for an answer that a user liked and nobody has checked). Stores and writes nothing.
+Feedback is weighed by input. Each user has one vote on each answer to it, the newest; a correction is a vote for its
+own text and one against what was answered. What has the most votes, and more for than against, is the reference; a
+tie is a conflict and makes no row. A pair is the reference and an answer that more voted against than for; a thumb is
+an answer with its majority. Texts are cleaned as examples are, and are only ever data. Stores and writes nothing.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from slipway.core.protocols import Task
+from slipway.core.ref import canonical
 from slipway.core.trace import Feedback, Trace
+from slipway.data.clean import clean_text
+from slipway.data.heldout import normalised
+from slipway.data.leaks import alike
 from slipway.errors import ConfigError
 
-META = ("lineage", "review", "from")
+LIKED, DISLIKED = 0.7, 0.3  # a score from here up, or down to here, is a thumb
+PER_USER = 200  # inputs that one key may decide, unless it is told to stand for many people
+LONGEST = 20_000  # characters of a text that is trained on
+SAME = 0.9  # weighted Jaccard of two inputs with the same reference, of which one is enough
+KINDS = ("examples", "preferences", "thumbs")
+
+Row = dict[str, Any]
+Said = Iterable[tuple[Feedback, Trace]]
 
 
 class Mined(msgspec.Struct):
-    """`made`: rows by `from`. `left`: traces left out, by reason: `no-reference`, `input`, `reference`, `repeat`."""
-
-    rows: list[dict[str, Any]]
-    made: Counter[str]
-    left: Counter[str]
-
-
-def mine(task: Task, said: Iterable[tuple[Feedback, Trace]]) -> Mined:
-    """One row for each trace whose feedback, given newest first, gives or confirms an answer.
-
-    The newest correction counts; without one, a thumb up that no later thumb took back.
+    """Rows by kind. `made`: rows of examples by `from`. `left`: traces left out, by reason: `no-reference`, `conflict`,
+    `input`, `history`, `reference`, `too-large`, `capped`, and `repeat` for those that are part of another row.
+    `dropped`: rows left out, by kind and reason: `near-repeat`, and `exact`, `near`, `meaning` for what is held out.
     """
-    found = Mined([], Counter(), Counter())
-    by_trace: dict[str, tuple[Trace, list[Feedback]]] = {}
+
+    examples: list[Row] = []
+    preferences: list[Row] = []
+    thumbs: list[Row] = []
+    made: Counter[str] = msgspec.field(default_factory=Counter[str])
+    left: Counter[str] = msgspec.field(default_factory=Counter[str])
+    dropped: dict[str, Counter[str]] = msgspec.field(default_factory=lambda: {kind: Counter[str]() for kind in KINDS})
+
+    def rows(self, kind: str) -> list[Row]:
+        """Those of a kind."""
+        return getattr(self, kind)
+
+    def keep(self, why: Callable[[Row], str]) -> None:
+        """Leave out each row for which `why` gives a reason."""
+        for kind in KINDS:
+            kept: list[Row] = []
+            for row in self.rows(kind):
+                if reason := why(row):
+                    self.dropped[kind][reason] += 1
+                else:
+                    kept.append(row)
+            setattr(self, kind, kept)
+        self.made = Counter(row["from"] for row in self.examples)
+
+
+class _Text(msgspec.Struct):
+    """One text said in reply to an input, and who is for it and against it."""
+
+    text: str
+    votes: dict[str, int] = {}  # voter -> 1 or -1, the newest
+    corrected: bool = False  # somebody wrote it
+    answered: bool = False  # a release answered it
+    traces: dict[str, str] = {}  # trace -> release
+
+    @property
+    def net(self) -> int:
+        return sum(self.votes.values())
+
+    def vote(self, voter: str, vote: int, trace: Trace) -> None:
+        self.votes.setdefault(voter, vote)
+        self.traces.setdefault(trace.id, trace.release)
+
+
+class _Asked(msgspec.Struct):
+    """One input, the texts said in reply to it by their normalised form, and the traces in which it was asked."""
+
+    input: Row
+    texts: dict[str, _Text] = {}
+    traces: list[str] = []
+
+    def text(self, text: str) -> _Text:
+        return self.texts.setdefault(normalised(text), _Text(text))
+
+
+def mine(task: Task, said: Said, per_user: int = PER_USER, shared: frozenset[str] = frozenset()) -> Mined:
+    """What feedback, given newest first, says of inputs. `shared`: keys behind which many people ask: each of their
+    traces counts as a user of its own, as without keys; any other key has one vote, and decides `per_user` inputs.
+    """
+    found, asked = Mined(), dict[bytes, _Asked]()
+    decided: defaultdict[str, set[bytes]] = defaultdict(set)
+    inputs: dict[str, tuple[bytes, Row] | str] = {}
     for one, trace in said:
-        by_trace.setdefault(trace.id, (trace, []))[1].append(one)
-    seen: set[bytes] = set()
-    for trace, all_ in by_trace.values():
-        origin, reference = _reference(trace, all_)
-        if not reference.strip():
-            found.left["no-reference"] += 1
+        if trace.id not in inputs:
+            inputs[trace.id] = _input(task, trace)
+            if isinstance(inputs[trace.id], str):
+                found.left[str(inputs[trace.id])] += 1
+        given = inputs[trace.id]
+        if isinstance(given, str):
             continue
-        try:
-            given = task.conversation([{"role": role or "user", "content": text} for role, text in _told(trace)])
-        except ConfigError:
-            found.left["input"] += 1
+        key, input = given
+        known = bool(one.by) and one.by not in shared
+        if known and key not in decided[one.by] and len(decided[one.by]) >= per_user:
+            found.left["capped"] += 1
             continue
-        try:
-            task.expected(reference)
-        except ConfigError:
-            found.left["reference"] += 1
-            continue
-        row = {name: given[name] for name in task.inputs if name in given} | {task.reference: reference}
-        same = msgspec.json.encode(row, order="sorted")
-        if same in seen:
-            found.left["repeat"] += 1
-            continue
-        seen.add(same)
-        found.rows.append(row | {"lineage": f"trace:{trace.id}", "review": "open", "from": origin})
-        found.made[origin] += 1
+        decided[one.by].add(key)
+        thing = asked.setdefault(key, _Asked(input))
+        if trace.id not in thing.traces:
+            thing.traces.append(trace.id)
+        _hear(thing, one, trace, one.by if known else f"trace:{trace.id}")
+    for thing in asked.values():
+        _weigh(task, thing, found)
+    without_repeats(task, found)
     return found
 
 
-def _told(trace: Trace) -> list[tuple[str, str]]:
-    return [(role, text) for role, text in trace.turns if role in ("user", "assistant", "")]
+def without_repeats(task: Task, found: Mined) -> None:
+    """Leave out rows that say what another says of nearly the same input."""
+    for kind in KINDS:
+        _without_near(task, kind, found)
 
 
-def _reference(trace: Trace, said: list[Feedback]) -> tuple[str, str]:
-    """Where the reference comes from, and the reference; empty when nobody gave or confirmed one."""
-    correction = next((one.correction for one in said if one.correction and one.correction.strip()), "")
+def _input(task: Task, trace: Trace) -> tuple[bytes, Row] | str:
+    """What names the input, and its fields; or why it is none that stands by itself."""
+    turns = [(role, clean_text(text, Counter())) for role, text in trace.turns if role in ("user", "assistant", "")]
+    if len(turns) > 1:
+        return "history"
+    if any(len(text) > LONGEST for _, text in turns):
+        return "too-large"
+    try:
+        given = task.conversation([{"role": role or "user", "content": text} for role, text in turns])
+        text = task.text(given)
+    except ConfigError:
+        return "input"
+    input = {name: given[name] for name in task.inputs if name in given}
+    others = [input[name] for name in task.inputs[1:] if name in input]
+    return canonical([normalised(text), others]), input
+
+
+def _hear(thing: _Asked, one: Feedback, trace: Trace, voter: str) -> None:
+    answer = clean_text(trace.said, Counter()) if trace.status == 200 else ""
+    correction = clean_text(one.correction or "", Counter())
+    vote = {"up": 1, "down": -1}.get(one.thumb or "", 0)
+    if not vote and one.score is not None:
+        vote = 1 if one.score >= LIKED else -1 if one.score <= DISLIKED else 0
     if correction:
-        return "correction", correction
-    thumb = next((one.thumb for one in said if one.thumb), None)
-    return "thumb-up", trace.said if thumb == "up" and trace.status == 200 else ""
+        vote = 1 if normalised(correction) == normalised(answer) else -1
+    if answer and vote:
+        text = thing.text(answer)
+        text.answered = True
+        text.vote(voter, vote, trace)
+    if correction and not any(t.corrected and voter in t.votes for t in thing.texts.values()):
+        text = thing.text(correction)  # the newest correction of each user
+        text.corrected = True
+        text.vote(voter, 1, trace)
+
+
+def _weigh(task: Task, thing: _Asked, found: Mined) -> None:
+    """Add the rows of one input."""
+    best = max((text.net for text in thing.texts.values()), default=0)
+    leading = [text for text in thing.texts.values() if text.net == best]
+    reason = ""
+    if best < 1 or len(leading) > 1:
+        disputed = best >= 1 or any(1 in t.votes.values() and t.net == 0 for t in thing.texts.values())
+        reason = "conflict" if disputed else "no-reference"
+    elif len(leading[0].text) > LONGEST:
+        reason = "too-large"
+    elif not _valid(task, leading[0].text):
+        reason = "reference"
+    if reason:
+        found.left[reason] += len(thing.traces)
+    else:
+        chosen = leading[0]
+        origin = "correction" if chosen.corrected else "thumb-up"
+        row = thing.input | {task.reference: chosen.text}
+        found.examples.append(row | _lineage([chosen]) | {"review": "open", "from": origin, "votes": chosen.net})
+        found.made[origin] += 1
+        found.left["repeat"] += len(thing.traces) - 1
+        for other in thing.texts.values():
+            if other.net < 0 and other.answered and len(other.text) <= LONGEST:
+                found.preferences.append(_pair(thing.input, chosen, other))
+    for text in thing.texts.values():
+        if text.answered and text.net and len(text.text) <= LONGEST:
+            row = thing.input | {"completion": text.text, "label": text.net > 0}
+            found.thumbs.append(row | _lineage([text]) | {"votes": abs(text.net)})
+
+
+def _valid(task: Task, reference: str) -> bool:
+    try:
+        task.expected(reference)
+    except ConfigError:
+        return False
+    return True
+
+
+def _pair(input: Row, chosen: _Text, other: _Text) -> Row:
+    releases = set(chosen.traces.values()) - set(other.traces.values())
+    origin = "correction" if chosen.corrected else "candidates" if releases else "thumbs"
+    pair = input | {"chosen": chosen.text, "rejected": other.text}
+    return pair | _lineage([chosen, other]) | {"from": origin, "votes": chosen.net - other.net}
+
+
+def _lineage(texts: Iterable[_Text]) -> Row:
+    traces = {trace: release for text in texts for trace, release in text.traces.items()}
+    releases = dict.fromkeys(release for release in traces.values() if release)
+    return {"lineage": " ".join(f"trace:{trace}" for trace in traces), "release": " ".join(releases)}
+
+
+def _without_near(task: Task, kind: str, found: Mined) -> None:
+    """Of inputs that are nearly alike, and whose rows say the same otherwise, the first."""
+    rows = found.rows(kind)
+    told = (task.reference, "chosen", "rejected", "completion", "label")
+    rest = [[normalised(str(row[name])) for name in told if name in row] for row in rows]
+    gone = {late for early, late in alike([task.text(row) for row in rows], SAME) if rest[early] == rest[late]}
+    found.dropped[kind]["near-repeat"] += len(gone)
+    setattr(found, kind, [row for number, row in enumerate(rows) if number not in gone])
+    if kind == "examples":
+        found.made = Counter(row["from"] for row in found.examples)
+
+
+def left_out(found: Mined) -> dict[str, int]:
+    """Traces left out by reason, without those of which there are none."""
+    return {reason: n for reason, n in found.left.items() if n}

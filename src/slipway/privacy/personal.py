@@ -12,8 +12,17 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-_PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0x2010: 0x2D, 0x2011: 0x2D,
-          0x2013: 0x2D, 0x2212: 0x2D, 0xA0: 0x20, 0x202F: 0x20}  # fmt: skip
+from slipway.privacy.identities import FORMS, LABELLED, Check, bare, finland, luhn, resident_id
+
+_PLAIN = (
+    {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+    | dict.fromkeys((8208, 8209, 8211, 8212, 8722), 45)
+    | dict.fromkeys((12288, 160, 8201, 8239), 32)
+    | {zero + n: 0x30 + n for zero in (0x660, 0x6F0, 0x966) for n in range(10)}  # Arabic, Persian, Devanagari
+)
+_SPELLED = re.compile("[\u3007\u25cb零一二三四五六七八九幺]{11,19}")
+_NUMERALS = str.maketrans("\u3007\u25cb零一幺二三四五六七八九", "0001123456789")
+"""Digits written as Chinese characters: a run as long as a telephone number is one, and no word."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class Found:
 
 def find(text: str) -> list[Found]:
     """What is in `text`, in order, without overlaps; where two kinds fit, the more certain one is meant."""
-    plain = text.translate(_PLAIN) if not text.isascii() else text  # one character for each: places stay the same
+    plain = text if text.isascii() else _plain(text)
     found: list[Found] = []
     taken = bytearray(len(text))
     for kind, start, end in _candidates(plain):
@@ -37,11 +46,18 @@ def find(text: str) -> list[Found]:
     return sorted(found, key=lambda one: one.start)
 
 
+def _plain(text: str) -> str:
+    """The text with plain digits and letters, one character for each: places stay the same."""
+    return _SPELLED.sub(lambda found: found[0].translate(_NUMERALS), text.translate(_PLAIN))
+
+
 def _candidates(text: str) -> Iterator[tuple[str, int, int]]:
     if "@" in text:
         yield from ((("email"), *m.span()) for m in _EMAIL.finditer(text))
-    if text.count(":") > 2:
-        yield from _numbers(text, (_IPV6,), 0, len(text))
+    if text.count(":") > 2 or text.count("-") > 4:
+        yield from _numbers(text, (_MAC, _IPV6), 0, len(text))
+    if not text.isascii():
+        yield from _numbers(text, _CHINESE, 0, len(text))
     for zone in _ZONE.finditer(text):  # where digits are dense; everywhere else no number is looked for
         yield from _numbers(text, _NUMBERS, max(0, zone.start() - AROUND), zone.end() + AROUND)
 
@@ -73,12 +89,6 @@ def _whole(found: re.Match[str]) -> int:
 def _card(found: re.Match[str]) -> int:
     digits = re.sub(r"\D", "", found[0])
     return found.end() if 12 <= len(digits) <= 19 and luhn(digits) else 0
-
-
-def luhn(digits: str) -> bool:
-    """The check digit of card numbers (ISO/IEC 7812-1, annex B)."""
-    doubled = (sum(divmod(2 * int(d), 10)) if n % 2 else int(d) for n, d in enumerate(reversed(digits)))
-    return sum(doubled) % 10 == 0
 
 
 _IBAN_LENGTH = {
@@ -127,14 +137,22 @@ def _resident(found: re.Match[str]) -> int:
     return found.end() if resident_id(re.sub(r"[ -]", "", found[0])) else 0
 
 
-def resident_id(number: str) -> bool:
-    """The check character of a Chinese resident identity number (GB 11643-1999; ISO 7064 MOD 11-2)."""
-    total = sum(int(d) * (2 ** (17 - n) % 11) for n, d in enumerate(number[:17]))
-    return "10X98765432"[total % 11] == number[17].upper()
+def _checked(check: Check | None) -> Callable[[re.Match[str]], int]:
+    """Where a number ends whose check digits are right; `check` reads it without spaces and punctuation."""
+
+    def ends(found: re.Match[str]) -> int:
+        number = found[found.lastindex or 0]
+        if check is finland:
+            return found.end() if finland(number) else 0
+        return found.end() if check is None or check(bare(number)) else 0
+
+    return ends
 
 
 def _ip(found: re.Match[str]) -> int:
-    """An address that belongs to somebody: not this machine's own, not the unspecified one."""
+    """An address that belongs to somebody: not this machine's own, not the unspecified one, not a version."""
+    if _VERSION.search(found.string, max(0, found.start() - _WORD), found.start()):
+        return 0
     try:
         address = ipaddress.ip_address(found[0])
     except ValueError:
@@ -147,6 +165,8 @@ def _ip(found: re.Match[str]) -> int:
 
 def _phone(found: re.Match[str]) -> int:
     digits = re.sub(r"\D", "", found[found.lastindex or 0])
+    if _NOT_PHONE.search(found.string, max(0, found.start() - _WORD), found.start()):
+        return 0
     return found.end() if 7 <= len(digits) <= 19 and len(set(digits)) > 2 else 0
 
 
@@ -158,22 +178,65 @@ def _re(pattern: str) -> re.Pattern[str]:
 
 
 AROUND = 40
+_WORD = 24  # characters in which a word says what a number is
 _ZONE = re.compile(r"\d(?:\D{0,8}\d){5,}")
+_VERSION = re.compile(r"(?i)(?:version|release|build|firmware|section|\bv|\bver\.?|版本号?|固件|第|\u00a7)[ :=]{0,3}$")
+_NOT_PHONE = re.compile(
+    r"(?i)(?:order|invoice|ticket|tracking|serial|isbn|issn|sku|part|case|batch|订单|单号|编号|流水|发票"
+    r"|快递|运单|序列号|合同号|批次)(?: ?(?:no|number|id)\b\.?)?[号为是]{0,2}[ :#]{0,3}$"
+)
 _EMAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])"
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:(?:[A-Za-z0-9-]{1,63}\.){1,8}"
+    r"(?:[A-Za-z]{2,24}(?![A-Za-z0-9])|xn--[A-Za-z0-9-]{2,40})|(?:[\w-]{1,63}\.){1,8}(?:中国|中國|公司|网络|香港|台湾))"
 )
 _EXTENSION = r"(?:[ ]?(?:x|ext\.?)[ ]?\d{1,6})?"
 _BEFORE, _AFTER = r"(?<![A-Za-z0-9])(?<!\d[.,-])", r"(?![A-Za-z0-9])(?![.,-]\d)"
 _IPV6: _Rule = ("ip", _re(r"(?<![\w.])(?:[0-9A-Fa-f]{1,4}:|::)[0-9A-Fa-f:]{2,39}(?![\w:])"), _ip)
+_MAC: _Rule = (
+    "mac",
+    _re(r"(?<![\w:-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})(?![\w:-])"),
+    _whole,
+)
+_PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+_CHINESE: tuple[_Rule, ...] = (  # number plates (GA 36-2018); accounts of WeChat and QQ after their word
+    (
+        "plate",
+        _re(
+            rf"[{_PROVINCES}][A-HJ-NP-Z][ \u00b7\u2022]?(?=[A-Z0-9]{{0,5}}\d)"
+            r"[A-HJ-NP-Z0-9]{4,5}[A-HJ-NP-Z0-9挂学警](?![A-Za-z0-9])"
+        ),
+        _whole,
+    ),
+    (
+        "account",
+        _re(
+            r"(?i)(?:微信号?|wechat)[^\n\w\u4e00-\u9fff]{0,4}(?:是|为)?[: \uff1a]{0,3}"
+            r"(?<![a-z0-9])([a-z][a-z0-9_-]{5,19})(?![a-z0-9_-])"
+        ),
+        _whole,
+    ),
+    (
+        "account",
+        _re(r"(?i)(?<![a-z])qq(?:号码?)?(?:是|为)?[: \uff1a]{0,3}([1-9]\d{4,10})(?!\d)"),
+        _whole,
+    ),
+)
 _NUMBERS: tuple[_Rule, ...] = (
     ("iban", _re(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,34}"), _iban),
-    ("id", _re(r"(?<![A-Za-z0-9])[1-9]\d{5}[ -]?(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[ -]?"
-                      r"\d{3}[\dXx](?![A-Za-z0-9])"), _resident),
-    ("card", _re(_BEFORE + r"(?<!\+)[2-6](?:[ -]?\d){11,18}" + _AFTER), _card),
+    ("id", _re(r"(?<![A-Za-z0-9])[1-9]\d{5}[ -]?(?:18|19|20)\d\d[ -]?(?:0[1-9]|1[0-2])[ -]?(?:0[1-9]|[12]\d|3[01])[ -]?"
+                      r"\d{3}[ -]?[\dXx](?![A-Za-z0-9])"), _resident),
+    ("card", _re(_BEFORE + r"(?<!\+)(?:2[ -]?[1-7]|[3-6])(?:[ -]?\d){11,18}" + _AFTER), _card),
     ("card", _re(_BEFORE + r"1800\d{8,11}" + _AFTER), _card),  # old JCB
+    *(("id", _re(rf"(?i)(?:{words})[^\d\n]{{0,{_WORD}}}?(?<![a-z0-9])({form})"), _checked(check))
+      for words, form, check in LABELLED),
     ("ssn", _re(_BEFORE + r"(?!000|666|9\d\d)\d{3}-(?!00)\d\d-(?!0000)\d{4}" + _AFTER), _whole),
+    ("ssn", _re(rf"(?i)(?:\bssn\b|social security|社会安全号)[^\d\n]{{0,{_WORD}}}"
+                r"((?!000|666|9)\d{3}[ .-]?\d{2}[ .-]?\d{4})" + _AFTER), _whole),
+    # Individual taxpayers (ITIN) have numbers from 900 on.
+    ("ssn", _re(_BEFORE + r"9\d\d-(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])-\d{4}" + _AFTER), _whole),
+    *(("id", _re(form), _checked(check)) for form, check in FORMS),
     ("ip", _re(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)"), _ip),
-    ("passport", _re(r"(?i)(?:passport|\u62a4\u7167)[^\d\n]{0,16}?(?<![a-z0-9])([a-z]{1,2}\d{6,8}|\d{9})"
+    ("passport", _re(r"(?i)(?:passport|护照|通行证)[^\d\n]{0,16}?(?<![a-z0-9])([a-z]{1,2}\d{6,8}|\d{9})"
                             r"(?![a-z0-9])"), _whole),
     # With a country's code; Chinese mobile, landline and service numbers; American numbers; numbers that begin with 0;
     # and whatever a word says is one.
@@ -184,6 +247,6 @@ _NUMBERS: tuple[_Rule, ...] = (
                          + _EXTENSION + _AFTER), _phone),
     ("phone", _re(_BEFORE + r"(?:\(0?\d{2,4}\)[ -]?\d{3,4}-|\(?0\d{1,5}\)?(?:[ .-]\d{2,4}){1,3}[ .-])\d{2,4}"
                          + _AFTER), _phone),
-    ("phone", _re(r"(?i)(?:\b(?:phone|tel|call|mobile|cell|fax)|\u7535\u8bdd|\u624b\u673a|\u4f20\u771f)"
+    ("phone", _re(r"(?i)(?:\b(?:phone|tel|call|mobile|cell|fax|whatsapp)|电话|手机|传真|座机|热线)"
                          r"[^\d\n+(]{0,20}([+(]?\d(?:[ .()-]{0,2}\d){6,14})" + _AFTER), _phone),
 )  # fmt: skip

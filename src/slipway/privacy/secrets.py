@@ -33,6 +33,11 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("hf_",), _START + r"hf_[A-Za-z0-9]{30,}+"),  # Hugging Face
     (("k_live_", "k_test_"), _START + r"[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}+"),  # Stripe
     (("LTAI", "AKID"), _START + r"(?:LTAI[A-Za-z0-9]{12,30}|AKID[A-Za-z0-9]{32})(?![A-Za-z0-9])"),  # Aliyun, Tencent
+    (("SG.",), _START + r"SG\.[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{16,}+"),  # SendGrid
+    (("npm_", "pypi-", "dop_v1_", "hvs.", "shpat_", "gsk_", "xai-", "lin_api_", "r8_"),
+     _START + r"(?:npm_|pypi-|dop_v1_|hvs\.|shpat_|gsk_|xai-|lin_api_|r8_)"
+     r"(?=[A-Za-z_-]{0,100}+[0-9])[A-Za-z0-9_-]{24,}+"),
+    ((":AA",), r"(?<![A-Za-z0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),  # Telegram
     (("AccountKey=",), r"(?<=AccountKey=)[A-Za-z0-9+/]{40,}+={0,2}"),  # Azure
     (("eyJ",), r"(?<![A-Za-z0-9_.-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]++){0,3}"),  # JWT, JWE
     (("PRIVATE KEY",), r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY[A-Z ]{0,10}-----(?:[^-]|-(?!----))*+"
@@ -42,11 +47,21 @@ _LABELLED: tuple[tuple[tuple[str, ...], str], ...] = (  # these keep what stands
     (("bearer",), r"(?i)((?<![a-z])bearer\s{1,4})(?=[a-z._~+/-]{0,200}+[0-9])[a-z0-9._~+/-]{16,}+=*+"),
     (("basic",), r"(?i)(authorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?basic\s{1,4})[a-z0-9+/]{8,}+=*+"),
     (("password=", "pwd=", "passwd="), r"(?i)((?<![a-z])(?:password|passwd|pwd)=)(?!\[secret\])[^\s;&\"'<>]{4,200}"),
+    (
+        ("api_key", "apikey", "api-key"),
+        r"(?i)(api[_-]?key['\"]?\s{0,4}[:=]\s{0,4}['\"]?)(?=[a-z_-]{0,100}+[0-9])[a-z0-9_-]{16,200}",
+    ),
+    (
+        ("密码", "口令", "密碼"),
+        r"((?:密码|口令|密碼)(?:是|为|為)?\s{0,4}[:：=]\s{0,4}|(?:密码|口令|密碼)[是为為]\s{0,4})"
+        r"(?!\[secret\])[!-~]{6,200}",
+    ),
     (("secret_access_key",), r"(?i)(secret_access_key['\"]?\s{0,4}[:=]\s{0,4}['\"]?)[a-z0-9+/]{40}(?![a-z0-9+/])"),
     (("://",), r"(://[^\s/:@\"'<>]{0,100}:)(?!\[secret\])[^\s/@\"'<>]{1,200}(?=@)"),
 )
 _PATTERNS = [(literals, re.compile(pattern), SECRET) for literals, pattern in _RULES]
 _PATTERNS_LABELLED = [(literals, re.compile(pattern), r"\g<1>" + SECRET) for literals, pattern in _LABELLED]
+_CHINESE = ("密码", "口令", "密碼")  # words for a password
 _RUN = b"a" * 16
 _TOKEN = bytes.maketrans(  # what can stand in a key -> `a`, all else -> space
     bytes(range(256)),
@@ -60,6 +75,7 @@ def suspicious(text: str) -> bool:
         _dense(text)
         or ("=" in text and any(label in text.lower() for label in ("password=", "pwd=", "passwd=", "accountkey=")))
         or ("://" in text and "@" in text)
+        or any(label in text for label in _CHINESE)
         or "_access_key" in (low := text.lower())
         or "basic " in low
     )

@@ -73,6 +73,9 @@ class ExampleSource(Strict):
     """Files of examples: JSONL, CSV or Parquet. `fields` maps our names to the file's columns."""
 
     path: str
+    split: Literal["train"] | None = (
+        None  # all of them are to learn from: none is measured, and no split changes by them
+    )
     fields: dict[str, str] = {}  # those of the task, and source, language, group
 
 

@@ -30,7 +30,7 @@ log = logging.getLogger("slipway.store")
 
 GRACE = 3600.0
 """Seconds for which a noun or blob stays though nothing points at it yet."""
-_FROM_TRACE = re.compile(rb'"(?:source|lineage)":"trace:([0-9a-f]{32})')
+_FROM_TRACE = re.compile(rb"\btrace:([0-9a-f]{32})\b")
 
 
 class Swept(msgspec.Struct, kw_only=True, frozen=True):

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 import msgspec
 from sqlalchemy import Connection, Table, select
 
+from slipway.core.erasure import ERASURE, Erasure
 from slipway.core.ref import decoder_of, digest_bytes
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace
@@ -26,9 +27,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing that is not as it was. `forgotten` is harmless: remembered work that is computed again."""
+    """One thing that is not as it was. `forgotten` is harmless: remembered work that is computed again. `erased` is
+    meant: somebody had what came from a trace or a user taken out.
+    """
 
-    kind: Literal["database", "row", "blob", "missing", "history", "forgotten"]
+    kind: Literal["database", "row", "blob", "missing", "history", "forgotten", "erased"]
     what: str
     how: str = ""  # what to do about it
 
@@ -45,7 +48,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sound(self) -> bool:
         """Whether nothing is lost or changed."""
-        return all(problem.kind == "forgotten" for problem in self.problems)
+        return all(problem.kind in ("forgotten", "erased") for problem in self.problems)
 
 
 def verify(store: Store, heads: Iterable[str] = ()) -> Verified:
@@ -138,8 +141,34 @@ def _dangling(store: Store, connection: Connection) -> Iterator[Problem]:
     for row in connection.execute(select(tables.promotions.c.channel, tables.promotions.c.release).distinct()):
         if ("release", row.release) not in held:
             missing[f"release {row.release[:12]}"] = row.channel, ""
-    for what, (by, kind) in missing.items():
-        yield Problem("missing", t("{what} is not there, and {by} points at it", what=what, by=by), _remedy(kind))
+    erased = _erased(connection)
+    yield from (_missing(what, by, kind, erased.get(what, "")) for what, (by, kind) in missing.items())
+
+
+def _missing(what: str, by: str, kind: str, erased: str) -> Problem:
+    """`erased`: when it was deleted on purpose; empty: it was not."""
+    if not erased:
+        return Problem("missing", t("{what} is not there, and {by} points at it", what=what, by=by), _remedy(kind))
+    day = erased[:10]
+    return Problem(
+        "erased",
+        t("{what}, which {by} points at, was deleted on {day} by `slipway data forget`", what=what, by=by, day=day),
+        t("`slipway run` makes what follows from it again, without what was forgotten"),
+    )
+
+
+def _erased(connection: Connection) -> dict[str, str]:
+    """What was deleted on purpose -> when."""
+    found: dict[str, str] = {}
+    query = select(tables.nouns.c.body, tables.nouns.c.at).where(tables.nouns.c.kind == ERASURE)
+    for row in connection.execute(query):
+        try:
+            noun = decoder_of(Erasure).decode(row.body)
+        except UNDECODABLE:
+            continue  # told as a row that does not match its digest
+        found |= {f"blob {digest[:12]}": noun.at for digest in noun.blobs}
+        found |= {f"candidate {digest[:12]}": noun.at for digest in noun.candidates}
+    return found
 
 
 def _refs(value: Any) -> Iterator[tuple[str, str]]:

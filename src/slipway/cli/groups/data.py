@@ -13,7 +13,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.render.document import Document
 
-app = make_group(t("Datasets: list, look into, compare; examples: draft, review, import."))
+app = make_group(t("Datasets: list, look into, compare, forget; examples: draft, review, import."))
 
 
 @command(app, "list", help=t("Datasets, newest first."))
@@ -109,7 +109,10 @@ def review(
 @command(app, "import", help=t("Turn a file of another tool into a file of examples."))
 def import_(
     format: Annotated[
-        str, typer.Argument(help=t("auto, promptfoo, langfuse, ragas, squad, openai-evals, or parquet for any table."))
+        str,
+        typer.Argument(
+            help=t("auto, promptfoo, langfuse, ragas, squad, openai-evals, openai-chat, sharegpt, alpaca, or parquet.")
+        ),
     ],
     file: Annotated[Path, typer.Argument(help=t("JSON, JSON lines, YAML, CSV or Parquet."))],
     out: Annotated[Path | None, typer.Option(help=t("The new file; default evals/NAME.jsonl in the project."))] = None,
@@ -128,3 +131,19 @@ def import_(
     with open_project(project) as opened:
         found = api.import_examples(opened, file, format, names, out)
     return imported(found), 0 if found.imported else 4
+
+
+@command(app, "forget", help=t("Take out what came from one trace or user, and tell what it went into."), rows=False)
+def forget(
+    trace: Annotated[str, typer.Option(help=t("Id of a trace."))] = "",
+    user: Annotated[str, typer.Option(help=t("Id or name of an API key."))] = "",
+    matching: Annotated[str, typer.Option(help=t("All that holds this text, whatever its case."))] = "",
+    yes: Annotated[bool, typer.Option("--yes", help=t("Delete it; without this it is only told."))] = False,
+    project: Project = HERE,
+) -> Document:
+    """A dry run unless --yes."""
+    from slipway import api
+    from slipway.render.pages.feedback import forgotten
+
+    with open_project(project) as opened:
+        return forgotten(api.forget(opened, trace, user, matching, yes=yes))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from slipway.data.imports.item import ANSWERS, QUESTIONS, Item, Unread, field, item, last_turn, text_of, texts_of
+from slipway.data.imports.training import KIND, as_item
 from slipway.i18n import say
 
 Row = Mapping[str, Any]
@@ -147,13 +148,28 @@ def table(row: Row, names: Mapping[str, str]) -> Item:
 
 READERS: dict[str, Reader] = {
     "promptfoo": promptfoo, "langfuse": langfuse, "ragas": ragas, "squad": squad, "openai-evals": openai_evals,
-    "parquet": table,
+    "parquet": table, **{name: as_item(name) for name, kind in KIND.items() if kind == "examples"},
 }  # fmt: skip
+
+
+def guess_training(row: Row) -> str:
+    """The format of a row that models are trained on; empty when none fits."""
+    if "chosen" in row and "rejected" in row:
+        return "preference"
+    if {"prompt", "completion", "label"} <= row.keys():
+        return "kto"
+    if isinstance(row.get("messages"), list):
+        return "openai-chat"
+    if isinstance(row.get("conversations"), list):
+        return "sharegpt"
+    return "alpaca" if {"instruction", "output"} <= row.keys() else ""
 
 
 def guess(row: Row) -> str:
     """The format of a row by the keys that only it has; empty when none fits."""
     keys = set(row)
+    if found := guess_training(row):
+        return found
     if "paragraphs" in keys or ({"question", "answers"} <= keys and keys & {"context", "title"}):
         return "squad"
     if "vars" in keys or any(re.fullmatch(r"__expected\d*", key) for key in keys):

@@ -14,6 +14,7 @@ from slipway.core.ref import canonical
 from slipway.data.imports.formats import READERS, Reader, guess
 from slipway.data.imports.item import OTHERS, Item, Unread, text_of
 from slipway.data.imports.opening import Rows, rows
+from slipway.data.imports.training import KIND
 from slipway.errors import ConfigError, instead
 from slipway.i18n import Said, t
 from slipway.store.new_file import new_file
@@ -103,6 +104,11 @@ def _guessed(path: Path, kind: str, found: Rows) -> tuple[str, Rows]:
             break
     first = next((row for _, row in held if not isinstance(row, Unread)), None)
     format = guess(first) if first is not None else ""
+    if format in KIND and format not in READERS:
+        raise ConfigError(
+            t("{path} holds {format} data, which no candidate can be measured with", path=path, format=format),
+            t("to train on it: `slipway feedback import {format} FILE`", format=format),
+        )
     format = format or ("promptfoo" if kind == "yaml" else "parquet" if kind == "parquet" else "")
     if not format:
         keys = ", ".join(list(first)[:20]) if first else "-"

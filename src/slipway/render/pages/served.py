@@ -12,6 +12,7 @@ from slipway.core.answer import Answer
 from slipway.core.trace import Feedback, Trace
 from slipway.i18n import t, told
 from slipway.render.document import Column, Document, Passage, Table, listed
+from slipway.render.pages.feedback import why_left
 from slipway.serve.auth.keys import Key
 
 
@@ -73,11 +74,7 @@ def mined(made: Mapping[str, int], left: Mapping[str, int], file: Path) -> Docum
               "thumb up", n=corrections + liked, file=file, corrections=corrections, liked=liked),
             t("review each, then delete its `review` and list the file under data.examples"),
         ]  # fmt: skip
-    words = {
-        "no-reference": t("no correction and no thumb up"), "input": t("what was asked is no input of the task"),
-        "reference": t("the correction is no reference of the task"), "repeat": t("the same as another"),
-        "trace": t("the trace is not kept any more"),
-    }  # fmt: skip
+    words = why_left()
     if left:
         why = ", ".join(f"{words[reason]} {n}" for reason, n in left.items())
         lines.append(t("left out: {why}", why=why))

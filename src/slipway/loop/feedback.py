@@ -1,0 +1,267 @@
+"""What users said becomes files to train on: mined, without what is held out, written into the project's `feedback/`.
+
+A row of examples that a person has looked at, which then has no `review: open` any more, stays as it is; all others are
+made anew each time. `split: train` in `data.examples` keeps such files out of dev and gate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from slipway.core.material import Dataset, Example
+from slipway.core.ref import canonical
+from slipway.data.clean import clean_text
+from slipway.data.heldout import Heldout, normalised
+from slipway.data.imports.formats import guess_training
+from slipway.data.imports.item import Unread
+from slipway.data.imports.opening import rows
+from slipway.data.imports.training import KIND, inputs_of, read, written
+from slipway.errors import ConfigError, NotFound, instead
+from slipway.files import UNDECODABLE
+from slipway.i18n import say, t
+from slipway.loop.context import Context
+from slipway.loop.mine import KINDS, LONGEST, Mined, Row, Said, left_out, mine, without_repeats
+from slipway.loop.model_lock import pin_models
+from slipway.loop.stages.data import freeze_data
+from slipway.loop.state import Loop
+from slipway.store.blobs import write_aside
+from slipway.store.new_file import new_file
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FOLDER = "feedback"
+OPEN = "open"
+_TOLD = 1000  # rows that are named one by one; the rest is counted
+Redact = Callable[[Row], Row]
+
+
+class Harvest(msgspec.Struct, frozen=True, kw_only=True):
+    """What mining made and what it left out. `files`: kind -> where its rows were written. `held_out`: rows that were
+    close to an example of dev, gate or reserve, by kind and reason. `compared`: with how many, and `embedder`: whose
+    vectors, empty where only words were compared. `kept`: rows that a person has looked at, which stayed.
+    """
+
+    files: dict[str, str]
+    rows: dict[str, int]
+    made: dict[str, int]
+    left_out: dict[str, int]
+    held_out: dict[str, dict[str, int]]
+    repeats: dict[str, int]
+    compared: int
+    embedder: str
+    kept: int = 0
+
+
+class Found(msgspec.Struct):
+    """Rows, with nothing in them that is held out; `of`: how many examples they were compared with."""
+
+    mined: Mined
+    of: int
+    embedder: str
+
+
+def find(context: Context, said: Said, per_user: int, shared: frozenset[str]) -> Found:
+    """The rows that feedback gives, without those close to a held out example."""
+    return clean(context, mine(context.task, said, per_user, shared))
+
+
+def clean(context: Context, mined: Mined) -> Found:
+    """Rows without those that are close to an example of dev, gate or reserve."""
+    task, held = context.task, heldout(context)
+    texts = [task.text(example.input) for example in held]
+    asked = list(dict.fromkeys(task.text(row) for kind in KINDS for row in mined.rows(kind)))
+    name, vectors = _vectors(context, [*texts, *asked] if texts and asked else [])
+    known = Heldout(texts, vectors[: len(texts)] if vectors is not None else None)
+    of = {text: None if vectors is None else vectors[len(texts) + n] for n, text in enumerate(asked)}
+
+    def close(row: Row) -> str:
+        text = task.text(row)
+        found = known.close(text, of.get(text))
+        return found.reason if found else ""
+
+    mined.keep(close)
+    return Found(mined, len(held), name)
+
+
+def heldout(context: Context) -> list[Example]:
+    """The examples of dev, gate and reserve as they were last frozen; frozen now where they never were."""
+    if not context.project.data.examples:
+        return []
+    store = context.store
+    known = [d for _, d in store.catalog.list("dataset", Dataset, "examples") if store.blobs.has(d.items)]
+    if not known:
+        with store.lock():
+            known = [freeze_data(Loop(context))[2]]
+    return [e for e in store.blobs.get_lines(known[0].items, Example) if e.split != "train"]
+
+
+def _vectors(context: Context, texts: Sequence[str]) -> tuple[str, NDArray[np.float32] | None]:
+    """The embedder that the project's candidates retrieve with, and its vectors: [n, dimension]; none without one."""
+    project = context.project
+    used = {c.retrieve.embedder for c in project.candidates.values() if c.retrieve and c.retrieve.embedder}
+    name = min(used & project.models.keys(), default="")
+    if not name or not texts:
+        return "", None
+    only = project.model_copy(update={"models": {name: project.models[name]}})
+    pins = pin_models(only, context.root, context.lock_file, context.listener.progress, context.plugins)
+    return name, context.wait(_embed(context, pins[name], texts))
+
+
+async def _embed(context: Context, pin: Any, texts: Sequence[str]) -> NDArray[np.float32]:
+    import numpy as np
+
+    engine = await context.session.embedder(pin)
+    parts = [await engine.embed(texts[start : start + 256]) for start in range(0, len(texts), 256)]
+    return np.concatenate(parts)
+
+
+def write(context: Context, found: Found, name: str = "mined") -> Harvest:
+    """Write the rows as `feedback/NAME.KIND.jsonl`, each file whole or not at all; kinds without rows make no file."""
+    files, counts, kept = dict[str, str](), dict[str, int](), 0
+    for kind in KINDS:
+        path = context.root / FOLDER / f"{name}.{kind}.jsonl"
+        made = found.mined.rows(kind)
+        if kind == "examples":
+            looked_at = [row for row in read_rows(path) if row.get("review") != OPEN] if path.exists() else []
+            kept = len(looked_at)
+            made = [*looked_at, *_new(context, made, looked_at)]
+        if made or path.exists():
+            write_aside(path, b"".join(canonical(row) + b"\n" for row in made))
+            files[kind] = str(path.relative_to(context.root))
+        counts[kind] = len(made)
+    return told(found, files, counts, kept)
+
+
+def told(found: Found, files: Mapping[str, str], counts: Mapping[str, int], kept: int = 0) -> Harvest:
+    """What was made of feedback."""
+    dropped = {kind: Counter(reasons) for kind, reasons in found.mined.dropped.items()}
+    repeats = {kind: reasons.pop("near-repeat", 0) for kind, reasons in dropped.items()}
+    return Harvest(
+        files=dict(files), rows=dict(counts), made=dict(found.mined.made), left_out=left_out(found.mined),
+        held_out={kind: dict(reasons) for kind, reasons in dropped.items() if reasons},
+        repeats={kind: n for kind, n in repeats.items() if n}, compared=found.of, embedder=found.embedder, kept=kept,
+    )  # fmt: skip
+
+
+def _new(context: Context, made: Sequence[Row], looked_at: Sequence[Row]) -> list[Row]:
+    """Rows of inputs, and of traces, that no row says which a person has looked at."""
+    first = context.task.inputs[0]
+    inputs = {normalised(str(row.get(first, ""))) for row in looked_at}
+    traces = {trace for row in looked_at for trace in str(row.get("lineage", "")).split()}
+    return [
+        r for r in made if normalised(str(r[first])) not in inputs and not traces.intersection(r["lineage"].split())
+    ]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file of ours. Raises ConfigError, with the line, for one that is no JSON object."""
+    found: list[Row] = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.strerror)) from error
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                found.append(msgspec.json.decode(line, type=dict[str, Any]))
+            except UNDECODABLE as error:
+                raise ConfigError(
+                    t("{path}, line {line}: {why}", path=path, line=number, why=str(error)[:200]),
+                    t("mend the line, or delete it; nothing was written"),
+                ) from error
+    return found
+
+
+def key_ids(context: Context, names: Sequence[str]) -> frozenset[str]:
+    """Ids of keys by id or name. Raises NotFound for one that there never was."""
+    found: set[str] = set()
+    for name in names:
+        ids = {key["id"] for key in context.store.catalog.api_keys() if name in (key["id"], key["name"])}
+        if not ids:
+            raise NotFound(t("no key is called '{name}'", name=name), t("`slipway keys list` shows them"))
+        found |= ids
+    return frozenset(found)
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a file that models are trained on. `reasons`: rows that could not be read, by why; `skipped`: the
+    first of them by place.
+    """
+
+    format: str
+    harvest: Harvest
+    read: int
+    reasons: dict[str, int]
+    skipped: list[tuple[str, str]]
+
+
+def take(context: Context, path: Path, format: str, clean_row: Redact) -> Taken:
+    """Turn a file of preferences, thumbs or chats into rows of ours beside what was mined, redacted and without what
+    is held out. Raises ConfigError for an unknown format, and where rows were taken from a file of this name before.
+    """
+    held = list(rows(path)[1])
+    first = next((row for _, row in held if not isinstance(row, Unread)), None)
+    format = (guess_training(first) if first is not None else "") if format == "auto" else format
+    if format not in KIND:
+        raise ConfigError(
+            t("{path}: no format that models are trained on is called '{name}' or can be told", path=path, name=format),
+            instead(format, KIND),
+        )
+    out = context.root / FOLDER / f"{path.stem}.{KIND[format]}.jsonl"
+    if out.exists():
+        raise ConfigError(
+            t("{path} is there already", path=out), t("delete it, or give the file to import another name")
+        )
+    made, reasons, skipped = Mined(), Counter[str](), list[tuple[str, str]]()
+    for place, row in held:
+        one = _taken(context, format, row)
+        if isinstance(one, Unread):
+            reasons[str(one.why)] += 1
+            skipped += [(place, str(one.why))] if len(skipped) < _TOLD else []
+        else:
+            made.rows(KIND[format]).append(clean_row(one | {"from": f"{path.name} {place}"}))
+    read = len(made.rows(KIND[format]))
+    without_repeats(context.task, made)
+    found = clean(context, made)
+    if made.rows(KIND[format]):
+        (context.root / FOLDER).mkdir(exist_ok=True)
+    files, counts = dict[str, str](), {name: len(made.rows(name)) for name in KINDS}
+    if made.rows(KIND[format]):
+        with new_file(out) as file:
+            for row in made.rows(KIND[format]):
+                file.write(canonical(row) + b"\n")
+        files[KIND[format]] = str(out.relative_to(context.root))
+    harvest = told(found, files, counts)
+    return Taken(format=format, harvest=harvest, read=read, reasons=dict(reasons), skipped=skipped)
+
+
+def _taken(context: Context, format: str, row: dict[str, Any] | Unread) -> Row | Unread:
+    if isinstance(row, Unread):
+        return row
+    task, counts = context.task, Counter[str]()
+    try:
+        one = read(format, row)
+        given = task.input(inputs_of(clean_text(one.prompt, counts), task.inputs))
+        values = {name: clean_text(v, counts) if isinstance(v, str) else v for name, v in one.values.items()}
+        if "reference" in values:
+            values = {task.reference: task.expected(values["reference"])}
+    except Unread as error:
+        return error
+    except ConfigError as error:
+        return Unread(error.said)
+    if any(len(value) > LONGEST for value in (*given.values(), *values.values()) if isinstance(value, str)):
+        return Unread(say("it is longer than {n} characters", n=LONGEST))
+    return {name: given[name] for name in task.inputs if name in given} | values
+
+
+def export(context: Context, found: Found, format: str) -> list[dict[str, Any]]:
+    """The rows of the kind that a format holds, in that format."""
+    task = context.task
+    return [written(format, row, task.inputs, task.reference) for row in found.mined.rows(KIND[format])]
