@@ -43,6 +43,7 @@ class TestQdrant(IndexContract):
 
 
 @needs("chromadb")
+@pytest.mark.slow
 class TestChroma(IndexContract):
     @pytest.fixture(autouse=True)
     def _place(self, folder):
@@ -85,6 +86,7 @@ def server() -> Iterator[opensearch.Server]:
         yield running
 
 
+@pytest.mark.slow
 class TestOpenSearchVectors(IndexContract):
     by = "vectors"
 

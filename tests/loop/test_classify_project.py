@@ -220,7 +220,7 @@ def test_a_corrected_label_becomes_an_example(tmp_path: Path) -> None:
         trace = Trace(id="t1", at="2026-11-28T00:00:00Z", endpoint="chat", channel="", release="", status=200,
                       request=asked, answer=None, error="", seconds=0.1, overhead_seconds=0.0)  # fmt: skip
         said = Feedback(id="f1", trace="t1", at="2026-11-28T00:00:01Z", correction="delivery")
-        (row,) = mine(project.task, [(said, trace)]).rows
+        (row,) = mine(project.task, [(said, trace)]).examples
         assert {name: row[name] for name in ("text", "label")} == {"text": "invoice?", "label": "delivery"}
         with pytest.raises(ConfigError, match="labels"):
             api.draft(project, 5)

@@ -28,6 +28,9 @@ needs_qdrant = pytest.mark.skipif(
 )
 
 
+pytestmark = pytest.mark.slow  # servers, child processes and programs of others
+
+
 @pytest.fixture
 def server() -> Iterator[opensearch.Server]:
     with opensearch.running() as running:

@@ -22,6 +22,8 @@ from slipway import api
 from slipway.loop.watch import Options, Watch
 from slipway.testing.projects import FILE, write_project
 
+pytestmark = pytest.mark.slow  # servers, child processes and programs of others
+
 DOCUMENT = "# The {0}\n\n## Price of the {0}\n\nThe {0} was bought for {1} crowns in the spring.\n"
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.text.relevance import EMBEDDED, Relevance, support
+from slipway.text.relevance import EMBEDDED, Relevance, support, terms
 from slipway.text.statements import statements
 
 
@@ -161,3 +161,8 @@ def test_an_english_question_on_chinese_pages_is_judged_by_its_names() -> None:
     assert relevance.confidence(best) > 0.3
     unknown = Relevance("Which setting changes the max_wal_size of the server?", found, [""])
     assert unknown.confidence(unknown.ranked()[0]) < 0.3
+
+
+@pytest.mark.parametrize("text", ["z" * 100_000, "z_" * 50_000, "z" * 50_000 + "_" * 50_000, "z.y " * 25_000])
+def test_long_words_and_names_take_no_time_that_grows_with_their_square(text: str) -> None:
+    assert len(terms(text)) in (1, 2, 3)  # it would be minutes

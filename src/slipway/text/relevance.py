@@ -44,7 +44,9 @@ _ASKING = re.compile("为什么|什么时候|什么|何时|何处|何人|哪[一
 _REFERS = re.compile(
     r"(?:it|its|this|these|that|those|they|their|he|she|his|her|such|both|there)\b|[它他她这那该此其]", re.I
 )
-_NAME = re.compile(r"[A-Za-z0-9]+(?:[_.:/]+[A-Za-z0-9]+)+", re.A)  # max_wal_size, gc.auto
+_NAME = re.compile(  # max_wal_size, gc.auto; possessive, or a long word would take quadratic time
+    r"(?<![A-Za-z0-9])[A-Za-z0-9]++(?:[_.:/]++[A-Za-z0-9]++)+", re.A
+)
 _REPEATED = re.compile(r"(.{1,80}?)\1{3,}", re.S)
 _KINDS = (  # what a question asks for, and what a statement that answers it holds
     (  # a number

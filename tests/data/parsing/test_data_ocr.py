@@ -19,6 +19,8 @@ from slipway.loop.stages.data import freeze_documents
 from slipway.project.schema import DataConfig
 from slipway.store.store import Store
 
+pytestmark = pytest.mark.slow  # servers, child processes and programs of others
+
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 from PIL import ImageDraw, ImageFont  # noqa: E402
 

@@ -1,0 +1,62 @@
+"""What a plug-in must be able to do. Each protocol has at most six methods and two real implementations in `builtin`.
+
+A plug-in is made by calling its class with one argument, an instance of its `Config` (a pydantic model, found as the
+class attribute `Config`), plus keyword arguments named below. Contract suites for each are in `slipway.testing`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slipway.core.protocols.engines import (
+    Capability,
+    Completes,
+    CountsTokens,
+    Embeds,
+    EmbedsQuestions,
+    Engine,
+    OnEvent,
+    OutOfVocabulary,
+    Ranks,
+    Scores,
+    TellsTrouble,
+    Windows,
+    missing,
+)
+from slipway.core.protocols.indexes import Elsewhere, Index
+from slipway.core.protocols.scorers import Compares, Scorer
+from slipway.core.protocols.tasks import Labelled, Strategy, Task, Tool, Work, asks_model
+from slipway.core.protocols.tuners import Job, Tuner, makes_classifier
+
+if TYPE_CHECKING:
+    from slipway.core.protocols.engines import Vectors
+
+__all__ = [
+    "Capability",
+    "Compares",
+    "Completes",
+    "CountsTokens",
+    "Elsewhere",
+    "Embeds",
+    "EmbedsQuestions",
+    "Engine",
+    "Index",
+    "Job",
+    "Labelled",
+    "OnEvent",
+    "OutOfVocabulary",
+    "Ranks",
+    "Scorer",
+    "Scores",
+    "Strategy",
+    "Task",
+    "TellsTrouble",
+    "Tool",
+    "Tuner",
+    "Vectors",
+    "Windows",
+    "Work",
+    "asks_model",
+    "makes_classifier",
+    "missing",
+]

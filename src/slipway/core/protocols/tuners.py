@@ -1,0 +1,82 @@
+"""Tuners: what makes a model, an adapter or a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from slipway.core.artifact import Made
+from slipway.core.candidate import ModelPin
+from slipway.core.material import Example
+from slipway.core.message import Message
+
+if TYPE_CHECKING:
+    from slipway.core.protocols.engines import Vectors
+
+
+class Job(Protocol):
+    """What a tuner is asked to do."""
+
+    @property
+    def base(self) -> ModelPin | None:
+        """The model that the candidate names; only a tuner that makes a classifier may get None."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Its files, checked; empty for a remote model."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """To work in. It survives a crash: what a killed run left here is found by the next one of the same job."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """For all that is random."""
+        ...
+
+    def examples(self, split: Literal["train", "dev"]) -> Sequence[Example]:
+        """Of a split that the tuner `reads`; raises ConfigError for another one."""
+        ...
+
+    def text(self, example: Example) -> str:
+        """The text of an example's input, as the task has it."""
+        ...
+
+    def messages(self, example: Example) -> tuple[Message, ...]:
+        """What the candidate's prompt would send for an example, without passages: train on what is served."""
+        ...
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """What the base makes of texts, as `Work.vectors` gives them to a strategy. Remembered between jobs."""
+        ...
+
+    def progress(self, done: int, total: int | None, /, **numbers: float) -> None:
+        """Told now and then, with whatever is worth a curve: `loss=1.25`."""
+        ...
+
+
+class Tuner(Protocol):
+    """Makes a model, an adapter or a classifier. Made as `Tuner(config)`.
+
+    A class with the attribute `makes = "classifier"` makes what the strategy `classifier` reads: its candidates need no
+    prompt, and the model that they name, if they name one, is one that embeds.
+
+    Called in the main thread; it may take hours, and is ended by KeyboardInterrupt or killed. The same job is then done
+    again in the same folder. Equal jobs should make equal files.
+    """
+
+    Config: ClassVar[type[Any]]
+    reads: ClassVar[tuple[Literal["train", "dev"], ...]]  # splits whose examples it gets
+
+    def tune(self, job: Job) -> Made:
+        """Do it. Raises SlipwayError."""
+        ...
+
+
+def makes_classifier(tuner: type[Tuner]) -> bool:
+    """Whether a tuner's candidates answer by a classifier, without a prompt."""
+    return getattr(tuner, "makes", "") == "classifier"
