@@ -9,7 +9,8 @@ from slipway.core.answer import Answer
 from slipway.core.material import Example
 
 if TYPE_CHECKING:
-    pass
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Scorer(Protocol):
