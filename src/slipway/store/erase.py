@@ -7,8 +7,9 @@ the records by which all of it was found. Done again, it does the rest.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import Table, delete, select
 
 from slipway.core.erasure import ERASURE, Erasure
 from slipway.core.trace import Feedback, Trace
@@ -18,31 +19,27 @@ from slipway.store.rows import decoded
 from slipway.store.store import Store
 
 BATCH = 500
+T = TypeVar("T", Trace, Feedback)
 
 
 def every_trace(store: Store) -> Iterator[Trace]:
     """All traces, oldest first, read piece by piece."""
-    last, of = -1, tables.traces.c
-    while True:
-        with store.catalog.database.reader.connect() as connection:
-            query = select(of.seq, of.body).where(of.seq > last).order_by(of.seq).limit(BATCH)
-            rows = connection.execute(query).all()
-        for row in rows:
-            yield decoded("trace", row.seq, row.body, Trace)
-        if len(rows) < BATCH:
-            return
-        last = rows[-1].seq
+    return _every(store, "trace", tables.traces, Trace)
 
 
 def every_feedback(store: Store) -> Iterator[Feedback]:
     """All feedback, oldest first."""
-    last, of = -1, tables.feedback.c
+    return _every(store, "feedback", tables.feedback, Feedback)
+
+
+def _every(store: Store, kind: str, table: Table, type_: type[T]) -> Iterator[T]:
+    last, of = -1, table.c
     while True:
         with store.catalog.database.reader.connect() as connection:
             query = select(of.seq, of.body).where(of.seq > last).order_by(of.seq).limit(BATCH)
             rows = connection.execute(query).all()
         for row in rows:
-            yield decoded("feedback", row.seq, row.body, Feedback)
+            yield decoded(kind, row.seq, row.body, type_)
         if len(rows) < BATCH:
             return
         last = rows[-1].seq

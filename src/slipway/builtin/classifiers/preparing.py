@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -41,6 +41,20 @@ class AbstainConfig(BaseModel):
         if sum(value is not None for value in (self.risk, self.coverage, self.threshold)) > 1:
             raise ValueError(t("give one of risk, coverage and threshold"))
         return self
+
+
+ConfigT = TypeVar("ConfigT", bound=AbstainConfig)
+
+
+class ClassifierTuner(Generic[ConfigT]):
+    """How a tuner that makes a classifier is made: it learns on train, and calibrates and chooses on dev."""
+
+    Config: ClassVar[type[Any]]
+    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train", "dev")
+    makes: ClassVar[str] = "classifier"
+
+    def __init__(self, config: ConfigT) -> None:
+        self.config = config
 
 
 class Labels(NamedTuple):

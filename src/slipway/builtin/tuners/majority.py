@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from slipway.builtin.classifiers.classifier import Classifier, Header
-from slipway.builtin.classifiers.preparing import AbstainConfig, labelled, made
+from slipway.builtin.classifiers.preparing import AbstainConfig, ClassifierTuner, labelled, made
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 
 
-class MajorityTuner:
+class MajorityTuner(ClassifierTuner[AbstainConfig]):
     """Its confidence is the share of the label, calibrated on dev."""
 
     Config: ClassVar[type[AbstainConfig]] = AbstainConfig
-    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train", "dev")
-    makes: ClassVar[str] = "classifier"
-
-    def __init__(self, config: AbstainConfig) -> None:
-        self.config = config
 
     def tune(self, job: Job) -> Made:
         """Count the labels. Raises ConfigError for fewer than two of them."""

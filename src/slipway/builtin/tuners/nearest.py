@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from pydantic import Field
 
 from slipway.builtin.classifiers.classifier import Classifier
-from slipway.builtin.classifiers.preparing import AbstainConfig, Labels, arrays_of, counted, header_of, labelled, made
+from slipway.builtin.classifiers.preparing import (
+    AbstainConfig,
+    ClassifierTuner,
+    Labels,
+    arrays_of,
+    counted,
+    header_of,
+    labelled,
+    made,
+)
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 
@@ -28,15 +37,10 @@ class NearestConfig(AbstainConfig):
     ngrams: bool = True
 
 
-class NearestTuner:
+class NearestTuner(ClassifierTuner[NearestConfig]):
     """Keeps the numbers of every example of train, not its text. Compared by cosine."""
 
     Config: ClassVar[type[NearestConfig]] = NearestConfig
-    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train", "dev")
-    makes: ClassVar[str] = "classifier"
-
-    def __init__(self, config: NearestConfig) -> None:
-        self.config = config
 
     def tune(self, job: Job) -> Made:
         """Collect and calibrate. Raises ConfigError for examples that nothing can be learned from."""

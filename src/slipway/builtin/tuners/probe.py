@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
 from slipway.builtin.classifiers import fitting
 from slipway.builtin.classifiers.classifier import Classifier
-from slipway.builtin.classifiers.preparing import AbstainConfig, arrays_of, counted, header_of, labelled, made
+from slipway.builtin.classifiers.preparing import (
+    AbstainConfig,
+    ClassifierTuner,
+    arrays_of,
+    counted,
+    header_of,
+    labelled,
+    made,
+)
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 
@@ -26,15 +34,10 @@ class ProbeConfig(AbstainConfig):
     strength: float | None = Field(default=None, gt=0, le=1e6)
 
 
-class ProbeTuner:
+class ProbeTuner(ClassifierTuner[ProbeConfig]):
     """Fitted on train; temperature and threshold are chosen on dev. A killed run begins again."""
 
     Config: ClassVar[type[ProbeConfig]] = ProbeConfig
-    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train", "dev")
-    makes: ClassVar[str] = "classifier"
-
-    def __init__(self, config: ProbeConfig) -> None:
-        self.config = config
 
     def tune(self, job: Job) -> Made:
         """Fit and calibrate. Raises ConfigError for examples that nothing can be learned from."""

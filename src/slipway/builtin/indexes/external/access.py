@@ -81,6 +81,24 @@ class OverHttp(Held):
         return secret(self.api_key_env, self.api_key_file)
 
 
+class HttpOrFolder(OverHttp):
+    """A server by its address, or a folder of this machine without one."""
+
+    url: Url | None = None
+    path: WholePath = ""
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> HttpOrFolder:
+        if (self.url is None) == (not self.path):
+            raise ValueError(t("give either url or path"))
+        return self
+
+    @property
+    def where(self) -> str:
+        """The address, or the whole path of the folder."""
+        return self.url or str(Path(self.path).expanduser())
+
+
 def secret(env: str, file: str) -> str:
     """What an environment variable or a file holds, without white space around it; empty when neither is named."""
     if env:

@@ -19,33 +19,24 @@ import httpx
 import numpy as np
 from chromadb.config import Settings
 from chromadb.errors import ChromaError, NotFoundError
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from slipway.builtin.indexes.external.access import OverHttp, Url, WholePath, not_reached, refused, too_slow
+from slipway.builtin.indexes.external.access import HttpOrFolder, not_reached, refused, too_slow
 from slipway.builtin.indexes.external.collection import ServerIndex
 from slipway.builtin.indexes.external.rows import Row, packed
-from slipway.i18n import t
 
 os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 _PAGE = 512
 
 
-class ChromaConfig(OverHttp):
+class ChromaConfig(HttpOrFolder):
     """A server by `url`, or a folder by `path`. `ef`: how far its graph is searched; more finds more, and is slower.
 
     Of filtered searches those with at most `exact_up_to` passages that match compare each of them.
     """
 
-    url: Url | None = None
-    path: WholePath = ""
     ef: int = Field(default=400, ge=10, le=100_000)
     exact_up_to: int = Field(default=2000, ge=0, le=100_000)
-
-    @model_validator(mode="after")
-    def _one(self) -> ChromaConfig:
-        if (self.url is None) == (not self.path):
-            raise ValueError(t("give either url or path"))
-        return self
 
 
 class ChromaIndex(ServerIndex):
@@ -53,9 +44,7 @@ class ChromaIndex(ServerIndex):
 
     Config: ClassVar[type[Any]] = ChromaConfig
     KIND: ClassVar[str] = "chroma"
-
-    def _connect(self) -> _Chroma:
-        return _Chroma(self.config)
+    connect = staticmethod(lambda config: _Chroma(config))
 
     def _settings(self) -> list[Any]:
         return [self.config.ef]
@@ -66,7 +55,7 @@ class _Chroma:
 
     def __init__(self, config: ChromaConfig) -> None:
         self._config, self._key = config, config.key
-        self.where = config.url or str(Path(config.path).expanduser())
+        self.where = config.where
         self._lock = threading.RLock()
         self._client: Any = None
 

@@ -41,9 +41,7 @@ class OpenSearchIndex(ServerIndex):
 
     Config: ClassVar[type[Any]] = OpenSearchConfig
     KIND: ClassVar[str] = "opensearch"
-
-    def _connect(self) -> _OpenSearch:
-        return _OpenSearch(self.config)
+    connect = staticmethod(lambda config: _OpenSearch(config))
 
     @property
     def words(self) -> bool:

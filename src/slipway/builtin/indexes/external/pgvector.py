@@ -51,9 +51,7 @@ class PgvectorIndex(ServerIndex):
 
     Config: ClassVar[type[Any]] = PgvectorConfig
     KIND: ClassVar[str] = "pgvector"
-
-    def _connect(self) -> _Postgres:
-        return _Postgres(self.config)
+    connect = staticmethod(lambda config: _Postgres(config))
 
     def _settings(self) -> list[Any]:
         return [self.config.approximate]

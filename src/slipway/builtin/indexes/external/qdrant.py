@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
-from pydantic import Field, model_validator
+from pydantic import Field
 from qdrant_client import QdrantClient
 from qdrant_client import models as q
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from slipway.builtin.indexes.external.access import OverHttp, Url, WholePath, not_reached, refused, too_slow
+from slipway.builtin.indexes.external.access import HttpOrFolder, not_reached, refused, too_slow
 from slipway.builtin.indexes.external.collection import ServerIndex
 from slipway.builtin.indexes.external.rows import Row, packed
 from slipway.errors import EngineError
@@ -31,19 +31,11 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every reques
 _PAGE = 512
 
 
-class QdrantConfig(OverHttp):
+class QdrantConfig(HttpOrFolder):
     """A server by `url`, or a folder by `path`: a local trial, for one process at a time."""
 
-    url: Url | None = None
-    path: WholePath = ""
     exact: bool = True
     ef: int | None = Field(default=None, ge=1, le=100_000)  # how far the graph is searched, where `exact` is false
-
-    @model_validator(mode="after")
-    def _one(self) -> QdrantConfig:
-        if (self.url is None) == (not self.path):
-            raise ValueError(t("give either url or path"))
-        return self
 
 
 class QdrantIndex(ServerIndex):
@@ -51,9 +43,7 @@ class QdrantIndex(ServerIndex):
 
     Config: ClassVar[type[Any]] = QdrantConfig
     KIND: ClassVar[str] = "qdrant"
-
-    def _connect(self) -> _Qdrant:
-        return _connected(self.config)
+    connect = staticmethod(lambda config: _connected(config))
 
 
 class _Qdrant:
@@ -61,7 +51,7 @@ class _Qdrant:
 
     def __init__(self, config: QdrantConfig) -> None:
         self._config, self._key = config, config.key
-        self.where = config.url or str(Path(config.path).expanduser())
+        self.where = config.where
         self._lock = threading.RLock() if config.path else None
         if config.path:
             self._client = _opened(self.where)
