@@ -51,6 +51,7 @@ class TestContractInt8(EngineContract):
         return OnnxEngine(OnnxConfig(), name="embedder", files=request.getfixturevalue("minilm").files)
 
 
+@pytest.mark.slow
 class TestContractFp32(TestContractInt8):
     @classmethod
     def make_engine(cls, request):

@@ -20,15 +20,8 @@ from slipway.text.words import cjk_bigrams, fold, is_cjk, words
 
 STEM = 5  # characters of a word that are compared: loads, loaded, loading
 EMBEDDED = 16  # statements that an embedder is asked about: those with the best words
-HEADING, PLACE, KIND, REFERS, SIMILARITY, QUESTION, LEAD = (
-    0.85,
-    0.2,
-    0.3,
-    0.4,
-    0.4,
-    -0.5,
-    -9,
-)  # beside 1 for its own words
+HEADING, PLACE, KIND, REFERS, SIMILARITY = 0.85, 0.1, 0.3, 0.4, 0.6  # beside 1 for its own words
+QUESTION, LEAD = -0.5, -9.0
 _SMALL = frozenset(
     re.findall(
         r"\w+",
