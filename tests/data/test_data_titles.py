@@ -71,3 +71,8 @@ def test_titles_that_are_texts_and_headings_that_hold_the_title() -> None:
     assert under("Locks", ()) == ("Locks",)
     assert under("", ("A",)) == ("A",)
     assert under("3.2. 锁", ("锁",)) == ("锁",)
+
+
+def test_the_name_of_the_site_is_what_stands_behind_the_last_mark_of_a_title() -> None:
+    titles = {f"{n}": f"Pump {n} - parts - Acme Help" for n in range(6)} | {"long": "a" + " " * 200_000 + "- b"}
+    assert added(titles) == {f"{n}": f"Pump {n} - parts" for n in range(6)} | {"long": "a - b"}

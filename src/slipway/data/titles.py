@@ -13,15 +13,17 @@ from collections.abc import Iterable, Mapping
 from slipway.text.words import normalize_label, weigh
 
 LONGEST = 120  # weighted characters; a longer title is a text, and would take the place of one
-_SITE = re.compile(r"(?s)(.+?)\s+(?:[|·•»]|[-–—]+|::)\s+((?:(?!\s[|·•»]\s).)+)$")
+_MARK = re.compile(r" (?:[|·•»]|[-–—]{1,3}|::) ")  # between the title of a page and the name of its site
 _NUMBER = re.compile(r"^(?:\d+\.)*\d*[.)]?\s*")
 _FEW = 3  # so many documents may share a title, or its end, whatever their part of all is
 
 
 def added(titles: Mapping[str, str]) -> dict[str, str]:
     """Titles by document, as passages show them: without the name of the site, and only those that say something."""
-    shared = _of_most(_end(title) for title in titles.values())
-    short = {name: _without(title, shared) for name, title in titles.items()}
+    flat = {name: " ".join(title.split()) for name, title in titles.items()}
+    parted = {name: _parted(title) for name, title in flat.items()}
+    sites = _of_most(end for _, end in parted.values())
+    short = {name: parted[name][0] if parted[name][1] in sites else title for name, title in flat.items()}
     common = _of_most(short.values())
     return {name: title for name, title in short.items() if title and title not in common and weigh(title) <= LONGEST}
 
@@ -42,15 +44,10 @@ def _plain(text: str) -> str:
     return normalize_label(_NUMBER.sub("", text)) or normalize_label(text)
 
 
-def _end(title: str) -> str:
-    """What a site writes behind the titles of its pages, or nothing: "SQLite" of "Locks | SQLite"."""
-    found = _SITE.match(title)
-    return found[2] if found else ""
-
-
-def _without(title: str, ends: set[str]) -> str:
-    end = _end(title)
-    return title[: -len(end)].rstrip(" |·•»-–—:") if end and end in ends else title
+def _parted(title: str) -> tuple[str, str]:
+    """(title, what stands behind its last mark, or nothing): "Locks" and "SQLite" of "Locks | SQLite"."""
+    marks = list(_MARK.finditer(title))
+    return (title[: marks[-1].start()].strip(), title[marks[-1].end() :].strip()) if marks else (title, "")
 
 
 def _of_most(texts: Iterable[str]) -> set[str]:

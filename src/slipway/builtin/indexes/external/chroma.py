@@ -44,7 +44,10 @@ class ChromaIndex(ServerIndex):
 
     Config: ClassVar[type[Any]] = ChromaConfig
     KIND: ClassVar[str] = "chroma"
-    connect = staticmethod(lambda config: _Chroma(config))
+
+    def connect(self) -> _Chroma:
+        """See `ServerIndex`."""
+        return _Chroma(self.config)
 
     def _settings(self) -> list[Any]:
         return [self.config.ef]

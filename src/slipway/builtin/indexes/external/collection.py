@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from slipway.builtin.indexes.external.rows import Row, checked, content_digest, facets_wanted, rows_of
@@ -71,14 +71,10 @@ class Server(Protocol):
 
 
 class ServerIndex:
-    """What all of them share. A subclass says what makes its `Server` of a config; `BATCH` rows are put at once.
-
-    Connecting raises MissingPrerequisite for a secret that is not there.
-    """
+    """What all of them share. A subclass makes its `Server`; `BATCH` rows are put at once."""
 
     Config: ClassVar[type[Any]]
     KIND: ClassVar[str]
-    connect: ClassVar[Callable[[Any], Server]]
     BATCH: ClassVar[int] = 256
 
     def __init__(self, config: Any = None) -> None:
@@ -91,11 +87,15 @@ class ServerIndex:
         self._asked_at, self._is_sound = 0.0, True
         self._putting = threading.Lock()
 
+    def connect(self) -> Server:
+        """Make the connection; raises MissingPrerequisite for a secret that is not there."""
+        raise NotImplementedError
+
     @property
     def server(self) -> Server:
         """The connection, made when it is first needed."""
         if self._made is None:
-            self._made = type(self).connect(self.config)
+            self._made = self.connect()
         return self._made
 
     @property

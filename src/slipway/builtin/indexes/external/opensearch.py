@@ -41,7 +41,10 @@ class OpenSearchIndex(ServerIndex):
 
     Config: ClassVar[type[Any]] = OpenSearchConfig
     KIND: ClassVar[str] = "opensearch"
-    connect = staticmethod(lambda config: _OpenSearch(config))
+
+    def connect(self) -> _OpenSearch:
+        """See `ServerIndex`."""
+        return _OpenSearch(self.config)
 
     @property
     def words(self) -> bool:

@@ -51,7 +51,10 @@ class PgvectorIndex(ServerIndex):
 
     Config: ClassVar[type[Any]] = PgvectorConfig
     KIND: ClassVar[str] = "pgvector"
-    connect = staticmethod(lambda config: _Postgres(config))
+
+    def connect(self) -> _Postgres:
+        """See `ServerIndex`."""
+        return _Postgres(self.config)
 
     def _settings(self) -> list[Any]:
         return [self.config.approximate]

@@ -43,7 +43,10 @@ class QdrantIndex(ServerIndex):
 
     Config: ClassVar[type[Any]] = QdrantConfig
     KIND: ClassVar[str] = "qdrant"
-    connect = staticmethod(lambda config: _connected(config))
+
+    def connect(self) -> _Qdrant:
+        """See `ServerIndex`."""
+        return _connected(self.config)
 
 
 class _Qdrant:
