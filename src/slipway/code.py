@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from slipway import syntax
 from slipway.core.ref import digest_of
 
 FORMAT = "1"  # of what is remembered
@@ -127,7 +128,7 @@ _PYTHON = bytes(sys.version_info[:2])  # what a syntax tree looks like may chang
 def parse(source: bytes) -> Module:
     """A file as a module. What cannot be parsed counts by its bytes: importing it will say what is wrong."""
     try:
-        tree = ast.parse(source)
+        tree = syntax.module(source)
     except (SyntaxError, ValueError, RecursionError):
         return Module(hashlib.sha256(source).hexdigest(), ())
     tree = _Plain().visit(tree)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from slipway import syntax
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
 from slipway.project.places import plugin_path, read_text
@@ -19,7 +20,7 @@ def inspect(root: Path, name: str, where: str) -> None:
     path, wanted = plugin_path(name) or name, name.rpartition(":")[2]
     text = read_text(root, path, where)
     try:
-        names = set(_top_names(ast.parse(text)))
+        names = set(_top_names(syntax.module(text)))
     except SyntaxError as error:
         raise ConfigError(
             t("{where}: {path}:{line}: {what}", where=where, path=path, line=error.lineno or 1, what=error.msg),

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from slipway import syntax
+
 LONGEST = 500  # characters of an expression
 LARGEST = 1e100  # of any number on the way: a power of powers would fill the memory
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
@@ -49,7 +51,7 @@ class Calculator:
         if not isinstance(expression, str) or not 0 < len(expression) <= LONGEST:
             raise ValueError(f"`expression` must be a text of 1 to {LONGEST} characters")
         try:
-            value = _value(ast.parse(expression.strip().replace("^", "**"), mode="eval").body)
+            value = _value(syntax.expression(expression.strip().replace("^", "**")))
         except (SyntaxError, RecursionError, MemoryError) as error:
             raise ValueError("that is no arithmetic expression") from error
         except (ZeroDivisionError, OverflowError) as error:
