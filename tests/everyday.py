@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 
-def some(cases: Mapping[str, Any] | Iterable[Any], every: int = 3) -> list[Any]:
-    """The first of each `every` cases as it is, the others marked slow. Names of a mapping become ids."""
+def some(cases: Mapping[str, Any] | Iterable[Any], every: int = 3, spread: bool = False) -> list[Any]:
+    """The first of each `every` cases as it is, the others marked slow. Names of a mapping become ids.
+
+    `spread`: a case is a tuple with a value for each of several arguments.
+    """
     named = cases.items() if isinstance(cases, Mapping) else ((None, case) for case in cases)
     return [
-        pytest.param(case, id=name, marks=[pytest.mark.slow] if at % every else [])
+        pytest.param(*(case if spread else [case]), id=name, marks=[pytest.mark.slow] if at % every else [])
         for at, (name, case) in enumerate(named)
     ]

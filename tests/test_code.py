@@ -152,8 +152,9 @@ MADE_OF = {
 
 @pytest.mark.parametrize(("module", "parts"), MADE_OF.items(), ids=MADE_OF.keys())
 def test_what_our_own_steps_are_made_of(module: str, parts: tuple[set[str], set[str]]) -> None:
-    import slipway
+    import slipway.code
 
+    slipway.code._ours.clear()
     code = Code()
     code.of(module)
     root = Path(slipway.__file__).parent

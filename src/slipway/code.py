@@ -32,6 +32,7 @@ LEFT_OUT = ("slipway.store", "slipway.errors", "slipway.i18n", "slipway.project"
 _COUNTED = ("slipway.data", "slipway.builtin")
 _CARRIERS = {"msgspec", "pydantic", "typing_extensions"}  # they hold values and compute none
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_ours: dict[tuple[str, ...], str] = {}  # modules of this package -> digest: what a process runs stays what it was
 
 
 class Memory(Protocol):
@@ -69,13 +70,14 @@ class Code:
 
     def of(self, *modules: str) -> str:
         """The digest of modules of installed packages, by dotted name, with all that they import."""
-        if modules not in self._closures:
+        known = _ours if all(module.startswith(f"{OWN}.") for module in modules) else self._closures
+        if modules not in known:
             found: dict[str, Path] = {}
             for module in modules:
                 if (path := _path_of(module)) is not None:
                     found[module] = path
-            self._closures[modules] = self._closure(found, {OWN, *(name.partition(".")[0] for name in modules)})
-        return self._closures[modules]
+            known[modules] = self._closure(found, {OWN, *(name.partition(".")[0] for name in modules)})
+        return known[modules]
 
     def of_file(self, path: Path, folder: Path) -> str:
         """The digest of a file of a project, with the files of the project that it imports."""

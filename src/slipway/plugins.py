@@ -13,11 +13,12 @@ import sys
 import weakref
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -109,6 +110,12 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
 
 _PREFIX = "_slipway_project_"
 _numbers = itertools.count()  # names the modules of one registry, so that two projects' files never meet
+
+
+@lru_cache(maxsize=1)
+def _entry_points(_: tuple[str, ...]) -> EntryPoints:
+    """Of all that is installed, read once: there may be hundreds of distributions. `_`: where they are looked for."""
+    return cast("EntryPoints", entry_points())  # 3.11 calls it SelectableGroups
 
 
 class _FromSource(SourceFileLoader):
@@ -212,7 +219,8 @@ class Plugins:
     # -- installed -----------------------------------------------------------------------------------------------
     def _entries_of(self, kind: str) -> dict[str, EntryPoint]:
         if kind not in self._entries:
-            self._entries[kind] = {found.name: found for found in entry_points(group=f"slipway.{kind}")}
+            found = _entry_points(tuple(sys.path)).select(group=f"slipway.{kind}")
+            self._entries[kind] = {entry.name: entry for entry in found}
         return self._entries[kind]
 
     def _installed(self, kind: str, name: str) -> type[Any]:

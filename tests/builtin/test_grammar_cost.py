@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from everyday import some
 from slipway.builtin.engines.checks import check_schema
 from slipway.builtin.engines.grammar import check_enforceable, one_of
 from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick, pattern_seconds
@@ -137,7 +138,7 @@ EVIL = [
 ]
 
 
-@pytest.mark.parametrize("piece", EVIL)
+@pytest.mark.parametrize("piece", some(EVIL))
 def test_no_pattern_keeps_the_server_itself_busy(piece):
     """Every regular expression that meets what a client sent takes time in proportion to its length."""
     schema = string(pattern=(piece * LONG)[:LONG])

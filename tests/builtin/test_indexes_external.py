@@ -126,6 +126,7 @@ def test_an_index_of_vectors_says_how_words_are_searched(server):
     assert "by: words" in caught.value.hint
 
 
+@pytest.mark.slow
 @pytest.mark.service
 def test_a_database_without_pgvector_is_told_how_to_get_it():
     from slipway.builtin.indexes.external.pgvector import PgvectorConfig, PgvectorIndex
@@ -157,6 +158,7 @@ def test_a_database_that_refuses_or_is_down_is_told_without_the_password(databas
         PgvectorIndex(PgvectorConfig(url=f"postgresql://slipway@127.0.0.1:{port}/x")).answers()
 
 
+@pytest.mark.slow
 @needs("qdrant_client")
 def test_a_folder_of_qdrant_that_another_process_holds_is_told(folder):
     from slipway.builtin.indexes.external.qdrant import QdrantConfig, QdrantIndex
@@ -187,6 +189,7 @@ def test_a_qdrant_server_that_is_down_or_is_none_is_told(server):
         QdrantIndex(QdrantConfig(url=f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=1)).answers()
 
 
+@pytest.mark.slow
 @needs("chromadb")
 def test_a_chroma_server_that_is_down_or_is_none_is_told(server):
     from slipway.builtin.indexes.external.chroma import ChromaConfig, ChromaIndex

@@ -261,6 +261,7 @@ def changed(rng: random.Random, ending: str, data: bytes, within: bool) -> bytes
     return drawn(rng, data)
 
 
+@pytest.mark.slow
 def test_documents(tmp_path: Path) -> None:
     rng, count = random.Random(SEED), int(25 * TIMES)
     (folder := tmp_path / "in").mkdir()

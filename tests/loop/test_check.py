@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from everyday import some
 from slipway import api
 from slipway.errors import ConfigError
 from slipway.testing.projects import write_project
@@ -25,17 +26,21 @@ def test_a_sound_project_has_no_errors(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
-    [
-        (("gate.tokn_f1.min=0.1",), "did you mean 'token_f1'"),
-        (("models.writer.dealy=1",), "dealy"),
-        (("models.writer.engine=ecko",), "did you mean 'echo'"),
-        (("candidates.plain.prompt=nope.md",), "nope.md"),
-        (('data.documents=[{"path": "dosc/*.md"}]',), "dosc"),
-        (("data.examples=[]",), "no examples"),
-        (("gate={}",), "no gate"),
-        (("gate.token_f1.limit=2",), "limit that it does not need"),
-        (("models.writer.source=pypy:x==1",), "pypy"),
-    ],
+    some(
+        [
+            (("gate.tokn_f1.min=0.1",), "did you mean 'token_f1'"),
+            (("models.writer.dealy=1",), "dealy"),
+            (("models.writer.engine=ecko",), "did you mean 'echo'"),
+            (("candidates.plain.prompt=nope.md",), "nope.md"),
+            (('data.documents=[{"path": "dosc/*.md"}]',), "dosc"),
+            (("data.examples=[]",), "no examples"),
+            (("gate={}",), "no gate"),
+            (("gate.token_f1.limit=2",), "limit that it does not need"),
+            (("models.writer.source=pypy:x==1",), "pypy"),
+        ],
+        3,
+        spread=True,
+    ),
 )
 def test_each_problem_is_found_before_a_run(folder: Path, overrides: tuple[str, ...], message: str) -> None:
     assert message in errors(folder, *overrides)

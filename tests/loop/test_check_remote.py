@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from everyday import some
 from slipway import api
 from slipway.loop import check_remote
 from slipway.loop.finding import Finding
@@ -80,12 +81,16 @@ def test_a_sound_server_is_asked_once_and_the_price_of_it_and_of_a_run_is_told(
 
 @pytest.mark.parametrize(
     ("status", "body", "told"),
-    [
-        (401, {"error": {"message": "no"}}, "refused the API key"),
-        (404, {"error": {"message": "model m does not exist"}}, "no such model or path"),
-        (500, {"error": {"message": "boom"}}, "status 500"),
-        (200, {"hello": "there"}, ""),
-    ],
+    some(
+        [
+            (401, {"error": {"message": "no"}}, "refused the API key"),
+            (404, {"error": {"message": "model m does not exist"}}, "no such model or path"),
+            (500, {"error": {"message": "boom"}}, "status 500"),
+            (200, {"hello": "there"}, ""),
+        ],
+        2,
+        spread=True,
+    ),
 )
 def test_what_a_server_refuses_is_told_plainly(tmp_path: Path, status: int, body: object, told: str) -> None:
     with server(status, body) as (url, _):

@@ -42,6 +42,7 @@ def up(folder: Path) -> str:
     return f"{sys.executable} -m slipway up {folder} --once"
 
 
+@pytest.mark.slow
 def test_packets_out_are_counted() -> None:
     """The measure itself works: one attempt to reach something is seen."""
     reach = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('198.51.100.1', 53))"

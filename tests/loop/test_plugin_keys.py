@@ -95,7 +95,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-@pytest.mark.parametrize("file", some(list(FILES), 2))
+@pytest.mark.parametrize("file", some(list(FILES), 4))
 def test_a_changed_file_runs_what_uses_it(folder: Path, file: str) -> None:
     path = folder / file
     path.write_text(f"{path.read_text('utf-8')}\n# a comment\n", "utf-8")

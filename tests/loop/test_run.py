@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from everyday import some
 from slipway import api
 from slipway.errors import Busy, ConfigError, IntegrityError, NotFound, SlipwayError
 from slipway.i18n import Said, say, set_language, speaking, told
@@ -363,7 +364,7 @@ PROBLEMS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("overrides", "message"), PROBLEMS.values(), ids=PROBLEMS.keys())
+@pytest.mark.parametrize(("overrides", "message"), some(PROBLEMS, spread=True))
 def test_what_cannot_work_is_said_before_anything_is_released(
     folder: Path, overrides: tuple[str, ...], message: str
 ) -> None:

@@ -28,7 +28,7 @@ CELLS = [(world, claim) for world, found in bench.WORLDS.items() for claim in be
 
 
 @pytest.mark.parametrize("n", [20, pytest.param(60, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("cell", some(CELLS, 2), ids="-".join)
+@pytest.mark.parametrize("cell", some(CELLS, 4), ids="-".join)
 def test_false_promotions_are_at_most_one_in_twenty(cell, n):
     world, claim = cell
     found = bench.WORLDS[world]
@@ -36,6 +36,7 @@ def test_false_promotions_are_at_most_one_in_twenty(cell, n):
     assert not bench.too_many(bench.rate(found, claim, draws), TRIALS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", some(["binary", "skewed", "few differ"]))
 def test_the_declared_effect_is_seen(world):
     found = bench.WORLDS[world]

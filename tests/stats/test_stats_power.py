@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
+from everyday import some
 from slipway.stats.means import ends, tail_at, totals
 from slipway.stats.power import detectable, groups_needed, tilted
 
@@ -26,7 +27,8 @@ def enough(p, bound, start=5):
 
 
 @pytest.mark.parametrize(
-    ("right", "n", "bound"), [(18, 20, 0.8), (45, 50, 0.85), (120, 143, 0.8), (36, 60, 0.5), (57, 60, 0.9)]
+    ("right", "n", "bound"),
+    some([(18, 20, 0.8), (45, 50, 0.85), (120, 143, 0.8), (36, 60, 0.5), (57, 60, 0.9)], spread=True),
 )
 def test_the_examples_needed_for_right_or_wrong_are_those_of_the_binomial(right, n, bound):
     found = groups_needed(answers(right, n), (0.0, 1.0), bound, 0.05).likely

@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
+from everyday import some
 from slipway.core.database import Address
 from slipway.core.material import Dataset
 from slipway.core.trace import Trace
@@ -107,7 +108,7 @@ def test_the_list_of_revisions_is_that_of_the_files() -> None:
 OPEN = "import sys; from pathlib import Path; from slipway.store.store import Store; sys.stdin.readline()\nprint(Store(Path(sys.argv[1])).catalog.verify_history())"
 
 
-@pytest.mark.parametrize("version", [0, 2])
+@pytest.mark.parametrize("version", some([0, 2], 2))
 def test_processes_that_start_at_once_migrate_once(tmp_path: Path, version: int) -> None:
     if version:
         older.write(tmp_path / "catalog.db", version)

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as save_tensors
 
+from everyday import some
 from slipway.errors import ConfigError, IntegrityError, MissingPrerequisite, NotFound, SlipwayError
 from slipway.store import models
 
@@ -99,18 +100,20 @@ def test_the_second_time_needs_nothing(wheels, cache):
 
 @pytest.mark.parametrize(
     ("files", "error", "words"),
-    [
-        ({"m/pytorch_model.bin": b"x", "m/config.json": CONFIG}, ConfigError, "pickled"),
-        ({"m/model.pt": b"x"}, ConfigError, "pickled"),
-        ({"m/__init__.py": b""}, ConfigError, "no model"),
-        ({"m/../../evil.safetensors": TENSORS}, IntegrityError, "leads out"),
-        ({"/etc/evil.safetensors": TENSORS}, IntegrityError, "leads out"),
-        ({"m\\..\\evil.safetensors": TENSORS}, IntegrityError, "leads out"),
-        ({"m/model.safetensors": b"\x80\x04\x95pickle in disguise"}, IntegrityError, "header"),
-        ({"m/model.gguf": b"PK\x03\x04" + bytes(40)}, IntegrityError, "not a GGUF file"),
-        ({"m/model.safetensors": TENSORS, "m/config.json": b"{broken"}, IntegrityError, "not JSON"),
-    ],
-    ids=["bin", "pt", "nothing", "dots", "absolute", "backslash", "disguised", "zip-as-gguf", "bad-json"],
+    some(
+        {
+            "bin": ({"m/pytorch_model.bin": b"x", "m/config.json": CONFIG}, ConfigError, "pickled"),
+            "pt": ({"m/model.pt": b"x"}, ConfigError, "pickled"),
+            "nothing": ({"m/__init__.py": b""}, ConfigError, "no model"),
+            "dots": ({"m/../../evil.safetensors": TENSORS}, IntegrityError, "leads out"),
+            "absolute": ({"/etc/evil.safetensors": TENSORS}, IntegrityError, "leads out"),
+            "backslash": ({"m\\..\\evil.safetensors": TENSORS}, IntegrityError, "leads out"),
+            "disguised": ({"m/model.safetensors": b"\x80\x04\x95pickle in disguise"}, IntegrityError, "header"),
+            "zip-as-gguf": ({"m/model.gguf": b"PK\x03\x04" + bytes(40)}, IntegrityError, "not a GGUF file"),
+            "bad-json": ({"m/model.safetensors": TENSORS, "m/config.json": b"{broken"}, IntegrityError, "not JSON"),
+        },
+        spread=True,
+    ),
 )
 def test_what_a_wheel_may_not_hold(wheels, cache, files, error, words):
     wheel(wheels, files)
