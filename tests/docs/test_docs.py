@@ -67,10 +67,13 @@ def test_json_is_json(where: str, text: str) -> None:
         json.loads(line)
 
 
+COMMAND: click.Command = typer.main.get_command(app)
+
+
 @pytest.mark.parametrize(("where", "line"), sorted(set(commands())))
 def test_commands_and_their_options_exist(where: str, line: str) -> None:
     words = shlex.split(re.split(r"\s[|>&#]", line)[0])[1:]
-    command: click.Command = typer.main.get_command(app)
+    command = COMMAND
     context = click.Context(command, info_name="slipway")
     while words and hasattr(command, "commands"):
         if words[0] == "--lang":
