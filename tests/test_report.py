@@ -164,3 +164,33 @@ def test_a_report_on_a_sample_says_so(tmp_path: Path) -> None:
     with api.open_project(folder) as project:
         api.run(project, "evaluate")
     assert "Only a sample" not in words(made(folder, tmp_path / "s.html"))
+
+
+VALUE = ('value={volume: 2000, minutes_saved: "4 to 6", per_hour: "36 CNY", loss_per_wrong: "1 to 2", build: 5000}',)
+
+
+def test_it_tells_what_answers_are_worth_where_the_project_says_what_one_is(ran: Path, tmp_path: Path) -> None:
+    with api.open_project(ran, VALUE) as project:
+        page = words(api.report(project, tmp_path / "r.html").read_text("utf-8"))
+        report = api.find(project, "report", "grounded", "dev")
+    right = report.metrics["token_f1"].value
+    assert "What it is worth" in page
+    assert "2,000 inputs a month; a right answer saves 2.4-3.6 CNY, a wrong one costs 1-2 CNY" in page
+    shown = re.search(r"grounded dev (-?[\d.]+) CNY \[", page[page.index("What it is worth") :])
+    assert shown is not None
+    assert float(shown[1]) == pytest.approx(right * 3 - (1 - right) * 1.5, rel=0.01)
+    assert "2,000 queries a month" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("value={volume: 2000, minutes_saved: 4, per_hour: 36 EUR}", "answers cost CNY"),
+        ("value={volume: 2000, minutes_saved: 4, per_hour: 36 CNY, metric: bleu}", "no quality metric"),
+        ("value={volume: 2000, minutes_saved: 6 to 4, per_hour: 36 CNY}", "from a lower to a higher"),
+        ("value={volume: 2000, minutes_saved: a few, per_hour: 36 CNY}", "neither a number nor a range"),
+    ],
+)
+def test_a_value_that_cannot_be_reckoned_is_told(ran: Path, tmp_path: Path, value: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said), api.open_project(ran, (value,)) as project:
+        api.report(project, tmp_path / "r.html")

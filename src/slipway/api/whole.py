@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from slipway import __version__
@@ -12,11 +13,14 @@ from slipway.core.release import Verdict
 from slipway.core.report import Report, Score
 from slipway.data.losses import losses
 from slipway.errors import ConfigError, NotFound
+from slipway.evaluate.worth import Terms, worth
 from slipway.i18n import t
 from slipway.loop import run as _run
 from slipway.loop.context import Context
+from slipway.project.schema import ValueConfig
 from slipway.render import html, markdown
 from slipway.render.pages.whole import Whole, title, whole
+from slipway.render.pages.worth import Case
 from slipway.store.catalog import now
 from slipway.store.new_file import new_file
 
@@ -62,14 +66,51 @@ def gathered(project: Context, split: str, volume: float | None, limit: int) -> 
     verdict, judged = _judged(project)
     channels = project.store.catalog.channels()
     serving = channels.get(project.project.serve.channel)
+    value = project.project.value
     answered, total = _answered(project, dev if split == "dev" else gate, limit)
     return Whole(
         name=project.project.name, task=project.project.task.name, made=now(), slipway=__version__,
         metrics=list(dict.fromkeys([*project.project.evaluate.names, *project.project.gate])),
         datasets=datasets, losses=losses(datasets, project.store), dev=dev, gate=gate, verdict=verdict, judged=judged,
         serves=project.store.catalog.release(serving).ref.short if serving else "",
-        shown=split, answered=answered, total=total, volume=volume,
+        shown=split, answered=answered, total=total,
+        volume=value.volume if volume is None and value else volume,
+        case=case(project, value, [*dev, *gate]) if value else None,
     )  # fmt: skip
+
+
+def case(project: Context, value: ValueConfig, reports: Sequence[Report]) -> Case | None:
+    """What the answers of these reports are worth; None where none of them has the metric.
+
+    Raises ConfigError for a metric that is not measured or no quality, and for costs in another currency.
+    """
+    name = value.metric or next(
+        (name for name in project.project.evaluate.names if _quality(reports, name)), project.project.evaluate.names[0]
+    )
+    if not _quality(reports, name):
+        raise ConfigError(
+            t("value.metric: '{name}' is no quality metric that was measured", name=name),
+            t("name one of evaluate.metrics that says how right an answer is, then `slipway run`"),
+        )
+    currency = value.per_hour.currency
+    other = next((one.currency for one in reports if one.currency and one.currency != currency), "")
+    if other:
+        raise ConfigError(
+            t("value.per_hour is in {currency}, and answers cost {other}", currency=currency, other=other),
+            t("give all prices in one currency"),
+        )
+    gain = tuple(minutes / 60 * value.per_hour.amount for minutes in value.minutes_saved)
+    terms = Terms(value.volume, (gain[0], gain[1]), value.loss_per_wrong, value.price, value.build)
+    made = [
+        (one, worth(list(project.store.blobs.get_lines(one.scores, Score)), one.meaning(name), terms))
+        for one in reports if name in one.metrics
+    ]  # fmt: skip
+    found = [(one, reckoned) for one, reckoned in made if reckoned is not None]
+    return Case(terms, currency, found[0][0].meaning(name), found) if found else None
+
+
+def _quality(reports: Sequence[Report], name: str) -> bool:
+    return any(name in one.metrics and one.meaning(name).kind == "quality" for one in reports)
 
 
 def _reports(project: Context, examples: Dataset | None, split: str) -> list[Report]:

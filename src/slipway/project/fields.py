@@ -115,6 +115,36 @@ class Money(BaseModel):
         return {"amount": float(found[1]), "currency": found[2]}
 
 
+_RANGE = re.compile(r"\s*(\d+(?:\.\d+)?)(?:\s+to\s+(\d+(?:\.\d+)?))?\s*")
+_RANGE_SCHEMA = r"\s*\d+(\.\d+)?(\s+to\s+\d+(\.\d+)?)?\s*"
+
+
+def _range(value: Any) -> Any:
+    """`4`, `4 to 6` as lowest and highest; others as they are."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value, value
+    if not isinstance(value, str):
+        return value
+    found = _RANGE.fullmatch(value)
+    if not found:
+        raise ValueError(t("'{value}' is neither a number nor a range such as '4 to 6'", value=value))
+    return float(found[1]), float(found[2] or found[1])
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= value[0] <= value[1] < float("inf"):
+        raise ValueError(t("a range goes from a lower to a higher number, and none is below 0"))
+    return value
+
+
+Range = Annotated[
+    tuple[float, float],
+    BeforeValidator(_range),
+    AfterValidator(_ordered),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^{_RANGE_SCHEMA}$"}]}),
+]
+
+
 class Strict(BaseModel):
     """Unknown keys are refused; values are frozen."""
 

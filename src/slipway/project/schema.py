@@ -23,6 +23,7 @@ from slipway.project.fields import (
     Money,
     Name,
     Network,
+    Range,
     Redact,
     Seconds,
     Strict,
@@ -339,6 +340,18 @@ class MachineConfig(Strict):
     per_hour: Money | None = None
 
 
+class ValueConfig(Strict):
+    """What answers are worth to the customer. Docs: evaluation. Amounts are in the currency of `per_hour`."""
+
+    volume: float = Field(gt=0)  # inputs a month
+    minutes_saved: Range  # of a person, by a right answer: a number, or a range such as `4 to 6`
+    per_hour: Money  # what an hour of that person costs
+    loss_per_wrong: Range = (0.0, 0.0)  # what a wrong answer costs on average: a number, or a range
+    price: float = Field(default=0.0, ge=0)  # a month, beside what answers cost: licences, people
+    build: float = Field(default=0.0, ge=0)  # once
+    metric: str | None = None  # which quality metric says how right an answer is; default the first of evaluate.metrics
+
+
 class RetentionConfig(Strict):
     """How long what was recorded is kept, such as `90d`; without a time, without limit. Docs: operations."""
 
@@ -384,4 +397,5 @@ class Project(Strict):
     release: ReleaseConfig = ReleaseConfig()
     serve: ServeConfig = ServeConfig()
     machine: MachineConfig = MachineConfig()
+    value: ValueConfig | None = None
     store: StoreConfig = StoreConfig()

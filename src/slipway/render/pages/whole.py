@@ -23,6 +23,7 @@ from slipway.render.pages.reports import candidates_table
 from slipway.render.pages.scales import verdict_picture
 from slipway.render.pages.verdicts import about, claim_words, verdict_table
 from slipway.render.pages.why import sentences
+from slipway.render.pages.worth import Case, case_table
 
 _EXTREMES = 5  # of the best and of the worst
 
@@ -32,6 +33,7 @@ class Whole:
     """All that the report is made of. `answered`: each example shown, with the score of each candidate by name.
 
     `shown` names the split of `answered`, of `total` examples. `volume`: queries a month, where that is known.
+    `case`: what answers are worth, where the project says what one is worth.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Whole:
     answered: Sequence[tuple[Example, dict[str, Score]]]
     total: int
     volume: float | None = None
+    case: Case | None = None
 
 
 def whole(found: Whole) -> Document:
@@ -61,6 +64,7 @@ def whole(found: Whole) -> Document:
         Section(t("The candidates"), _candidates(found)),
         Section(t("The decision"), _decision(found)),
         Section(t("What it costs"), _costs(found)),
+        *([Section(t("What it is worth"), [case_table(found.case)])] if found.case else []),
         Section(t("Best and worst answers"), _extremes(found)),
         Section(t("Every question"), _questions(found)),
         Section(t("What is not known"), [f"– {line}" for line in limits(found)]),
