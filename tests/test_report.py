@@ -11,6 +11,7 @@ import pytest
 from slipway import api
 from slipway.api.finding import scored
 from slipway.cli.main import run as slipway
+from slipway.core.candidate import Candidate
 from slipway.core.ref import Ref
 from slipway.core.release import RuleResult, Verdict
 from slipway.errors import ConfigError, NotFound
@@ -194,3 +195,49 @@ def test_it_tells_what_answers_are_worth_where_the_project_says_what_one_is(ran:
 def test_a_value_that_cannot_be_reckoned_is_told(ran: Path, tmp_path: Path, value: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said), api.open_project(ran, (value,)) as project:
         api.report(project, tmp_path / "r.html")
+
+
+def test_a_release_has_two_cards_that_name_what_it_rests_on(ran: Path, tmp_path: Path) -> None:
+    said = (
+        'card={use: "Questions about ships.", not_for: "Advice at sea <script>", owner: Alice, data: "Our own pages."}'
+    )
+    with api.open_project(ran, (said,)) as project:
+        page = api.card(project, tmp_path / "card.html").read_text("utf-8")
+        release = api.find(project, "release", "production")
+        candidate = project.store.catalog.get("candidate", release.candidate.digest, Candidate)
+        report = api.find(project, "report", release.report.digest)
+        chunks = candidate.retrieve.chunks.digest if candidate.retrieve else ""
+    assert "<script>" not in page.partition("<body>")[2].partition("<script>")[0]
+    page = words(page)
+    wanted = [
+        release.digest,
+        candidate.digest,
+        chunks,
+        report.dataset.digest,
+        "Questions about ships.",
+        "Our own pages.",
+    ]
+    assert [one for one in wanted if one not in page] == []
+    assert "Who answers for it: Alice" in page
+    for metric in report.metrics:
+        assert metric in page
+    assert "no model of this release was trained here" in page
+    assert "Safety, bias and the protection of personal data were not measured" in page
+
+
+def test_the_command_writes_cards_in_chinese_and_never_over_a_file(
+    ran: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "card.md"
+    with speaking("zh"):
+        assert slipway(["release", "card", str(file), "-C", str(ran)]) == 0
+    assert "## 数据卡" in file.read_text("utf-8")
+    assert slipway(["release", "card", str(file), "-C", str(ran)]) == 2
+    assert slipway(["release", "card", str(tmp_path / "c.txt"), "-C", str(ran)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_project_without_a_release_says_so(tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "demo", PRICED).parent
+    with api.open_project(folder) as project, pytest.raises(NotFound):
+        api.card(project, tmp_path / "card.md")

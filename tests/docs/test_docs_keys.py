@@ -29,6 +29,7 @@ OF: dict[str, list[type[BaseModel]]] = {
     "Keys of serve": [schema.ServeConfig],
     "Keys of machine": [schema.MachineConfig],
     "Keys of value": [schema.ValueConfig],
+    "Keys of card": [schema.CardConfig],
     "Keys of store": [schema.StoreConfig, schema.RetentionConfig],
 }
 SAID_ELSEWHERE = {("SplitConfig", name) for name in ("train", "dev", "gate")}  # as shares, in words

@@ -15,6 +15,7 @@ with api.open_project(folder) as project:
 `project` is an open project (`open_project`); every verb may raise the errors of `slipway.errors`.
 """
 
+from slipway.api.cards import card
 from slipway.api.evaluation import compare, reports
 from slipway.api.examples import draft, import_examples, review
 from slipway.api.finding import diff, find, items
@@ -42,6 +43,7 @@ from slipway.api.whole import report
 __all__ = [
     "ask",
     "bundle",
+    "card",
     "changes",
     "check",
     "compare",

@@ -19,6 +19,7 @@ from slipway.loop import run as _run
 from slipway.loop.context import Context
 from slipway.project.schema import ValueConfig
 from slipway.render import html, markdown
+from slipway.render.document import Document
 from slipway.render.pages.whole import Whole, title, whole
 from slipway.render.pages.worth import Case
 from slipway.store.catalog import now
@@ -34,18 +35,26 @@ def report(project: Context, file: Path, *, split: str = "dev", volume: float | 
     month. `limit`: questions shown. Raises NotFound where nothing was measured yet, GateFailed when no look is left,
     ConfigError where the file cannot be written.
     """
+    check_new(file)
+    found = gathered(project, split, volume, limit)
+    return written(file, whole(found), title(found))
+
+
+def check_new(file: Path) -> None:
+    """Raise ConfigError unless it can be written as HTML or Markdown, and is not there yet."""
     if file.suffix.lower() not in _FORMS:
         raise ConfigError(
             t("{path} ends neither in .html nor in .md", path=file), t("name the file, for example, report.html")
         )
     if file.exists():
         raise ConfigError(t("{path} is there already", path=file), t("name a new file, or delete this one"))
-    found = gathered(project, split, volume, limit)
-    document = whole(found)
+
+
+def written(file: Path, document: Document, name: str) -> Path:
+    """Write a document with a title into a new file, in the form that its ending says."""
+    text = f"# {markdown.escaped(name)}\n\n{markdown.write(document)}"
     if file.suffix.lower() == ".html":
-        text = html.write(document, title(found))
-    else:
-        text = f"# {markdown.escaped(title(found))}\n\n{markdown.write(document)}"
+        text = html.write(document, name)
     with new_file(file) as out:
         out.write(text.encode())
     return file

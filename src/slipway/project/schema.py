@@ -352,6 +352,15 @@ class ValueConfig(Strict):
     metric: str | None = None  # which quality metric says how right an answer is; default the first of evaluate.metrics
 
 
+class CardConfig(Strict):
+    """What only people know of the service; stands in the cards of each release. Docs: releases."""
+
+    use: str = ""  # what it is for, and for whom
+    not_for: str = ""  # what it must not be used for
+    owner: str = ""  # who answers for it
+    data: str = ""  # where documents and examples come from, under which licence, with whose consent
+
+
 class RetentionConfig(Strict):
     """How long what was recorded is kept, such as `90d`; without a time, without limit. Docs: operations."""
 
@@ -398,4 +407,5 @@ class Project(Strict):
     serve: ServeConfig = ServeConfig()
     machine: MachineConfig = MachineConfig()
     value: ValueConfig | None = None
+    card: CardConfig = CardConfig()
     store: StoreConfig = StoreConfig()

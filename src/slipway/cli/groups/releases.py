@@ -64,6 +64,21 @@ def verdict(
         return with_files(document, api.export_verdict(opened, export, release) if export else [])
 
 
+@app.command("card", help=t("Write a release's model card and data card into a new file that ends in .html or .md."))
+def card(
+    file: Annotated[Path, typer.Argument(help=t("A new file that ends in .html or .md."))],
+    release: Annotated[
+        str | None, typer.Option(help=t("A channel, a digest, or name@digest; default: what serves."))
+    ] = None,
+    project: Project = HERE,
+) -> None:
+    """What it is, what it was measured to do and with what; what people say stands under `card` in slipway.yaml."""
+    from slipway import api
+
+    with open_project(project) as opened:
+        terminal.out(t("written: {path}", path=api.card(opened, file, release)))
+
+
 @command(app, "diff", help=t("What differs between two releases."))
 def diff(before: Which, after: Which, project: Project = HERE) -> Document:
     """Prompt, model, retrieval, digests."""
