@@ -13,13 +13,14 @@ from slipway.api.whole import check_new, written
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset
-from slipway.core.release import Verdict
+from slipway.core.release import Release, Verdict
 from slipway.core.report import Report
 from slipway.data.losses import losses
 from slipway.errors import SlipwayError
 from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.release.bundle import models_of
+from slipway.render.document import Document
 from slipway.render.pages.cards import Carded
 from slipway.render.pages.cards import cards as cards_of
 from slipway.render.pages.whole import Whole, limits
@@ -32,8 +33,13 @@ def card(project: Context, file: Path, release: str | None = None) -> Path:
     Without `release`, of the one that serves. Raises NotFound, ConfigError where the file cannot be written.
     """
     check_new(file)
-    found = find(project, "release", release or project.project.serve.channel)
-    store = project.store
+    found, document = about_release(project, release or project.project.serve.channel)
+    return written(file, document, t("Cards of {name}", name=found.ref.short))
+
+
+def about_release(project: Context, release: str) -> tuple[Release, Document]:
+    """A release, and its two cards. Raises NotFound."""
+    found, store = find(project, "release", release), project.store
     report = store.catalog.get("report", found.report.digest, Report)
     verdict = store.catalog.get("verdict", found.verdict.digest, Verdict)
     candidate = store.catalog.get("candidate", found.candidate.digest, Candidate)
@@ -52,7 +58,7 @@ def card(project: Context, file: Path, release: str | None = None) -> Path:
         datasets=datasets, losses=carded.losses, dev=[report], gate=[], verdict=verdict, judged=report, serves="",
         shown="gate", answered=[], total=0,
     )  # fmt: skip
-    return written(file, cards_of(carded, limits(known)), t("Cards of {name}", name=found.ref.short))
+    return found, cards_of(carded, limits(known))
 
 
 def _rests_on(project: Context, candidate: Candidate, report: Report) -> dict[str, Dataset]:

@@ -110,9 +110,15 @@ def _newest_candidate(project: Context, name: str) -> Candidate:
 
 
 def serve(
-    project: Context, host: str | None = None, port: int | None = None, ready: Callable[[str], None] | None = None
+    project: Context,
+    host: str | None = None,
+    port: int | None = None,
+    ready: Callable[[str], None] | None = None,
+    console: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Serve the project's channels until SIGTERM or Ctrl-C; `ready` is told the base URL once it answers."""
+    """Serve the project's channels until SIGTERM or Ctrl-C; `ready` is told the base URL once it answers. `console`:
+    what makes the pages under `/console`, such as `slipway.console.routes.make_console(project)`.
+    """
     from slipway.loop.serving import serve as _serve
 
-    _serve(project, host, port, ready)
+    _serve(project, host, port, ready, console)

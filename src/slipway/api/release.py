@@ -94,17 +94,19 @@ def _new_folder(folder: Path) -> None:
         ) from error
 
 
-def promote(project: Context, release: str, channel: str | None = None, why: str = "") -> bool:
-    """Verify a release and point a channel at it; False when it already pointed there."""
+def promote(project: Context, release: str, channel: str | None = None, why: str = "", by: str = "") -> bool:
+    """Verify a release and point a channel at it; False when it already pointed there. `by`: who decided that, by
+    default whoever runs this.
+    """
     channel = channel or project.project.serve.channel
     found = find(project, "release", release)
-    return _promote.promote(project.store, channel, found, by=whoami(), why=why, verify=_verifier(project))
+    return _promote.promote(project.store, channel, found, by=by or whoami(), why=why, verify=_verifier(project))
 
 
-def rollback(project: Context, channel: str | None = None, why: str = "") -> Release:
-    """Point a channel at the release before; returns that release."""
+def rollback(project: Context, channel: str | None = None, why: str = "", by: str = "") -> Release:
+    """Point a channel at the release before; returns that release. `by`: as for `promote`."""
     channel = channel or project.project.serve.channel
-    return _promote.rollback(project.store, channel, by=whoami(), why=why, verify=_verifier(project))
+    return _promote.rollback(project.store, channel, by=by or whoami(), why=why, verify=_verifier(project))
 
 
 def verify(project: Context, release: str | None = None, head: str = "") -> list[str]:

@@ -158,9 +158,10 @@ def serve(project: Project = HERE, set_: Set = NONE, host: Host = None, port: Po
     """Ctrl-C or SIGTERM lets running requests finish, then ends."""
     from slipway import api
     from slipway.cli.progress import Plain
+    from slipway.console.routes import make_console
 
     with open_project(project, set_, Plain()) as opened:
-        api.serve(opened, host, port, lambda url: _tell(opened, url))
+        api.serve(opened, host, port, lambda url: _tell(opened, url), make_console(opened))
 
 
 @app.command(help=t("run, then serve: from nothing to answers."))
@@ -180,6 +181,7 @@ def up(
     from slipway.cli.progress import Plain
     from slipway.cli.sample import ask_and_stop
     from slipway.cli.watching import beside
+    from slipway.console.routes import make_console
     from slipway.render.pages.work import outcome
 
     watch = api.watch(folder, set_, quiet=quiet, say=terminal.warn) if watched else None
@@ -192,13 +194,14 @@ def up(
             return code
         ready = (lambda url: ask_and_stop(opened, url)) if once else (lambda url: _tell(opened, url))
         with beside(watch, seen):
-            api.serve(opened, host, port, ready)
+            api.serve(opened, host, port, ready, make_console(opened))
     return code
 
 
 def _tell(opened: Context, url: str) -> None:
     from slipway.cli.sample import curl
 
+    terminal.out(t("the console is at {url}", url=f"{url}/console"))
     terminal.out(t("serving {name} at {url}; try:", name=opened.project.name, url=url))
     terminal.out(curl(opened, url))
 

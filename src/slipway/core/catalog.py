@@ -1,4 +1,4 @@
-"""What the rest of Slipway may ask of a catalog: six roles of at most six methods each, and all of them together.
+"""What the rest of Slipway may ask of a catalog: seven roles of at most six methods each, and all of them together.
 
 Its contract suite is `slipway.testing.catalogs`. Every method may raise SlipwayError: the disk is full, the server is
 down, somebody holds a lock. A write that returned survives `kill -9` and a power cut.
@@ -14,6 +14,7 @@ from slipway.core.ref import Noun, Ref
 from slipway.core.release import Release
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace, Wanted
+from slipway.core.traffic import Traffic
 
 N = TypeVar("N", bound=Noun)
 
@@ -144,6 +145,18 @@ class Records(Protocol):
         ...
 
 
+class Counts(Protocol):
+    """Sums over what was recorded, for people who look at them."""
+
+    def traffic(self, since: str) -> Traffic:
+        """What was served since a moment (RFC 3339, UTC)."""
+        ...
+
+    def newer(self, trace: str) -> str:
+        """Id of the trace that was written next after this one; empty for the newest."""
+        ...
+
+
 class Keys(Protocol):
     """API keys, as hashes."""
 
@@ -160,7 +173,7 @@ class Keys(Protocol):
         ...
 
 
-class Catalog(Nouns, Work, Decisions, Looks, Records, Keys, Protocol):
+class Catalog(Nouns, Work, Decisions, Looks, Records, Counts, Keys, Protocol):
     """All of it. Safe for several threads and processes at once."""
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from slipway.errors import NotFound
 from slipway.i18n import t
@@ -16,8 +17,15 @@ from slipway.serve.resources import ServeContext
 from slipway.serve.server import run
 
 
-def serve(context: Context, host: str | None, port: int | None, ready: Callable[[str], None] | None) -> None:
-    """Serve until SIGTERM or Ctrl-C; `ready` is told the base URL when requests are accepted.
+def serve(
+    context: Context,
+    host: str | None,
+    port: int | None,
+    ready: Callable[[str], None] | None,
+    console: Callable[[Any], Any] | None = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; `ready` is told the base URL when requests are accepted. `console`: as in
+    `ServeContext`.
 
     Raises NotFound when there is nothing to serve: no release in any channel, and no model.
     """
@@ -38,6 +46,7 @@ def serve(context: Context, host: str | None, port: int | None, ready: Callable[
                 session=session,
                 verify=lambda release: verify(release, store, context.locate),
                 models=pins,
+                console=console,
             ),
             ready,
         )

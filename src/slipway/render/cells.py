@@ -23,6 +23,21 @@ class Mark(str):
     """A level or an outcome, which a writer may show by its sign: ok, warning, error; pass, fail, insufficient."""
 
 
+class Link(str):
+    """A text that leads to a page of the same server, in a form that has links: `to` is a path that we made."""
+
+    __slots__ = ("to",)
+    to: str
+
+    def __new__(cls, text: str, to: str) -> Link:
+        """Raises ValueError for what is no path."""
+        if not to.startswith("/") or to.startswith("//"):
+            raise ValueError(to)
+        made = super().__new__(cls, text)
+        made.to = to
+        return made
+
+
 @dataclass(frozen=True)
 class Amount:
     """A measured number with its unit."""

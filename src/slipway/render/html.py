@@ -14,7 +14,7 @@ from html import escape
 from importlib.resources import files
 
 from slipway.i18n import language, t
-from slipway.render.cells import Estimate, Mark, interval, shown
+from slipway.render.cells import Estimate, Link, Mark, interval, shown
 from slipway.render.document import Column, Document, Part, Passage, Picture, Section, Table
 from slipway.text import visible
 
@@ -25,12 +25,11 @@ _LONG = 600  # characters of a passage from which on it is folded
 
 def write(document: Document, title: str) -> str:
     """The whole file. Sections with tags can be searched and filtered; the outer ones are listed at the top."""
-    style, script = _own("page.css"), _own("page.js")
+    own, script = style(), _own("page.js")
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
+        f"default-src 'none'; style-src '{_hash(own)}'; script-src '{_hash(script)}'; base-uri 'none'; "
         "form-action 'none'"
     )
-    body = "\n".join(block for part in document.parts for block in _blocks(part))
     chapters = [part for part in document.parts if isinstance(part, Section)]
     links = "".join(f'<li><a href="#{_anchor(one)}">{_line(one.title)}</a></li>' for one in chapters)
     return f"""<!DOCTYPE html>
@@ -41,18 +40,28 @@ def write(document: Document, title: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <title>{_line(title)}</title>
-<style>{style}</style>
+<style>{own}</style>
 </head>
 <body>
 <header><h1>{_line(title)}</h1>
 <nav aria-label="{_line(t("Contents"))}"><ol>{links}</ol></nav></header>
 <main>
-{body}
+{body(document)}
 </main>
 <script>{script}</script>
 </body>
 </html>
 """
+
+
+def body(document: Document) -> str:
+    """Its parts, for a page that somebody else makes."""
+    return "\n".join(block for part in document.parts for block in _blocks(part))
+
+
+def style() -> str:
+    """The style sheet for such a page."""
+    return _own("page.css")
 
 
 def _own(name: str) -> str:
@@ -148,6 +157,8 @@ def _row(row: Sequence[object], columns: Sequence[Column]) -> str:
 def _cell(cell: object, column: Column) -> str:
     if isinstance(cell, Mark):
         return _MARKS[cell]
+    if isinstance(cell, Link):
+        return f'<a href="{escape(cell.to)}">{_line(shown(cell, column))}</a>'
     if isinstance(cell, Estimate):
         whole = shown(cell, column)
         value = whole.removesuffix(interval(cell)).strip()

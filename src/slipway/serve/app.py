@@ -78,6 +78,7 @@ class Application:
             Redactor(own=context.session.own), self.keys, self.sign_in, self._refused_key,
         )  # fmt: skip
         self._admin = make_admin(inside)
+        self._console = context.console(inside) if context.console else None
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -158,7 +159,8 @@ class Application:
             handler = self._posts.get(call.path) if call.method == "POST" else None
             if handler is None:
                 scope["caller"] = call.caller
-                await self._admin(scope, call.receive, _marked(call))
+                behind = self._console if self._console is not None and _for_console(call.path) else self._admin
+                await behind(scope, call.receive, _marked(call))
                 return
             call.caller.require("ask")
             call.endpoint = call.path
@@ -210,7 +212,7 @@ class Application:
                 check_same_origin(call.method, call.header(b"origin"), call.header(b"host"))
                 call.caller = found
                 return
-        if call.path in OPEN:
+        if call.path in OPEN or (self._console is not None and _for_console(call.path) and not header):
             call.caller = NOBODY
             return
         try:
@@ -259,6 +261,11 @@ def create_app(context: ServeContext) -> Application:
     application = Application(context)
     application.keys.check_start(context.config.host)
     return application
+
+
+def _for_console(path: str) -> bool:
+    """Pages for people; whoever has not signed in is asked to there."""
+    return path == "/console" or path.startswith("/console/")
 
 
 def _marked(call: Call) -> Send:

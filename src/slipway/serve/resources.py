@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from slipway.core.candidate import ModelPin
 from slipway.core.release import Release
@@ -17,6 +18,7 @@ class ServeContext:
     """`verify` re-hashes what a release pins and raises IntegrityError; it runs in a thread, before a release serves.
 
     `models` are the raw models, asked by their own names. `session` is closed by the server when it ends.
+    `console`: makes what answers under `/console`, of the parts of the server (`serve.admin.routes.Inside`).
     """
 
     project: str
@@ -24,4 +26,5 @@ class ServeContext:
     store: Store
     session: Session
     verify: Callable[[Release], object]
+    console: Callable[[Any], Any] | None = None
     models: Mapping[str, ModelPin] = field(default_factory=dict[str, ModelPin])

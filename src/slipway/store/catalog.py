@@ -20,13 +20,15 @@ from slipway.core.ref import Noun, Ref, canonical, digest_bytes, digest_of
 from slipway.core.release import Release
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace, Wanted
+from slipway.core.traffic import Traffic
 from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.store import ledger, tables
 from slipway.store.database import Database
 from slipway.store.migrate import migrate
 from slipway.store.rows import ambiguous, decoded, plain, read_noun, remembered, sound
-from slipway.store.wanted import narrowed
+from slipway.store.traffic import traffic
+from slipway.store.wanted import narrowed, place
 
 N = TypeVar("N", bound=Noun)
 T = TypeVar("T")
@@ -295,6 +297,18 @@ class Catalog:
                     break
                 rows = connection.execute(query.where(of.seq < rows[-1].seq)).all()
         return found[:limit]
+
+    def traffic(self, since: str) -> Traffic:
+        """What was served since a moment (RFC 3339, UTC), counted."""
+        with self._reader.connect() as connection:
+            return traffic(connection, since)
+
+    def newer(self, trace: str) -> str:
+        """Id of the trace that was written next after this one; empty for the newest, and for one that is not kept."""
+        of = tables.traces.c
+        query = select(of.id).where(of.seq > place(trace)).order_by(of.seq).limit(1)
+        with self._reader.connect() as connection:
+            return connection.execute(query).scalar() or ""
 
     def feedback(self, trace: str | None = None, limit: int = 1000) -> list[Feedback]:
         """Feedback, newest first."""

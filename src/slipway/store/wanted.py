@@ -41,14 +41,15 @@ def _conditions(wanted: Wanted, database: str) -> Iterator[ColumnElement[bool]]:
         like = readable(said.body, database).like(f'%"thumb":"{wanted.thumb}"%')  # in a comment the quotes are escaped
         yield of.id.in_(select(said.trace).where(like))
     if wanted.before:
-        yield of.seq < _place(wanted.before)
+        yield of.seq < place(wanted.before)
     if wanted.ids is not None:
         yield of.id.in_(wanted.ids)
     for word in wanted.words:
         yield readable(of.body, database).ilike(_pattern(word, database), escape="!")
 
 
-def _place(id: str) -> Any:
+def place(id: str) -> Any:
+    """The sequence number of a trace, for a query."""
     other = tables.traces.alias()
     return select(other.c.seq).where(other.c.id == id).scalar_subquery()
 

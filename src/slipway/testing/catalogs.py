@@ -258,6 +258,22 @@ class CatalogContract:
         other.verify_history()
 
     # records -------------------------------------------------------------------------------------------------------
+    def test_what_was_served_is_counted_from_a_moment_on(self, catalog: Catalog) -> None:
+        early = [trace_of(at=f"2026-01-01T00:00:{n:02}.000000Z") for n in range(3)]
+        late = [trace_of(at=f"2026-01-02T00:00:{n:02}.000000Z", seconds=n / 10) for n in range(10, 30)]
+        bad = trace_of(at="2026-01-02T00:01:00.000000Z", status=503, seconds=99.0)
+        said = [feedback_of(late[0], thumb="up"), feedback_of(late[1], thumb="down"), feedback_of(late[2], thumb=None, score=0.5)]
+        catalog.add_traces([*early, *late, bad], said)
+        found = catalog.traffic("2026-01-02")
+        assert (found.requests, found.errors, found.up, found.down) == (21, 1, 1, 1)
+        assert found.median == pytest.approx(1.9)
+        assert found.slow == pytest.approx(2.8)
+        assert catalog.traffic("2027").requests == 0
+        assert catalog.traffic("2027").median is None
+        assert catalog.traffic("").requests == 24
+        assert [catalog.newer(one.id) for one in (early[0], late[-1], bad)] == [early[1].id, bad.id, ""]
+        assert catalog.newer("f" * 32) == ""
+
     def test_traces_and_feedback(self, catalog: Catalog, other: Catalog) -> None:
         first, second = (
             trace_of(request={"messages": [{"content": "你好 😀 \x00"}]}),

@@ -139,13 +139,13 @@ def _sign_in(server: Inside) -> APIRouter:
         except Refused as refused:
             raise server.refused_key(address, request.url.path, given=True) or refused from None
         if caller.key:
-            response.headers["set-cookie"] = server.sign_in.cookie(caller.key, secure=_secure(request))
+            response.headers["set-cookie"] = server.sign_in.cookie(caller.key, secure=secure(request))
         return _who(caller)
 
     @router.post("/v1/sign-out", summary="End the session of the cookie", dependencies=[needs(None)])
     async def sign_out(request: Request, response: Response) -> dict[str, str]:
         server.sign_in.end(request.headers.get("cookie", ""))
-        response.headers["set-cookie"] = ended(secure=_secure(request))
+        response.headers["set-cookie"] = ended(secure=secure(request))
         return {"status": "signed out"}
 
     @router.get("/v1/me", summary="Who asks, and what it may do")
@@ -169,7 +169,7 @@ def _who(caller: Caller) -> dict[str, Any]:
     return {**{name: getattr(caller, name) for name in shown}, "scopes": sorted(caller.scopes)}
 
 
-def _secure(request: Request) -> bool:
+def secure(request: Request) -> bool:
     """Whether the browser came by https; it says so itself, since a proxy in between may have ended the encryption."""
     return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
 

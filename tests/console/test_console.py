@@ -1,0 +1,312 @@
+"""The console over HTTP: every page, in both languages; who may see and decide what; nothing that others wrote acts."""
+
+from __future__ import annotations
+
+import http.server
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from served import Reply, Running, serving
+from slipway import api
+from slipway.console.page import HEADERS
+from slipway.console.routes import make_console
+from slipway.core.report import Report
+from slipway.core.trace import Wanted
+from slipway.loop.context import Context
+from slipway.release.bundle import verify
+from slipway.runtime.cost import make_cost
+from slipway.runtime.session import Session
+from slipway.serve.resources import ServeContext
+from slipway.testing.projects import FILE, write_project
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PAGES = ("", "/traces", "/feedback", "/reports", "/releases", "/data", "/runs", "/sign-in")
+HOSTILE = (
+    "<script>document.title='ran'</script>", '"><img src="{url}/image" onerror="document.title=\'ran\'">',
+    "<svg onload=\"document.title='ran'\">", "![x]({url}/markdown) [y](javascript:document.title='ran')",
+    "\x1b[31m\u202egnirts\u2066", "</blockquote></main><form action='{url}/form'><input name=key autofocus>",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = write_project(tmp_path_factory.mktemp("console") / "demo", FILE).parent
+    with api.open_project(found) as project:
+        api.run(project)
+    return found
+
+
+@pytest.fixture(scope="module")
+def project(folder: Path) -> Iterator[Context]:
+    with api.open_project(folder) as found:
+        yield found
+
+
+def context(project: Context, **config: object) -> ServeContext:
+    store = project.store
+    return ServeContext(
+        project=project.project.name,
+        config=project.project.serve.model_copy(update={"port": 0, **config}),
+        store=store,
+        session=Session(
+            store, project.locate, make_cost(project.project, project.rate_of), project.tell, project.plugins
+        ),
+        verify=lambda release: verify(release, store, project.locate),
+        console=make_console(project),
+    )
+
+
+class Canary(http.server.ThreadingHTTPServer):
+    """Remembers the path of every request."""
+
+    paths: list[str]
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Canary)
+        self.server.paths.append(self.path)
+        self.send_response(204)
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def canary() -> Iterator[Canary]:
+    made = Canary(("127.0.0.1", 0), Answers)
+    made.paths = []
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture(scope="module")
+def server(project: Context, canary: Canary) -> Iterator[Running]:
+    with serving(context(project)) as found:
+        found.until("/readyz")
+        for text in ("How much does the keel weigh?", *HOSTILE):
+            shown = text.replace("{url}", f"http://127.0.0.1:{canary.server_port}")
+            reply = found.chat(shown, model="demo")
+            said = {"trace": reply.headers["x-slipway-trace"], "thumb": "down", "comment": shown, "correction": shown}
+            assert found.post("/v1/feedback", said).status < 300
+        yield found
+
+
+def page(server: Running, path: str, **headers: str) -> str:
+    reply = server.get(f"/console{path}", **headers)
+    assert reply.status == 200, (path, reply.body[:500])
+    assert {name: reply.headers.get(name) for name in HEADERS} == HEADERS
+    return reply.body.decode()
+
+
+class Acting(HTMLParser):
+    """Whatever in a page could act that is not ours."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag in ("img", "style", "iframe", "object", "embed", "base", "video", "audio"):
+            self.found.append(tag)
+        if (tag == "script" and "src" not in given) or (tag == "meta" and "http-equiv" in given):
+            self.found.append(tag)
+        for name, value in given.items():
+            leads = name in ("href", "src", "action")
+            if name.startswith("on") or name == "style" or (leads and not value.startswith(("/console", "#"))):
+                self.found.append(f"{tag} {name}={value}")
+
+
+def links(text: str, below: str) -> list[str]:
+    return list(dict.fromkeys(re.findall(rf'href="/console({below}/[0-9a-f]+)"', text)))
+
+
+def submit(server: Running, path: str, given: dict[str, str], origin: str | None = "", **headers: str) -> Reply:
+    sent = {"content-type": "application/x-www-form-urlencoded", **headers}
+    if origin is not None:
+        sent["origin"] = origin or server.address
+    return server.send("POST", f"/console{path}", urlencode(given).encode(), sent)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_in_both_languages(server: Running, path: str) -> None:
+    english, chinese = (page(server, path, **{"accept-language": language}) for language in ("en", "zh-CN,zh;q=0.9"))
+    assert '<html lang="en">' in english
+    assert '<html lang="zh-CN">' in chinese
+    assert re.search(r"<h1>[^<]*[\u4e00-\u9fff]", chinese)
+    assert english.count("<h1>") == 1
+    assert Acting(english).found == []
+
+
+def test_what_a_page_lists_leads_to_a_page(server: Running) -> None:
+    for below in ("/traces", "/reports", "/releases", "/data"):
+        found = links(page(server, below), below)
+        assert found, below
+        for path in found[:8]:
+            page(server, path)
+
+
+def test_the_overview_tells_what_serves_and_what_needs_attention(server: Running, project: Context) -> None:
+    text = page(server, "")
+    digest = project.store.catalog.channels()["production"]
+    assert f'href="/console/releases/{digest}"' in text
+    assert "7 answers got a thumb down in the last day" in text
+    assert links(page(server, "/traces?thumb=down&time=1d"), "/traces")
+
+
+def test_nothing_that_others_wrote_is_an_element(server: Running) -> None:
+    for path in ("/traces", "/feedback", *links(page(server, "/traces"), "/traces")):
+        text = page(server, path)
+        assert Acting(text).found == [], path
+        assert text.count("</main>") == 1
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+
+
+def test_traces_are_filtered_and_walked(server: Running, project: Context) -> None:
+    assert len(links(page(server, "/traces?words=KEEL"), "/traces")) == 1
+    assert links(page(server, "/traces?words=nowhere+to+be+found"), "/traces") == []
+    assert links(page(server, "/traces?status=5xx"), "/traces") == []
+    assert len(links(page(server, "/traces?thumb=down&status=2xx&slow=0"), "/traces")) == 7
+    for wrong in ("status=9", "slow=fast", "time=1y", "thumb=sideways"):
+        assert server.get(f"/console/traces?{wrong}").status == 400
+    newest, second = (one.id for one in api.traces(project, 2))
+    text = page(server, f"/traces/{newest}")
+    assert f'<a rel="next" href="/console/traces/{second}"' in text
+    assert "rel=prev" not in text.replace('"', "")
+    assert f'<a rel="prev" href="/console/traces/{newest}"' in page(server, f"/traces/{second}")
+    oldest = api.traces(project, 100)[-1].id
+    assert api.traces(project, 1, wanted=Wanted(before=oldest)) == []
+    assert "rel=next" not in page(server, f"/traces/{oldest}").replace('"', "")
+
+
+def test_what_is_not_there_is_told_in_words(server: Running) -> None:
+    for path in (
+        "/nope",
+        "/traces/ffffffffffffffff",
+        "/releases/ffffffffffff",
+        "/reports/ffffffffffff",
+        "/assets/x.css",
+    ):
+        reply = server.get(f"/console{path}")
+        assert reply.status == 404, path
+        assert reply.headers["content-type"].startswith("text/html")
+        assert b"Traceback" not in reply.body
+
+
+def test_the_gates_answers_are_not_shown_and_no_look_is_spent(server: Running, project: Context) -> None:
+    before = len(api.gate_looks(project))
+    gate = next(one for _, one in project.store.catalog.list("report", Report) if one.split == "gate")
+    text = page(server, f"/reports/{gate.digest}") + "".join(
+        page(server, path) for path in links(page(server, "/data"), "/data")
+    )
+    examples = next(one for _, one in api.datasets(project) if one.name == "examples")
+    held = [one for one in api.items(project, examples) if getattr(one, "split", "") == "gate"]
+    assert held
+    assert not [one.text for one in held if one.id in text]  # type: ignore[union-attr]
+    assert len(api.gate_looks(project)) == before
+
+
+def test_promoting_and_rolling_back_are_entered_with_who_and_why(server: Running, project: Context) -> None:
+    digest = project.store.catalog.channels()["production"]
+    assert submit(server, f"/releases/{digest}/promote", {"why": " ", "channel": "staging"}).status == 400
+    done = submit(server, f"/releases/{digest}/promote", {"why": "tried by hand", "channel": "staging"})
+    assert (done.status, done.headers["location"]) == (303, "/console/releases")
+    last = api.history(project).decisions[0]
+    assert (last.channel, last.release, last.why) == ("staging", digest, "tried by hand")
+    assert "tried by hand" in page(server, "/releases")
+    refused = submit(server, "/rollback", {"why": "back", "channel": "staging"})
+    assert refused.status == 400
+    assert b"Traceback" not in refused.body
+
+
+@pytest.mark.parametrize("origin", [None, "http://evil.example", "null"])
+def test_a_form_of_another_page_is_refused(server: Running, project: Context, origin: str | None) -> None:
+    before = api.history(project).head
+    digest = project.store.catalog.channels()["production"]
+    for path in (f"/releases/{digest}/promote", "/rollback", "/sign-in", "/sign-out"):
+        assert submit(server, path, {"why": "x", "key": "x"}, origin).status == 403, path
+    assert api.history(project).head == before
+
+
+def test_a_form_that_is_too_large_is_refused(server: Running) -> None:
+    assert submit(server, "/rollback", {"why": "x" * 100_000}).status == 413
+
+
+def test_who_has_not_signed_in_is_asked_to_and_a_key_does_what_it_is_for(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "demo")  # a server asks for keys as soon as one was made
+    with api.open_project(tmp_path / "demo") as project:
+        _signed_in(project, {scope: api.create_key(project, scope, [scope])[1] for scope in ("ask", "read", "admin")})
+
+
+def _signed_in(project: Context, keys: dict[str, str]) -> None:
+    digest = project.store.catalog.channels()["production"]
+    with serving(context(project)) as server:
+        asked = server.get("/console/traces")
+        assert (asked.status, asked.headers["location"]) == (303, "/console/sign-in?next=/console/traces")
+        assert server.get("/console/assets/console.css").status == 200
+        assert server.get("/v1/models").status == 401
+        assert submit(server, "/sign-in", {"key": "sk-slipway-wrong"}).status == 401
+        cookies: dict[str, str] = {}
+        for scope, key in keys.items():
+            done = submit(server, "/sign-in", {"key": key, "next": "//evil.example/console"})
+            assert (done.status, done.headers["location"]) == (303, "/console")
+            assert {"HttpOnly", "SameSite=Strict"} <= set(done.headers["set-cookie"].split("; "))
+            cookies[scope] = done.headers["set-cookie"].partition(";")[0]
+        assert server.get("/console", cookie=cookies["read"]).status == 200
+        assert server.get("/console", cookie=cookies["ask"]).status == 403
+        assert server.get("/console", cookie=cookies["read"][:-1]).status == 303
+        promote, given = f"/releases/{digest}/promote", {"why": "by key", "channel": "staging2"}
+        assert submit(server, promote, given, cookie=cookies["read"]).status == 403
+        assert submit(server, promote, given, "http://evil.example", cookie=cookies["admin"]).status == 403
+        assert submit(server, promote, given).status == 303  # to the sign-in
+        assert "staging2" not in project.store.catalog.channels()
+        both = keys["admin"]
+        assert submit(server, promote, given, authorization=f"Bearer {both}").status == 303
+        assert api.history(project).decisions[0].by == "admin"
+        done = submit(server, "/sign-out", {}, cookie=cookies["read"])
+        assert done.headers["location"] == "/console/sign-in"
+        assert server.get("/console", cookie=cookies["read"]).status == 303
+
+
+def test_the_language_is_kept_and_leads_back(server: Running) -> None:
+    reply = server.get("/console/language/zh", referer=f"{server.address}/console/traces?words=x")
+    assert reply.headers["location"] == "/console/traces?words=x"
+    cookie = reply.headers["set-cookie"].partition(";")[0]
+    assert '<html lang="zh-CN">' in page(server, "", cookie=cookie)
+    assert server.get("/console/language/zh", referer="http://evil.example/console").headers["location"] == "/console"
+    assert server.get("/console/language/fr").status == 404
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_in_a_real_browser_nothing_acts_and_nothing_is_asked_elsewhere(
+    server: Running, canary: Canary, tmp_path: Path, width: int
+) -> None:
+    found = links(page(server, "/traces"), "/traces")
+    for path in ("/traces", "/feedback", *found[:7]):
+        command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                   f"--user-data-dir={tmp_path}", f"--window-size={width},900", "--enable-logging=stderr", "--v=0",
+                   "--virtual-time-budget=1500", "--dump-dom", f"{server.address}/console{path}"]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, check=True, timeout=90)
+        dom, log = done.stdout.decode(), done.stderr.decode("utf-8", "replace")
+        assert "<title>ran" not in dom, path
+        assert "CONSOLE" not in log, log[-2000:]
+        assert "</main>" in dom
+    assert canary.paths == []
