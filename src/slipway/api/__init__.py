@@ -16,6 +16,7 @@ with api.open_project(folder) as project:
 """
 
 from slipway.api.cards import card
+from slipway.api.choosing import bench, recommend
 from slipway.api.evaluation import compare, reports
 from slipway.api.examples import draft, import_examples, review
 from slipway.api.finding import diff, find, items
@@ -42,6 +43,7 @@ from slipway.api.whole import report
 
 __all__ = [
     "ask",
+    "bench",
     "bundle",
     "card",
     "changes",
@@ -73,6 +75,7 @@ __all__ = [
     "plan_gate",
     "promote",
     "pull_models",
+    "recommend",
     "releases",
     "remove_model",
     "report",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slipway.cli import terminal
+from slipway.cli import choosing, terminal
 from slipway.cli.groups import GROUPS
 from slipway.cli.options import HERE, NONE, Channel, Host, Limit, Port, Project, Quiet, Set, open_project
 from slipway.cli.report import command
@@ -283,6 +283,10 @@ def runs(project: Project = HERE, limit: Limit = 20) -> Document:
     with open_project(project) as opened:
         return work.runs(api.runs(opened, limit))
 
+
+command(app, "bench", help=t("Ask models with prompts: quality on dev, tokens a second, memory, cost; one table."))(
+    choosing.bench
+)
 
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

@@ -30,7 +30,7 @@ _CONTEXT = 4096  # tokens, where the model's options name none
 _CACHE_SHARE = 0.15  # memory of 4,096 tokens beside the weights, where no header tells it
 _UNSAID = 1.2  # names round parameters down, and embeddings are often kept in more bits
 _OVERHEAD = 0.2e9  # bytes of the engine itself
-_PROMPT_FLOPS = 40e9  # of a core on prompts: SmolLM2-135M as q8_0 reads 300 tokens a second on two (docs: models)
+PROMPT_FLOPS = 40e9  # of a core on prompts: SmolLM2-135M as q8_0 reads 300 tokens a second on two (docs: models)
 _PROBE = 128 << 20  # bytes that are read to measure the memory
 
 
@@ -49,8 +49,8 @@ def need(source: str, quantize: str | None = None, context: int | None = None) -
     context = context or _CONTEXT
     header = _header(source)
     if header is not None:
-        count, size = _weights(header)
-        cache = _cache(header, context)
+        count, size = weights_of(header)
+        cache = cache_of(header, context)
     else:
         found = named(source)
         if found is None:
@@ -60,11 +60,16 @@ def need(source: str, quantize: str | None = None, context: int | None = None) -
     if quantize:
         size = count * BITS[quantize] / 8
     cache = cache or size * _CACHE_SHARE * context / _CONTEXT
-    speed, compute = bandwidth(), _PROMPT_FLOPS * usable_cores() / (2 * count)
+    speed, compute = bandwidth(), PROMPT_FLOPS * usable_cores() / (2 * count)
     return Need(
-        size, size * 1.05 + cache + _OVERHEAD, (0.4 * speed / size, speed / size), (0.5 * compute, 1.2 * compute),
+        size, memory_of(size, cache), (0.4 * speed / size, speed / size), (0.5 * compute, 1.2 * compute),
         header is None,
     )  # fmt: skip
+
+
+def memory_of(weights: float, cache: float) -> float:
+    """Bytes that an engine holds with a model loaded: weights, keys and values, and what it needs for itself."""
+    return weights * 1.05 + cache + _OVERHEAD
 
 
 def named(source: str) -> tuple[float, float] | None:
@@ -104,7 +109,7 @@ def _header(source: str) -> Header | None:
     return None
 
 
-def _weights(header: Header) -> tuple[float, float]:
+def weights_of(header: Header) -> tuple[float, float]:
     """(parameters, bytes)."""
     counts = [_product(tensor.shape) for tensor in header.tensors if tensor.kind in TENSOR_TYPES]
     return max(1.0, sum(counts)), max(1.0, float(sum(tensor.size for tensor in header.tensors)))
@@ -117,7 +122,7 @@ def _product(shape: tuple[int, ...]) -> float:
     return count
 
 
-def _cache(header: Header, context: int) -> float:
+def cache_of(header: Header, context: int) -> float:
     """Bytes of keys and values of a whole context, in 16 bits; 0 where the header does not say."""
     kind = str(header.scalars.get("general.architecture", ""))
 
