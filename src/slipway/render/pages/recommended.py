@@ -136,7 +136,8 @@ def _relaxed(found: Advice) -> list[str]:
 def _line(one: Relax, found: Advice) -> str:
     needs = found.needs
     if one.value is None:
-        return t("without the need '{need}', {model} would do: {why}", need=one.need, model=one.model, why=one.why)
+        need = f"--{one.need}"
+        return t("without the need '{need}', {model} would do: {why}", need=need, model=one.model, why=one.why)
     asked: dict[str, str] = {
         "memory": size(needs.memory or 0.0), "latency": f"{needs.latency or 0:g} s", "context": str(needs.context),
         "price": f"{needs.price.amount:g} {needs.price.currency}" if needs.price else "",
@@ -145,7 +146,7 @@ def _line(one: Relax, found: Advice) -> str:
         "memory": size(one.value), "latency": f"{one.value:.2g} s", "context": f"{one.value:.0f}",
         "price": f"{one.value:.2g} {found.currency}",
     }[one.need]  # fmt: skip
-    return t("relax {need} to {value} (now {asked}), and {model} would do", need=one.need, value=value,
+    return t("relax {need} to {value} (now {asked}), and {model} would do", need=f"--{one.need}", value=value,
              asked=asked[one.need], model=one.model)  # fmt: skip
 
 
