@@ -65,7 +65,7 @@ def test_tickets_are_short_and_long_and_none_is_another_with_a_word_changed() ->
 
 
 def test_no_split_knows_another_and_each_has_every_label(frozen: tuple[Dataset, list[Example]]) -> None:
-    dataset, examples = frozen
+    _, examples = frozen
     assert preview(PROJECT.data, EXAMPLE, TASK) == []
     assert len(examples) == len(ROWS)
     splits = {split: [e for e in examples if e.split == split] for split in ("train", "dev", "gate")}

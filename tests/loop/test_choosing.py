@@ -18,7 +18,6 @@ import pytest
 from slipway import api
 from slipway.cli.main import run as slipway
 from slipway.core.candidate import Candidate, ModelPin
-from slipway.core.look import Look
 from slipway.errors import ConfigError, NotFound
 from slipway.files import cache_folder
 from slipway.gguf import read_header
@@ -80,8 +79,8 @@ class _Wordy(BaseHTTPRequestHandler):
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.write(b"data: [DONE]\n\n")
 
-    def log_message(self, *_: object) -> None:
-        pass
+    def log_message(self, format: str, *_: object) -> None:
+        """Nothing."""
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_models_by_prompts_are_measured_on_dev_and_leave_no_trace(folder: Path) 
     with api.open_project(folder) as project:
         found = api.bench(["writer", "mute"], project, ["grounded", "plain.md"], examples=4)
         assert project.store.catalog.list("candidate", Candidate) == []
-        assert project.store.catalog.list("look", Look) == []
+        assert api.gate_looks(project) == []
     assert [(row.model, row.prompt) for row in found.rows] == [
         ("writer", "grounded"), ("writer", "plain.md"), ("mute", "grounded"), ("mute", "plain.md"),
     ]  # fmt: skip
@@ -145,6 +144,16 @@ def test_a_candidate_without_a_model_has_nothing_to_exchange(folder: Path) -> No
     more = "candidates.quoted={strategy: quote, retrieve: {mode: lexical}}"
     with api.open_project(folder, [more]) as project, pytest.raises(ConfigError, match=r"candidates\.quoted asks no"):
         api.bench(["writer"], project, ["quoted"])
+
+
+def test_a_prompt_that_is_wrong_ends_it_before_a_model_is_asked(folder: Path) -> None:
+    (folder / "wrong.md").write_text("{{ question", "utf-8")
+    (folder.parent / "outside.md").write_text("{{ question }}", "utf-8")
+    with api.open_project(folder) as project:
+        with pytest.raises(ConfigError, match=r"wrong\.md"):
+            api.bench(["writer"], project, ["wrong.md"])
+        with pytest.raises(ConfigError, match="outside"):
+            api.bench(["writer"], project, [str(folder.parent / "outside.md")])
 
 
 def test_a_model_that_does_not_load_is_a_row_and_the_others_go_on(
@@ -302,6 +311,10 @@ def test_models_of_this_machine_and_of_the_project_are_judged_too(folder: Path, 
     assert left["encoder.gguf"].why == "it writes no text (bert)"
     assert left["far"].why == "its speed is not measured: slipway bench 'far'"
     assert "writer" not in all_of(advice)  # an echo is no model
+    unpriced = served.replace(", price: {input_per_million: 2 CNY}", "")
+    with api.open_project(folder, [unpriced]) as project:
+        advice = api.recommend(Needs(memory=1e12, price=Money(amount=1, currency="CNY")), project)
+    assert {one.option.name: one.cost for one in advice.left_out}["far"] is None  # not known is not nothing
 
 
 def test_a_file_is_known_by_its_name_unless_its_size_says_otherwise(tmp_path: Path) -> None:

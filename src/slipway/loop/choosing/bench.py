@@ -250,19 +250,30 @@ def _prompt(plan: _Plan, text: str) -> tuple[str, CandidateConfig]:
 def _measure(
     plan: _Plan, subject: Subject, prompts: Sequence[tuple[str, CandidateConfig]]
 ) -> list[tuple[Row, dict[str, float]]]:
-    """The rows of one model, and for each example how long it took."""
-    thread = LoopThread()
+    """The rows of one model, and for each example how long it took. Raises ConfigError for a prompt that is wrong."""
     try:
         pin = _pin(plan, subject)
-        candidates = [(name, _candidate(plan, subject, pin, name, config)) for name, config in prompts]
+    except SlipwayError as error:
+        return _unable(subject, prompts, error)
+    candidates = [(name, _candidate(plan, subject, pin, name, config)) for name, config in prompts]
+    thread = LoopThread()
+    try:
         return thread.run(_ask_all(plan, subject, pin, candidates))
     except SlipwayError as error:
-        rows = [Row(model=subject.name, prompt=name, engine=subject.config.engine) for name, _ in prompts]
-        for row in rows:
-            row.error, row.hint = error.message, error.hint
-        return [(row, {}) for row in rows]
+        return _unable(subject, prompts, error)
     finally:
         thread.close()
+
+
+def _unable(
+    subject: Subject, prompts: Sequence[tuple[str, CandidateConfig]], error: SlipwayError
+) -> list[tuple[Row, dict[str, float]]]:
+    """A row for each prompt of a model that could not be fetched or loaded."""
+    engine = subject.config.engine
+    return [
+        (Row(model=subject.name, prompt=name, engine=engine, error=error.message, hint=error.hint), {})
+        for name, _ in prompts
+    ]
 
 
 def _pin(plan: _Plan, subject: Subject) -> ModelPin:

@@ -140,8 +140,9 @@ def _judge(option: Option, needs: Needs, context: Context | None) -> Judged:
     if option.remote and context is not None:
         pin = ModelPin(name=option.name, engine=option.engine, source="")
         usage = Usage(prompt_tokens=read, completion_tokens=written)
-        cost, currency = make_cost(context.project)(pin, usage, seconds or 0.0)
-        cost = cost if currency else None
+        price = context.project.models[option.name].price
+        if price and (price.input_per_million or price.output_per_million):
+            cost, _ = make_cost(context.project)(pin, usage, 0.0)
     elif needs.per_hour and seconds is not None:
         cost = needs.per_hour.amount * seconds / 3600
     return Judged(option=option, seconds=seconds, cost=cost, misses=tuple(_misses(option, needs, seconds, cost)))
