@@ -14,6 +14,7 @@ import yaml
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from slipway.adapt.candidates import effective
 from slipway.builtin.tasks.answer import AnswerTask
 from slipway.core.material import Example
 from slipway.data.documents import make_documents
@@ -168,3 +169,16 @@ def test_no_question_names_what_is_not_there_and_no_split_knows_another(tmp_path
     groups = {example.group for example in gate}
     assert len(groups) >= 60  # sections, whatever the language; 93 of 143 when this was written
     assert sum(any(e.group == g and e.language == "zh" for e in gate) for g in groups) >= 30
+
+
+def test_the_file_with_a_tuned_candidate_is_the_same_project_otherwise() -> None:
+    first, trained = load(EXAMPLE / "slipway.yaml"), load(EXAMPLE / "slipway.train.yaml")
+    changed = {"candidates", "models"}
+    assert trained.model_dump(exclude=changed) == first.model_dump(exclude=changed)
+    assert trained.models.keys() - first.models.keys() == {"tunable"}
+    assert {name: trained.models[name] for name in first.models} == first.models
+    for name in ("grounded", "quote"):
+        assert effective(trained, name) == effective(first, name)
+    tuned = effective(trained, "tuned")
+    assert tuned.model_copy(update={"model": "writer", "tune": None}) == effective(first, "grounded")
+    assert not any(effective(first, name).tune for name in first.candidates)

@@ -54,7 +54,7 @@ def _notes(found: Bench, rows: Sequence[Row]) -> list[str]:
         t("{n} examples each, one after the other, on {machine}; medians, without the first answer, which warms up",
           n=found.examples, machine=found.machine),
         t("first answer after loading: {each}", each=", ".join(
-            f"{row.model} {row.warm_up:.2g} s" for row in rows if row.warm_up is not None)),
+            f"{model} {seconds:.2g} s" for model, seconds in _first_answers(rows).items())),
         t("memory: the most that the model's child process held; '-' or empty: it has none, or it cannot be told"),
     ]  # fmt: skip
     if found.built_in:
@@ -71,6 +71,11 @@ def _notes(found: Bench, rows: Sequence[Row]) -> list[str]:
     if found.busy is not None and found.busy > 1.5 * _cores(found.machine):
         notes.append(t("the machine was busy (load {load:.1f}): trust ratios, not seconds", load=found.busy))
     return notes
+
+
+def _first_answers(rows: Sequence[Row]) -> dict[str, float]:
+    """Of each model with its first prompt: with the others it was warm already."""
+    return {row.model: row.warm_up for row in reversed(rows) if row.warm_up is not None}
 
 
 def _cores(machine: str) -> int:
