@@ -116,8 +116,8 @@ def _notes(found: Advice) -> list[str]:
         )  # fmt: skip
     notes.append(
         t(
-            "memory: for the engine `llama`, weights, keys and values of the context in 16 bits, and 0.2 GB; `openvino` "
-            "held up to 1.4 times as much"
+            "memory: for the engine `llama`, weights, keys and values of the context in 16 bits, and 0.2 GB; "
+            "`openvino` held up to 1.4 times as much"
         )
     )
     return notes
