@@ -378,7 +378,8 @@ def test_the_command_shows_a_table_a_picture_and_json(
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--memory", "much"), ("--memory", "0 GB"), ("--latency", "soon"), ("--price", "5")]
+    ("option", "value"),
+    [("--memory", "much"), ("--memory", "0 GB"), ("--memory", "1e400 GB"), ("--latency", "soon"), ("--price", "5")],
 )
 def test_an_option_that_cannot_be_read_is_named(
     option: str, value: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

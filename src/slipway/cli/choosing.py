@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,8 +101,8 @@ def quantity(text: str, option: str, unit: str) -> float | None:
             t("{option}: '{value}' is not a quantity such as {example}", option=option, value=text,
               example="'4 GB'" if unit == "GB" else "'2 s'")
         ) from error  # fmt: skip
-    if value <= 0:
-        raise ConfigError(t("{option} must be more than nothing", option=option))
+    if not 0 < value < math.inf:
+        raise ConfigError(t("{option}: '{value}' must be a number above zero", option=option, value=text))
     return value
 
 

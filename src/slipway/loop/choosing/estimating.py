@@ -63,7 +63,7 @@ class Estimator:
     def speed(self, parameters: float, weights: float, quantize: str) -> tuple[float, float]:
         """(tokens a second read, written), estimated."""
         if self.references:
-            return _scaled(_nearest(self.references, weights, quantize), parameters, weights)
+            return scaled(_nearest(self.references, weights, quantize), parameters, weights)
         return _READING * PROMPT_FLOPS * usable_cores() / (2 * parameters), _WRITING * bandwidth() / weights
 
     def checks(self) -> list[Check]:
@@ -73,7 +73,7 @@ class Estimator:
             others = [other for other in self.references if other is not one]
             if others:
                 by = _nearest(others, one.weights, one.quantize)
-                reading, writing = _scaled(by, one.parameters, one.weights)
+                reading, writing = scaled(by, one.parameters, one.weights)
                 found.append(Check(one.name, by.name, reading / one.speed.reading, writing / one.speed.writing))
         return found
 
@@ -88,7 +88,8 @@ def _nearest(references: Sequence[Reference], weights: float, quantize: str) -> 
     return min(alike, key=lambda one: abs(math.log(one.weights / weights)))
 
 
-def _scaled(by: Reference, parameters: float, weights: float) -> tuple[float, float]:
+def scaled(by: Reference, parameters: float, weights: float) -> tuple[float, float]:
+    """(tokens a second read, written) of a model of another size, in proportion to a measured one."""
     return by.speed.reading * by.parameters / parameters, by.speed.writing * by.weights / weights
 
 
