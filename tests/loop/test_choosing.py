@@ -333,9 +333,11 @@ def test_estimates_are_scaled_from_what_was_measured_and_checked_against_it(tmp_
     speed = estimator.measured(large.sha256)
     assert speed is not None
     assert (speed.reading, speed.memory) == (90.0, 5_000_000)
-    assert estimator.speed(512 * 32, 512 * 34, "q8_0") == (45.0, 12.5)  # twice the nearest, half its speed
+    reading, writing = estimator.speed(512 * 32, 512 * 34, "q8_0")
+    assert reading == 45.0  # twice the nearest, half its speed
+    assert 1 / writing == pytest.approx(1 / 25 + (1 / 25 - 1 / 80) / (256 - 64) * (512 - 256))  # a line through both
     checks = {one.name: one for one in estimator.checks()}
-    assert checks["256-q8_0.gguf"].writing == pytest.approx(80 / 4 / 25)
+    assert checks["256-q8_0.gguf"].writing == pytest.approx(80 / 4 / 25)  # from one alone: in proportion
     assert checks["64-q8_0.gguf"].reading == pytest.approx(90 * 4 / 400)
     advice = api.recommend(Needs(memory=1e12, context=256))
     assert {one.option.name for one in advice.fit if one.option.measured} == {"64-q8_0.gguf", "256-q8_0.gguf"}

@@ -1,8 +1,9 @@
 """How fast a model will be that was not measured: scaled from one that was, else from the speed of the memory.
 
 Writing a token reads every weight once, so its time goes with the bytes; reading a prompt is arithmetic, so its time
-goes with the parameters. The reference is the measured model that is nearest in size. `checks` holds the rule against
-what it can be held against: each measured model, estimated from another one.
+goes with the parameters; how fast an engine does either depends on the quantisation. So the reference is a measured
+model of the same quantisation, else any, the nearest in size. `checks` holds the rule against what it can be held
+against: each measured model, estimated from the others.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Estimator:
     def speed(self, parameters: float, weights: float, quantize: str) -> tuple[float, float]:
         """(tokens a second read, written), estimated."""
         if self.references:
-            return scaled(_nearest(self.references, weights, quantize), parameters, weights)
+            return estimated(self.references, parameters, weights, quantize)
         return _READING * PROMPT_FLOPS * usable_cores() / (2 * parameters), _WRITING * bandwidth() / weights
 
     def checks(self) -> list[Check]:
@@ -73,7 +74,7 @@ class Estimator:
             others = [other for other in self.references if other is not one]
             if others:
                 by = _nearest(others, one.weights, one.quantize)
-                reading, writing = scaled(by, one.parameters, one.weights)
+                reading, writing = estimated(others, one.parameters, one.weights, one.quantize)
                 found.append(Check(one.name, by.name, reading / one.speed.reading, writing / one.speed.writing))
         return found
 
@@ -86,6 +87,22 @@ def quantization(name: str) -> str:
 def _nearest(references: Sequence[Reference], weights: float, quantize: str) -> Reference:
     alike = [one for one in references if one.quantize == quantize] or references
     return min(alike, key=lambda one: abs(math.log(one.weights / weights)))
+
+
+def estimated(references: Sequence[Reference], parameters: float, weights: float, quantize: str) -> tuple[float, float]:
+    """(tokens a second read, written), in proportion to the nearest of the measured models; writing by a line of
+    seconds over bytes, where two of one quantisation differ in size by a factor of two or more.
+    """
+    by = _nearest(references, weights, quantize)
+    reading, writing = scaled(by, parameters, weights)
+    alike = sorted((one for one in references if one.quantize == by.quantize), key=lambda one: one.weights)
+    small, large = alike[0], alike[-1]
+    slope = 1 / large.speed.writing - 1 / small.speed.writing
+    if large.weights < 2 * small.weights or slope <= 0:
+        return reading, writing
+    slope /= large.weights - small.weights
+    beyond = max(0.0, 1 / small.speed.writing - slope * small.weights)
+    return reading, 1 / (beyond + slope * weights)
 
 
 def scaled(by: Reference, parameters: float, weights: float) -> tuple[float, float]:
