@@ -9,49 +9,43 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 import msgspec
 
-from slipway.adapt.candidates import effective, make_candidate
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate, ModelPin
-from slipway.core.material import Dataset, Example
+from slipway.core.material import Example
 from slipway.core.metrics import MetricInfo, metric_info
-from slipway.core.protocols import asks_model
-from slipway.core.ref import Ref
 from slipway.core.report import Aggregate
-from slipway.errors import ConfigError, EngineError, NotFound, SlipwayError, nearest
+from slipway.errors import ConfigError, EngineError, SlipwayError
 from slipway.evaluate.aggregate import aggregates
 from slipway.evaluate.encoders import teach
 from slipway.evaluate.scoring import make_scorers, score_all
 from slipway.i18n import t
-from slipway.loop.choosing import prompts as built_in
 from slipway.loop.choosing.measured import remember
 from slipway.loop.choosing.peak import children, peak
+from slipway.loop.choosing.plan import (
+    Plan,
+    Prompt,
+    candidate_with,
+    default_models,
+    find_prompt,
+    first_prompt,
+    make_plan,
+    pin_of,
+)
 from slipway.loop.choosing.subjects import Subject, subjects
 from slipway.loop.context import Context, Listener, Silent
 from slipway.loop.loop_thread import LoopThread
-from slipway.loop.model_lock import Lock, locate, pin_models
 from slipway.loop.rates import machine
-from slipway.loop.stages.data import freeze_data
-from slipway.loop.stages.evaluate import encoder_pins
-from slipway.loop.state import Loop
-from slipway.plugins import Plugins
 from slipway.project.fields import Money
-from slipway.project.plugin_config import MetricConfig
-from slipway.project.schema import CandidateConfig, MachineConfig, Project
 from slipway.runtime.cost import make_cost
 from slipway.runtime.respond import answer
 from slipway.runtime.session import Session
-from slipway.store.store import Store
 
 LEAST_TOKENS = 16  # that must be read, or written, for a rate to mean anything
 
@@ -75,6 +69,7 @@ class Row(msgspec.Struct, kw_only=True):
     writing: float | None = None
     memory: int | None = None
     cost: float | None = None
+    currency: str = ""
     ratio: float | None = None
     read: int | None = None  # tokens of a query, the median
     written: int | None = None
@@ -97,26 +92,6 @@ class Bench(msgspec.Struct, kw_only=True):
     meaning: MetricInfo | None = None
 
 
-@dataclass
-class _Plan:
-    """Everything that is the same for all models."""
-
-    project: Project
-    root: Path
-    plugins: Plugins
-    store: Store
-    examples: list[Example]
-    warm_up: Example
-    listener: Listener
-    locate: Callable[[ModelPin], Mapping[str, Path]]
-    metric: MetricConfig | None = None
-    chunks: Ref | None = None
-    seen: Sequence[Example] = ()
-    meanings: Mapping[str, MetricInfo] = field(default_factory=dict[str, MetricInfo])
-    pins: dict[str, ModelPin] = field(default_factory=dict[str, ModelPin])
-    encoders: Mapping[str, ModelPin] = field(default_factory=dict[str, ModelPin])
-
-
 def bench(
     names: Sequence[str],
     context: Context | None = None,
@@ -135,14 +110,12 @@ def bench(
     Raises NotFound for an unknown model or prompt, ConfigError where there is nothing to ask.
     """
     known = context.project.models if context else {}
-    default = context.project.candidates if context else {}
     asked = subjects(names, known, engine, key_env)
     with ExitStack() as stack:
-        plan = _plan(context, examples, stack, listener or (context.listener if context else Silent()), per_hour)
-        chosen = [_prompt(plan, text) for text in prompts] or [_first(plan)]
+        plan = make_plan(context, examples, stack, listener or (context.listener if context else Silent()), per_hour)
+        chosen = [find_prompt(plan, text) for text in prompts] or [first_prompt(plan)]
         if not asked:
-            used = dict.fromkeys(model for name in default if (model := effective(plan.project, name).model))
-            asked = [one for one in subjects(list(used), known) if _generates(one, plan)]
+            asked = subjects(default_models(plan), known)
         if not asked:
             raise ConfigError(
                 t("there is no model to ask"), t("name one: a model of the project, a source, a file or URL#model")
@@ -155,107 +128,20 @@ def bench(
                 times.append(seconds)
     _compare(rows, times)
     meaning = (plan.meanings.get(plan.metric.name) or metric_info(plan.metric.name)) if plan.metric else None
-    prices = [plan.project.machine.per_hour]
-    for model in plan.project.models.values():
-        prices += [model.price.input_per_million, model.price.per_hour] if model.price else []
     return Bench(
         rows=rows, metric=plan.metric.name if plan.metric else "", examples=len(plan.examples),
-        built_in=context is None, currency=next((one.currency for one in prices if one), ""), machine=machine(),
+        built_in=context is None, currency=next((row.currency for row in rows if row.currency), ""), machine=machine(),
         busy=os.getloadavg()[0] if hasattr(os, "getloadavg") else None, meaning=meaning,
     )  # fmt: skip
 
 
-def _plan(context: Context | None, most: int, stack: ExitStack, listener: Listener, per_hour: Money | None) -> _Plan:
-    if context is None:
-        state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-bench-")))
-        store = Store(state)
-        stack.callback(store.close)
-        price = MachineConfig(per_hour=per_hour)
-        return _Plan(
-            Project(slipway=1, name="bench", machine=price), Path.cwd(), Plugins(), store,
-            list(built_in.EXAMPLES[:most]), built_in.WARM_UP, listener, lambda pin: locate(pin, Path.cwd()),
-        )  # fmt: skip
-    with context.store.lock():
-        loop = Loop(context)
-        _, chunks, dataset = freeze_data(loop)
-        chosen, spare, seen = _dev(context, dataset, most)
-        encoders = encoder_pins(loop)
-    project = context.project
-    if per_hour is not None:
-        project = project.model_copy(update={"machine": MachineConfig(per_hour=per_hour)})
-    infos = [(one, loop.meanings.get(one.name) or metric_info(one.name)) for one in project.evaluate.metrics]
-    metric = next((one for one, info in infos if info.kind == "quality"), None)
-    return _Plan(
-        project, context.root, context.plugins, context.store, chosen, spare, listener, context.locate, metric,
-        chunks.ref if chunks else None, seen, loop.meanings, encoders=encoders,
-    )  # fmt: skip
-
-
-def _dev(context: Context, dataset: Dataset, most: int) -> tuple[list[Example], Example, list[Example]]:
-    """(examples of dev, drawn alike every time; one to warm up with; what candidates may know)."""
-    seen = [e for e in context.store.blobs.get_lines(dataset.items, Example) if e.split in ("train", "dev")]
-    dev = sorted((e for e in seen if e.split == "dev"), key=lambda e: e.id)
-    if not dev:
-        raise ConfigError(
-            t("the split '{split}' has no examples", split="dev"),
-            t("add examples, or give it a larger share under data.split"),
-        )
-    random.Random(context.project.data.split.seed).shuffle(dev)
-    return dev[:most], dev[min(most, len(dev) - 1)], seen
-
-
-def _generates(subject: Subject, plan: _Plan) -> bool:
-    return any(subject.name == effective(plan.project, name).model and _asks(plan, effective(plan.project, name))
-               for name in plan.project.candidates)  # fmt: skip
-
-
-def _asks(plan: _Plan, config: CandidateConfig) -> bool:
-    strategy = plan.plugins.load("strategies", config.strategy.name)
-    return asks_model(strategy) and config.prompt is not None and config.tune is None
-
-
-def _first(plan: _Plan) -> tuple[str, CandidateConfig]:
-    for name in plan.project.candidates:
-        config = effective(plan.project, name)
-        if _asks(plan, config):
-            return name, config
-    if plan.project.candidates:
-        raise ConfigError(
-            t("no candidate of the project asks a model that could be exchanged"), t("name a prompt file: --prompts")
-        )
-    return built_in.NAME, CandidateConfig()
-
-
-def _prompt(plan: _Plan, text: str) -> tuple[str, CandidateConfig]:
-    """A candidate's way to ask, or a file's. Raises NotFound, or ConfigError for a candidate without a prompt."""
-    if text in plan.project.candidates:
-        config = effective(plan.project, text)
-        if not _asks(plan, config):
-            raise ConfigError(
-                t("candidates.{name} asks no model that could be exchanged", name=text),
-                t("name a candidate with a prompt and without `tune`"),
-            )
-        return text, config
-    path = Path(text).expanduser()
-    here = path if path.is_file() else plan.root / text
-    if here.is_file():
-        return text, CandidateConfig(prompt=os.path.relpath(here.resolve(), plan.root.resolve()))
-    near = nearest(text, plan.project.candidates)
-    raise NotFound(
-        t("no candidate and no file is called '{name}'", name=text[:200]),
-        t("did you mean '{near}'?", near=near) if near else t("name a candidate, or a file with a prompt"),
-    )
-
-
-def _measure(
-    plan: _Plan, subject: Subject, prompts: Sequence[tuple[str, CandidateConfig]]
-) -> list[tuple[Row, dict[str, float]]]:
+def _measure(plan: Plan, subject: Subject, prompts: Sequence[Prompt]) -> list[tuple[Row, dict[str, float]]]:
     """The rows of one model, and for each example how long it took. Raises ConfigError for a prompt that is wrong."""
     try:
-        pin = _pin(plan, subject)
+        pin = pin_of(plan, subject)
     except SlipwayError as error:
         return _unable(subject, prompts, error)
-    candidates = [(name, _candidate(plan, subject, pin, name, config)) for name, config in prompts]
+    candidates = [(name, candidate_with(plan, subject, pin, name, config)) for name, config in prompts]
     thread = LoopThread()
     try:
         return thread.run(_ask_all(plan, subject, pin, candidates))
@@ -265,9 +151,7 @@ def _measure(
         thread.close()
 
 
-def _unable(
-    subject: Subject, prompts: Sequence[tuple[str, CandidateConfig]], error: SlipwayError
-) -> list[tuple[Row, dict[str, float]]]:
+def _unable(subject: Subject, prompts: Sequence[Prompt], error: SlipwayError) -> list[tuple[Row, dict[str, float]]]:
     """A row for each prompt of a model that could not be fetched or loaded."""
     engine = subject.config.engine
     return [
@@ -276,36 +160,8 @@ def _unable(
     ]
 
 
-def _pin(plan: _Plan, subject: Subject) -> ModelPin:
-    """Fetched where it is not here. The project's lock file has its own models only."""
-    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
-        lock = Lock((plan.root if subject.ours else Path(folder)) / "slipway.lock")
-        models = {subject.name: subject.config}
-        project = plan.project.model_copy(update={"models": models})
-        return pin_models(project, plan.root, lock, plan.listener.progress, plan.plugins)[subject.name]
-
-
-def _candidate(plan: _Plan, subject: Subject, pin: ModelPin, name: str, config: CandidateConfig) -> Candidate:
-    if config.prompt is None:
-        sampling = msgspec.structs.replace(Candidate(name="", task="").sampling, max_tokens=built_in.TOKENS)
-        return Candidate(name=name, task="answer", model=pin, prompt=built_in.TEMPLATE, sampling=sampling)
-    named = CandidateConfig.model_validate({**config.model_dump(exclude_unset=True), "model": subject.name})
-    project = plan.project.model_copy(update={"candidates": {name: named}})
-    parts = (named.retrieve, named.few_shot)
-    others = {m for part in parts for key in ("embedder", "reranker") if part and (m := getattr(part, key, None))}
-    if missing := sorted(others - plan.pins.keys()):
-        models = {m: plan.project.models[m] for m in missing}
-        lock = Lock(plan.root / "slipway.lock")
-        plan.pins |= pin_models(
-            project.model_copy(update={"models": models}), plan.root, lock, plan.listener.progress, plan.plugins
-        )
-    return make_candidate(
-        project, name, plan.root, {**plan.pins, subject.name: pin}, plan.chunks, plan.seen, plan.plugins
-    )
-
-
 async def _ask_all(
-    plan: _Plan, subject: Subject, pin: ModelPin, candidates: Sequence[tuple[str, Candidate]]
+    plan: Plan, subject: Subject, pin: ModelPin, candidates: Sequence[tuple[str, Candidate]]
 ) -> list[tuple[Row, dict[str, float]]]:
     project = plan.project.model_copy(update={"models": {**plan.project.models, subject.name: subject.config}})
     session = Session(plan.store, plan.locate, make_cost(project), None, plan.plugins)
@@ -331,7 +187,7 @@ async def _ask_all(
     return found
 
 
-async def _answers(plan: _Plan, session: Session, candidate: Candidate, row: Row) -> list[Answer]:
+async def _answers(plan: Plan, session: Session, candidate: Candidate, row: Row) -> list[Answer]:
     if candidate.retrieve:
         await session.retriever(candidate.retrieve)
     warm = await _one(plan, session, candidate, plan.warm_up)
@@ -343,7 +199,7 @@ async def _answers(plan: _Plan, session: Session, candidate: Candidate, row: Row
     return made
 
 
-async def _one(plan: _Plan, session: Session, candidate: Candidate, example: Example) -> Answer:
+async def _one(plan: Plan, session: Session, candidate: Candidate, example: Example) -> Answer:
     try:
         async with asyncio.timeout(plan.project.evaluate.timeout):
             return await answer(candidate, example.input, session)
@@ -363,7 +219,8 @@ def _fill(row: Row, answers: Sequence[Answer]) -> None:
         return
     row.seconds = median(one.seconds for one in good)
     row.first_token = median(one.first_token_seconds for one in good)
-    row.cost = sum(one.cost for one in good) / len(good) if any(one.currency for one in good) else None
+    row.currency = next((one.currency for one in good if one.currency), "")
+    row.cost = sum(one.cost for one in good) / len(good) if row.currency else None
     if any(one.usage.prompt_tokens for one in good):
         row.read = round(median(one.usage.prompt_tokens for one in good))
         row.written = round(median(one.usage.completion_tokens for one in good))
@@ -381,7 +238,7 @@ def _fill(row: Row, answers: Sequence[Answer]) -> None:
     row.writing = median(writing) if writing else None
 
 
-async def _judge(plan: _Plan, session: Session, candidate: Candidate, answers: Sequence[Answer], row: Row) -> None:
+async def _judge(plan: Plan, session: Session, candidate: Candidate, answers: Sequence[Answer], row: Row) -> None:
     """The project's first quality metric, by the scorers that `slipway run` uses."""
     if plan.metric is None or not row.answered:
         return

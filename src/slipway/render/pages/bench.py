@@ -38,7 +38,7 @@ def _cells(found: Bench, row: Row) -> list[object]:
     cells: list[object] = [row.model, row.prompt]
     if found.meaning is not None:
         cells.append(estimate(row.quality, found.meaning, ""))
-    cost = None if row.cost is None else Amount(row.cost, METRICS["cost_per_query"], found.currency)
+    cost = None if row.cost is None else Amount(row.cost, METRICS["cost_per_query"], row.currency)
     return [
         *cells, _short(row.ratio), _short(row.seconds), _short(row.first_token), _short(row.reading),
         _short(row.writing), row.memory, cost, row.failed,
