@@ -262,7 +262,11 @@ class CatalogContract:
         early = [trace_of(at=f"2026-01-01T00:00:{n:02}.000000Z") for n in range(3)]
         late = [trace_of(at=f"2026-01-02T00:00:{n:02}.000000Z", seconds=n / 10) for n in range(10, 30)]
         bad = trace_of(at="2026-01-02T00:01:00.000000Z", status=503, seconds=99.0)
-        said = [feedback_of(late[0], thumb="up"), feedback_of(late[1], thumb="down"), feedback_of(late[2], thumb=None, score=0.5)]
+        said = [
+            feedback_of(late[0], thumb="up"),
+            feedback_of(late[1], thumb="down"),
+            feedback_of(late[2], thumb=None, score=0.5),
+        ]
         catalog.add_traces([*early, *late, bad], said)
         found = catalog.traffic("2026-01-02")
         assert (found.requests, found.errors, found.up, found.down) == (21, 1, 1, 1)
