@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from slipway.core.answer import Answer, Citation, Output
 from slipway.core.candidate import Candidate
-from slipway.core.message import Completion, Delta, GenerateRequest
+from slipway.core.message import Completion, Delta, GenerateRequest, Likelihoods
 
 if TYPE_CHECKING:
-    from slipway.core.protocols.engines import Vectors
+    from slipway.core.protocols.engines import Capability, Vectors
 
 
 class Task(Protocol):
@@ -115,8 +116,25 @@ class Work(Protocol):
         """The candidate's worked examples for a text."""
         ...
 
-    def request(self, passages: Sequence[Citation] = (), examples: Sequence[Mapping[str, Any]] = ()) -> GenerateRequest:
-        """The candidate's prompt for the input, with its sampling and constraints."""
+    def request(
+        self,
+        passages: Sequence[Citation] = (),
+        examples: Sequence[Mapping[str, Any]] = (),
+        input: Mapping[str, Any] | None = None,
+    ) -> GenerateRequest:
+        """The candidate's prompt for the input, or for another one, with its sampling and constraints."""
+        ...
+
+    def can(self, capability: Capability) -> bool:
+        """Whether the candidate's model can do this."""
+        ...
+
+    async def likelihoods(
+        self, request: GenerateRequest, answers: Sequence[str], offsets: Sequence[float] = (), within: float = math.inf
+    ) -> Likelihoods:
+        """How likely the candidate's model is to say each answer; see `ScoresAnswers`. It must have the capability
+        `score`.
+        """
         ...
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
