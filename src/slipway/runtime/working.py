@@ -14,7 +14,17 @@ import msgspec
 from slipway.core.answer import Citation
 from slipway.core.candidate import Candidate
 from slipway.core.message import Completion, Delta, GenerateRequest, Likelihoods, Usage
-from slipway.core.protocols import Capability, Completes, Engine, Labelled, ScoresAnswers, Task, Tool, missing
+from slipway.core.protocols import (
+    Capability,
+    Completes,
+    Engine,
+    Labelled,
+    ScoresAnswers,
+    Structured,
+    Task,
+    Tool,
+    missing,
+)
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 from slipway.plugins import reporting
@@ -141,11 +151,19 @@ class Working:
                 candidate.prompt, candidate.system, input or self.input, passages, examples, self._language(), self.task
             ),
             sampling=sampling,
-            json_schema=candidate.json_schema,
+            json_schema=self._schema(),
             choices=candidate.choices or self._labels(),
             logprobs=int(self._tells_confidence()),
             adapters=candidate.adapters,
         )
+
+    def _schema(self) -> dict[str, Any] | None:
+        """Of the candidate, else of the task, where the engine can hold an answer to it."""
+        candidate, task = self.candidate, self.task
+        free = candidate.json_schema is not None or candidate.answer_pattern or candidate.tools or candidate.choices
+        if free or not isinstance(task, Structured) or not self.can("json_schema"):
+            return candidate.json_schema
+        return task.json_schema
 
     def _labels(self) -> tuple[str, ...]:
         """The labels of the task, where the engine can hold an answer to them and nothing else is asked for: a tool, a

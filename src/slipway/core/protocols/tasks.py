@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -60,6 +60,29 @@ class Labelled(Protocol):
         """The task's options once the references of the splits train and dev are known: they name every label.
 
         Raises ConfigError where there is nothing to choose between.
+        """
+        ...
+
+
+@runtime_checkable
+class Structured(Protocol):
+    """A task whose outputs are JSON. What a model writes is held to the schema where its engine can do that."""
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What every output fits."""
+        ...
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A task of Slipway's own, or of an installed package, whose options may name files of the project."""
+
+    @staticmethod
+    def read(options: Mapping[str, Any], text: Callable[[str, str], str]) -> dict[str, Any]:
+        """The options with what stands in the files in place of their names. `text`: (option, path) -> the file's text.
+
+        Raises ConfigError.
         """
         ...
 
