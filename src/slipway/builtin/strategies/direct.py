@@ -112,6 +112,7 @@ class DirectStrategy:
             finish=completions[chosen].finish,
             samples=tuple(c.text for c in completions) if len(completions) > 1 else (),
             confidence=confidence,
+            steps=(Step(name="labels", output="written by the model, not scored"),),
         )
         try:
             label = work.task.output(said).text
@@ -120,7 +121,7 @@ class DirectStrategy:
             return
         if confidence is not None and confidence < self.config.threshold:
             step = Step(name="labels", output=f"{label} {confidence:.2f}")
-            yield msgspec.structs.replace(answer, text="", abstained=True, steps=(step,))
+            yield msgspec.structs.replace(answer, text="", abstained=True, steps=(*answer.steps, step))
             return
         yield Delta(text=label)
         yield answer
