@@ -46,7 +46,7 @@ def init(
         str,
         typer.Option(
             help=t(
-                "small, local or remote, which answer questions; classify; extract; or plug-in for a package of plug-ins."
+                "small, local or remote, which answer questions; classify; extract; or plug-in, for a package of them."
             )
         ),
     ] = "small",

@@ -205,14 +205,20 @@ class Working:
         return completion
 
     async def likelihoods(
-        self, request: GenerateRequest, answers: Sequence[str], offsets: Sequence[float] = (), within: float = math.inf
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
     ) -> Likelihoods:
         """By the candidate's model. Raises EngineError where it cannot."""
         running = self._running()
         if not isinstance(running, ScoresAnswers):
             raise missing(self.candidate.model.name if self.candidate.model else "", "score")
         with reporting("engines", self._engine_name()):
-            found = await running.likelihoods(request, answers, offsets, within)
+            found = await running.likelihoods(request, answers, offsets, within, ended=ended)
         self._spent.usage += found.usage
         return found
 

@@ -121,7 +121,13 @@ class EchoEngine(Made[EchoConfig]):
         return [sum(_logprob(token) for token in _tokens(text)) for text in continuations]
 
     async def likelihoods(
-        self, request: GenerateRequest, answers: Sequence[str], offsets: Sequence[float] = (), within: float = math.inf
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
     ) -> Likelihoods:
         """What it would say of these is a hundred times likelier than the others, whatever they are."""
         check_request(request, self.name, self.capabilities)

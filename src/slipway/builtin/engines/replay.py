@@ -129,18 +129,24 @@ class ReplayEngine:
         return self._recorded(key, lambda found: msgspec.convert(found, list[float]))
 
     async def likelihoods(
-        self, request: GenerateRequest, answers: Sequence[str], offsets: Sequence[float] = (), within: float = math.inf
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
     ) -> Likelihoods:
         """The recorded ones."""
         if "score" not in self.capabilities:
             raise missing(self.name, "score")
-        asked = [request, list(answers), list(offsets), within if math.isfinite(within) else None]
+        asked = [request, list(answers), list(offsets), within if math.isfinite(within) else None, ended]
         key = digest_of(["likelihoods", asked])
         if key not in self._answers:
             inner = self._ask("likelihoods")
             if not isinstance(inner, ScoresAnswers):
                 raise missing(self.name, "score")
-            found = await inner.likelihoods(request, answers, offsets, within)
+            found = await inner.likelihoods(request, answers, offsets, within, ended=ended)
             self._add(key, asked, msgspec.to_builtins(found))
         return self._recorded(key, lambda found: msgspec.convert(found, Likelihoods))
 

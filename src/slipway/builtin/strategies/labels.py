@@ -3,13 +3,15 @@
 A model that writes under a grammar commits to the first token that begins any label, however unlikely what follows is;
 a label's own probability, that of all its tokens and of the end of the answer, does not depend on where labels part.
 
-`contextual` calibration (Zhao et al. 2021, "Calibrate Before Use"; of a domain's prior it is PMI_DC, Holtzman et al.
-2021) divides by how likely a label is when the input says nothing. The prompt is then rendered for such an input,
-without worked examples: those nearest an input say much about its label, and are no bias to be taken out.
+Its probability is divided by how likely it is when the input says nothing (contextual calibration, Zhao et al. 2021,
+"Calibrate Before Use"; as a ratio it is PMI_DC, Holtzman et al. 2021). The prompt is then rendered for such an input,
+without worked examples: those nearest an input say much about its label, and are no bias to be taken out. A ratio
+needs no end of the answer, which only adds noise to it; without it, a label that begins another one would always win.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -18,13 +20,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.core.answer import Answer, Step
-from slipway.core.message import GenerateRequest, Likelihood, Likelihoods
+from slipway.core.message import GenerateRequest, Likelihood
 from slipway.core.protocols import Labelled, Work
 from slipway.core.ref import digest_of
 from slipway.errors import EngineError
 from slipway.i18n import t
 
-NEUTRAL = ("N/A", "[MASK]")  # inputs that say nothing, as Zhao et al. have them; an empty one is no input here
+NEUTRAL = "N/A"  # an input that says nothing, as Zhao et al. have it
 SHOWN = 3  # labels, the likeliest first, that a step of the answer tells
 MOST_PRIORS = 64  # prompts whose priors are kept
 _MOST_OUT = 3.0  # nats that leaving out by probability is wider, so that a temperature above 1 sees the next ones
@@ -42,7 +44,7 @@ class LabelsConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: Literal["score", "write"] | None = None
-    prior: float = Field(default=0.0, ge=0, le=1)
+    prior: float = Field(default=1.0, ge=0, le=1)
     per_token: bool = False
     temperature: float = Field(default=1.0, gt=0, le=100)
     within: float = Field(default=5.0, gt=0, le=1000)
@@ -54,6 +56,7 @@ class Labels:
     def __init__(self, config: LabelsConfig) -> None:
         self.config = config
         self._priors: OrderedDict[str, tuple[float, ...]] = OrderedDict()
+        self._finding = asyncio.Lock()
 
     def scored(self, work: Work) -> bool:
         """Whether labels are scored. Raises EngineError where they must be and the engine cannot."""
@@ -81,7 +84,7 @@ class Labels:
         offsets = [-config.prior * prior for prior in priors]
         # Means over tokens do not fall as a label goes on, so no branch can be left out for what it has so far.
         within = math.inf if config.per_token else config.within * max(1.0, config.temperature) + _MOST_OUT
-        found = await work.likelihoods(request, names, offsets, within)
+        found = await work.likelihoods(request, names, offsets, within, ended=not config.prior)
         worth = [self._worth(one, offset) for one, offset in zip(found.answers, offsets, strict=True)]
         shares = softmax([value / config.temperature for value in worth])
         order = sorted(range(len(names)), key=lambda n: (not found.answers[n].exact, -worth[n], n))
@@ -96,17 +99,17 @@ class Labels:
         return worth / max(1, one.tokens) if self.config.per_token else worth
 
     async def _prior(self, work: Work, names: Sequence[str]) -> tuple[float, ...]:
-        """The log of a label's mean probability for inputs that say nothing."""
-        requests = [work.request(input=dict.fromkeys(work.task.inputs, text)) for text in NEUTRAL]
-        key = digest_of([requests, list(names), work.candidate.model])
-        if key not in self._priors:
-            found: list[Likelihoods] = [await work.likelihoods(one, names) for one in requests]
-            rows = zip(*(one.answers for one in found), strict=True)
-            self._priors[key] = tuple(_log_mean([one.logprob for one in row]) for row in rows)
-            while len(self._priors) > MOST_PRIORS:
-                self._priors.popitem(last=False)
-        self._priors.move_to_end(key)
-        return self._priors[key]
+        """The log-probability of each label for an input that says nothing; found once, whoever asks first."""
+        request = work.request(input=dict.fromkeys(work.task.inputs, NEUTRAL))
+        key = digest_of([request.messages, names, work.candidate.model, work.candidate.adapters])
+        async with self._finding:
+            if key not in self._priors:
+                found = await work.likelihoods(request, names, ended=False)
+                self._priors[key] = tuple(one.logprob for one in found.answers)
+                while len(self._priors) > MOST_PRIORS:
+                    self._priors.popitem(last=False)
+            self._priors.move_to_end(key)
+            return self._priors[key]
 
 
 def softmax(values: Sequence[float]) -> list[float]:
@@ -114,8 +117,3 @@ def softmax(values: Sequence[float]) -> list[float]:
     highest = max(values)
     powers = [math.exp(value - highest) for value in values]
     return [power / sum(powers) for power in powers]
-
-
-def _log_mean(values: Sequence[float]) -> float:
-    highest = max(values)
-    return highest + math.log(sum(math.exp(value - highest) for value in values) / len(values))

@@ -122,10 +122,17 @@ class ScoresAnswers(Protocol):
     """An engine with the capability `score`: it tells how likely given answers are after the prompt of a request."""
 
     async def likelihoods(
-        self, request: GenerateRequest, answers: Sequence[str], offsets: Sequence[float] = (), within: float = math.inf
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
     ) -> Likelihoods:
         """How likely the model is to say exactly each answer: after its chat template, with the request's adapters.
-        What the request says of sampling and constraints does not matter.
+        What the request says of sampling and constraints does not matter. Without `ended`, how likely it is to begin
+        with it.
 
         `within`: an answer whose log-probability, plus its offset, is sure to be so much (nats) below the best may be
         left at an upper bound. Without `offsets` they are zero.

@@ -153,7 +153,13 @@ class Work(Protocol):
         ...
 
     async def likelihoods(
-        self, request: GenerateRequest, answers: Sequence[str], offsets: Sequence[float] = (), within: float = math.inf
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
     ) -> Likelihoods:
         """How likely the candidate's model is to say each answer; see `ScoresAnswers`. It must have the capability
         `score`.

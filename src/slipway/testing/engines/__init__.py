@@ -105,6 +105,8 @@ class EngineContract(Generation, Constraints, Refusals):
         found = (await engine.likelihoods(request, answers)).answers
         assert all(one.exact and one.tokens > 0 and -200 < one.logprob <= 0 for one in found)
         assert sum(math.exp(one.logprob) for one in found) <= 1.01
+        begun = (await engine.likelihoods(request, answers, ended=False)).answers
+        assert all(one.logprob >= other.logprob - 0.2 for one, other in zip(begun, found, strict=True))
         bounded = (await engine.likelihoods(request, answers, within=0.0)).answers
         best = max(range(len(answers)), key=lambda n: found[n].logprob)
         assert bounded[best].exact

@@ -98,13 +98,19 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         return sums
 
     async def likelihoods(
-        self, request: GenerateRequest, answers: Sequence[str], offsets: Sequence[float] = (), within: float = math.inf
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
     ) -> Likelihoods:
         """See `core.protocols.ScoresAnswers`. The tree of the answers' tokens is walked, likeliest branch first."""
         self._check(msgspec.structs.replace(request, json_schema=None, choices=()))
         scales, prompt = self._scales(request.adapters), await self._prompt(request)
         begin = await self._tokenize(prompt, whole=True)
-        ends = self.header.ends if self.header else []
+        ends = self.header.ends if self.header and ended else []
         ids = [(*await self._continued(prompt, begin, answer), *ends[:1]) for answer in answers]
         longest = len(begin) + max(map(len, ids), default=0)
         if longest > self.config.context:
