@@ -277,7 +277,9 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         if len(wanted) == 1:
             return {wanted[0]: min(0.0, known)}
         answer = await self._post_to(place.http, "/completion", wire.raised(ids, wanted, scales))
-        shares = {one["id"]: one["prob"] for one in answer["completion_probabilities"][0]["top_probs"]}
+        # Nothing is reported where the token drawn ends inside a character: each is looked up then.
+        (entry,) = answer.get("completion_probabilities") or ({"top_probs": []},)
+        shares = {one["id"]: one["prob"] for one in entry["top_probs"]}
         if shares.get(wanted[0], 0.0) <= 0 or any(shares.get(token, 0.0) <= 0 for token in wanted):
             others = {token: (await self._look_up(place, ids, token, scales, 1)).logprob for token in wanted[1:]}
             return {wanted[0]: known, **others}
