@@ -63,6 +63,7 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     "tasks": {
         "answer": ("slipway.builtin.tasks.answer:AnswerTask", ""),
         "classify": ("slipway.builtin.tasks.classify:ClassifyTask", ""),
+        "extract": ("slipway.builtin.tasks.extract:ExtractTask", ""),
     },
     "strategies": {
         "direct": ("slipway.builtin.strategies.direct:DirectStrategy", ""),
@@ -95,6 +96,10 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "squad_em": ("slipway.builtin.scorers.published:SquadEM", ""),
         "cmrc_f1": ("slipway.builtin.scorers.published:CmrcF1", ""),
         "cmrc_em": ("slipway.builtin.scorers.published:CmrcEM", ""),
+        "field_f1": ("slipway.builtin.scorers.fields:FieldF1", ""),
+        "field_precision": ("slipway.builtin.scorers.fields:FieldPrecision", ""),
+        "field_recall": ("slipway.builtin.scorers.fields:FieldRecall", ""),
+        "schema_valid": ("slipway.builtin.scorers.fields:SchemaValid", ""),
         "accuracy": ("slipway.builtin.scorers.overlap:Accuracy", ""),
         "coverage": ("slipway.builtin.scorers.abstaining:Coverage", ""),
         "selective_risk": ("slipway.builtin.scorers.abstaining:SelectiveRisk", ""),

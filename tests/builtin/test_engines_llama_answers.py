@@ -104,6 +104,21 @@ async def test_characters_of_several_tokens_have_scores_and_logprobs(engine):
     assert all(len(token.top) == 2 for token in answer.logprobs)
 
 
+async def test_whole_answers_are_scored_after_the_chat_template(engine):
+    request = GenerateRequest(messages=(Message("user", "Name a colour."),))
+    answers = ["red", "red wine", "你好", "\u200d"]
+    prompt = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+    prompt += "<|im_start|>user\nName a colour.<|im_end|>\n<|im_start|>assistant\n"
+    whole = await engine.score(prompt, [f"{answer}<|im_end|>" for answer in answers])
+    found = await engine.likelihoods(request, answers)
+    (joined,) = (await engine.likelihoods(request, ["  blue"])).answers  # its spaces would join the end of the prompt
+    assert -60 < joined.logprob < 0
+    assert [one.logprob for one in found.answers] == pytest.approx(whole, abs=0.3)
+    assert found.usage.completion_tokens > 0
+    with pytest.raises(EngineError, match="room for 1024"):
+        await engine.likelihoods(GenerateRequest(prompt="word " * 1100), ["x"])
+
+
 async def test_the_likely_continuation_wins(engine):
     prompt = "Question: Is fire hot or cold?\nAnswer: Fire is"
     hot, cold = await engine.score(prompt, [" hot", " purple"])

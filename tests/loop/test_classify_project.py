@@ -13,7 +13,7 @@ from slipway.core.candidate import Candidate
 from slipway.core.material import Example
 from slipway.core.release import Release
 from slipway.core.trace import Feedback, Trace
-from slipway.errors import ConfigError, IntegrityError
+from slipway.errors import ConfigError, EngineError, IntegrityError
 from slipway.loop.mine import mine
 
 WITHOUT_MODELS = (
@@ -189,6 +189,10 @@ def test_a_language_model_is_held_to_the_labels_and_sees_them(tmp_path: Path) ->
     text = FILE.replace(
         "candidates:\n",
         "candidates:\n  zero: {model: writer, prompt: p.md}\n  votes: {extends: zero, samples: 3}\n"
+        "  plain: {extends: zero, strategy: {direct: {labels: {prior: 0}}}}\n"
+        "  written: {extends: zero, strategy: {direct: {labels: {by: write}}}}\n"
+        "  unsure: {extends: zero, strategy: {direct: {threshold: 0.99}}}\n"
+        "  scored: {extends: votes, strategy: {direct: {labels: {by: score}}}}\n"
         "  free: {extends: zero, model: writer, answer_pattern: 'so: (.*)'}\n",
     )
     folder = write(tmp_path / "desk", text=text)
@@ -197,8 +201,18 @@ def test_a_language_model_is_held_to_the_labels_and_sees_them(tmp_path: Path) ->
     )
     with api.open_project(folder) as project:
         api.run(project, "adapt")
-        zero, votes, free = (api.ask(project, "登录 please", candidate=name) for name in ("zero", "votes", "free"))
-        assert (zero.label, zero.confidence) == ("billing", None)  # the echo engine takes the first choice it sees
+        zero, plain, votes, free, written, unsure = (
+            api.ask(project, "登录 please", candidate=name)
+            for name in ("zero", "plain", "votes", "free", "written", "unsure")
+        )
+        assert zero.label == "billing"  # the echo engine takes the first choice it sees
+        assert zero.confidence == pytest.approx(1 / 3)  # it says the same whatever it is asked: that is its prior
+        assert (plain.label, plain.confidence) == ("billing", pytest.approx(100 / 102))
+        assert plain.steps[0].output.startswith("billing 0.98, ")
+        assert (written.label, written.confidence) == ("billing", None)
+        assert (unsure.label, unsure.abstained) == ("", True)
+        with pytest.raises(EngineError, match="cannot be scored"):
+            api.ask(project, "登录 please", candidate="scored")
         assert (votes.label, votes.confidence) == ("billing", 1.0)
         assert free.label == "delivery"
 

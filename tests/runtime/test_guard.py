@@ -8,14 +8,23 @@ import pytest
 
 from slipway.builtin.engines.echo import EchoEngine
 from slipway.core.message import Completion, GenerateRequest, Message, Tool, Usage
-from slipway.core.protocols import Completes, CountsTokens, Embeds, OutOfVocabulary, Scores, TellsTrouble, Windows
+from slipway.core.protocols import (
+    Completes,
+    CountsTokens,
+    Embeds,
+    OutOfVocabulary,
+    Scores,
+    ScoresAnswers,
+    TellsTrouble,
+    Windows,
+)
 from slipway.errors import EngineError
 from slipway.privacy.secrets import SECRET, Own
 from slipway.runtime.guard import Guarded
 from slipway.testing.engines import complete
 
 KEY = "k3y-of-another-server-0123456789"
-OPTIONAL = (Completes, CountsTokens, Embeds, OutOfVocabulary, Scores, TellsTrouble, Windows)
+OPTIONAL = (Completes, CountsTokens, Embeds, OutOfVocabulary, Scores, ScoresAnswers, TellsTrouble, Windows)
 
 
 class Telling(EchoEngine):
@@ -44,7 +53,7 @@ def test_it_has_the_methods_of_its_engine_and_no_others(kind: type[EchoEngine]) 
     able = [isinstance(engine, protocol) for protocol in OPTIONAL]
     assert [isinstance(guarded(engine), protocol) for protocol in OPTIONAL] == able
     assert guarded(engine).capabilities == engine.capabilities
-    assert able.count(True) == (3 if kind is EchoEngine else 7)
+    assert able.count(True) == (4 if kind is EchoEngine else 8)
 
 
 async def test_whatever_it_says_is_clean() -> None:

@@ -45,7 +45,9 @@ def init(
     template: Annotated[
         str,
         typer.Option(
-            help=t("small, local or remote, which answer questions; classify; or plug-in for a package of plug-ins.")
+            help=t(
+                "small, local or remote, which answer questions; classify; extract; or plug-in, for a package of them."
+            )
         ),
     ] = "small",
 ) -> None:

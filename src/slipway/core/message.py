@@ -126,6 +126,23 @@ class TokenLogprob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     top: tuple[tuple[str, float], ...] = ()
 
 
+class Likelihood(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How likely one given answer is: the sum of the natural-log probabilities of its `tokens`, the one that ends the
+    turn included where the engine scores it. `exact` False: it is at most this likely, and was not followed to its end.
+    """
+
+    logprob: float
+    tokens: int
+    exact: bool = True
+
+
+class Likelihoods(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of each answer, in the order asked for. `usage`: the prompt once, and every token of an answer evaluated."""
+
+    answers: tuple[Likelihood, ...]
+    usage: Usage = Usage()
+
+
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 

@@ -20,7 +20,7 @@ Unit = Literal["", "seconds", "tokens", "currency"]
 RIGHT_OR_WRONG = frozenset(
     {
         "exact_match", "contains", "regex", "numeric_match", "yes_no", "choice", "squad_em", "cmrc_em", "accuracy",
-        "error_rate",
+        "schema_valid", "error_rate",
     }
 )  # fmt: skip
 
@@ -89,6 +89,10 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo(name="coverage"),
         MetricInfo(name="selective_risk", higher_is_better=False, answered=True),
         MetricInfo(name="calibration_error", higher_is_better=False, form="calibration", answered=True),
+        MetricInfo(name="field_f1"),
+        MetricInfo(name="field_precision"),
+        MetricInfo(name="field_recall"),
+        MetricInfo(name="schema_valid"),
         MetricInfo(name="retrieval_recall"),
         MetricInfo(name="retrieval_mrr"),
         MetricInfo(name="retrieval_ndcg"),

@@ -14,10 +14,13 @@ from typing import Any, NamedTuple, cast
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from slipway.core.protocols import ReadsFiles
 from slipway.errors import ConfigError, nearest
 from slipway.files import open_regular, printable, read, why
 from slipway.i18n import t
-from slipway.project.places import leaving
+from slipway.plugins import Plugins, is_file
+from slipway.project.places import leaving, read_text
+from slipway.project.plugin_config import PluginConfig
 from slipway.project.schema import Project
 from slipway.project.yaml import Unreadable, compose, construct
 
@@ -75,11 +78,26 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
         errors = error.errors(include_url=False)
         found = [_explain(path, node, dict(e)) for e in errors[:_MOST_ERRORS]]
         raise ConfigError(_lines(found, len(errors)), hint) from error
+    project = _with_files(project, path.parent)
     places = [(loc, f"{'.'.join(map(str, loc))}: {what}") for loc, what in leaving(project, path.parent)]
     wrong = [_line(path, _mark(node, loc), what) for loc, what in [*_dangling(project), *places]]
     if wrong:
         raise ConfigError(_lines(wrong), hint)
     return project
+
+
+def _with_files(project: Project, root: Path) -> Project:
+    """The project with what the files say that options of its task name. A task in a file of the project reads none:
+    nothing of a project is run to read its file.
+    """
+    name, plugins = project.task.name, Plugins()
+    if is_file(name) or name not in plugins.known("tasks"):
+        return project
+    task = plugins.load("tasks", name)
+    if not isinstance(task, ReadsFiles):
+        return project
+    with_files = task.read(project.task.options, lambda key, path: read_text(root, path, f"task.{name}.{key}"))
+    return project.model_copy(update={"task": PluginConfig(name=name, options=with_files)})
 
 
 class Problem(NamedTuple):

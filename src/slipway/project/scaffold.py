@@ -17,6 +17,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {  # name -> the folders it is made of
     "local": ("shared", "answer", "local"),
     "remote": ("shared", "answer", "remote"),
     "classify": ("shared", "classify"),
+    "extract": ("shared", "extract"),
     "plug-in": ("shared", "plug-in"),
 }
 RENAMED = {"docs-assistant": "small", "remote-model": "remote"}  # what templates were called -> what they are

@@ -21,6 +21,7 @@ from slipway.core.protocols import (
     Engine,
     OutOfVocabulary,
     Scores,
+    ScoresAnswers,
     TellsTrouble,
     Windows,
 )
@@ -46,6 +47,8 @@ class Guarded:
             self.embed = self._cleaned(engine.embed)
         if isinstance(engine, Scores):
             self.score = self._cleaned(engine.score)
+        if isinstance(engine, ScoresAnswers):
+            self.likelihoods = self._cleaned(engine.likelihoods)
         if isinstance(engine, CountsTokens):
             self.count_tokens = self._cleaned(engine.count_tokens)
         if isinstance(engine, TellsTrouble):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
@@ -12,8 +13,18 @@ import msgspec
 
 from slipway.core.answer import Citation
 from slipway.core.candidate import Candidate
-from slipway.core.message import Completion, Delta, GenerateRequest, Usage
-from slipway.core.protocols import Capability, Completes, Engine, Labelled, Task, Tool
+from slipway.core.message import Completion, Delta, GenerateRequest, Likelihoods, Usage
+from slipway.core.protocols import (
+    Capability,
+    Completes,
+    Engine,
+    Labelled,
+    ScoresAnswers,
+    Structured,
+    Task,
+    Tool,
+    missing,
+)
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 from slipway.plugins import reporting
@@ -123,8 +134,13 @@ class Working:
             return few_shot.examples[: few_shot.k]
         return await self._session.nearest_examples(few_shot, text, self.task)
 
-    def request(self, passages: Sequence[Citation] = (), examples: Sequence[Mapping[str, Any]] = ()) -> GenerateRequest:
-        """The candidate's prompt for the input, within what the caller may change."""
+    def request(
+        self,
+        passages: Sequence[Citation] = (),
+        examples: Sequence[Mapping[str, Any]] = (),
+        input: Mapping[str, Any] | None = None,
+    ) -> GenerateRequest:
+        """The candidate's prompt for the input, or for another one, within what the caller may change."""
         candidate, overrides, sampling = self.candidate, self._overrides, self.candidate.sampling
         if overrides.max_tokens is not None or overrides.stop:
             most = sampling.max_tokens
@@ -132,14 +148,22 @@ class Working:
             sampling = msgspec.structs.replace(sampling, max_tokens=limit, stop=(*sampling.stop, *overrides.stop))
         return GenerateRequest(
             messages=build_messages(
-                candidate.prompt, candidate.system, self.input, passages, examples, self._language(), self.task
+                candidate.prompt, candidate.system, input or self.input, passages, examples, self._language(), self.task
             ),
             sampling=sampling,
-            json_schema=candidate.json_schema,
+            json_schema=self._schema(),
             choices=candidate.choices or self._labels(),
             logprobs=int(self._tells_confidence()),
             adapters=candidate.adapters,
         )
+
+    def _schema(self) -> dict[str, Any] | None:
+        """Of the candidate, else of the task, where the engine can hold an answer to it."""
+        candidate, task = self.candidate, self.task
+        free = candidate.json_schema is not None or candidate.answer_pattern or candidate.tools or candidate.choices
+        if free or not isinstance(task, Structured) or not self.can("json_schema"):
+            return candidate.json_schema
+        return task.json_schema
 
     def _labels(self) -> tuple[str, ...]:
         """The labels of the task, where the engine can hold an answer to them and nothing else is asked for: a tool, a
@@ -147,16 +171,17 @@ class Working:
         """
         candidate, task = self.candidate, self.task
         free = candidate.json_schema is not None or candidate.answer_pattern or candidate.tools
-        if not isinstance(task, Labelled) or free or not self._can("choices") or len(task.labels) > MOST_CHOICES:
+        if not isinstance(task, Labelled) or free or not self.can("choices") or len(task.labels) > MOST_CHOICES:
             return ()
         return tuple(task.labels)
 
     def _tells_confidence(self) -> bool:
         """Whether to ask how likely the tokens of a label were. Servers elsewhere are not: many refuse it."""
         here = self.candidate.model is not None and bool(self.candidate.model.files)
-        return isinstance(self.task, Labelled) and here and self._can("logprobs")
+        return isinstance(self.task, Labelled) and here and self.can("logprobs")
 
-    def _can(self, capability: Capability) -> bool:
+    def can(self, capability: Capability) -> bool:
+        """Whether the candidate's model can do this."""
         return self._engine is not None and capability in self._engine.capabilities
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
@@ -178,6 +203,24 @@ class Working:
             completion = await complete(running, request)
         self._spent.usage += completion.usage
         return completion
+
+    async def likelihoods(
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
+    ) -> Likelihoods:
+        """By the candidate's model. Raises EngineError where it cannot."""
+        running = self._running()
+        if not isinstance(running, ScoresAnswers):
+            raise missing(self.candidate.model.name if self.candidate.model else "", "score")
+        with reporting("engines", self._engine_name()):
+            found = await running.likelihoods(request, answers, offsets, within, ended=ended)
+        self._spent.usage += found.usage
+        return found
 
     def _engine_name(self) -> str:
         return self.candidate.model.engine if self.candidate.model else ""

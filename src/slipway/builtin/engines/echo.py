@@ -9,15 +9,27 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_request, check_text, too_long
 from slipway.builtin.engines.made import Made
-from slipway.core.message import Delta, FinishReason, GenerateRequest, NamedTool, TokenLogprob, ToolCall, Usage
+from slipway.core.message import (
+    Delta,
+    FinishReason,
+    GenerateRequest,
+    Likelihood,
+    Likelihoods,
+    NamedTool,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+)
 from slipway.core.protocols import Capability
 from slipway.errors import EngineError
 
@@ -52,7 +64,7 @@ class EchoEngine(Made[EchoConfig]):
     Config: ClassVar[type[EchoConfig]] = EchoConfig
     engine: ClassVar[str] = "echo"
     capabilities: frozenset[Capability] = frozenset(
-        ("generate", "embed", "logprobs", "json_schema", "choices", "tokenize", "tools")
+        ("generate", "embed", "logprobs", "json_schema", "choices", "tokenize", "tools", "score")
     )
 
     def prepare(self) -> None:
@@ -107,6 +119,29 @@ class EchoEngine(Made[EchoConfig]):
         """A fixed made-up log-probability for each token, so sums chain and longer is less likely."""
         self._maybe_fail(self.config.fail_after)
         return [sum(_logprob(token) for token in _tokens(text)) for text in continuations]
+
+    async def likelihoods(
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
+    ) -> Likelihoods:
+        """What it would say of these is a hundred times likelier than the others, whatever they are."""
+        check_request(request, self.name, self.capabilities)
+        prompt = self._prompt_tokens(request)
+        await asyncio.sleep(self.config.delay)
+        self._maybe_fail(self.config.fail_after)
+        said = self._answer(msgspec.structs.replace(request, choices=tuple(answers or ("",)), json_schema=None))
+        share = math.log(1 / (len(answers) + 99))
+        found = [share + math.log(100) * (answer == said) for answer in answers]
+        counts = [len(_tokens(answer)) for answer in answers]
+        return Likelihoods(
+            answers=tuple(Likelihood(logprob=one, tokens=n) for one, n in zip(found, counts, strict=True)),
+            usage=Usage(prompt_tokens=prompt, completion_tokens=sum(counts)),
+        )
 
     async def count_tokens(self, text: str) -> int:
         """Words, and single characters of what is not a word."""

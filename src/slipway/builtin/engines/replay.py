@@ -7,6 +7,7 @@ The file is JSON lines: a head `{"slipway_replay": 1, "capabilities": [...]}`, t
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -15,8 +16,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from slipway.builtin.engines.checks import check_request, refuse
-from slipway.core.message import Delta, GenerateRequest
-from slipway.core.protocols import Capability, CountsTokens, Embeds, OnEvent, Scores, missing
+from slipway.core.message import Delta, GenerateRequest, Likelihoods
+from slipway.core.protocols import Capability, CountsTokens, Embeds, OnEvent, Scores, ScoresAnswers, missing
 from slipway.core.ref import canonical, digest_of
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, open_regular, read
@@ -126,6 +127,28 @@ class ReplayEngine:
             sums = await inner.score(prompt, continuations)
             self._add(key, [prompt, list(continuations)], sums)
         return self._recorded(key, lambda found: msgspec.convert(found, list[float]))
+
+    async def likelihoods(
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
+    ) -> Likelihoods:
+        """The recorded ones."""
+        if "score" not in self.capabilities:
+            raise missing(self.name, "score")
+        asked = [request, list(answers), list(offsets), within if math.isfinite(within) else None, ended]
+        key = digest_of(["likelihoods", asked])
+        if key not in self._answers:
+            inner = self._ask("likelihoods")
+            if not isinstance(inner, ScoresAnswers):
+                raise missing(self.name, "score")
+            found = await inner.likelihoods(request, answers, offsets, within, ended=ended)
+            self._add(key, asked, msgspec.to_builtins(found))
+        return self._recorded(key, lambda found: msgspec.convert(found, Likelihoods))
 
     async def count_tokens(self, text: str) -> int:
         """The recorded count."""

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, cast
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from slipway.builtin.strategies.labels import Labels, LabelsConfig
 from slipway.builtin.strategies.quote import QuoteConfig, quoted
 from slipway.core.answer import Answer, Citation, Step
 from slipway.core.message import Completion, Delta, GenerateRequest, Usage
@@ -28,7 +29,8 @@ class DirectConfig(BaseModel):
     """`fallback: quote`: where no passage supports the answer, a quote takes its place, as `strategy: quote` makes it.
 
     It is said when that is known, in one piece. `support`: share of the answer's words, those of the question aside,
-    that one passage must hold (0 to 1). `threshold`, in a task of labels: under this confidence it abstains.
+    that one passage must hold (0 to 1). In a task of labels: `labels`, how one is chosen; under the confidence
+    `threshold` it abstains.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,19 +38,22 @@ class DirectConfig(BaseModel):
     fallback: Literal["quote"] | None = None
     support: float = Field(default=0.5, ge=0, le=1)
     threshold: float = Field(default=0.0, ge=0, le=1)
+    labels: LabelsConfig = LabelsConfig()
 
 
 class DirectStrategy:
     """One prompt, one answer. A candidate that votes or extracts says nothing before it is done.
 
-    In a task of labels the answer comes whole, with a confidence where there is one: the share of the votes for it, or
-    how likely its tokens were, as engines on this machine tell.
+    In a task of labels each label is scored where the engine can do that (`labels`). Else the model writes one, and the
+    answer comes whole, with a confidence where there is one: the share of the votes for it, or how likely its tokens
+    were, as engines on this machine tell.
     """
 
     Config: ClassVar[type[DirectConfig]] = DirectConfig
 
     def __init__(self, config: DirectConfig) -> None:
         self.config = config
+        self._labels = Labels(config.labels)
 
     async def respond(self, work: Work) -> AsyncIterator[Delta | Answer]:
         """Text as it is made, then the answer."""
@@ -56,6 +61,14 @@ class DirectStrategy:
         passages = await work.passages(text)
         request = work.request(passages, await work.examples(text))
         labelled = isinstance(work.task, Labelled)
+        if isinstance(work.task, Labelled) and self._labels.scored(work):
+            found = await self._labels.choose(work, request, work.task.labels)
+            if (found.confidence or 0.0) < self.config.threshold:
+                yield msgspec.structs.replace(found, text="", abstained=True)
+                return
+            yield Delta(text=found.text)
+            yield found
+            return
         at_once = candidate.samples > 1 or candidate.answer_pattern or fallback or labelled or work.whole
         if not at_once:
             said, last = "", Delta()
@@ -99,6 +112,7 @@ class DirectStrategy:
             finish=completions[chosen].finish,
             samples=tuple(c.text for c in completions) if len(completions) > 1 else (),
             confidence=confidence,
+            steps=(Step(name="labels", output="written by the model, not scored"),),
         )
         try:
             label = work.task.output(said).text
@@ -107,7 +121,7 @@ class DirectStrategy:
             return
         if confidence is not None and confidence < self.config.threshold:
             step = Step(name="labels", output=f"{label} {confidence:.2f}")
-            yield msgspec.structs.replace(answer, text="", abstained=True, steps=(step,))
+            yield msgspec.structs.replace(answer, text="", abstained=True, steps=(*answer.steps, step))
             return
         yield Delta(text=label)
         yield answer

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from slipway.builtin.tasks.label_files import labels_in
 from slipway.core.answer import Output
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
@@ -22,8 +23,8 @@ _JOINED = re.compile(r"(?<=[^\W_])[_-](?=[^\W_])")
 
 
 class ClassifyConfig(BaseModel):
-    """`labels`: all that there are, a list, or a mapping of each to what it means. Without them, those that examples of
-    the splits train and dev have.
+    """`labels`: all that there are, a list, a mapping of each to what it means, or a file of them. Without them, those
+    that examples of the splits train and dev have.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +80,12 @@ class ClassifyTask:
     def __init__(self, config: ClassifyConfig) -> None:
         self.config = config
         self._known = {normalize_label(name): name for name in config.labels}
+
+    @staticmethod
+    def read(options: Mapping[str, Any], text: Callable[[str, str], str]) -> dict[str, Any]:
+        """See `core.protocols.ReadsFiles`: `labels` may name a file."""
+        named = options.get("labels")
+        return {**options, "labels": labels_in(named, text("labels", named))} if isinstance(named, str) else {**options}
 
     @property
     def labels(self) -> Mapping[str, str]:

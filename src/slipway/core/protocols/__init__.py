@@ -19,13 +19,14 @@ from slipway.core.protocols.engines import (
     OutOfVocabulary,
     Ranks,
     Scores,
+    ScoresAnswers,
     TellsTrouble,
     Windows,
     missing,
 )
 from slipway.core.protocols.indexes import Elsewhere, Index
 from slipway.core.protocols.scorers import Compares, Scorer
-from slipway.core.protocols.tasks import Labelled, Strategy, Task, Tool, Work, asks_model
+from slipway.core.protocols.tasks import Labelled, ReadsFiles, Strategy, Structured, Task, Tool, Work, asks_model
 from slipway.core.protocols.tuners import Job, Tuner, makes_classifier
 
 if TYPE_CHECKING:
@@ -46,9 +47,12 @@ __all__ = [
     "OnEvent",
     "OutOfVocabulary",
     "Ranks",
+    "ReadsFiles",
     "Scorer",
     "Scores",
+    "ScoresAnswers",
     "Strategy",
+    "Structured",
     "Task",
     "TellsTrouble",
     "Tool",

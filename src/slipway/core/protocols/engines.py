@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from slipway.core.message import Completion, Delta, GenerateRequest
+from slipway.core.message import Completion, Delta, GenerateRequest, Likelihoods
 from slipway.errors import EngineError
 from slipway.i18n import t
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]  # [n, dimension], each row of unit length
 
 Capability = Literal[
-    "generate", "embed", "logprobs", "json_schema", "choices", "adapters", "tokenize", "tools", "images", "rank"
-]
+    "generate", "embed", "logprobs", "json_schema", "choices", "adapters", "tokenize", "tools", "images", "rank",
+    "score",
+]  # fmt: skip
 
 
 class OnEvent(Protocol):
@@ -34,8 +36,8 @@ class Engine(Protocol):
     Every method may raise EngineError; what is asked for without its capability raises EngineError with status 400.
     Cancelling the task that awaits a method, or closing the iterator, frees the model at once.
     Engines are safe for concurrent calls from one event loop. What else an engine can do is told by the protocols
-    below: `Completes`, `Embeds`, `Scores`, `CountsTokens`, `TellsTrouble`, `OutOfVocabulary`, `Windows`, `Ranks`. Ask
-    `isinstance(engine, Embeds)`; an engine that cannot does not have the method.
+    below: `Completes`, `Embeds`, `Scores`, `ScoresAnswers`, `CountsTokens`, `TellsTrouble`, `OutOfVocabulary`,
+    `Windows`, `Ranks`. Ask `isinstance(engine, Embeds)`; an engine that cannot does not have the method.
     """
 
     Config: ClassVar[type[Any]]
@@ -112,6 +114,29 @@ class Scores(Protocol):
 
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
         """Natural-log probability of each continuation after the raw prompt, summed over its tokens."""
+        ...
+
+
+@runtime_checkable
+class ScoresAnswers(Protocol):
+    """An engine with the capability `score`: it tells how likely given answers are after the prompt of a request."""
+
+    async def likelihoods(
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
+    ) -> Likelihoods:
+        """How likely the model is to say exactly each answer: after its chat template, with the request's adapters.
+        What the request says of sampling and constraints does not matter. Without `ended`, how likely it is to begin
+        with it.
+
+        `within`: an answer whose log-probability, plus its offset, is sure to be so much (nats) below the best may be
+        left at an upper bound. Without `offsets` they are zero.
+        """
         ...
 
 

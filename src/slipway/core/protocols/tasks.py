@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from slipway.core.answer import Answer, Citation, Output
 from slipway.core.candidate import Candidate
-from slipway.core.message import Completion, Delta, GenerateRequest
+from slipway.core.message import Completion, Delta, GenerateRequest, Likelihoods
 
 if TYPE_CHECKING:
-    from slipway.core.protocols.engines import Vectors
+    from slipway.core.protocols.engines import Capability, Vectors
 
 
 class Task(Protocol):
@@ -59,6 +60,29 @@ class Labelled(Protocol):
         """The task's options once the references of the splits train and dev are known: they name every label.
 
         Raises ConfigError where there is nothing to choose between.
+        """
+        ...
+
+
+@runtime_checkable
+class Structured(Protocol):
+    """A task whose outputs are JSON. What a model writes is held to the schema where its engine can do that."""
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What every output fits."""
+        ...
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A task of Slipway's own, or of an installed package, whose options may name files of the project."""
+
+    @staticmethod
+    def read(options: Mapping[str, Any], text: Callable[[str, str], str]) -> dict[str, Any]:
+        """The options with what stands in the files in place of their names. `text`: (option, path) -> the file's text.
+
+        Raises ConfigError.
         """
         ...
 
@@ -115,8 +139,31 @@ class Work(Protocol):
         """The candidate's worked examples for a text."""
         ...
 
-    def request(self, passages: Sequence[Citation] = (), examples: Sequence[Mapping[str, Any]] = ()) -> GenerateRequest:
-        """The candidate's prompt for the input, with its sampling and constraints."""
+    def request(
+        self,
+        passages: Sequence[Citation] = (),
+        examples: Sequence[Mapping[str, Any]] = (),
+        input: Mapping[str, Any] | None = None,
+    ) -> GenerateRequest:
+        """The candidate's prompt for the input, or for another one, with its sampling and constraints."""
+        ...
+
+    def can(self, capability: Capability) -> bool:
+        """Whether the candidate's model can do this."""
+        ...
+
+    async def likelihoods(
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
+    ) -> Likelihoods:
+        """How likely the candidate's model is to say each answer; see `ScoresAnswers`. It must have the capability
+        `score`.
+        """
         ...
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:

@@ -19,7 +19,7 @@ from slipway.serve.auth.keys import Key
 def traces(found: Sequence[Trace], *, more: bool = False) -> Document:
     """Served requests. `more`: there may be older ones."""
     columns = [Column(t("when"), "time"), Column(t("trace"), "digest"), Column(t("channel")),
-               Column(t("status")), Column(t("seconds"), "seconds"), Column(t("question"), "excerpt", 50),
+               Column(t("status")), Column(t("seconds"), "seconds"), Column(t("input"), "excerpt", 50),
                Column(t("answer"), "excerpt", 50)]  # fmt: skip
     rows = [[f.at, f.id, f.channel, f.status, f.seconds, f.asked, f.said if f.answer else told(f.error)] for f in found]
     notes = [t("older ones: {option}", option=f"--before {found[-1].id}")] if found and more else []
@@ -51,7 +51,7 @@ def trace(found: Trace, said: Sequence[Feedback]) -> Document:
 def feedback(found: Sequence[tuple[Feedback, Trace | None]]) -> Document:
     """What users said, and of what."""
     columns = [Column(t("when"), "time"), Column(t("trace")), Column(t("thumb")), Column(t("score"), "number"),
-               Column(t("question"), "excerpt", 40), Column(t("answer"), "excerpt", 40),
+               Column(t("input"), "excerpt", 40), Column(t("answer"), "excerpt", 40),
                Column(t("correction")), Column(t("comment"))]  # fmt: skip
     rows = [
         [f.at, f.trace, f.thumb, f.score, of.asked if of else "", of.said if of else "", f.correction, f.comment]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slipway.core.protocols import CountsTokens, Embeds, Ranks, Scores
+from slipway.core.protocols import CountsTokens, Embeds, Ranks, Scores, ScoresAnswers
 from slipway.errors import EngineError
 from slipway.testing.engines.constraints import Constraints
 from slipway.testing.engines.generation import Generation
@@ -45,6 +45,7 @@ class EngineContract(Generation, Constraints, Refusals):
         assert isinstance(engine, CountsTokens) or "tokenize" not in self.capabilities
         assert isinstance(engine, Ranks) or "rank" not in self.capabilities
         assert isinstance(engine, Scores) or not self.can_score
+        assert isinstance(engine, ScoresAnswers) or "score" not in self.capabilities
 
     async def test_start_and_close_can_be_repeated(self, request: pytest.FixtureRequest) -> None:
         engine = self.make_engine(request)
@@ -90,6 +91,28 @@ class EngineContract(Generation, Constraints, Refusals):
         assert all(map(math.isfinite, scores))
         assert math.isclose(scores[0], scores[2], abs_tol=1e-3)
         assert await engine.rank("hello?", []) == []
+
+    async def test_answers_have_likelihoods_or_are_refused(self, engine: Engine) -> None:
+        if not isinstance(engine, ScoresAnswers):
+            return
+        request = ask("Which of the labels refund, refund status and login fits: refund?")
+        if "score" not in self.capabilities:
+            with pytest.raises(EngineError) as caught:
+                await engine.likelihoods(request, ["refund"])
+            assert caught.value.status == 400
+            return
+        answers = ["refund", "refund status", "login", "登录"]
+        found = (await engine.likelihoods(request, answers)).answers
+        assert all(one.exact and one.tokens > 0 and -200 < one.logprob <= 0 for one in found)
+        assert sum(math.exp(one.logprob) for one in found) <= 1.01
+        begun = (await engine.likelihoods(request, answers, ended=False)).answers
+        assert all(one.logprob >= other.logprob - 0.2 for one, other in zip(begun, found, strict=True))
+        bounded = (await engine.likelihoods(request, answers, within=0.0)).answers
+        best = max(range(len(answers)), key=lambda n: found[n].logprob)
+        assert bounded[best].exact
+        for whole, bound in zip(found, bounded, strict=True):
+            assert bound.logprob >= whole.logprob - 0.2
+        assert (await engine.likelihoods(request, [])).answers == ()
 
     async def test_score_or_refuse(self, engine: Engine) -> None:
         prompt, better, worse = self.likely

@@ -7,6 +7,7 @@ Owns the capabilities and the guards in front of llama.cpp. Spawning and restart
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -19,6 +20,7 @@ from slipway.builtin.engines.checks import check_fits, check_request, check_text
 from slipway.builtin.engines.compiling import Turn
 from slipway.builtin.engines.gguf_model import ModelHeader, check_files
 from slipway.builtin.engines.grammar_cost import check_choices_cost, check_schema_cost, is_quick
+from slipway.builtin.engines.likelihoods import walk
 from slipway.builtin.engines.llama import wire
 from slipway.builtin.engines.llama.logprobs import Gaps
 from slipway.builtin.engines.llama.threads import Choice, choose, default_choice
@@ -27,7 +29,7 @@ from slipway.builtin.engines.places import ASIDE_PARALLEL, Place
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
 from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess
-from slipway.core.message import Delta, GenerateRequest, TokenLogprob
+from slipway.core.message import Delta, GenerateRequest, Likelihoods, TokenLogprob, Usage
 from slipway.core.protocols import Capability
 from slipway.errors import EngineError
 from slipway.i18n import t
@@ -36,6 +38,8 @@ MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
 BATCH, SMALL_BATCH = 512, 128  # prompt tokens at a time: a larger batch is faster, and cancelling waits for one
 SMALL_BYTES = 400 << 20  # a model file up to which the larger batch takes a second or two on two cores
 _WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
+TAIL = 64  # characters of a prompt that may decide how what follows it is cut into tokens
+MOST_CONTINUATIONS = 20_000  # that are remembered as tokens
 OUTSIDE_JSON = "y"  # no JSON value has it outside a string
 
 
@@ -53,7 +57,9 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
 
     Config: ClassVar[type[LlamaConfig]] = LlamaConfig
     engine: ClassVar[str] = "llama"
-    capabilities: frozenset[Capability] = frozenset(("generate", "logprobs", "json_schema", "choices", "tokenize"))
+    capabilities: frozenset[Capability] = frozenset(
+        ("generate", "logprobs", "json_schema", "choices", "tokenize", "score")
+    )
 
     def prepare(self) -> None:
         """With adapters there is one more thing that it can do."""
@@ -61,6 +67,7 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         if self.adapters:
             self.capabilities = self.capabilities | _WITH_ADAPTERS
         self._choice = default_choice()
+        self._continuations: dict[tuple[str, str], list[int]] = {}
         self._probe: int = 0  # id of the token that spells OUTSIDE_JSON
 
     async def start(self) -> None:
@@ -89,6 +96,34 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
             start = max(1, len(begin))
             sums.append(sum([await self._logprob(ids[:at], ids[at]) for at in range(start, len(ids))]))
         return sums
+
+    async def likelihoods(
+        self,
+        request: GenerateRequest,
+        answers: Sequence[str],
+        offsets: Sequence[float] = (),
+        within: float = math.inf,
+        *,
+        ended: bool = True,
+    ) -> Likelihoods:
+        """See `core.protocols.ScoresAnswers`. The tree of the answers' tokens is walked, likeliest branch first."""
+        self._check(msgspec.structs.replace(request, json_schema=None, choices=()))
+        scales, prompt = self._scales(request.adapters), await self._prompt(request)
+        begin = await self._tokenize(prompt, whole=True)
+        ends = self.header.ends if self.header and ended else []
+        ids = [(*await self._continued(prompt, begin, answer), *ends[:1]) for answer in answers]
+        longest = len(begin) + max(map(len, ids), default=0)
+        if longest > self.config.context:
+            raise too_long(self.name, longest, self.config.context)
+        place, read = self.places.first, list[int]()
+        async with place.room():
+
+            async def ask(path: tuple[int, ...], wanted: tuple[int, ...]) -> dict[int, float]:
+                return await self._of_several(place, [*begin, *path], wanted, scales, read)
+
+            found = await walk(ids, list(offsets) or [0.0] * len(ids), within, ask)
+        usage = Usage(prompt_tokens=len(begin), completion_tokens=len(read), cached_tokens=min(read[:1] or [0]))
+        return Likelihoods(answers=found, usage=usage)
 
     async def count_tokens(self, text: str) -> int:
         """Tokens of raw text; control tokens that it spells out count as text."""
@@ -225,6 +260,43 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
                     if found["id"] == token:
                         return wire.logprob({**entry, "token": "", "logprob": found["logprob"]}, top)
         raise EngineError(t("llama.cpp reports no probability for token {token}", token=token))
+
+    async def _of_several(
+        self, place: Place, ids: Sequence[int], wanted: Sequence[int], scales: Sequence[float], read: list[int]
+    ) -> dict[int, float]:
+        """Log-probabilities of some tokens after `ids`: of one as the model gives it, of the others by their ratio to
+        it once all are raised above everything else. So two requests do for any number of them.
+        """
+        body = wire.forced(ids, wanted[0], 1, scales)
+        first = await self._post_to(place.http, "/completion", body)
+        read.append(first.get("timings/cache_n") or 0)
+        (entry,) = first.get("completion_probabilities") or ({},)
+        known = entry.get("logprob") if entry.get("id") == wanted[0] else None
+        if known is None:
+            known = (await self._look_up(place, ids, wanted[0], scales, 1)).logprob
+        if len(wanted) == 1:
+            return {wanted[0]: min(0.0, known)}
+        answer = await self._post_to(place.http, "/completion", wire.raised(ids, wanted, scales))
+        # Nothing is reported where the token drawn ends inside a character: each is looked up then.
+        (entry,) = answer.get("completion_probabilities") or ({"top_probs": []},)
+        shares = {one["id"]: one["prob"] for one in entry["top_probs"]}
+        if shares.get(wanted[0], 0.0) <= 0 or any(shares.get(token, 0.0) <= 0 for token in wanted):
+            others = {token: (await self._look_up(place, ids, token, scales, 1)).logprob for token in wanted[1:]}
+            return {wanted[0]: known, **others}
+        base = known - math.log(shares[wanted[0]])
+        return {token: min(0.0, base + math.log(shares[token])) for token in wanted}
+
+    async def _continued(self, prompt: str, begin: Sequence[int], answer: str) -> list[int]:
+        """The tokens of an answer after the prompt; they may differ from those of the answer alone."""
+        check_text(answer)
+        key = (prompt[-TAIL:], answer)
+        if key not in self._continuations:
+            ids = await self._tokenize(prompt + answer, whole=True)
+            same = ids[: len(begin)] == list(begin)
+            if len(self._continuations) >= MOST_CONTINUATIONS:
+                self._continuations.clear()
+            self._continuations[key] = ids[len(begin) :] if same else await self._tokenize(answer)
+        return self._continuations[key]
 
     def _beginning(self) -> int:
         token = self.header.beginning if self.header else None

@@ -24,6 +24,7 @@ LAST = [
     "completion_probabilities",
 ]  # fmt: skip
 FORCE = 1000.0  # a logit that wins over every other and loses against a grammar
+RAISED = 200.0  # more than logits differ by; as a float32 it leaves them five digits
 RANDOM_SEED = 0xFFFFFFFF  # llama.cpp: draw one
 # Compact JSON: a small model that may put white space anywhere sometimes puts it everywhere.
 GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -87,6 +88,16 @@ def forced(prompt: Sequence[int], token: int, alternatives: int, scales: Sequenc
         "logit_bias": [[token, FORCE]],
         **sampler(0.0, 1.0),
         **constant(scales),
+    }
+
+
+def raised(prompt: Sequence[int], tokens: Sequence[int], scales: Sequence[float]) -> dict[str, Any]:
+    """What share of their common probability each of `tokens` has after `prompt`: all are raised above the others."""
+    return {
+        **forced(prompt, 0, len(tokens), scales),
+        "logit_bias": [[token, RAISED] for token in tokens],
+        "post_sampling_probs": True,
+        "samplers": [],
     }
 
 
