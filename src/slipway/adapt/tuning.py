@@ -125,12 +125,15 @@ def _check(made: Made, tuner: str) -> None:
 def apply(candidate: Candidate, artifact: Artifact, base: ModelPin | None) -> Candidate:
     """The candidate that answers with what was made. `base`: the model that it was made from.
 
-    A classifier is read by the strategy of its name, unless the candidate names another one.
+    A classifier is read by the strategy of its name, unless the candidate names another one; it gets vectors of the base,
+    unless it says that an engine runs a network of its own.
     """
     made = msgspec.structs.replace(candidate, artifact=artifact.ref)
     if artifact.kind == "classifier":
         asked = {"strategy": "classifier", "strategy_options": {}} if made.strategy == "direct" else {}
-        return msgspec.structs.replace(made, files=artifact.files, encoder=base, **asked)
+        return msgspec.structs.replace(
+            made, files=artifact.files, encoder=None if artifact.engine else base, **asked
+        )
     if artifact.kind == "adapter":
         (sha256,) = artifact.files.values()
         adapter = sha256[:16]

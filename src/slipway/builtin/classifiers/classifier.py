@@ -1,6 +1,7 @@
-"""A classifier in one file: how sure it is of each label for a text and its vector. Knows no task and fits nothing.
+"""A classifier: how sure it is of each label for a text and its vector. Knows no task and fits nothing.
 
-The file is NumPy's `.npz` without pickled objects: arrays, and a header in JSON. It holds no text but the labels.
+Its file is NumPy's `.npz` without pickled objects: arrays, and a header in JSON. It holds no text but the labels. A
+network lies beside it (`network`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from slipway.builtin.classifiers.features import Vocabulary, grams
+from slipway.builtin.classifiers.network import Reading, Scoring, open_network
 from slipway.errors import IntegrityError
 from slipway.i18n import t
 
@@ -29,30 +31,38 @@ _LARGEST = 2 << 30  # bytes of one array
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What is not an array. `kind`: `linear` multiplies features with weights, `nearest` lets `k` neighbours vote.
+    """What is not an array. `kind`: `linear` multiplies features with weights, `nearest` lets `k` neighbours vote,
+    `network` is a trained network, to whose scores those of `linear` over counted features are added, `mix` times; for a
+    text that the network cannot read they stand alone, `alone` times.
 
     `dimension`: of the vectors that it reads; 0: none. `temperature`: scores are divided by it before they become
     probabilities. `threshold`: under this confidence (0 to 1) it abstains.
     """
 
-    kind: Literal["linear", "nearest"]
+    kind: Literal["linear", "nearest", "network"]
     labels: tuple[str, ...]
     dimension: int = 0
     temperature: float = 1.0
     threshold: float = 0.0
     k: int = 0
+    mix: float = 0.0
+    alone: float = 1.0
+    reading: Reading | None = None
     format: int = 1
 
 
 class Classifier:
-    """`arrays` of a linear one: `bias` [L], `vectors` [dimension, L] and `grams` [m, L], the weights of a text's vector
+    """`arrays` of a linear one, and of what is added to a network: `bias` [L], `vectors` [dimension, L] and `grams` [m, L], the weights of a text's vector
     and of its features; of `nearest`: `vectors` [n, dimension], `grams` (`places`, `values`, `starts`: sparse rows) and
-    `classes` [n], the label of each example. `codes`, `idf`: the features that are known (`Vocabulary`). What is saved
-    in half precision is used in single.
+    `classes` [n], the label of each example. `codes`, `idf`: the features that are known (`Vocabulary`). `words`: those
+    of a network trained from scratch (`WordIds`). What is saved in half precision is used in single.
     """
 
-    def __init__(self, header: Header, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(
+        self, header: Header, arrays: Mapping[str, NDArray[Any]], network: Scoring | None = None
+    ) -> None:
         self.header = header
+        self.network = network
         self.saved = dict(arrays)
         self.arrays = {name: one.astype("float32") if one.dtype == "float16" else one for name, one in arrays.items()}
         self._vocabulary = Vocabulary(arrays["codes"], arrays["idf"]) if "codes" in arrays else None
@@ -73,7 +83,7 @@ class Classifier:
         import numpy as np
 
         scores = self.scores(text, vector)
-        if self.header.kind == "linear":
+        if self.header.kind != "nearest":
             return scores, np.arange(len(scores))
         best = np.argsort(-scores, kind="stable")[: self.header.k]
         return scores[best], self.arrays["classes"][best]
@@ -87,23 +97,39 @@ class Classifier:
         return np.bincount(classes, weights=weights, minlength=len(self.header.labels)).astype(np.float64)
 
     def scores(self, text: str, vector: Floats) -> NDArray[np.float64]:
-        """Linear: of each label. Nearest: the cosine with each example, the mean of both kinds of features."""
+        """Linear and network: of each label. Nearest: the cosine with each example, the mean of both kinds of features."""
+        if self.header.kind == "nearest":
+            return self._similar(text, vector)
+        if self.header.kind == "linear":
+            return self.linear(text, vector)
+        own = self.network.scores(text) if self.network else None
+        counted = self.linear(text, vector)
+        return self.header.alone * counted if own is None else own + self.header.mix * counted
+
+    def linear(self, text: str, vector: Floats) -> NDArray[np.float64]:
+        """The weights of what a text has, [labels]; zeros where there are none."""
         import numpy as np
 
-        at, values = self._vocabulary.row(grams(text)) if self._vocabulary else (None, None)
-        vector = vector if self.header.dimension else vector[:0]
-        if self.header.kind == "linear":
-            found = self.arrays["bias"].astype(np.float64)
-            if self.header.dimension:
-                found = found + vector.astype(np.float64) @ self.arrays["vectors"]
-            if at is not None and values is not None and len(at):
+        if "bias" not in self.arrays:
+            return np.zeros(len(self.header.labels))
+        found = self.arrays["bias"].astype(np.float64)
+        if self.header.dimension:
+            found = found + vector.astype(np.float64) @ self.arrays["vectors"]
+        if self._vocabulary is not None:
+            at, values = self._vocabulary.row(grams(text))
+            if len(at):
                 found = found + values.astype(np.float64) @ self.arrays["grams"][at]
-            return found
-        kinds = bool(self.header.dimension) + (at is not None)
+        return found
+
+    def _similar(self, text: str, vector: Floats) -> NDArray[np.float64]:
+        import numpy as np
+
+        kinds = bool(self.header.dimension) + (self._vocabulary is not None)
         found = np.zeros(len(self.arrays["classes"]))
         if self.header.dimension:
             found += self.arrays["vectors"] @ vector
-        if at is not None:
+        if self._vocabulary is not None:
+            at, values = self._vocabulary.row(grams(text))
             query = np.zeros(len(self.arrays["codes"]), np.float32)
             query[at] = values
             found += self._rows() @ query
@@ -133,8 +159,11 @@ class Classifier:
                 file.writestr(info, held.getvalue())
 
 
-def load(path: Path) -> Classifier:
-    """Read what `save` wrote. Raises IntegrityError for anything else."""
+def load(path: Path, files: Mapping[str, Path] | None = None) -> Classifier:
+    """Read what `save` wrote, and the network among `files` that belongs to it. Raises IntegrityError for anything else.
+
+    Raises MissingPrerequisite where the packages that run a network are not installed.
+    """
     import numpy as np
 
     try:
@@ -147,7 +176,9 @@ def load(path: Path) -> Classifier:
                 if info.filename.endswith(".npy"):
                     held = io.BytesIO(file.read(info))
                     arrays[info.filename.removesuffix(".npy")] = np.load(held, allow_pickle=False)
-        return Classifier(header, arrays)
+        reading = header.reading
+        network = open_network(reading, arrays.get("words"), files or {}) if reading is not None else None
+        return Classifier(header, arrays, network)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
         raise IntegrityError(
             t("{path} is no classifier: {why}", path=path.name, why=error), t("`slipway run adapt` makes it again")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LONGEST = 20_000  # characters of a text that are read
+FULL_VOCABULARY = 1000  # texts up to which a feature that only one of them has is kept
 MOST = 100_000  # features that are kept, the most frequent first
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slipway.builtin.classifiers import calibrating
 from slipway.builtin.classifiers.classifier import FILE, Classifier, Header
-from slipway.builtin.classifiers.features import Vocabulary, grams
+from slipway.builtin.classifiers.features import FULL_VOCABULARY, Vocabulary, grams
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
@@ -21,8 +22,6 @@ from slipway.text.words import normalize_label
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-FULL_VOCABULARY = 1000  # texts up to which a feature that only one of them has is kept
 
 
 class AbstainConfig(BaseModel):
@@ -118,8 +117,14 @@ def counted(job: Job, texts: Sequence[str], ngrams: bool, most: int | None = Non
     return Counted(vectors, vocabulary, vocabulary.matrix(found))
 
 
-def made(job: Job, classifier: Classifier, config: AbstainConfig, measured: dict[str, float]) -> Made:
-    """Calibrate on dev, choose the threshold there, and write the file.
+def made(
+    job: Job,
+    classifier: Classifier,
+    config: AbstainConfig,
+    measured: dict[str, float],
+    files: Mapping[str, Path] | None = None,
+) -> Made:
+    """Calibrate on dev, choose the threshold there, and write the file; `files`: what else belongs to the classifier.
 
     With fewer than ten labelled examples of dev the temperature stays what it is. Raises ConfigError for a `risk` or a
     `coverage` that there are too few examples for.
@@ -136,9 +141,10 @@ def made(job: Job, classifier: Classifier, config: AbstainConfig, measured: dict
                 t("give data.split.dev a larger share, or name a threshold"),
             )  # fmt: skip
         header = msgspec.structs.replace(classifier.header, threshold=config.threshold or 0.0)
-        return _written(job, Classifier(header, classifier.saved), measured)
+        return _written(job, Classifier(header, classifier.saved), measured, files)
     texts = [job.text(example) for example in dev]
-    evidence = [classifier.evidence(text, row) for text, row in zip(texts, job.vectors(texts), strict=True)]
+    vectors = job.vectors(texts) if classifier.header.dimension else np.zeros((len(texts), 0), np.float32)
+    evidence = [classifier.evidence(text, row) for text, row in zip(texts, vectors, strict=True)]
     truth = [{normalize_label(name) for name in example.expected} for example in dev]
     names = [normalize_label(name) for name in classifier.header.labels]
 
@@ -148,7 +154,7 @@ def made(job: Job, classifier: Classifier, config: AbstainConfig, measured: dict
         return np.array([row.max() for row in shares]), np.array(right)
 
     before = calibrating.calibration_error(*confident(classifier.header.temperature))
-    low, high = (0.05, 20.0) if classifier.header.kind == "linear" else (0.005, 2.0)
+    low, high = (0.005, 2.0) if classifier.header.kind == "nearest" else (0.05, 20.0)
     found = calibrating.temperature(confident, low, high)
     confidence, right = confident(found)
     least = config.threshold or 0.0
@@ -164,13 +170,18 @@ def made(job: Job, classifier: Classifier, config: AbstainConfig, measured: dict
     if answered.any():
         measured["dev_selective_risk"] = float(1 - right[answered].mean())
     header = msgspec.structs.replace(classifier.header, temperature=found, threshold=least)
-    return _written(job, Classifier(header, classifier.saved), measured)
+    return _written(job, Classifier(header, classifier.saved), measured, files)
 
 
-def _written(job: Job, classifier: Classifier, measured: dict[str, float]) -> Made:
+def _written(
+    job: Job, classifier: Classifier, measured: dict[str, float], files: Mapping[str, Path] | None = None
+) -> Made:
     path = job.folder / FILE
     classifier.save(path)
-    return Made(kind="classifier", files={FILE: path}, measured={**measured, "bytes": float(path.stat().st_size)})
+    every = {FILE: path, **(files or {})}
+    size = float(sum(one.stat().st_size for one in every.values()))
+    own = classifier.header.reading is not None  # its own network reads the text, and no vectors of the base
+    return Made(kind="classifier", engine="onnx" if own else "", files=every, measured={**measured, "bytes": size})
 
 
 def arrays_of(found: Counted) -> dict[str, NDArray[Any]]:

@@ -30,7 +30,8 @@ class ClassifierConfig(BaseModel):
 class ClassifierStrategy:
     """Asks no language model; the candidate's encoder, where it has one, makes a vector of the text.
 
-    An answer's step `labels` tells the likeliest labels, also where it abstains.
+    An answer's step `labels` tells the likeliest labels, also where it abstains. A network that cannot read a text finds
+    no label likelier than another, and abstains whatever the threshold is.
     """
 
     Config: ClassVar[type[ClassifierConfig]] = ClassifierConfig
@@ -38,7 +39,7 @@ class ClassifierStrategy:
 
     def __init__(self, config: ClassifierConfig) -> None:
         self.config = config
-        self._loaded: dict[Path, Classifier] = {}
+        self._loaded: dict[tuple[Path, ...], Classifier] = {}
 
     async def respond(self, work: Work) -> AsyncIterator[Delta | Answer]:
         """The label, in one piece."""
@@ -46,13 +47,14 @@ class ClassifierStrategy:
         text = work.task.text(work.input)
         vectors = await work.vectors([text])
         header = classifier.header
-        (shares,) = classifier.probabilities([text], vectors)
+        asked = (classifier.probabilities, [text], vectors)
+        (shares,) = await asyncio.to_thread(*asked) if header.kind == "network" else asked[0](*asked[1:])
         order = sorted(range(len(shares)), key=lambda n: (-shares[n], n))
         label, confidence = header.labels[order[0]], min(1.0, float(shares[order[0]]))
         told = ", ".join(f"{header.labels[n]} {shares[n]:.2f}" for n in order[:SHOWN])
         step = Step(name="labels", output=told)
         least = header.threshold if self.config.threshold is None else self.config.threshold
-        if confidence < least:
+        if confidence < least or (header.kind == "network" and shares.max() == shares.min()):
             yield Answer(text="", raw=label, confidence=confidence, abstained=True, steps=(step,))
             return
         yield Delta(text=label)
@@ -66,6 +68,7 @@ class ClassifierStrategy:
                 t("the strategy `classifier` reads what a tuner made, and the candidate has no `tune`"),
                 t("give it one: tune: probe"),
             )
-        if path not in self._loaded:
-            self._loaded[path] = await asyncio.to_thread(load, path)
-        return self._loaded[path]
+        key = tuple(sorted(files.values()))
+        if key not in self._loaded:
+            self._loaded[key] = await asyncio.to_thread(load, path, files)
+        return self._loaded[key]

@@ -300,6 +300,17 @@ def read_tokenizer(files: Mapping[str, Path]) -> Any:
     return tokenizer
 
 
+def inference_session(content: bytes) -> Any:
+    """An inference session of a graph's bytes on one thread of the CPU. Raises what onnxruntime raises."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it would keep the memory of the longest text ever seen, for each thread
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
 def unknown_share(tokenizer: Any, text: str) -> float:
     """Share of a text's tokens that are unknown; 0 for a tokenizer that has none."""
     unknown = tokenizer.token_to_id(getattr(tokenizer.model, "unk_token", None) or "<unk>")
@@ -323,16 +334,10 @@ class Graphs:
 
     def session(self, precision: Literal["fp32", "int8"]) -> Any:
         """An inference session: from the cache, else built, and cached where that can be written."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.enable_cpu_mem_arena = False  # it would keep the memory of the longest text ever seen, for each thread
         path = self.folder / f"{precision}.onnx"
         content: Any = self._sound(path) or self._build(precision, path)
         try:
-            return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            return inference_session(content)
         except Exception as error:  # onnxruntime raises its own types, derived from Exception only
             path.unlink(missing_ok=True)
             raise EngineError(

@@ -2,7 +2,7 @@
 
 The graph takes `input_ids` and `attention_mask` (int64 and int32, [batch, tokens]) and gives `embedding` (float32,
 [batch, hidden]): the encoder of Devlin et al. 2019, mean or CLS pooling (Reimers and Gurevych 2019), and rows of unit
-length. A cross-encoder gives a score instead. Attention is ONNX Runtime's own operator
+length. A cross-encoder gives a score instead, an encoder with a head of labels their scores. Attention is ONNX Runtime's own operator
 (`com.microsoft.MultiHeadAttention`), which leaves out padding.
 """
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Weights = Mapping[str, NDArray[np.float32]]
 
 REVISION = 2  # goes into the cache's keys: raise it when the same model would give another graph
+POOLING = "slipway_pooling"  # in the config.json of an encoder that was tuned here: its files lie in one folder
+HEAD = "head"  # what the weights of a head of labels are called: head.weight [labels, hidden], head.bias [labels]
 _OPSET = 20
 _INT8_LIMIT = 64
 _IR_VERSION = 9
@@ -93,6 +95,8 @@ def _pooling(files: Mapping[str, Path]) -> str:
             kind = str(module.get("type", "")).rsplit(".", 1)[-1]
             if kind not in _MODULES:
                 raise _unsupported(t("it has a module of the kind '{kind}'", kind=kind))
+    if own := _json(files, "config.json").get(POOLING):
+        return str(own)
     config = _json(files, "1_Pooling/config.json") if "1_Pooling/config.json" in files else {}
     if config.get("pooling_mode_cls_token"):
         return "cls"
@@ -140,8 +144,10 @@ def read_weights(paths: list[Path]) -> dict[str, NDArray[np.float32]]:
     return weights
 
 
-def build(encoder: Encoder, weights: Weights, *, int8: bool = False, pairs: bool = False) -> Any:
+def build(encoder: Encoder, weights: Weights, *, int8: bool = False, pairs: bool = False, labels: bool = False) -> Any:
     """The `onnx.ModelProto`. Raises EngineError when a weight is missing.
+
+    `labels`: the graph gives `scores` (float32, [batch, labels]) as well, by the head `HEAD` over the embedding.
 
     `pairs`: a cross-encoder (Nogueira and Cho 2019), which takes `token_type_ids` (int64, 1 for the second text of a
     pair) as well, and gives `score` (float32, [batch, 1]) by its classification head instead of `embedding`.
@@ -150,7 +156,7 @@ def build(encoder: Encoder, weights: Weights, *, int8: bool = False, pairs: bool
     products in 16 bits, which the full range overflows); activations are quantised as they come, one range for each
     run. Word embeddings stay float32: they are looked up, not multiplied.
     """
-    return _Builder(encoder, weights, int8, pairs).model()
+    return _Builder(encoder, weights, int8, pairs, labels).model()
 
 
 def quantized(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -165,8 +171,8 @@ def quantized(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np
 class _Builder:
     """Collects nodes and initialisers; each method adds a part of the graph and returns the name of its output."""
 
-    def __init__(self, encoder: Encoder, weights: Weights, int8: bool, pairs: bool) -> None:
-        self.encoder, self.weights, self.int8, self.pairs = encoder, weights, int8, pairs
+    def __init__(self, encoder: Encoder, weights: Weights, int8: bool, pairs: bool, labels: bool) -> None:
+        self.encoder, self.weights, self.int8, self.pairs, self.labels = encoder, weights, int8, pairs, labels
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         root = [name for name in weights if name.endswith("embeddings.word_embeddings.weight")]
@@ -189,6 +195,10 @@ class _Builder:
         if self.pairs:
             inputs.append(helper.make_tensor_value_info("token_type_ids", TensorProto.INT64, shape))
         outputs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", width])]
+        if self.labels:
+            scores = self.node("Identity", [self.linear(HEAD, output, exact=True)], "scores")
+            count = len(self.weight(f"{HEAD}.bias"))
+            outputs.append(helper.make_tensor_value_info(scores, TensorProto.FLOAT, ["batch", count]))
         graph = helper.make_graph(self.nodes, "sentence-encoder", inputs, outputs, self.initializers)
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, producer_name="slipway", opset_imports=opsets, ir_version=_IR_VERSION)
