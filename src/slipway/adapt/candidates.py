@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from slipway.adapt.tuning import apply
+from slipway.adapt.tuning import apply, retrieved_with
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval, ToolPin
 from slipway.core.material import Example
@@ -51,15 +51,18 @@ def make_candidate(
     seen: Sequence[Example],
     plugins: Plugins,
     artifact: Artifact | None = None,
+    embedder: Artifact | None = None,
 ) -> Candidate:
     """Freeze one candidate. Raises ConfigError for what its configuration lacks, or names but does not exist.
 
     `seen`: the examples of train and dev; worked examples are of train, labels of both. One whose strategy asks no
-    model has none, whatever it names or takes from the candidate that it extends.
+    model has none, whatever it names or takes from the candidate that it extends. `embedder`: what `retrieve.tune` made.
     """
     config = effective(project, name)
     task, task_options = _task(project, seen, plugins)
     retrieve = _retrieval(config, name, pins, chunks)
+    if retrieve is not None and embedder is not None:
+        retrieve = retrieved_with(retrieve, embedder)
     if retrieve is None and (config.strategy.name == "quote" or config.strategy.options.get("fallback") == "quote"):
         raise ConfigError(
             t("candidates.{name} quotes passages, and retrieves none", name=name),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from slipway.core.artifact import ADAPTER, Artifact, Made
-from slipway.core.candidate import Candidate, ModelPin
-from slipway.core.material import Example
+from slipway.core.candidate import Candidate, ModelPin, Retrieval
+from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 from slipway.core.protocols import Task, Tuner
 from slipway.core.ref import Ref
@@ -42,6 +42,7 @@ class TuneJob:
     task: Task
     listener: Progress
     reads: Sequence[str]
+    corpus: Callable[[], Sequence[Chunk]] = tuple
     seed: int = 0
     told: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
@@ -57,6 +58,10 @@ class TuneJob:
     def text(self, example: Example) -> str:
         """What the task takes for it."""
         return self.task.text(self.task.input(example.input))
+
+    def passages(self) -> Sequence[Chunk]:
+        """Those of the frozen chunk set."""
+        return self.corpus()
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """By the base, remembered."""
@@ -138,11 +143,20 @@ def apply(candidate: Candidate, artifact: Artifact, base: ModelPin | None) -> Ca
         (sha256,) = artifact.files.values()
         adapter = sha256[:16]
         return msgspec.structs.replace(made, model=base, adapters={adapter: 1.0}, adapter_files={adapter: sha256})
-    model = ModelPin(
-        name=base.name if base else artifact.name,
+    return msgspec.structs.replace(made, model=_pin(artifact, base.name if base else artifact.name))
+
+
+def retrieved_with(retrieval: Retrieval, artifact: Artifact) -> Retrieval:
+    """The retrieval with an embedder that was made. It has a name of its own: the base may be used beside it."""
+    named = f"{artifact.base.name if artifact.base else artifact.name}-tuned"
+    return msgspec.structs.replace(retrieval, embedder=_pin(artifact, named), artifact=artifact.ref)
+
+
+def _pin(artifact: Artifact, name: str) -> ModelPin:
+    return ModelPin(
+        name=name,
         engine=artifact.engine,
         source=f"artifact:{artifact.digest}",
         files=artifact.files,
         options=artifact.options,
     )
-    return msgspec.structs.replace(made, model=model)

@@ -35,6 +35,7 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     chunks: Ref
     embedder: ModelPin | None
+    artifact: Ref | None = None  # what the embedder was made as, where it was tuned
     top_k: int = 3
     mode: Literal["dense", "lexical", "fused"] = "fused"
     filters: dict[str, Any] = {}

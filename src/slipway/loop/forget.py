@@ -211,7 +211,8 @@ class _Plan:
         shown: set[str] = set()
         for _, candidate in catalog.list("candidate", Candidate):
             shows = candidate.few_shot is not None and any(map(self._shown, candidate.few_shot.examples))
-            if shows or (candidate.artifact is not None and candidate.artifact.digest in artifacts):
+            made = (candidate.artifact, candidate.retrieve.artifact if candidate.retrieve else None)
+            if shows or any(ref is not None and ref.digest in artifacts for ref in made):
                 shown.add(candidate.digest)
                 self.affected.append(self._candidate(candidate, serving.get(candidate.digest, ""), shows=shows))
         for _, release in catalog.list("release", Release):

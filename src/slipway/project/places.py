@@ -89,6 +89,8 @@ def named_plugins(project: Project) -> Iterator[tuple[tuple[str | int, ...], str
         if candidate.tune is not None:
             yield ("candidates", name, "tune"), candidate.tune.name
         if candidate.retrieve is not None:
+            if candidate.retrieve.tune is not None:
+                yield ("candidates", name, "retrieve", "tune"), candidate.retrieve.tune.name
             yield ("candidates", name, "retrieve", "index"), candidate.retrieve.index.name
             yield ("candidates", name, "retrieve", "lexical"), candidate.retrieve.lexical.name
 

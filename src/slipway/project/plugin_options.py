@@ -75,9 +75,12 @@ def _uses(project: Project, plugins: Plugins) -> Iterator[Use]:
         for n, tool in enumerate(candidate.tools):
             at = ("candidates", name, "tools", n)
             yield at, (*at, tool.name), "tools", tool.name, tool.options
-        if (tuner := candidate.tune) is not None:
-            at = ("candidates", name, "tune")
-            yield at, (*at, tuner.name), "tuners", tuner.name, tuner.options
+        for at, tuner in (
+            (("candidates", name, "tune"), candidate.tune),
+            (("candidates", name, "retrieve", "tune"), candidate.retrieve.tune if candidate.retrieve else None),
+        ):
+            if tuner is not None:
+                yield at, (*at, tuner.name), "tuners", tuner.name, tuner.options
         if candidate.retrieve:
             for key in ("index", "lexical"):
                 chosen: PluginConfig = getattr(candidate.retrieve, key)

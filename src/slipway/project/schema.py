@@ -190,6 +190,7 @@ class RetrieveConfig(Strict):
     """Which passages are put into the prompt, and the plug-ins that search vectors (`index`) and words (`lexical`)."""
 
     embedder: str | None = None  # a model; needed unless mode is lexical
+    tune: PluginConfig | None = None  # make an embedder from it first, on questions and their passages
     top_k: int = Field(default=3, ge=1, le=100)
     mode: Literal["dense", "lexical", "fused"] = "fused"
     filters: dict[str, Any] = {}

@@ -55,6 +55,8 @@ def pins_of(candidate: Candidate, report: Report, store: Store) -> dict[str, str
     pins.update({f"blob:file {name}": sha256 for name, sha256 in candidate.files.items()})
     if candidate.artifact is not None:
         pins["noun:artifact"] = candidate.artifact.digest
+    if candidate.retrieve and candidate.retrieve.artifact is not None:
+        pins["noun:embedder"] = candidate.retrieve.artifact.digest
     for model in models_of(candidate):
         pins.update({f"model:{model.name}/{file}": sha256 for file, sha256 in model.files.items()})
     return pins
@@ -88,9 +90,8 @@ def verify(release: Release, store: Store, locate: Locate) -> list[str]:
             t("it was changed outside Slipway; promote another release"),
         )
     checked += check_blobs(release, store)
-    if candidate.artifact is not None:
-        artifact = catalog.get("artifact", candidate.artifact.digest, Artifact)
-        checked.append(artifact.ref.short)
+    made = (candidate.artifact, candidate.retrieve.artifact if candidate.retrieve else None)
+    checked += [catalog.get("artifact", ref.digest, Artifact).ref.short for ref in made if ref is not None]
     for model in models_of(candidate):
         with _naming(t("the model '{name}'", name=model.name)):
             for file, path in sorted(locate(model).items()):

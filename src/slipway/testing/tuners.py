@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from slipway.core.artifact import ADAPTER, Made
 from slipway.core.candidate import ModelPin
-from slipway.core.material import Example
+from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 from slipway.errors import ConfigError
 
@@ -31,8 +31,14 @@ if TYPE_CHECKING:
 
 SPLITS: tuple[Literal["train", "dev"], ...] = ("train", "dev")
 EXAMPLES = tuple(
-    Example(input={"question": f"Which ship is number {n}? 第{n}号"}, expected=(f"ship {n}",), split=SPLITS[n % 2])
+    Example(
+        input={"question": f"Which ship is number {n}? 第{n}号"}, expected=(f"ship {n}",), split=SPLITS[n % 2],
+        relevant=(f"{n}.md",),
+    )
     for n in range(40)
+)  # fmt: skip
+PASSAGES = tuple(
+    Chunk(source=f"{n}.md", path=(f"Ship {n}",), start=0, end=30, text=f"Number {n} is ship {n}. 第{n}号") for n in range(40)
 )
 
 
@@ -69,6 +75,10 @@ class Job:
     def text(self, example: Example) -> str:
         """The text of its input."""
         return example.text
+
+    def passages(self) -> Sequence[Chunk]:
+        """What is retrieved from."""
+        return PASSAGES
 
     def vectors(self, texts: Sequence[str]) -> Any:
         """Of eight numbers each, the same for the same text; none without a base."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.scorers.common import Configured
 from slipway.core.answer import Answer, Citation
-from slipway.core.material import Example
+from slipway.core.material import Chunk, Example
 from slipway.text.words import normalize_label
 
 
@@ -28,7 +28,7 @@ class Cutoff(BaseModel):
     k: int = Field(default=0, ge=0)
 
 
-def matches(relevant: str, citation: Citation) -> bool:
+def matches(relevant: str, citation: Citation | Chunk) -> bool:
     """Whether a passage is what `source` or `source#Heading` names."""
     if _path(relevant) == _path(citation.source):
         return True

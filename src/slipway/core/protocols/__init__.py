@@ -27,7 +27,7 @@ from slipway.core.protocols.engines import (
 from slipway.core.protocols.indexes import Elsewhere, Index
 from slipway.core.protocols.scorers import Compares, Scorer
 from slipway.core.protocols.tasks import Labelled, ReadsFiles, Strategy, Structured, Task, Tool, Work, asks_model
-from slipway.core.protocols.tuners import Job, Tuner, makes_classifier
+from slipway.core.protocols.tuners import Job, Tuner, makes_classifier, makes_embedder
 
 if TYPE_CHECKING:
     from slipway.core.protocols.engines import Vectors
@@ -62,5 +62,6 @@ __all__ = [
     "Work",
     "asks_model",
     "makes_classifier",
+    "makes_embedder",
     "missing",
 ]

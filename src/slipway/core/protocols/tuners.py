@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from slipway.core.artifact import Made
 from slipway.core.candidate import ModelPin
-from slipway.core.material import Example
+from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ class Job(Protocol):
         """What the candidate's prompt would send for an example, without passages: train on what is served."""
         ...
 
+    def passages(self) -> Sequence[Chunk]:
+        """What the project's candidates retrieve from; nothing for a tuner that does not say that it reads them."""
+        ...
+
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """What the base makes of texts, as `Work.vectors` gives them to a strategy. Remembered between jobs."""
         ...
@@ -63,7 +67,8 @@ class Tuner(Protocol):
     """Makes a model, an adapter or a classifier. Made as `Tuner(config)`.
 
     A class with the attribute `makes = "classifier"` makes what the strategy `classifier` reads: its candidates need no
-    prompt, and the model that they name, if they name one, is one that embeds.
+    prompt, and the model that they name, if they name one, is one that embeds. One with `makes = "embedder"` makes a
+    model that embeds and stands in `retrieve.tune`; it gets the passages.
 
     Called in the main thread; it may take hours, and is ended by KeyboardInterrupt or killed. The same job is then done
     again in the same folder. Equal jobs should make equal files.
@@ -75,6 +80,11 @@ class Tuner(Protocol):
     def tune(self, job: Job) -> Made:
         """Do it. Raises SlipwayError."""
         ...
+
+
+def makes_embedder(tuner: type[Tuner]) -> bool:
+    """Whether a tuner makes what a candidate retrieves with."""
+    return getattr(tuner, "makes", "") == "embedder"
 
 
 def makes_classifier(tuner: type[Tuner]) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from slipway.adapt.candidates import effective, make_candidate
 from slipway.adapt.tuning import TuneJob, tune
@@ -15,13 +14,10 @@ from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.loop.model_lock import pin_models
+from slipway.loop.stages.embedders import tuned_embedder, vectors_of
 from slipway.loop.state import Loop
 from slipway.project.places import read_text
 from slipway.runtime.prompt import build_messages
-from slipway.runtime.vectors import embed_texts
-
-if TYPE_CHECKING:
-    from slipway.core.protocols import Vectors
 
 
 def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> dict[str, Candidate]:
@@ -38,8 +34,9 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
     candidates: dict[str, Candidate] = {}
     for name in project.candidates:
         artifact = _tuned(loop, name, pins, examples)
+        embedder = tuned_embedder(loop, name, pins, examples, chunks)
         candidate = make_candidate(
-            project, name, context.root, pins, chunks.ref if chunks else None, seen, context.plugins, artifact
+            project, name, context.root, pins, chunks.ref if chunks else None, seen, context.plugins, artifact, embedder
         )
         candidates[name] = candidate
         loop.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
@@ -77,7 +74,7 @@ def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Datase
     def work() -> Ref:
         job = TuneJob(
             name=name, base=base, files=context.locate(base) if base else {}, folder=folder, held=held, reads=reads,
-            task=task, embed=lambda texts: _vectors(loop, f"tune:{name}", base, texts),
+            task=task, embed=lambda texts: vectors_of(loop, f"tune:{name}", base, texts),
             render=lambda e: build_messages(prompt, config.system, task.input(e.input), (), (), e.language, task),
             listener=loop.progress(f"tune:{name}"),
         )  # fmt: skip
@@ -86,20 +83,6 @@ def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Datase
 
     ref = loop.steps.step(f"tune:{name}", [], asked, code, work)
     return store.catalog.get("artifact", ref.digest, Artifact)
-
-
-def _vectors(loop: Loop, step: str, base: ModelPin | None, texts: Sequence[str]) -> Vectors:
-    """What an embedding model makes of texts; without one, rows without columns."""
-    import numpy as np
-
-    if base is None or not texts:
-        return np.zeros((len(texts), 0), np.float32)
-
-    async def work() -> Vectors:
-        engine = await loop.context.session.embedder(base)
-        return await embed_texts(loop.store, texts, base, engine, loop.progress(step))
-
-    return loop.context.wait(work())
 
 
 def _models_used(loop: Loop) -> set[str]:

@@ -1,0 +1,197 @@
+"""What the tuners of networks have in common: texts read, the network trained, exported, compared, mixed, calibrated."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import msgspec
+from pydantic import Field
+
+from slipway.builtin.classifiers import fitting
+from slipway.builtin.classifiers.calibrating import LEAST
+from slipway.builtin.classifiers.classifier import Classifier, Header
+from slipway.builtin.classifiers.features import Vocabulary, grams
+from slipway.builtin.classifiers.network import GRAPH, Network, Reader, Remembering
+from slipway.builtin.classifiers.preparing import AbstainConfig, ClassifierTuner, Labels, labelled, made
+from slipway.builtin.engines.onnx.engine import require_packages
+from slipway.builtin.networks import parity
+from slipway.core.artifact import Made
+from slipway.core.protocols import Job
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.text.words import normalize_label
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_WEIGHTS = 6_000_000  # of counted features that are fitted, as for the probe
+
+
+class NetworkConfig(AbstainConfig):
+    """`epochs`: at most; training stops after `patience` of them without a smaller loss on dev (0: never before).
+
+    `learning_rate`: the highest; it rises for a tenth of the steps and falls to 0 from there. `label_smoothing`: the
+    share of an example's weight that goes to the other labels. `balanced`: examples of rare labels weigh more, so that
+    all labels weigh alike. `ngrams`: add a regression on counted words and runs of characters, as the probe has it.
+    `disagreement`: the share of up to 300 examples for which the exported network may give another label than the
+    trained one. `threads`: part of the recipe, because sums depend on it.
+    """
+
+    epochs: int = Field(default=20, ge=1, le=1000)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    batch_size: int = Field(default=32, ge=1, le=1024)
+    max_tokens: int = Field(default=256, ge=8, le=8192)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    label_smoothing: float = Field(default=0.05, ge=0, lt=1)
+    balanced: bool = False
+    patience: int = Field(default=2, ge=0, le=1000)
+    ngrams: bool = False
+    disagreement: float = Field(default=0.0, ge=0, le=1)
+    threads: int = Field(default=1, ge=1, le=256)
+
+
+ConfigT = TypeVar("ConfigT", bound=NetworkConfig)
+
+
+class Task(NamedTuple):
+    """What is learned from: rows of numbers that can be read, and the place of each one's label in `labels`.
+
+    `weights` [labels]: how much an example of a label weighs.
+    """
+
+    rows: list[list[int]]
+    classes: NDArray[np.int32]
+    dev_rows: list[list[int]]
+    dev_classes: NDArray[np.int32]
+    labels: tuple[str, ...]
+    weights: NDArray[np.float32]
+
+
+class NetworkTuner(ClassifierTuner[ConfigT]):
+    """Trains on train, stops and calibrates by dev. A killed run goes on from its last checkpoint."""
+
+    def tune(self, job: Job) -> Made:
+        """Raises ConfigError for examples that nothing can be learned from, SlipwayError where export differs."""
+        require_torch()
+        require_packages()
+        given = labelled(job)
+        reader = self.reader(job, given)
+        read = [reader.read(text) for text in given.texts]
+        task = _task(job, given, reader, read, self.config.balanced)
+        module, measured = self.train(job, task, reader)
+        path = job.folder / GRAPH
+        path.write_bytes(self.export(job, module))
+        served = Remembering(Network(reader, path.read_bytes()))
+        texts = [text for text in [*_dev(job)[0], *given.texts] if reader.read(text) is not None][: parity.MOST]
+        rows = [row for text in texts if (row := reader.read(text)) is not None]
+        found = parity.compare(texts, scores(module, rows), served, given.labels, self.config.disagreement)
+        classifier = self._with_grams(job, given, Header(kind="network", labels=given.labels, reading=reader.reading),
+                                      reader, served)  # fmt: skip
+        measured |= {"examples": float(len(given.texts)), "labels": float(len(given.labels)), **found.measured}
+        measured |= {"unread": 1 - len(task.rows) / len(read), "mix": classifier.header.mix}
+        return made(job, classifier, self.config, measured, {GRAPH: path, **self.files(job)})
+
+    @abstractmethod
+    def reader(self, job: Job, given: Labels) -> Reader:
+        """How texts are read."""
+
+    @abstractmethod
+    def train(self, job: Job, task: Task, reader: Reader) -> tuple[Any, dict[str, float]]:
+        """(the trained torch module, what was measured)."""
+
+    @abstractmethod
+    def export(self, job: Job, module: Any) -> bytes:
+        """Its ONNX graph."""
+
+    def files(self, job: Job) -> Mapping[str, Path]:
+        """What else must lie beside the graph."""
+        return {}
+
+    def _with_grams(
+        self, job: Job, given: Labels, header: Header, reader: Reader, served: Remembering
+    ) -> Classifier:
+        """The classifier, with a regression on counted features where that is asked for."""
+        import numpy as np
+
+        arrays: dict[str, NDArray[Any]] = {"words": reader.words.codes} if reader.words is not None else {}
+        if not self.config.ngrams:
+            return Classifier(header, arrays, served)
+        labels = len(given.labels)
+        counted = [grams(text) for text in given.texts]
+        vocabulary = Vocabulary.of(counted, 2 if len(counted) > 1000 else 1, MOST_WEIGHTS // labels)
+        features = fitting.Features(np.zeros((len(counted), 0), np.float32), vocabulary.matrix(counted))
+        strength, _ = fitting.choose_strength(features, given.classes, labels, job.seed, lambda done, total: None)
+        weights = fitting.fit(features, given.classes, labels, strength)
+        arrays |= {"codes": vocabulary.codes, "idf": vocabulary.idf, "bias": weights.bias}
+        arrays["grams"] = weights.grams.astype(np.float16)
+        classifier = Classifier(header, arrays, served)
+        texts, names = _dev(job)
+        known = [(text, given.labels.index(name)) for text, name in zip(texts, names, strict=True)
+                 if name in given.labels]  # fmt: skip
+        mix, alone = 0.5, 1.0
+        if len(known) >= LEAST:
+            mix, alone = parity.mixed(classifier, [text for text, _ in known], [label for _, label in known])
+        return Classifier(msgspec.structs.replace(header, mix=mix, alone=alone), arrays, served)
+
+
+def require_torch() -> None:
+    """Raise MissingPrerequisite where torch or transformers are not installed."""
+    from slipway.builtin.networks.packages import require
+
+    require("torch", "transformers")
+
+
+def scores(module: Any, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    """What a torch module says of rows, [rows, labels]."""
+    import numpy as np
+    import torch
+
+    from slipway.builtin.networks import modules
+
+    module.eval()
+    found: dict[int, Any] = {}
+    order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
+    with torch.no_grad():
+        for start in range(0, len(order), 64):
+            part = order[start : start + 64]
+            said = module(*modules.batch([rows[n] for n in part], module.padding)).numpy()
+            found.update(zip(part, said, strict=True))
+    return np.stack([found[n] for n in range(len(rows))])
+
+
+def _dev(job: Job) -> tuple[list[str], list[str]]:
+    """Texts and labels of dev's labelled examples; of several labels the first."""
+    examples = [example for example in job.examples("dev") if example.expected]
+    return [job.text(example) for example in examples], [example.expected[0] for example in examples]
+
+
+def _task(job: Job, given: Labels, reader: Reader, read: list[list[int] | None], balanced: bool) -> Task:
+    import numpy as np
+
+    kept = [n for n, row in enumerate(read) if row is not None]
+    classes = given.classes[kept]
+    if len(set(classes.tolist())) < 2:
+        raise ConfigError(
+            t("the network can read examples of {n} labels only: the others are in a script that it does not know",
+              n=len(set(classes.tolist()))),
+            t("use an encoder that reads your languages, or `tune: probe`, which needs none"),
+        )  # fmt: skip
+    places = {normalize_label(name): n for n, name in enumerate(given.labels)}
+    texts, names = _dev(job)
+    dev = [(reader.read(text), places.get(normalize_label(name))) for text, name in zip(texts, names, strict=True)]
+    known = [(row, place) for row, place in dev if row is not None and place is not None]
+    counts = np.bincount(classes, minlength=len(given.labels))
+    weights = np.where(counts > 0, len(classes) / (np.maximum(counts, 1) * (counts > 0).sum()), 0.0)
+    return Task(
+        [row for row in read if row is not None],
+        classes,
+        [row for row, _ in known],
+        np.array([place for _, place in known], np.int32),
+        given.labels,
+        (weights if balanced else np.ones(len(given.labels))).astype(np.float32),
+    )
