@@ -57,6 +57,13 @@ CANDIDATES = {
     "probe, static + n-grams": "model: static, tune: probe",
     "probe, MiniLM": "model: minilm, tune: {probe: {ngrams: false}}",
     "probe, MiniLM + n-grams": "model: minilm, tune: probe",
+    "textcnn": "tune: textcnn",
+    "textcnn + n-grams": "tune: {textcnn: {ngrams: true}}",
+    "bilstm": "tune: bilstm",
+    "encoder, MiniLM": "model: minilm, tune: {encoder: {max_tokens: 64, ngrams: false}}",
+    "encoder, MiniLM + n-grams": "model: minilm, tune: {encoder: {max_tokens: 64}}",
+    "encoder, MiniLM int8 + n-grams": "model: minilm, tune: {encoder: {max_tokens: 64, precision: int8, "
+    "disagreement: 0.03}}",
     "zero-shot": "model: writer, prompt: prompt.md, sampling: {max_tokens: 24}",
     "few-shot (5 nearest)": "model: writer, prompt: prompt.md, sampling: {max_tokens: 24}, "
     "few_shot: {k: 5, choose: nearest, embedder: minilm}",

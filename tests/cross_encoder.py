@@ -12,15 +12,16 @@ _OWN = "a b c d e f g the keel weighs nine tonnes how much does it"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *_OWN.split(" ")]
 
 
-def made(folder: Path, kind: str, labels: int = 1) -> tuple[dict[str, Path], dict[str, np.ndarray]]:
-    """A random cross-encoder of two layers, in the layout of its family, with a tokenizer of a few words."""
+def made(folder: Path, kind: str, labels: int = 1, more: tuple[str, ...] = ()) -> tuple[dict[str, Path], dict[str, np.ndarray]]:
+    """A random cross-encoder of two layers, in the layout of its family, with a tokenizer of a few words and `more`."""
+    known = [*WORDS, *(word for word in dict.fromkeys(more) if word not in WORDS)]
     from safetensors.numpy import save_file
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     random = np.random.default_rng(3)
     types = 2 if kind == "bert" else 1
     shapes: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (len(WORDS), HIDDEN),
+        "embeddings.word_embeddings.weight": (len(known), HIDDEN),
         "embeddings.position_embeddings.weight": (POSITIONS, HIDDEN),
         "embeddings.token_type_embeddings.weight": (types, HIDDEN),
     }
@@ -52,7 +53,7 @@ def made(folder: Path, kind: str, labels: int = 1) -> tuple[dict[str, Path], dic
         "pad_token_id": 0,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
-    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(known)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]

@@ -79,6 +79,10 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "probe": ("slipway.builtin.tuners.probe:ProbeTuner", ""),
         "nearest": ("slipway.builtin.tuners.nearest:NearestTuner", ""),
         "majority": ("slipway.builtin.tuners.majority:MajorityTuner", ""),
+        "textcnn": ("slipway.builtin.tuners.textcnn:TextCnnTuner", "train"),
+        "bilstm": ("slipway.builtin.tuners.bilstm:BiLstmTuner", "train"),
+        "encoder": ("slipway.builtin.tuners.encoder:EncoderTuner", "train"),
+        "contrastive": ("slipway.builtin.tuners.contrastive:ContrastiveTuner", "train"),
     },
     "scorers": {
         "token_f1": ("slipway.builtin.scorers.overlap:TokenF1", ""),

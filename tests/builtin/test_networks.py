@@ -15,6 +15,11 @@ from slipway.builtin.classifiers.word_ids import FIRST, UNKNOWN, WordIds
 from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.onnx.engine import read_tokenizer
 from slipway.builtin.networks import graphs
+from slipway.builtin.tuners.bilstm import BiLstmTuner
+from slipway.builtin.tuners.encoder import EncoderTuner
+from slipway.builtin.tuners.textcnn import TextCnnTuner
+from slipway.core.candidate import ModelPin
+from slipway.testing.tuners import EXAMPLES, TunerContract
 
 torch: Any = pytest.importorskip("torch", reason="torch is not installed: pip install 'slipway-ai[train]'")
 pytest.importorskip("transformers", reason="transformers is not installed: pip install 'slipway-ai[train]'")
@@ -22,6 +27,9 @@ pytest.importorskip("transformers", reason="transformers is not installed: pip i
 from slipway.builtin.networks import modules  # noqa: E402 -- only where torch is
 
 torch.set_num_threads(1)
+SMALL: Any = {"epochs": 2, "batch_size": 8, "size": 8}
+SHIPS = tuple(word for example in EXAMPLES for word in example.text.replace("?", " ?").split())
+ENCODER = ModelPin(name="small", engine="onnx", source="")
 TEXTS = ["one", "where is the parcel", "快递在哪里", "the invoice was charged twice 发票", "a b"]
 
 
@@ -77,3 +85,28 @@ def test_words_and_characters_are_known_alike() -> None:
     reader = Reader(Reading(by="words", max_tokens=16), words)
     assert [reader.read(text) for text in ("", "!!!", "Покажите мой баланс", "\ud800")] == [None] * 4
     assert reader.read("the баланс parcel") is not None
+
+
+class TestTextCnn(TunerContract):
+    base = None
+
+    def make_tuner(self) -> TextCnnTuner:
+        return TextCnnTuner(TextCnnTuner.Config(filters=4, **SMALL))
+
+
+class TestBiLstm(TunerContract):
+    base = None
+
+    def make_tuner(self) -> BiLstmTuner:
+        return BiLstmTuner(BiLstmTuner.Config(hidden=4, ngrams=True, **SMALL))
+
+
+class TestEncoder(TunerContract):
+    base = ENCODER
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> dict[str, Path]:
+        return cross_encoder.made(tmp_path / "model", "bert", more=SHIPS)[0]
+
+    def make_tuner(self) -> EncoderTuner:
+        return EncoderTuner(EncoderTuner.Config(epochs=2, batch_size=8))

@@ -71,7 +71,7 @@ class Encoder(nn.Module):
     def __init__(self, encoder: nn.Module, labels: int, hidden: int, pooling: str, padding: int, dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(hidden, labels)
+        self.head = nn.Linear(hidden, labels) if labels else nn.Identity()
         self.pooling, self.padding, self.dropout = pooling, padding, dropout
 
     def embed(self, ids: Tensor, lengths: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from slipway.builtin.classifiers.network import GRAPH, Network, Reader, Remember
 from slipway.builtin.classifiers.preparing import AbstainConfig, ClassifierTuner, Labels, labelled, made
 from slipway.builtin.engines.onnx.engine import require_packages
 from slipway.builtin.networks import parity
+from slipway.builtin.networks.packages import require
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
@@ -77,8 +78,10 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
 
     def tune(self, job: Job) -> Made:
         """Raises ConfigError for examples that nothing can be learned from, SlipwayError where export differs."""
-        require_torch()
+        require("torch", "transformers")
         require_packages()
+        from slipway.builtin.networks.classifying import said_of
+
         given = labelled(job)
         reader = self.reader(job, given)
         read = [reader.read(text) for text in given.texts]
@@ -87,9 +90,9 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
         path = job.folder / GRAPH
         path.write_bytes(self.export(job, module))
         served = Remembering(Network(reader, path.read_bytes()))
-        texts = [text for text in [*_dev(job)[0], *given.texts] if reader.read(text) is not None][: parity.MOST]
+        texts = [text for text in [*(one for one, _ in _dev(job, given.labels)), *given.texts] if reader.read(text) is not None][: parity.MOST]
         rows = [row for text in texts if (row := reader.read(text)) is not None]
-        found = parity.compare(texts, scores(module, rows), served, given.labels, self.config.disagreement)
+        found = parity.compare(texts, said_of(module, rows), served, given.labels, self.config.disagreement)
         classifier = self._with_grams(job, given, Header(kind="network", labels=given.labels, reading=reader.reading),
                                       reader, served)  # fmt: skip
         measured |= {"examples": float(len(given.texts)), "labels": float(len(given.labels)), **found.measured}
@@ -130,44 +133,17 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
         arrays |= {"codes": vocabulary.codes, "idf": vocabulary.idf, "bias": weights.bias}
         arrays["grams"] = weights.grams.astype(np.float16)
         classifier = Classifier(header, arrays, served)
-        texts, names = _dev(job)
-        known = [(text, given.labels.index(name)) for text, name in zip(texts, names, strict=True)
-                 if name in given.labels]  # fmt: skip
-        mix, alone = 0.5, 1.0
-        if len(known) >= LEAST:
-            mix, alone = parity.mixed(classifier, [text for text, _ in known], [label for _, label in known])
+        dev, mix, alone = _dev(job, given.labels), 0.5, 1.0
+        if len(dev) >= LEAST:
+            mix, alone = parity.mixed(classifier, [text for text, _ in dev], [place for _, place in dev])
         return Classifier(msgspec.structs.replace(header, mix=mix, alone=alone), arrays, served)
 
 
-def require_torch() -> None:
-    """Raise MissingPrerequisite where torch or transformers are not installed."""
-    from slipway.builtin.networks.packages import require
-
-    require("torch", "transformers")
-
-
-def scores(module: Any, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-    """What a torch module says of rows, [rows, labels]."""
-    import numpy as np
-    import torch
-
-    from slipway.builtin.networks import modules
-
-    module.eval()
-    found: dict[int, Any] = {}
-    order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
-    with torch.no_grad():
-        for start in range(0, len(order), 64):
-            part = order[start : start + 64]
-            said = module(*modules.batch([rows[n] for n in part], module.padding)).numpy()
-            found.update(zip(part, said, strict=True))
-    return np.stack([found[n] for n in range(len(rows))])
-
-
-def _dev(job: Job) -> tuple[list[str], list[str]]:
-    """Texts and labels of dev's labelled examples; of several labels the first."""
-    examples = [example for example in job.examples("dev") if example.expected]
-    return [job.text(example) for example in examples], [example.expected[0] for example in examples]
+def _dev(job: Job, labels: Sequence[str]) -> list[tuple[str, int]]:
+    """Texts of dev with the place of their label; of several labels the first. Without those that train lacks."""
+    places = {normalize_label(name): n for n, name in enumerate(labels)}
+    found = [(job.text(one), places.get(normalize_label(one.expected[0]))) for one in job.examples("dev") if one.expected]
+    return [(text, place) for text, place in found if place is not None]
 
 
 def _task(job: Job, given: Labels, reader: Reader, read: list[list[int] | None], balanced: bool) -> Task:
@@ -181,10 +157,8 @@ def _task(job: Job, given: Labels, reader: Reader, read: list[list[int] | None],
               n=len(set(classes.tolist()))),
             t("use an encoder that reads your languages, or `tune: probe`, which needs none"),
         )  # fmt: skip
-    places = {normalize_label(name): n for n, name in enumerate(given.labels)}
-    texts, names = _dev(job)
-    dev = [(reader.read(text), places.get(normalize_label(name))) for text, name in zip(texts, names, strict=True)]
-    known = [(row, place) for row, place in dev if row is not None and place is not None]
+    dev = [(reader.read(text), place) for text, place in _dev(job, given.labels)]
+    known = [(row, place) for row, place in dev if row is not None]
     counts = np.bincount(classes, minlength=len(given.labels))
     weights = np.where(counts > 0, len(classes) / (np.maximum(counts, 1) * (counts > 0).sum()), 0.0)
     return Task(
