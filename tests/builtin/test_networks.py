@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.onnx.engine import read_tokenizer
 from slipway.builtin.networks import graphs
 from slipway.builtin.tuners.bilstm import BiLstmTuner
+from slipway.builtin.tuners.contrastive import ContrastiveTuner
 from slipway.builtin.tuners.encoder import EncoderTuner
 from slipway.builtin.tuners.textcnn import TextCnnTuner
 from slipway.core.candidate import ModelPin
-from slipway.testing.tuners import EXAMPLES, TunerContract
+from slipway.testing.tuners import EXAMPLES, PASSAGES, TunerContract
 
 torch: Any = pytest.importorskip("torch", reason="torch is not installed: pip install 'slipway-ai[train]'")
 pytest.importorskip("transformers", reason="transformers is not installed: pip install 'slipway-ai[train]'")
@@ -28,7 +30,8 @@ from slipway.builtin.networks import modules  # noqa: E402 -- only where torch i
 
 torch.set_num_threads(1)
 SMALL: Any = {"epochs": 2, "batch_size": 8, "size": 8}
-SHIPS = tuple(word for example in EXAMPLES for word in example.text.replace("?", " ?").split())
+SAID = [*(example.text for example in EXAMPLES), *(passage.passage for passage in PASSAGES)]
+SHIPS = tuple(word for text in SAID for word in re.findall(r"\w+|[^\w\s]+", text))
 ENCODER = ModelPin(name="small", engine="onnx", source="")
 TEXTS = ["one", "where is the parcel", "快递在哪里", "the invoice was charged twice 发票", "a b"]
 
@@ -110,3 +113,14 @@ class TestEncoder(TunerContract):
 
     def make_tuner(self) -> EncoderTuner:
         return EncoderTuner(EncoderTuner.Config(epochs=2, batch_size=8))
+
+
+class TestContrastive(TunerContract):
+    base = ENCODER
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> dict[str, Path]:
+        return cross_encoder.made(tmp_path / "model", "bert", more=SHIPS)[0]
+
+    def make_tuner(self) -> ContrastiveTuner:
+        return ContrastiveTuner(ContrastiveTuner.Config(batch_size=8, learning_rate=1e-3))

@@ -36,7 +36,7 @@ class Course:
     """What is trained and how. `groups`: parameters with their `lr` and `weight_decay`. `lengths`: of the examples.
 
     `loss`: of the examples at some places, a scalar. `judge`: what must become smaller, on examples that are not trained
-    on; None where there are none.
+    on; None where there are none. `better_than_untrained`: what makes it no smaller than it was is not kept.
     """
 
     module: nn.Module
@@ -48,6 +48,7 @@ class Course:
     batch_size: int
     patience: int
     threads: int
+    better_than_untrained: bool = False
 
 
 def run(course: Course, job: Job) -> dict[str, float]:
@@ -79,6 +80,8 @@ def _run(course: Course, job: Job) -> dict[str, float]:
     torch.manual_seed(job.seed)
     state: dict[str, Any] = {"step": 0, "best": math.inf, "epoch": -1, "kept": None, "sum": 0.0}
     _resume(path, state, module, optimizer)
+    if course.better_than_untrained and course.judge and state["step"] == 0:
+        state["best"], state["kept"] = course.judge(), _copied(module)
     saved = time.monotonic()
     while state["step"] < total:
         epoch, at = divmod(state["step"], each)
@@ -124,8 +127,12 @@ def _judged(course: Course, state: dict[str, Any], epoch: int, each: int) -> dic
         judged = found["dev_loss"] = course.judge()
     if course.judge is None or judged < state["best"]:
         state["best"], state["epoch"] = judged, epoch
-        state["kept"] = {name: value.clone() for name, value in course.module.state_dict().items()}
+        state["kept"] = _copied(course.module)
     return found
+
+
+def _copied(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def schedule(step: int, total: int) -> float:

@@ -1,0 +1,75 @@
+"""`retrieve.tune: contrastive`: the retriever's encoder, tuned so that questions lie near the passages that answer them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from slipway.builtin.engines.onnx import graph
+from slipway.builtin.engines.onnx.engine import require_packages
+from slipway.builtin.networks.encoders import base_files, starting
+from slipway.builtin.networks.packages import require
+from slipway.builtin.networks.pairs import pairs
+from slipway.core.artifact import Made
+from slipway.core.protocols import Job
+
+
+class ContrastiveConfig(BaseModel):
+    """`negatives`: hard ones for each question, beside the passages of the other questions of a batch. `temperature`:
+    cosines are divided by it. `max_tokens`: so much of a passage is read in training. `patience`: epochs without a
+    smaller loss on dev. `cosine`: the least mean cosine of exported and trained vectors of up to 300 questions.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(default=2, ge=1, le=1000)
+    learning_rate: float = Field(default=2e-5, gt=0, le=1)
+    decay: float = Field(default=0.9, gt=0, le=1)
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    batch_size: int = Field(default=16, ge=2, le=1024)
+    negatives: int = Field(default=2, ge=0, le=20)
+    temperature: float = Field(default=0.05, gt=0, le=1)
+    max_tokens: int = Field(default=128, ge=8, le=8192)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    patience: int = Field(default=1, ge=0, le=1000)
+    cosine: float = Field(default=0.999, ge=-1, le=1)
+    threads: int = Field(default=1, ge=1, le=256)
+
+    @property
+    def head_rate(self) -> float:
+        """There is no head."""
+        return 0.0
+
+
+class ContrastiveTuner:
+    """InfoNCE with the other passages of a batch as negatives (Henderson et al. 2017, Karpukhin et al. 2020), and hard
+    ones that the base or the words rank high. What makes the loss on dev no smaller changes nothing.
+    """
+
+    Config: ClassVar[type[ContrastiveConfig]] = ContrastiveConfig
+    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train", "dev")
+    makes: ClassVar[str] = "embedder"
+
+    def __init__(self, config: ContrastiveConfig) -> None:
+        self.config = config
+
+    def tune(self, job: Job) -> Made:
+        """Mine, train, export, compare. Raises ConfigError where no example of train names a passage."""
+        require("torch", "transformers", "safetensors")
+        require_packages()
+        files = base_files(job)
+        shape = graph.read_config(files)
+        passages = job.passages()
+        mined = {split: pairs(job, passages, split, self.config.negatives) for split in self.reads}
+        import torch
+
+        from slipway.builtin.networks.contrasting import Contrast, export
+
+        torch.manual_seed(job.seed)
+        module = starting(job, 0, self.config.dropout)
+        contrast = Contrast(module, passages, self.config, job, min(self.config.max_tokens, shape.max_tokens))
+        measured = contrast.learn(mined["train"], mined["dev"])
+        made, parity = export(job, module, shape, contrast)
+        options: dict[str, Any] = dict(job.base.options) if job.base and job.base.engine == "onnx" else {}
+        return Made(kind="model", engine="onnx", files=made, options=options, measured={**measured, **parity})
