@@ -11,7 +11,11 @@ from slipway.i18n import t
 def require(*packages: str) -> None:
     """Raise MissingPrerequisite for the first package that is not installed."""
     for package in packages:
-        if find_spec(package) is None:
+        try:
+            found = find_spec(package) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
             raise MissingPrerequisite(
                 t("training needs the package '{package}', which is not installed", package=package),
                 "pip install 'slipway-ai[train]'",

@@ -9,7 +9,7 @@ from slipway.adapt.tuning import TuneJob, tune
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, ModelPin, Retrieval
 from slipway.core.material import Dataset, Example
-from slipway.core.protocols import makes_classifier
+from slipway.core.protocols import makes_classifier, makes_embedder
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -53,6 +53,11 @@ def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Datase
     if options is None:
         return None
     tuner = plugins.load("tuners", options.name)
+    if makes_embedder(tuner):
+        raise ConfigError(
+            t("candidates.{name}.tune: the tuner '{tuner}' makes an embedder", name=name, tuner=options.name),
+            t("write it under retrieve: candidates.{name}.retrieve.tune", name=name),
+        )
     if not makes_classifier(tuner) and (config.model is None or config.prompt is None):
         return None  # `make_candidate` says what is missing
     base = pins[config.model] if config.model else None

@@ -1,0 +1,192 @@
+"""Trained networks in a project: made, gated, served without torch, verified; and an embedder that was tuned."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cross_encoder import made
+from slipway import api
+from slipway.core.artifact import Artifact
+from slipway.core.candidate import Candidate
+from slipway.core.material import Example
+from slipway.core.release import Release
+from slipway.errors import ConfigError, IntegrityError
+from slipway.testing.projects import FILE, TOPICS, write_project
+
+pytest.importorskip("torch", reason="torch is not installed: pip install 'slipway-ai[train]'")
+pytest.importorskip("transformers", reason="transformers is not installed: pip install 'slipway-ai[train]'")
+
+LABELS = """\
+slipway: 1
+name: desk
+task: classify
+data:
+  examples: [{path: rows.csv}]
+  split: {train: 0.5, dev: 0.25, gate: 0.25}
+candidates:
+  words: {tune: {textcnn: {epochs: 8, batch_size: 4, size: 16, filters: 8, learning_rate: 0.02}}}
+evaluate: {metrics: [accuracy, coverage]}
+gate: {accuracy: {min: 0.5, confidence: point}}
+"""
+WORDS = {"billing": "invoice", "delivery": "parcel", "登录": "密码"}
+NO_TORCH = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers"): raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Blocked())
+from slipway.cli.main import main
+main()
+"""
+
+
+def labelled(folder: Path, text: str = LABELS) -> Path:
+    folder.mkdir()
+    rows = [f"{word} of customer {n},{label}" for label, word in WORDS.items() for n in range(16)]
+    (folder / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
+    (folder / "slipway.yaml").write_text(text, "utf-8")
+    return folder
+
+
+def without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", NO_TORCH, *arguments, "-C", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_a_network_from_training_to_serving_without_torch(tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "desk")
+    refused = without_torch(folder, "run", "adapt")
+    assert refused.returncode == 3, refused.stderr
+    assert "slipway-ai[train]" in refused.stderr
+    with api.open_project(folder) as project:
+        assert api.run(project).chosen == "words"
+        (_, candidate), *_ = project.store.catalog.list("candidate", Candidate, "words")
+        (_, artifact), *_ = project.store.catalog.list("artifact", Artifact, "words")
+        (_, release), *_ = project.store.catalog.list("release", Release)
+        assert (candidate.strategy, candidate.model, candidate.encoder) == ("classifier", None, None)
+        assert set(artifact.files) == {"classifier.npz", "model.onnx"}
+        assert artifact.measured["parity_examples"] == 36
+        assert artifact.measured["parity_differences"] == 0
+        assert release.pins["blob:file model.onnx"] == artifact.files["model.onnx"]
+        for text in ("Покажите мой баланс", "!!!", "?" * 50_000):
+            answer = api.ask(project, text)
+            assert (answer.abstained, answer.text) == (True, ""), "it cannot be read"
+            assert answer.confidence == pytest.approx(1 / 3)
+        assert api.ask(project, "invoice " * 10_000).label == "billing", "it is cut, and no error"
+        held = b"".join(project.store.blobs.get(sha256) for sha256 in artifact.files.values())
+        assert b"parcel" not in held
+        assert "密".encode() not in held
+    asked = without_torch(folder, "ask", "忘记密码", "--json")
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)["label"] == "登录"
+    with api.open_project(folder) as project:
+        path = project.store.blobs.path(artifact.files["model.onnx"])
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+        with pytest.raises(IntegrityError, match=r"model\.onnx"):
+            api.verify(project, "production")
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_comes_to_the_same_bytes(tmp_path: Path) -> None:
+    found: list[dict[str, str]] = []
+    text = LABELS.replace("epochs: 8", "epochs: 60, patience: 0")
+    command = [sys.executable, "-m", "slipway", "run", "adapt", "-C"]
+    for name in ("whole", "killed"):
+        folder = labelled(tmp_path / name, text)
+        if name == "killed":
+            for _ in range(2):
+                _killed_at_a_checkpoint([*command, str(folder)], folder / ".slipway" / "work")
+        with api.open_project(folder) as project:
+            api.run(project, "adapt")
+            found.append(project.store.catalog.list("artifact", Artifact, "words")[0][1].files)
+    assert found[0] == found[1]
+
+
+def _killed_at_a_checkpoint(command: list[str], work: Path) -> None:
+    def written() -> float:
+        return max((path.stat().st_mtime_ns for path in work.glob("*/checkpoint.pt")), default=0)
+
+    before, end = written(), time.monotonic() + 240
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+        while written() == before:
+            assert child.poll() is None, child.communicate()[1].decode()
+            assert time.monotonic() < end
+            time.sleep(0.002)
+        os.kill(child.pid, signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
+
+
+def retrieving(folder: Path, tune: str = "tune: {contrastive: {batch_size: 4, max_tokens: 48}}") -> Path:
+    text = (
+        FILE.replace("models:", "models:\n  small: {engine: onnx, source: 'file:small'}")
+        .replace("train: 0.2, dev: 0.4, gate: 0.4", "train: 0.4, dev: 0.3, gate: 0.3")
+        .replace("{mode: lexical, top_k: 1}}", f"{{embedder: small, mode: dense, top_k: 1, {tune}}}}}\n"
+                 "  three: {extends: grounded, retrieve: {top_k: 3}}")
+        .replace("token_f1: {min: 0.05, confidence: point}", "retrieval_recall: {min: 0, confidence: point}")
+        .replace("  plain: {model: writer, prompt: plain.md}\n", "")
+    )  # fmt: skip
+    write_project(folder, text)
+    said = "the is painted in shade number every spring weighs exactly tonnes when it dry colour of weight which how much "
+    said += "does weigh Which How Colour Weight The ? > ." + " ".join(map(str, range(120))) + " " + " ".join(TOPICS)
+    made(folder / "small", "bert", more=tuple(said.split()))
+    return folder
+
+
+def test_a_tuned_embedder_is_an_artifact_of_the_candidate_and_of_its_release(tmp_path: Path) -> None:
+    folder = retrieving(tmp_path / "p")
+    with api.open_project(folder) as project:
+        found = api.run(project)
+        assert found.ran.count("tune:small") == 1, "two candidates share it"
+        assert found.release is not None
+        candidate = project.store.catalog.get("candidate", found.release.candidate.digest, Candidate)
+        assert candidate.retrieve is not None
+        pin, ref = candidate.retrieve.embedder, candidate.retrieve.artifact
+        assert pin is not None
+        assert ref is not None
+        artifact = project.store.catalog.get("artifact", ref.digest, Artifact)
+        assert pin.source == f"artifact:{artifact.digest}"
+        assert pin.files == artifact.files
+        assert artifact.base is not None
+        assert pin.files["model.safetensors"] != artifact.base.files["model.safetensors"]
+        assert found.release.pins["noun:embedder"] == artifact.digest
+        assert found.release.pins["model:small-tuned/model.safetensors"] == artifact.files["model.safetensors"]
+        assert ref.short in "\n".join(api.verify(project, "production"))
+        assert artifact.measured["parity_cosine"] > 0.999
+        examples = list(api.items(project, found.datasets["examples"]))
+        split = [e for e in examples if isinstance(e, Example) and e.split in ("train", "dev")]
+        assert artifact.measured["pairs"] + artifact.measured["dev_pairs"] == len(split)
+        assert api.run(project).ran == []
+        path = project.store.blobs.path(artifact.files["model.safetensors"])
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+        with pytest.raises(IntegrityError, match="small-tuned"):
+            api.verify(project, "production")
+
+
+@pytest.mark.parametrize(
+    ("tune", "message"),
+    [
+        ("tune: quantize", "makes no embedder"),
+        ("tune: {contrastive: {epoch: 1}}", "did you mean 'epochs'"),
+    ],
+)
+def test_what_cannot_tune_a_retriever_is_refused(tmp_path: Path, tune: str, message: str) -> None:
+    folder = retrieving(tmp_path / "p", tune)
+    with pytest.raises(ConfigError, match=message), api.open_project(folder) as project:
+        api.run(project, "adapt")
+
+
+def test_a_tuner_of_embedders_is_no_tuner_of_a_candidate(tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "p", LABELS.replace("{textcnn:", "{contrastive:").split("  words")[0]
+                      + "  words: {tune: contrastive}\ngate: {}\n")  # fmt: skip
+    with pytest.raises(ConfigError, match=r"retrieve\.tune"), api.open_project(folder) as project:
+        api.run(project, "adapt")
