@@ -72,10 +72,11 @@ class TuneJob:
         return self.render(example)
 
     def progress(self, done: int, total: int | None, /, **numbers: float) -> None:
-        """For the listener, and into the log."""
+        """For the listener, and into the log; without speeds, so that equal jobs leave equal logs."""
         self.listener(done, total)
-        if numbers:
-            self.told.append({"done": done, "total": total, **numbers})
+        kept = {name: value for name, value in numbers.items() if not name.endswith("_per_second")}
+        if kept:
+            self.told.append({"done": done, "total": total, **kept})
 
 
 def tune(job: TuneJob, config: PluginConfig, data: Sequence[Ref], plugins: Plugins, store: Store) -> Artifact:
