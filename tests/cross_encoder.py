@@ -12,7 +12,9 @@ _OWN = "a b c d e f g the keel weighs nine tonnes how much does it"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *_OWN.split(" ")]
 
 
-def made(folder: Path, kind: str, labels: int = 1, more: tuple[str, ...] = ()) -> tuple[dict[str, Path], dict[str, np.ndarray]]:
+def made(
+    folder: Path, kind: str, labels: int = 1, more: tuple[str, ...] = ()
+) -> tuple[dict[str, Path], dict[str, np.ndarray]]:
     """A random cross-encoder of two layers, in the layout of its family, with a tokenizer of a few words and `more`."""
     known = [*WORDS, *(word for word in dict.fromkeys(more) if word not in WORDS)]
     from safetensors.numpy import save_file

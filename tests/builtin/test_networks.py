@@ -29,7 +29,7 @@ pytest.importorskip("transformers", reason="transformers is not installed: pip i
 from slipway.builtin.networks import modules  # noqa: E402 -- only where torch is
 
 torch.set_num_threads(1)
-SMALL: Any = {"epochs": 2, "batch_size": 8, "size": 8}
+SMALL: Any = {"epochs": 2, "batch_size": 8, "size": 8, "threads": 1, "checkpoint_seconds": 0}
 SAID = [*(example.text for example in EXAMPLES), *(passage.passage for passage in PASSAGES)]
 SHIPS = tuple(word for text in SAID for word in re.findall(r"\w+|[^\w\s]+", text))
 ENCODER = ModelPin(name="small", engine="onnx", source="")
@@ -48,7 +48,7 @@ def test_what_is_served_is_what_was_trained_whatever_stands_beside_it(kind: str)
     content = getattr(graphs, kind)(modules.arrays(made)).SerializeToString()
     network = Network(Reader(Reading(by="words", max_tokens=16), words), content)
     with torch.no_grad():
-        together = made(*modules.batch([words.read(text, 16) for text in TEXTS], 0)).numpy()
+        together = made(*modules.batch([words.read(text, 16) for text in TEXTS], made)).numpy()
     for text, row in zip(TEXTS, together, strict=True):
         alone = network.scores(text)
         assert alone is not None
@@ -71,7 +71,7 @@ def test_an_encoder_of_transformers_and_our_graph_give_the_same_scores(tmp_path:
     rows = [network.reader.read(text) for text in texts]
     assert [len(row or ()) for row in rows] == [7, 6, 12]
     with torch.no_grad():
-        together = made(*modules.batch(rows, shape.pad)).numpy()
+        together = made(*modules.batch(rows, made)).numpy()
     for text, row in zip(texts, together, strict=True):
         alone = network.scores(text)
         assert alone is not None
@@ -112,7 +112,7 @@ class TestEncoder(TunerContract):
         return cross_encoder.made(tmp_path / "model", "bert", more=SHIPS)[0]
 
     def make_tuner(self) -> EncoderTuner:
-        return EncoderTuner(EncoderTuner.Config(epochs=2, batch_size=8))
+        return EncoderTuner(EncoderTuner.Config(epochs=2, batch_size=8, threads=1))
 
 
 class TestContrastive(TunerContract):
@@ -123,4 +123,4 @@ class TestContrastive(TunerContract):
         return cross_encoder.made(tmp_path / "model", "bert", more=SHIPS)[0]
 
     def make_tuner(self) -> ContrastiveTuner:
-        return ContrastiveTuner(ContrastiveTuner.Config(batch_size=8, learning_rate=1e-3))
+        return ContrastiveTuner(ContrastiveTuner.Config(batch_size=8, learning_rate=1e-3, threads=1))

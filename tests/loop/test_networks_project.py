@@ -32,17 +32,17 @@ data:
   examples: [{path: rows.csv}]
   split: {train: 0.5, dev: 0.25, gate: 0.25}
 candidates:
-  words: {tune: {textcnn: {epochs: 8, batch_size: 4, size: 16, filters: 8, learning_rate: 0.02}}}
+  words: {tune: {textcnn: {epochs: 8, batch_size: 4, size: 16, filters: 8, learning_rate: 0.02, threads: 1}}}
 evaluate: {metrics: [accuracy, coverage]}
 gate: {accuracy: {min: 0.5, confidence: point}}
 """
 WORDS = {"billing": "invoice", "delivery": "parcel", "登录": "密码"}
 NO_TORCH = """
-import sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "transformers"): raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Blocked())
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *more: (
+    None if name.partition(".")[0] in ("torch", "transformers") else found(name, *more)
+)
 from slipway.cli.main import main
 main()
 """
@@ -98,7 +98,7 @@ def test_a_network_from_training_to_serving_without_torch(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_run_that_was_killed_comes_to_the_same_bytes(tmp_path: Path) -> None:
     found: list[dict[str, str]] = []
-    text = LABELS.replace("epochs: 8", "epochs: 60, patience: 0")
+    text = LABELS.replace("epochs: 8", "epochs: 60, patience: 0, checkpoint_seconds: 0")
     command = [sys.executable, "-m", "slipway", "run", "adapt", "-C"]
     for name in ("whole", "killed"):
         folder = labelled(tmp_path / name, text)
@@ -125,7 +125,7 @@ def _killed_at_a_checkpoint(command: list[str], work: Path) -> None:
     assert child.returncode == -signal.SIGKILL
 
 
-def retrieving(folder: Path, tune: str = "tune: {contrastive: {batch_size: 4, max_tokens: 48}}") -> Path:
+def retrieving(folder: Path, tune: str = "tune: {contrastive: {batch_size: 4, max_tokens: 48, threads: 1}}") -> Path:
     text = (
         FILE.replace("models:", "models:\n  small: {engine: onnx, source: 'file:small'}")
         .replace("train: 0.2, dev: 0.4, gate: 0.4", "train: 0.4, dev: 0.3, gate: 0.3")
@@ -135,7 +135,9 @@ def retrieving(folder: Path, tune: str = "tune: {contrastive: {batch_size: 4, ma
         .replace("  plain: {model: writer, prompt: plain.md}\n", "")
     )  # fmt: skip
     write_project(folder, text)
-    said = "the is painted in shade number every spring weighs exactly tonnes when it dry colour of weight which how much "
+    said = (
+        "the is painted in shade number every spring weighs exactly tonnes when it dry colour of weight which how much "
+    )
     said += "does weigh Which How Colour Weight The ? > ." + " ".join(map(str, range(120))) + " " + " ".join(TOPICS)
     made(folder / "small", "bert", more=tuple(said.split()))
     return folder

@@ -137,9 +137,7 @@ def apply(candidate: Candidate, artifact: Artifact, base: ModelPin | None) -> Ca
     made = msgspec.structs.replace(candidate, artifact=artifact.ref)
     if artifact.kind == "classifier":
         asked = {"strategy": "classifier", "strategy_options": {}} if made.strategy == "direct" else {}
-        return msgspec.structs.replace(
-            made, files=artifact.files, encoder=None if artifact.engine else base, **asked
-        )
+        return msgspec.structs.replace(made, files=artifact.files, encoder=None if artifact.engine else base, **asked)
     if artifact.kind == "adapter":
         (sha256,) = artifact.files.values()
         adapter = sha256[:16]

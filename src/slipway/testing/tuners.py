@@ -38,7 +38,8 @@ EXAMPLES = tuple(
     for n in range(40)
 )  # fmt: skip
 PASSAGES = tuple(
-    Chunk(source=f"{n}.md", path=(f"Ship {n}",), start=0, end=30, text=f"Number {n} is ship {n}. 第{n}号") for n in range(40)
+    Chunk(source=f"{n}.md", path=(f"Ship {n}",), start=0, end=30, text=f"Number {n} is ship {n}. 第{n}号")
+    for n in range(40)
 )
 
 

@@ -58,9 +58,7 @@ class Classifier:
     of a network trained from scratch (`WordIds`). What is saved in half precision is used in single.
     """
 
-    def __init__(
-        self, header: Header, arrays: Mapping[str, NDArray[Any]], network: Scoring | None = None
-    ) -> None:
+    def __init__(self, header: Header, arrays: Mapping[str, NDArray[Any]], network: Scoring | None = None) -> None:
         self.header = header
         self.network = network
         self.saved = dict(arrays)

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,10 +16,12 @@ from torch.nn import functional
 from slipway.builtin.classifiers.network import TOKENIZER, Reader, Reading
 from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.onnx.engine import inference_session, read_tokenizer
-from slipway.builtin.networks import modules, training
-from slipway.builtin.networks.classifying import in_batches
-from slipway.builtin.networks.encoders import Rates, base_files, groups, prefix_of
+from slipway.builtin.networks import modules
+from slipway.builtin.networks.modules import in_batches
+from slipway.builtin.networks.encoders import base_files, groups, prefix_of
 from slipway.builtin.networks.pairs import Pair
+from slipway.builtin.training.loop import Course, train
+from slipway.builtin.training.placing import place_of
 from slipway.core.material import Chunk
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError, SlipwayError
@@ -30,17 +32,6 @@ if TYPE_CHECKING:
 
 MOST_COMPARED = 300  # questions that the exported encoder and the trained one are asked
 MOST_JUDGED = 200  # pairs of dev that the loss is taken from after each epoch
-
-
-class Recipe(Rates, Protocol):
-    """What of the tuner's options is needed here."""
-
-    epochs: int
-    batch_size: int
-    patience: int
-    threads: int
-    temperature: float
-    cosine: float
 
 
 class Contrast:
@@ -71,64 +62,71 @@ class Contrast:
                 kept.append((row, pair._replace(negatives=hard)))
         return kept
 
-    def learn(self, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, float]:
-        """Train in place. Raises ConfigError where the encoder can read no pair of train."""
-        given, judged = self.readable(train), self.readable(dev)[:MOST_JUDGED]
+    def learn(self, train_pairs: Sequence[Pair], dev_pairs: Sequence[Pair]) -> dict[str, float]:
+        """Train in place. What makes the loss on dev no smaller is undone.
+
+        Raises ConfigError where the encoder can read no pair of train.
+        """
+        given, judged = self.readable(train_pairs), self.readable(dev_pairs)[:MOST_JUDGED]
         if not given:
             raise ConfigError(
-                t("the encoder can read none of the {n} questions of train that name a passage", n=len(train)),
+                t("the encoder can read none of the {n} questions of train that name a passage", n=len(train_pairs)),
                 t("use an encoder that reads your languages"),
             )
         self.compared = [row for row, _ in (judged or given)][:MOST_COMPARED]
-
-        def rows(place: int) -> list[int]:
-            return self.passage(place) or []
-
-        def loss(places: Sequence[int]) -> Tensor:
-            batch = [given[place] for place in places]
-            told = _told([pair for _, pair in batch])
-            asked = self.module.embed(*modules.batch([row for row, _ in batch], self.module.padding))
-            seen = self.module.embed(*modules.batch([rows(place) for place in told], self.module.padding))
-            return self._loss(asked, seen, [pair for _, pair in batch], told)
-
-        def vectors() -> tuple[Tensor, Tensor, list[int]]:
-            told = _told([pair for _, pair in judged])
-            asked = in_batches(self.module, [row for row, _ in judged], self.module.embed)
-            seen = in_batches(self.module, [rows(place) for place in told], self.module.embed)
-            return torch.from_numpy(asked), torch.from_numpy(seen), told
-
-        def judge() -> float:
-            asked, seen, told = vectors()
-            return float(self._loss(asked, seen, [pair for _, pair in judged], told))
-
-        def first() -> float:
-            """Mean reciprocal rank of the passages that answer among all that dev's pairs name."""
-            asked, seen, told = vectors()
-            scores = asked @ seen.T
-            found = [torch.tensor([place in pair.relevant for place in told]) for _, pair in judged]
-            ranks = [1 + int((row > row[own].max()).sum()) for row, own in zip(scores, found, strict=True)]
-            return float(np.mean([1 / rank for rank in ranks]))
-
-        measured = {"pairs": float(len(given)), "dev_pairs": float(len(judged))}
-        if judged:
-            measured["dev_mrr_before"] = first()
-        course = training.Course(
-            self.module, groups(self.module, self.recipe), [len(row) for row, _ in given], loss,
-            judge if judged else None, self.recipe.epochs, self.recipe.batch_size, self.recipe.patience,
-            self.recipe.threads, better_than_untrained=True,
+        recipe, lengths = self.recipe, [len(row) for row, _ in given]
+        seed = self.job.seed + recipe.seed
+        dev = modules.alike([len(row) for row, _ in judged], recipe.batch_size)
+        course = Course(
+            self.module, lambda epoch: modules.shuffled(lengths, recipe.batch_size, seed, epoch),
+            lambda places: self._lost([given[at] for at in places]), dev,
+            lambda places: self._lost([judged[at] for at in places]), groups=groups(self.module, recipe),
         )  # fmt: skip
-        measured |= training.run(course, self.job)
+        measured = {"pairs": float(len(given)), "dev_pairs": float(len(judged))}
+        before = {name: value.clone() for name, value in self.module.state_dict().items()}
+        loss = self._judged(judged, dev)
+        first = self._first(judged)
+        measured |= train(course, recipe, place_of(recipe), self.job.folder, self.job.progress, seed)
         if judged:
-            measured["dev_mrr"] = first()
+            measured |= {"dev_loss_before": loss, "dev_mrr_before": first}
+            if measured["dev_loss"] >= loss:
+                self.module.load_state_dict(before)
+                measured["undone"] = 1.0
+            measured["dev_mrr"] = self._first(judged)
         return measured
 
-    def _loss(self, asked: Tensor, seen: Tensor, batch: Sequence[Pair], told: Sequence[int]) -> Tensor:
+    def _judged(self, judged: Sequence[tuple[list[int], Pair]], batches: Sequence[Sequence[int]]) -> float:
+        """The loss on dev as the loop computes it."""
+        self.module.eval()
+        with torch.no_grad():
+            found = [self._lost([judged[at] for at in places]) for places in batches]
+        return sum(float(lost) for lost, _ in found) / max(1.0, sum(n for _, n in found))
+
+    def _first(self, judged: Sequence[tuple[list[int], Pair]]) -> float:
+        """Mean reciprocal rank of the passages that answer among all that the pairs name; 0 without pairs."""
+        if not judged:
+            return 0.0
+        told = _told([pair for _, pair in judged])
+        asked = in_batches(self.module, [row for row, _ in judged], self.module.embed)
+        seen = in_batches(self.module, [self.passage(place) or [] for place in told], self.module.embed)
+        ranks: list[int] = []
+        for row, (_, pair) in zip(asked @ seen.T, judged, strict=True):
+            own = np.array([place in pair.relevant for place in told])
+            ranks.append(1 + int((row > row[own].max()).sum()))
+        return float(np.mean([1 / rank for rank in ranks]))
+
+    def _lost(self, batch: Sequence[tuple[list[int], Pair]]) -> tuple[Tensor, float]:
         """Cross-entropy of each question's passage among all; others that may answer it, too, are left out."""
+        found = [pair for _, pair in batch]
+        told = _told(found)
+        asked = self.module.embed(*modules.batch([row for row, _ in batch], self.module))
+        seen = self.module.embed(*modules.batch([self.passage(place) or [] for place in told], self.module))
         scores = asked @ seen.T / self.recipe.temperature
-        also = [[place in pair.relevant and place != pair.positive for place in told] for pair in batch]
+        also = [[place in pair.relevant and place != pair.positive for place in told] for pair in found]
         places = {place: n for n, place in enumerate(told)}
-        truth = torch.tensor([places[pair.positive] for pair in batch])
-        return functional.cross_entropy(scores.masked_fill(torch.tensor(also), float("-inf")), truth)
+        truth = torch.tensor([places[pair.positive] for pair in found], device=scores.device)
+        left = scores.masked_fill(torch.tensor(also, device=scores.device), float("-inf"))
+        return functional.cross_entropy(left, truth, reduction="sum"), float(len(found))
 
 
 def export(

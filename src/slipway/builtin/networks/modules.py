@@ -16,6 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from slipway.builtin.classifiers.word_ids import PADDING, UNKNOWN
+from slipway.builtin.training.placing import derived
+
+TOGETHER = 64  # texts that are asked about at once, where nothing is trained
+_SORTED = 32  # batches among which texts of like length are put together
 
 
 class TextCnn(nn.Module):
@@ -38,7 +42,7 @@ class TextCnn(nn.Module):
         for one in self.filters:
             seen = functional.relu(one(columns))
             beyond = columns.shape[2] - lengths[:, None, None]  # [texts, 1, 1] tokens of padding
-            kept = torch.arange(seen.shape[2])[None, None] < seen.shape[2] - beyond
+            kept = torch.arange(seen.shape[2], device=ids.device)[None, None] < seen.shape[2] - beyond
             found.append((seen * kept).amax(dim=2))
         return self.head(functional.dropout(torch.cat(found, 1), self.dropout, self.training))
 
@@ -58,7 +62,7 @@ class BiLstm(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """The cells never see padding."""
         vectors = functional.dropout(self.words(_forgotten(self, ids)), self.dropout, self.training)
-        packed = nn.utils.rnn.pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
+        packed = nn.utils.rnn.pack_padded_sequence(vectors, lengths.cpu(), batch_first=True, enforce_sorted=False)
         states, _ = nn.utils.rnn.pad_packed_sequence(
             self.lstm(packed)[0], batch_first=True, padding_value=float("-inf")
         )
@@ -68,7 +72,9 @@ class BiLstm(nn.Module):
 class Encoder(nn.Module):
     """A sentence encoder and a head over its embedding of unit length."""
 
-    def __init__(self, encoder: nn.Module, labels: int, hidden: int, pooling: str, padding: int, dropout: float) -> None:
+    def __init__(
+        self, encoder: nn.Module, labels: int, hidden: int, pooling: str, padding: int, dropout: float
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(hidden, labels) if labels else nn.Identity()
@@ -76,7 +82,7 @@ class Encoder(nn.Module):
 
     def embed(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """[texts, hidden], each of unit length, as the graph of `engines.onnx` makes them."""
-        mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()
+        mask = (torch.arange(ids.shape[1], device=ids.device)[None] < lengths[:, None]).long()
         hidden: Tensor = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         pooled = hidden[:, 0] if self.pooling == "cls" else (hidden * mask[:, :, None]).sum(1)
         return functional.normalize(pooled, dim=-1)
@@ -86,13 +92,43 @@ class Encoder(nn.Module):
         return self.head(functional.dropout(self.embed(ids, lengths), self.dropout, self.training))
 
 
-def batch(rows: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tensor]:
-    """(ids [texts, longest], lengths [texts])."""
+def batch(rows: Sequence[Sequence[int]], module: Any) -> tuple[Tensor, Tensor]:
+    """(ids [texts, longest], lengths [texts]) where the module is, padded as it wants them."""
     lengths = torch.tensor([len(row) for row in rows])
-    ids = torch.full((len(rows), int(lengths.max())), padding)
+    ids = torch.full((len(rows), int(lengths.max())), module.padding)
     for n, row in enumerate(rows):
         ids[n, : len(row)] = torch.tensor(row)
-    return ids, lengths
+    device = next(module.parameters()).device
+    return ids.to(device), lengths.to(device)
+
+
+def in_batches(module: Any, rows: Sequence[Sequence[int]], call: Any) -> NDArray[np.float32]:
+    """What `call(ids, lengths)` gives for rows, in their order, without gradients and without dropout."""
+    module.eval()
+    found: dict[int, NDArray[np.float32]] = {}
+    with torch.no_grad():
+        for places in alike([len(row) for row in rows], TOGETHER):
+            said = call(*batch([rows[place] for place in places], module)).float().cpu().numpy()
+            found.update(zip(places, said, strict=True))
+    return np.stack([found[place] for place in range(len(rows))])
+
+
+def alike(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """All places in batches of like length."""
+    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def shuffled(lengths: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
+    """All places in batches of about like length, in an order that seed and epoch determine."""
+    draw = torch.Generator().manual_seed(derived(seed, "order", epoch))
+    order: list[int] = torch.randperm(len(lengths), generator=draw).tolist()
+    made: list[list[int]] = []
+    for start in range(0, len(order), size * _SORTED):
+        part = order[start : start + size * _SORTED]
+        made += [[part[place] for place in places] for places in alike([lengths[place] for place in part], size)]
+    turned: list[int] = torch.randperm(len(made), generator=draw).tolist()
+    return [made[place] for place in turned]
 
 
 def arrays(module: nn.Module) -> dict[str, NDArray[np.float32]]:
@@ -136,5 +172,5 @@ def _forgotten(module: Any, ids: Tensor) -> Tensor:
     """Some words taken for unknown ones, so that the vector of the unknown is trained, too."""
     if not module.training or not module.forget:
         return ids
-    gone = (torch.rand(ids.shape) < module.forget) & (ids != PADDING)
+    gone = (torch.rand(ids.shape, device=ids.device) < module.forget) & (ids != PADDING)
     return torch.where(gone, UNKNOWN, ids)

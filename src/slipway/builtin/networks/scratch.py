@@ -29,12 +29,9 @@ class ScratchTuner(NetworkTuner[ConfigT]):
 
     def train(self, job: Job, task: Task, reader: Reader) -> tuple[Any, dict[str, float]]:
         """From random weights."""
-        import torch
-
         from slipway.builtin.networks.classifying import learn
 
         assert reader.words is not None
-        torch.manual_seed(job.seed)
         module = self.module(len(reader.words), len(task.labels))
         groups = [{"params": list(module.parameters()), "lr": self.config.learning_rate,
                    "weight_decay": self.config.weight_decay}]  # fmt: skip

@@ -18,7 +18,9 @@ from slipway.builtin.classifiers.network import GRAPH, Network, Reader, Remember
 from slipway.builtin.classifiers.preparing import AbstainConfig, ClassifierTuner, Labels, labelled, made
 from slipway.builtin.engines.onnx.engine import require_packages
 from slipway.builtin.networks import parity
-from slipway.builtin.networks.packages import require
+from slipway.builtin.training import checkpoint
+from slipway.builtin.training.options import TrainOptions
+from slipway.builtin.training.packages import require
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
@@ -32,28 +34,23 @@ if TYPE_CHECKING:
 MOST_WEIGHTS = 6_000_000  # of counted features that are fitted, as for the probe
 
 
-class NetworkConfig(AbstainConfig):
-    """`epochs`: at most; training stops after `patience` of them without a smaller loss on dev (0: never before).
-
-    `learning_rate`: the highest; it rises for a tenth of the steps and falls to 0 from there. `label_smoothing`: the
-    share of an example's weight that goes to the other labels. `balanced`: examples of rare labels weigh more, so that
-    all labels weigh alike. `ngrams`: add a regression on counted words and runs of characters, as the probe has it.
-    `disagreement`: the share of up to 300 examples for which the exported network may give another label than the
-    trained one. `threads`: part of the recipe, because sums depend on it.
+class NetworkConfig(AbstainConfig, TrainOptions):
+    """`label_smoothing`: the share of an example's weight that goes to the other labels. `balanced`: examples of rare
+    labels weigh more, so that all labels weigh alike. `ngrams`: add a regression on counted words and runs of
+    characters, as the probe has it. `disagreement`: the share of up to 300 examples for which the exported network may
+    give another label than the trained one.
     """
 
-    epochs: int = Field(default=20, ge=1, le=1000)
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    batch_size: int = Field(default=32, ge=1, le=1024)
+    epochs: int = Field(default=20, ge=1, le=10_000)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    batch_size: int = Field(default=32, ge=1, le=65_536)
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
     max_tokens: int = Field(default=256, ge=8, le=8192)
     dropout: float = Field(default=0.3, ge=0, lt=1)
-    weight_decay: float = Field(default=0.01, ge=0, le=1)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
     balanced: bool = False
-    patience: int = Field(default=2, ge=0, le=1000)
     ngrams: bool = False
     disagreement: float = Field(default=0.0, ge=0, le=1)
-    threads: int = Field(default=1, ge=1, le=256)
 
 
 ConfigT = TypeVar("ConfigT", bound=NetworkConfig)
@@ -80,23 +77,31 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
         """Raises ConfigError for examples that nothing can be learned from, SlipwayError where export differs."""
         require("torch", "transformers")
         require_packages()
-        from slipway.builtin.networks.classifying import said_of
+        from slipway.builtin.networks.modules import in_batches
+        from slipway.builtin.training.placing import place_of, repeatable
 
         given = labelled(job)
         reader = self.reader(job, given)
         read = [reader.read(text) for text in given.texts]
         task = _task(job, given, reader, read, self.config.balanced)
-        module, measured = self.train(job, task, reader)
+        with repeatable(place_of(self.config), job.seed + self.config.seed):
+            module, measured = self.train(job, task, reader)
+            module.cpu()
         path = job.folder / GRAPH
         path.write_bytes(self.export(job, module))
         served = Remembering(Network(reader, path.read_bytes()))
-        texts = [text for text in [*(one for one, _ in _dev(job, given.labels)), *given.texts] if reader.read(text) is not None][: parity.MOST]
+        texts = [
+            text
+            for text in [*(one for one, _ in _dev(job, given.labels)), *given.texts]
+            if reader.read(text) is not None
+        ][: parity.MOST]
         rows = [row for text in texts if (row := reader.read(text)) is not None]
-        found = parity.compare(texts, said_of(module, rows), served, given.labels, self.config.disagreement)
+        found = parity.compare(texts, in_batches(module, rows, module), served, given.labels, self.config.disagreement)
         classifier = self._with_grams(job, given, Header(kind="network", labels=given.labels, reading=reader.reading),
                                       reader, served)  # fmt: skip
         measured |= {"examples": float(len(given.texts)), "labels": float(len(given.labels)), **found.measured}
         measured |= {"unread": 1 - len(task.rows) / len(read), "mix": classifier.header.mix}
+        checkpoint.remove(job.folder)
         return made(job, classifier, self.config, measured, {GRAPH: path, **self.files(job)})
 
     @abstractmethod
@@ -115,9 +120,7 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
         """What else must lie beside the graph."""
         return {}
 
-    def _with_grams(
-        self, job: Job, given: Labels, header: Header, reader: Reader, served: Remembering
-    ) -> Classifier:
+    def _with_grams(self, job: Job, given: Labels, header: Header, reader: Reader, served: Remembering) -> Classifier:
         """The classifier, with a regression on counted features where that is asked for."""
         import numpy as np
 
@@ -142,7 +145,9 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
 def _dev(job: Job, labels: Sequence[str]) -> list[tuple[str, int]]:
     """Texts of dev with the place of their label; of several labels the first. Without those that train lacks."""
     places = {normalize_label(name): n for n, name in enumerate(labels)}
-    found = [(job.text(one), places.get(normalize_label(one.expected[0]))) for one in job.examples("dev") if one.expected]
+    found = [
+        (job.text(one), places.get(normalize_label(one.expected[0]))) for one in job.examples("dev") if one.expected
+    ]
     return [(text, place) for text, place in found if place is not None]
 
 

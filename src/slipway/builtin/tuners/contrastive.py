@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.onnx.engine import require_packages
 from slipway.builtin.networks.encoders import base_files, starting
-from slipway.builtin.networks.packages import require
 from slipway.builtin.networks.pairs import pairs
+from slipway.builtin.training import checkpoint
+from slipway.builtin.training.options import TrainOptions
+from slipway.builtin.training.packages import require
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 
 
-class ContrastiveConfig(BaseModel):
+class ContrastiveConfig(TrainOptions):
     """`negatives`: hard ones for each question, beside the passages of the other questions of a batch. `temperature`:
-    cosines are divided by it. `max_tokens`: so much of a passage is read in training. `patience`: epochs without a
-    smaller loss on dev. `cosine`: the least mean cosine of exported and trained vectors of up to 300 questions.
+    cosines are divided by it. `max_tokens`: so much of a passage is read in training. `decay`: each layer's learning
+    rate is that of the layer above times this. `cosine`: the least mean cosine of exported and trained vectors of up to
+    300 questions.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    epochs: int = Field(default=2, ge=1, le=1000)
-    learning_rate: float = Field(default=2e-5, gt=0, le=1)
-    decay: float = Field(default=0.9, gt=0, le=1)
-    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    epochs: int = Field(default=2, ge=1, le=10_000)
+    learning_rate: float = Field(default=2e-5, gt=0, allow_inf_nan=False)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
     batch_size: int = Field(default=16, ge=2, le=1024)
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    decay: float = Field(default=0.9, gt=0, le=1)
     negatives: int = Field(default=2, ge=0, le=20)
     temperature: float = Field(default=0.05, gt=0, le=1)
     max_tokens: int = Field(default=128, ge=8, le=8192)
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    patience: int = Field(default=1, ge=0, le=1000)
     cosine: float = Field(default=0.999, ge=-1, le=1)
-    threads: int = Field(default=1, ge=1, le=256)
 
     @property
     def head_rate(self) -> float:
@@ -62,14 +62,15 @@ class ContrastiveTuner:
         shape = graph.read_config(files)
         passages = job.passages()
         mined = {split: pairs(job, passages, split, self.config.negatives) for split in self.reads}
-        import torch
-
         from slipway.builtin.networks.contrasting import Contrast, export
+        from slipway.builtin.training.placing import place_of, repeatable
 
-        torch.manual_seed(job.seed)
-        module = starting(job, 0, self.config.dropout)
-        contrast = Contrast(module, passages, self.config, job, min(self.config.max_tokens, shape.max_tokens))
-        measured = contrast.learn(mined["train"], mined["dev"])
-        made, parity = export(job, module, shape, contrast)
+        place = place_of(self.config)
+        with repeatable(place, job.seed + self.config.seed):
+            module = starting(job, 0, self.config.dropout).to(place.device)
+            contrast = Contrast(module, passages, self.config, job, min(self.config.max_tokens, shape.max_tokens))
+            measured = contrast.learn(mined["train"], mined["dev"])
+            made, parity = export(job, module.cpu(), shape, contrast)
+        checkpoint.remove(job.folder)
         options: dict[str, Any] = dict(job.base.options) if job.base and job.base.engine == "onnx" else {}
         return Made(kind="model", engine="onnx", files=made, options=options, measured={**measured, **parity})

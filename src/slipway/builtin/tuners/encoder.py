@@ -31,8 +31,8 @@ class EncoderConfig(NetworkConfig):
     then: allow them by `disagreement`.
     """
 
-    epochs: int = Field(default=4, ge=1, le=1000)
-    learning_rate: float = Field(default=1e-4, gt=0, le=1)
+    epochs: int = Field(default=4, ge=1, le=10_000)
+    learning_rate: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
     decay: float = Field(default=0.85, gt=0, le=1)
     head_rate: float = Field(default=1e-2, gt=0, le=1)
     max_tokens: int = Field(default=128, ge=8, le=8192)
@@ -57,12 +57,10 @@ class EncoderTuner(NetworkTuner[EncoderConfig]):
 
     def train(self, job: Job, task: Task, reader: Reader) -> tuple[Any, dict[str, float]]:
         """The head first, then all."""
-        import torch
-
         from slipway.builtin.networks.classifying import learn
+        from slipway.builtin.training.placing import place_of
 
-        torch.manual_seed(job.seed)
-        module = starting(job, len(task.labels), self.config.dropout)
+        module = starting(job, len(task.labels), self.config.dropout).to(place_of(self.config).device)
         self._start_head(module, task)
         return module, learn(module, groups(module, self.config), task, self.config, job)
 
@@ -70,7 +68,7 @@ class EncoderTuner(NetworkTuner[EncoderConfig]):
         import torch
         from scipy.sparse import csr_matrix
 
-        from slipway.builtin.networks.classifying import in_batches
+        from slipway.builtin.networks.modules import in_batches
 
         vectors = in_batches(module, task.rows, module.embed)
         nothing = csr_matrix((len(vectors), 0), dtype="float32")

@@ -1,4 +1,4 @@
-"""Embedders made for a project: what `retrieve.tune` says is done in a step, once for all candidates that say the same."""
+"""Embedders made for a project: what `retrieve.tune` says is done once for all candidates that say the same."""
 
 from __future__ import annotations
 
