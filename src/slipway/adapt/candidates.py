@@ -56,7 +56,7 @@ def make_candidate(
     """Freeze one candidate. Raises ConfigError for what its configuration lacks, or names but does not exist.
 
     `seen`: the examples of train and dev; worked examples are of train, labels of both. One whose strategy asks no
-    model has none, whatever it names or takes from the candidate that it extends. `embedder`: what `retrieve.tune` made.
+    model has none, whatever it names or takes from the candidate that it extends. `embedder`: of `retrieve.tune`.
     """
     config = effective(project, name)
     task, task_options = _task(project, seen, plugins)

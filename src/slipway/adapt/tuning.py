@@ -131,8 +131,8 @@ def _check(made: Made, tuner: str) -> None:
 def apply(candidate: Candidate, artifact: Artifact, base: ModelPin | None) -> Candidate:
     """The candidate that answers with what was made. `base`: the model that it was made from.
 
-    A classifier is read by the strategy of its name, unless the candidate names another one; it gets vectors of the base,
-    unless it says that an engine runs a network of its own.
+    A classifier is read by the strategy of its name, unless the candidate names another one; it gets vectors of the
+    base, unless it says that an engine runs a network of its own.
     """
     made = msgspec.structs.replace(candidate, artifact=artifact.ref)
     if artifact.kind == "classifier":

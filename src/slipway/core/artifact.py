@@ -19,9 +19,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     """What a tuner returns. `files`: name -> where it lies in the job's folder, from where it is taken away.
 
     `kind`: `model` stands for itself, loaded by `engine` with `options`; `adapter` goes on top of the base, and is one
-    file; `classifier` is read by a strategy, which gets vectors of the base where there is one, unless `engine` says what
-    runs a network of its own. `measured`: what the
-    tuner found out on the way, such as its last loss.
+    file; `classifier` is read by a strategy, which gets vectors of the base where there is one, unless `engine` says
+    what runs a network of its own. `measured`: what the tuner found out on the way, such as its last loss.
     """
 
     kind: Kind

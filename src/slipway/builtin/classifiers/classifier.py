@@ -32,8 +32,8 @@ _LARGEST = 2 << 30  # bytes of one array
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What is not an array. `kind`: `linear` multiplies features with weights, `nearest` lets `k` neighbours vote,
-    `network` is a trained network, to whose scores those of `linear` over counted features are added, `mix` times; for a
-    text that the network cannot read they stand alone, `alone` times.
+    `network` is a trained network, to whose scores those of `linear` over counted features are added, `mix` times; for
+    a text that the network cannot read they stand alone, `alone` times.
 
     `dimension`: of the vectors that it reads; 0: none. `temperature`: scores are divided by it before they become
     probabilities. `threshold`: under this confidence (0 to 1) it abstains.
@@ -52,10 +52,11 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Classifier:
-    """`arrays` of a linear one, and of what is added to a network: `bias` [L], `vectors` [dimension, L] and `grams` [m, L], the weights of a text's vector
-    and of its features; of `nearest`: `vectors` [n, dimension], `grams` (`places`, `values`, `starts`: sparse rows) and
-    `classes` [n], the label of each example. `codes`, `idf`: the features that are known (`Vocabulary`). `words`: those
-    of a network trained from scratch (`WordIds`). What is saved in half precision is used in single.
+    """`arrays` of a linear one, and of what is added to a network: `bias` [L], `vectors` [dimension, L] and `grams` [m,
+    L], the weights of a text's vector and of its features; of `nearest`: `vectors` [n, dimension], `grams` (`places`,
+    `values`, `starts`: sparse rows) and `classes` [n], the label of each example. `codes`, `idf`: the features that are
+    known (`Vocabulary`). `words`: those of a network trained from scratch (`WordIds`). What is saved in half precision
+    is used in single.
     """
 
     def __init__(self, header: Header, arrays: Mapping[str, NDArray[Any]], network: Scoring | None = None) -> None:
@@ -95,7 +96,7 @@ class Classifier:
         return np.bincount(classes, weights=weights, minlength=len(self.header.labels)).astype(np.float64)
 
     def scores(self, text: str, vector: Floats) -> NDArray[np.float64]:
-        """Linear and network: of each label. Nearest: the cosine with each example, the mean of both kinds of features."""
+        """Of each label. Nearest: the cosine with each example, the mean of both kinds of features."""
         if self.header.kind == "nearest":
             return self._similar(text, vector)
         if self.header.kind == "linear":
@@ -158,7 +159,7 @@ class Classifier:
 
 
 def load(path: Path, files: Mapping[str, Path] | None = None) -> Classifier:
-    """Read what `save` wrote, and the network among `files` that belongs to it. Raises IntegrityError for anything else.
+    """Read what `save` wrote, and the network among `files` that belongs to it. Raises IntegrityError for others.
 
     Raises MissingPrerequisite where the packages that run a network are not installed.
     """

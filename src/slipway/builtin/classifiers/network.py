@@ -1,4 +1,4 @@
-"""A trained network beside a classifier's file: how a text becomes its numbers, and the scores it gives. Trains nothing.
+"""A trained network beside a classifier's file: how a text becomes its numbers, and its scores. Trains nothing.
 
 It is run by ONNX Runtime in this process and not in a child: a run takes 0.1 to 5 ms, about what it takes to ask a
 child; the graph is one that we wrote from weights, pinned by its digest; and the sentence encoders run so, too.

@@ -17,7 +17,7 @@ from slipway.core.protocols import Job
 
 
 def learn(module: Any, groups: list[dict[str, Any]], task: Task, config: NetworkConfig, job: Job) -> dict[str, float]:
-    """Train in place: cross-entropy, smoothed (Szegedy et al. 2016), rare labels weighing more where that is asked for."""
+    """Train in place: cross-entropy, smoothed (Szegedy et al. 2016); rare labels weigh more where that is asked for."""
     place, seed = place_of(config), job.seed + config.seed
     weights = torch.from_numpy(task.weights).to(place.device)
     lengths, dev_lengths = [len(row) for row in task.rows], [len(row) for row in task.dev_rows]
@@ -35,7 +35,12 @@ def learn(module: Any, groups: list[dict[str, Any]], task: Task, config: Network
         return lost([task.dev_rows[at] for at in places], task.dev_classes[places], 0.0)
 
     course = Course(
-        module, lambda epoch: modules.shuffled(lengths, config.batch_size, seed, epoch), loss,
-        modules.alike(dev_lengths, modules.TOGETHER), dev_loss, lambda places: sum(lengths[at] for at in places), groups,
-    )  # fmt: skip
+        module,
+        lambda epoch: modules.shuffled(lengths, config.batch_size, seed, epoch),
+        loss,
+        modules.alike(dev_lengths, modules.TOGETHER),
+        dev_loss,
+        lambda places: sum(lengths[at] for at in places),
+        groups,
+    )
     return train(course, config, place, job.folder, job.progress, seed)

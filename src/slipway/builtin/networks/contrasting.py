@@ -1,4 +1,4 @@
-"""How an encoder learns from questions and passages, and the files it becomes. Imported only where torch is installed."""
+"""How an encoder learns from questions and passages, and the files it becomes. Imported only where torch is."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from slipway.builtin.classifiers.network import TOKENIZER, Reader, Reading
 from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.onnx.engine import inference_session, read_tokenizer
 from slipway.builtin.networks import modules
-from slipway.builtin.networks.modules import in_batches
 from slipway.builtin.networks.encoders import base_files, groups, prefix_of
+from slipway.builtin.networks.modules import in_batches
 from slipway.builtin.networks.pairs import Pair
 from slipway.builtin.training.loop import Course, train
 from slipway.builtin.training.placing import place_of

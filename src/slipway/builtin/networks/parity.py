@@ -1,4 +1,4 @@
-"""Whether what is served gives the labels that the trained network gives, and by how much to listen to counted words."""
+"""Whether what is served gives the labels of the trained network, and how much counted words add to it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def compare(
 
 def mixed(classifier: Classifier, texts: Sequence[str], classes: Sequence[int]) -> tuple[float, float]:
     """(mix, alone): how often the scores of counted features are added to those of the network, and what they are
-    multiplied with where it cannot read a text, so that the labels of dev (`classes`) are likeliest at some temperature.
+    multiplied with where it cannot read a text, so that the labels of dev (`classes`) are likeliest at some
+    temperature.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""What the tuners of networks have in common: texts read, the network trained, exported, compared, mixed, calibrated."""
+"""What the tuners of networks share: texts are read, the network is trained, exported, compared, mixed, calibrated."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ class ClassifierConfig(BaseModel):
 class ClassifierStrategy:
     """Asks no language model; the candidate's encoder, where it has one, makes a vector of the text.
 
-    An answer's step `labels` tells the likeliest labels, also where it abstains. A network that cannot read a text finds
-    no label likelier than another, and abstains whatever the threshold is.
+    An answer's step `labels` tells the likeliest labels, also where it abstains. A network that cannot read a text
+    finds no label likelier than another, and abstains whatever the threshold is.
     """
 
     Config: ClassVar[type[ClassifierConfig]] = ClassifierConfig

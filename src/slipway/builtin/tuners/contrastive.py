@@ -1,4 +1,4 @@
-"""`retrieve.tune: contrastive`: the retriever's encoder, tuned so that questions lie near the passages that answer them."""
+"""`retrieve.tune: contrastive`: the retriever's encoder, tuned so that questions lie near what answers them."""
 
 from __future__ import annotations
 

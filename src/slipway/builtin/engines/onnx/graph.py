@@ -2,8 +2,8 @@
 
 The graph takes `input_ids` and `attention_mask` (int64 and int32, [batch, tokens]) and gives `embedding` (float32,
 [batch, hidden]): the encoder of Devlin et al. 2019, mean or CLS pooling (Reimers and Gurevych 2019), and rows of unit
-length. A cross-encoder gives a score instead, an encoder with a head of labels their scores. Attention is ONNX Runtime's own operator
-(`com.microsoft.MultiHeadAttention`), which leaves out padding.
+length. A cross-encoder gives a score instead, an encoder with a head of labels their scores. Attention is ONNX
+Runtime's own operator (`com.microsoft.MultiHeadAttention`), which leaves out padding.
 """
 
 from __future__ import annotations
