@@ -72,6 +72,8 @@ class BiLstm(nn.Module):
 class Encoder(nn.Module):
     """A sentence encoder and a head over its embedding of unit length."""
 
+    head: nn.Module
+
     def __init__(
         self, encoder: nn.Module, labels: int, hidden: int, pooling: str, padding: int, dropout: float
     ) -> None:

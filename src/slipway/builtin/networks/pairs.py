@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from slipway.builtin.classifiers.features import Vocabulary, grams
 from slipway.builtin.scorers.retrieval import matches
@@ -12,10 +12,6 @@ from slipway.core.protocols import Job
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.text.words import normalize_answer, words
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 DEPTH = 50  # passages of each ranking among which negatives are looked for
 
@@ -104,7 +100,7 @@ def _ranked(questions: Any, passages: Any) -> list[list[int]]:
 
     found: list[list[int]] = []
     for start in range(0, questions.shape[0], 64):
-        scores: NDArray[np.float32] = questions[start : start + 64] @ passages
-        scores = scores if isinstance(scores, np.ndarray) else scores.toarray()
+        product = questions[start : start + 64] @ passages
+        scores = product if isinstance(product, np.ndarray) else product.toarray()
         found += np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH].tolist()
     return found

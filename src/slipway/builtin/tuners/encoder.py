@@ -74,8 +74,8 @@ class EncoderTuner(NetworkTuner[EncoderConfig]):
         nothing = csr_matrix((len(vectors), 0), dtype="float32")
         weights = fitting.fit(fitting.Features(vectors, nothing), task.classes, len(task.labels), _STRENGTH)
         with torch.no_grad():
-            module.head.weight.copy_(torch.from_numpy(weights.vectors.T.copy()))
-            module.head.bias.copy_(torch.from_numpy(weights.bias.copy()))
+            given = {"weight": weights.vectors.T.copy(), "bias": weights.bias.copy()}
+            module.head.load_state_dict({name: torch.from_numpy(value) for name, value in given.items()})
 
     def export(self, job: Job, module: Any) -> bytes:
         """The graph of the engine `onnx`, with a head."""
