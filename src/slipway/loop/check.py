@@ -34,7 +34,7 @@ from slipway.loop.finding import Finding
 from slipway.loop.model_lock import absolute
 from slipway.loop.model_size import need
 from slipway.machine import free_bytes, usable_cores
-from slipway.plugins import Plugins
+from slipway.plugins import BUILTIN, Plugins
 from slipway.project.places import named_plugins, plugin_path, read_text
 from slipway.project.plugin_file import inspect
 from slipway.project.plugin_options import check_measured, check_options
@@ -102,6 +102,18 @@ def _extras(project: Project) -> Iterator[Finding]:
             yield Finding(
                 "error", t("the extra '{extra}' is not installed", extra=extra), f"pip install 'slipway-ai[{extra}]'"
             )
+    training = sorted(name for name in _tuners(project) if BUILTIN["tuners"].get(name, ("", ""))[1] == "train")
+    if training and importlib.util.find_spec("torch") is None:
+        yield Finding(
+            "warning", t("`tune: {name}` can train nothing here: the extra 'train' is not installed", name=training[0]),
+            "pip install 'slipway-ai[train]'",
+        )  # fmt: skip
+
+
+def _tuners(project: Project) -> set[str]:
+    configs = [effective(project, name) for name in project.candidates]
+    named = [one for config in configs for one in (config.tune, config.retrieve.tune if config.retrieve else None)]
+    return {one.name for one in named if one is not None}
 
 
 def _store(project: Project, root: Path) -> Iterator[Finding]:

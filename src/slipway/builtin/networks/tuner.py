@@ -19,7 +19,7 @@ from slipway.builtin.classifiers.preparing import AbstainConfig, ClassifierTuner
 from slipway.builtin.engines.onnx.engine import require_packages
 from slipway.builtin.networks import parity
 from slipway.builtin.training import checkpoint
-from slipway.builtin.training.options import TrainOptions
+from slipway.builtin.training.options import TrainOptions, settled
 from slipway.builtin.training.packages import require
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
@@ -72,6 +72,8 @@ class Task(NamedTuple):
 
 class NetworkTuner(ClassifierTuner[ConfigT]):
     """Trains on train, stops and calibrates by dev. A killed run goes on from its last checkpoint."""
+
+    settled = staticmethod(settled)
 
     def tune(self, job: Job) -> Made:
         """Raises ConfigError for examples that nothing can be learned from, SlipwayError where export differs."""

@@ -11,7 +11,7 @@ from slipway.builtin.engines.onnx.engine import require_packages
 from slipway.builtin.networks.encoders import base_files, starting
 from slipway.builtin.networks.pairs import pairs
 from slipway.builtin.training import checkpoint
-from slipway.builtin.training.options import TrainOptions
+from slipway.builtin.training.options import TrainOptions, settled
 from slipway.builtin.training.packages import require
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
@@ -50,6 +50,7 @@ class ContrastiveTuner:
     Config: ClassVar[type[ContrastiveConfig]] = ContrastiveConfig
     reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train", "dev")
     makes: ClassVar[str] = "embedder"
+    settled = staticmethod(settled)
 
     def __init__(self, config: ContrastiveConfig) -> None:
         self.config = config

@@ -73,9 +73,8 @@ class EncoderTuner(NetworkTuner[EncoderConfig]):
         vectors = in_batches(module, task.rows, module.embed)
         nothing = csr_matrix((len(vectors), 0), dtype="float32")
         weights = fitting.fit(fitting.Features(vectors, nothing), task.classes, len(task.labels), _STRENGTH)
-        with torch.no_grad():
-            given = {"weight": weights.vectors.T.copy(), "bias": weights.bias.copy()}
-            module.head.load_state_dict({name: torch.from_numpy(value) for name, value in given.items()})
+        given = {"weight": weights.vectors.T.copy(), "bias": weights.bias.copy()}
+        module.head.load_state_dict({name: torch.from_numpy(value) for name, value in given.items()})
 
     def export(self, job: Job, module: Any) -> bytes:
         """The graph of the engine `onnx`, with a head."""
