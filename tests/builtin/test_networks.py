@@ -76,6 +76,7 @@ def test_an_encoder_of_transformers_and_our_graph_give_the_same_scores(tmp_path:
     texts = ["the keel weighs nine tonnes", "how much does it", "a " * 40]
     rows = [network.reader.read(text) for text in texts]
     assert [len(row or ()) for row in rows] == [7, 6, 12]
+    assert [network.scores(text) for text in ("", "账单多扣了钱", "\ud800")] == [None] * 3
     with torch.no_grad():
         together = made(*modules.batch(rows, made)).numpy()
     for text, row in zip(texts, together, strict=True):
@@ -103,6 +104,7 @@ class TestTextCnn(TunerContract):
         return TextCnnTuner(TextCnnTuner.Config(filters=4, **SMALL))
 
 
+@pytest.mark.slow
 class TestBiLstm(TunerContract):
     base = None
 
@@ -110,6 +112,7 @@ class TestBiLstm(TunerContract):
         return BiLstmTuner(BiLstmTuner.Config(hidden=4, ngrams=True, **SMALL))
 
 
+@pytest.mark.slow
 class TestEncoder(TunerContract):
     base = ENCODER
 
@@ -121,6 +124,7 @@ class TestEncoder(TunerContract):
         return EncoderTuner(EncoderTuner.Config(epochs=2, batch_size=8, threads=1))
 
 
+@pytest.mark.slow
 class TestContrastive(TunerContract):
     base = ENCODER
 

@@ -143,6 +143,7 @@ def retrieving(folder: Path, tune: str = "tune: {contrastive: {batch_size: 4, ma
     return folder
 
 
+@pytest.mark.slow
 def test_a_tuned_embedder_is_an_artifact_of_the_candidate_and_of_its_release(tmp_path: Path) -> None:
     folder = retrieving(tmp_path / "p")
     with api.open_project(folder) as project:

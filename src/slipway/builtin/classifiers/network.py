@@ -67,7 +67,8 @@ class Reader:
         if self.words is not None:
             ids = inner = self.words.read(self.reading.prefix + text, most)
         else:
-            found = self.tokenizer.encode((self.reading.prefix + text)[: most * _CHARACTERS_A_TOKEN])
+            whole = (self.reading.prefix + text)[: most * _CHARACTERS_A_TOKEN]
+            found = self.tokenizer.encode(whole.encode("utf-8", "replace").decode())  # half a character is none
             ids: list[int] = found.ids
             if len(ids) > most:
                 ids = [*ids[: most - 1], ids[-1]]  # the last token ends the sentence and is kept
