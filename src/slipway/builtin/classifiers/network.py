@@ -99,7 +99,8 @@ class Network:
         ids = self.reader.read(text)
         if ids is None:
             return None
-        given: dict[str, Any] = {"input_ids": np.array([ids], np.int64)}
+        given: dict[str, Any] = {}
+        given["input_ids"] = np.array([ids], np.int64)
         if self.reader.reading.by == "tokens":
             given["attention_mask"] = np.ones((1, len(ids)), np.int32)
         return self._session.run(["scores"], given)[0][0].astype(np.float64)
