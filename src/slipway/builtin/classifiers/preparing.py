@@ -14,6 +14,7 @@ from slipway.builtin.classifiers import calibrating
 from slipway.builtin.classifiers.classifier import FILE, Classifier, Header
 from slipway.builtin.classifiers.features import FULL_VOCABULARY, Vocabulary, grams
 from slipway.core.artifact import Made
+from slipway.core.material import Example
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -131,15 +132,8 @@ def made(
     """
     import numpy as np
 
-    dev = [example for example in job.examples("dev") if example.expected]
-    asked = config.risk is not None or config.coverage is not None
+    dev, asked = calibrated(job, config), config.risk is not None or config.coverage is not None
     if len(dev) < calibrating.LEAST:
-        if asked:
-            raise ConfigError(
-                t("a threshold is chosen on {least} labelled examples of dev or more; there are {n}", n=len(dev),
-                  least=calibrating.LEAST),
-                t("give data.split.dev a larger share, or name a threshold"),
-            )  # fmt: skip
         header = msgspec.structs.replace(classifier.header, threshold=config.threshold or 0.0)
         return _written(job, Classifier(header, classifier.saved), measured, files)
     texts = [job.text(example) for example in dev]
@@ -171,6 +165,18 @@ def made(
         measured["dev_selective_risk"] = float(1 - right[answered].mean())
     header = msgspec.structs.replace(classifier.header, temperature=found, threshold=least)
     return _written(job, Classifier(header, classifier.saved), measured, files)
+
+
+def calibrated(job: Job, config: AbstainConfig) -> list[Example]:
+    """The labelled examples of dev. Raises ConfigError where a `risk` or a `coverage` has too few of them."""
+    dev = [example for example in job.examples("dev") if example.expected]
+    if len(dev) < calibrating.LEAST and (config.risk is not None or config.coverage is not None):
+        raise ConfigError(
+            t("a threshold is chosen on {least} labelled examples of dev or more; there are {n}", n=len(dev),
+              least=calibrating.LEAST),
+            t("give data.split.dev a larger share, or name a threshold"),
+        )  # fmt: skip
+    return dev
 
 
 def _written(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from pydantic import Field
@@ -13,9 +13,16 @@ from pydantic import Field
 from slipway.builtin.classifiers import fitting
 from slipway.builtin.classifiers.calibrating import LEAST
 from slipway.builtin.classifiers.classifier import Classifier, Header
-from slipway.builtin.classifiers.features import Vocabulary, grams
+from slipway.builtin.classifiers.features import FULL_VOCABULARY, Vocabulary, grams
 from slipway.builtin.classifiers.network import GRAPH, Network, Reader, Remembering
-from slipway.builtin.classifiers.preparing import AbstainConfig, ClassifierTuner, Labels, labelled, made
+from slipway.builtin.classifiers.preparing import (
+    AbstainConfig,
+    ClassifierTuner,
+    Labels,
+    calibrated,
+    labelled,
+    made,
+)
 from slipway.builtin.engines.onnx.engine import require_packages
 from slipway.builtin.networks import parity
 from slipway.builtin.training import checkpoint
@@ -74,15 +81,17 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
     """Trains on train, stops and calibrates by dev. A killed run goes on from its last checkpoint."""
 
     settled = staticmethod(settled)
+    packages: ClassVar[tuple[str, ...]] = ("torch",)
 
     def tune(self, job: Job) -> Made:
         """Raises ConfigError for examples that nothing can be learned from, SlipwayError where export differs."""
-        require("torch", "transformers")
+        require(*self.packages)
         require_packages()
         from slipway.builtin.networks.modules import in_batches
         from slipway.builtin.training.placing import place_of, repeatable
 
         given = labelled(job)
+        calibrated(job, self.config)
         reader = self.reader(job, given)
         read = [reader.read(text) for text in given.texts]
         task = _task(job, given, reader, read, self.config.balanced)
@@ -92,15 +101,13 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
         path = job.folder / GRAPH
         path.write_bytes(self.export(job, module))
         served = Remembering(Network(reader, path.read_bytes()))
-        texts = [
-            text
-            for text in [*(one for one, _ in _dev(job, given.labels)), *given.texts]
-            if reader.read(text) is not None
-        ][: parity.MOST]
-        rows = [row for text in texts if (row := reader.read(text)) is not None]
-        found = parity.compare(texts, in_batches(module, rows, module), served, given.labels, self.config.disagreement)
-        classifier = self._with_grams(job, given, Header(kind="network", labels=given.labels, reading=reader.reading),
-                                      reader, served)  # fmt: skip
+        texts = [text for text, _ in _dev(job, given.labels)] + given.texts
+        read_texts = [(text, row) for text in texts if (row := reader.read(text)) is not None][: parity.MOST]
+        trained = in_batches(module, [row for _, row in read_texts], module)
+        asked = [text for text, _ in read_texts]
+        found = parity.compare(asked, trained, served, given.labels, self.config.disagreement)
+        header = Header(kind="network", labels=given.labels, reading=reader.reading)
+        classifier = self._with_grams(job, given, header, reader, served)
         measured |= {"examples": float(len(given.texts)), "labels": float(len(given.labels)), **found.measured}
         measured |= {"unread": 1 - len(task.rows) / len(read), "mix": classifier.header.mix}
         checkpoint.remove(job.folder)
@@ -131,7 +138,7 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
             return Classifier(header, arrays, served)
         labels = len(given.labels)
         counted = [grams(text) for text in given.texts]
-        vocabulary = Vocabulary.of(counted, 2 if len(counted) > 1000 else 1, MOST_WEIGHTS // labels)
+        vocabulary = Vocabulary.of(counted, 2 if len(counted) > FULL_VOCABULARY else 1, MOST_WEIGHTS // labels)
         features = fitting.Features(np.zeros((len(counted), 0), np.float32), vocabulary.matrix(counted))
         strength, _ = fitting.choose_strength(features, given.classes, labels, job.seed, lambda done, total: None)
         weights = fitting.fit(features, given.classes, labels, strength)

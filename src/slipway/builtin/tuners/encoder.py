@@ -47,6 +47,7 @@ class EncoderTuner(NetworkTuner[EncoderConfig]):
     """
 
     Config: ClassVar[type[EncoderConfig]] = EncoderConfig
+    packages: ClassVar[tuple[str, ...]] = ("torch", "transformers")
 
     def reader(self, job: Job, given: Labels) -> Reader:
         """The base's tokenizer. Raises ConfigError without a base that is a sentence encoder."""
