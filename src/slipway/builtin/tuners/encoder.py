@@ -31,7 +31,7 @@ class EncoderConfig(NetworkConfig):
     then: allow them by `disagreement`.
     """
 
-    epochs: int = Field(default=4, ge=1, le=10_000)
+    epochs: int = Field(default=8, ge=1, le=10_000)
     learning_rate: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
     decay: float = Field(default=0.85, gt=0, le=1)
     head_rate: float = Field(default=1e-2, gt=0, le=1)
