@@ -21,6 +21,7 @@ from slipway.api.evaluation import compare, reports
 from slipway.api.examples import draft, import_examples, review
 from slipway.api.finding import diff, find, items
 from slipway.api.gate import gate_looks, plan_gate, rotate_gate
+from slipway.api.improving import improve
 from slipway.api.material import changes, datasets, fetch, models, pull_models, remove_model
 from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve, watch
 from slipway.api.release import export_verdict, history, promote, releases, rollback, verdict, verify
@@ -65,6 +66,7 @@ __all__ = [
     "history",
     "import_examples",
     "import_feedback",
+    "improve",
     "init",
     "items",
     "json_schema",

@@ -145,6 +145,35 @@ Range = Annotated[
 ]
 
 
+class Budget(BaseModel):
+    """Time or money that may be spent: written `10m`, `2h`, `90 s` or `5 CNY`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    seconds: float | None = Field(default=None, gt=0)
+    money: Money | None = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """A string such as `10m` or `5 CNY`, or a number of seconds, or the fields."""
+        pattern = r"^\s*\d+(\.\d+)?\s*(ms|s|m|min|h|d|[A-Z]{3})\s*$"
+        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": pattern}, handler(core_schema)]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str) and re.search(r"[A-Z]{3}\s*$", value):
+            return {"money": value}
+        if isinstance(value, str | int | float):
+            return {"seconds": quantity(value, {**SECONDS, "m": 60.0})}
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> Budget:
+        if (self.seconds is None) == (self.money is None):
+            raise ValueError(t("a budget is a time, such as 10m, or an amount of money, such as 5 CNY"))
+        return self
+
+
 class Strict(BaseModel):
     """Unknown keys are refused; values are frozen."""
 

@@ -22,9 +22,12 @@ from slipway.plugins import Plugins, is_file
 from slipway.project.places import leaving, read_text
 from slipway.project.plugin_config import PluginConfig
 from slipway.project.schema import Project
+from slipway.project.places import leaving
+from slipway.project.schema import Improved, Project
 from slipway.project.yaml import Unreadable, compose, construct
 
 FILE = "slipway.yaml"
+IMPROVED = "improved.yaml"  # what `slipway improve` released: candidates beside those of the project file
 Path_ = tuple[str | int, ...]
 MAX_BYTES = 256_000
 _MOST_ERRORS = 50
@@ -69,6 +72,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
     if problems or not isinstance(value, dict):
         raise ConfigError(_lines(problems) or t("{path} is not a mapping of keys", path=path))
     plain = cast("dict[str, Any]", value)
+    _add_improved(plain, path.parent / IMPROVED)
     for override in overrides:
         _override(plain, override)
     hint = t("docs: project-file; `slipway schema` prints the JSON schema")
@@ -98,6 +102,38 @@ def _with_files(project: Project, root: Path) -> Project:
         return project
     with_files = task.read(project.task.options, lambda key, path: read_text(root, path, f"task.{name}.{key}"))
     return project.model_copy(update={"task": PluginConfig(name=name, options=with_files)})
+def _add_improved(plain: dict[str, Any], path: Path) -> None:
+    """The candidates of `improved.yaml` beside those of the project file, and its files of examples to learn from."""
+    if not path.is_file():
+        return
+    hint = t("`slipway improve` writes it; delete it, and the project has only the candidates of {file}", file=FILE)
+    try:
+        found = Improved.model_validate(construct(_compose(read(open_regular(path), MAX_BYTES), path)))
+    except (OSError, Unreadable, ValidationError) as error:
+        why = str(error).partition("\n")[0]
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False)[0]
+            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise ConfigError(t("{path}: {why}", path=path.name, why=why), hint) from error
+    candidates = plain.setdefault("candidates", {})
+    if not isinstance(candidates, dict):
+        return  # the schema says what is wrong
+    for name, config in found.candidates.items():
+        if name in candidates:
+            raise ConfigError(
+                t("{path}: a candidate '{name}' is in {file}, too", path=path.name, name=name, file=FILE), hint
+            )
+        candidates[name] = config.model_dump(mode="json", exclude_unset=True)
+    add_learnt(plain, [source for source in found.examples if any(path.parent.glob(source))])
+
+
+def add_learnt(plain: dict[str, Any], sources: Sequence[str]) -> None:
+    """List files to learn from (globs, relative to the project) under `data.examples`, unless they are there."""
+    data = plain.setdefault("data", {})
+    listed = data.setdefault("examples", []) if isinstance(data, dict) else None
+    if isinstance(listed, list):
+        known = {str(one.get("path")) for one in listed if isinstance(one, dict)}
+        listed += [{"path": one, "split": "train"} for one in sources if one not in known]
 
 
 class Problem(NamedTuple):

@@ -17,6 +17,7 @@ from slipway.i18n import t
 from slipway.project.fields import (
     SECONDS,
     Bound,
+    Budget,
     Bytes,
     ChannelName,
     Kept,
@@ -325,6 +326,20 @@ class ServeConfig(Strict):
     allowed_origins: list[str] = []
 
 
+Proposals = Literal["retrain", "few-shot", "prompt", "retrieval"]
+
+
+class ImproveConfig(Strict):
+    """What `slipway improve` tries, and when it stops. Docs: improving."""
+
+    recipes: list[Proposals] = ["retrain", "few-shot", "prompt", "retrieval"]
+    budget: Budget = Budget(seconds=600.0)  # of a turn: time, such as 10m, or money, such as 5 CNY
+    most: int = Field(default=27, ge=1, le=1000)  # recipes that are tried in a turn
+    min_gain: float = Field(default=0.0, ge=0, le=1)  # by which dev must show that one is better than what serves
+    power: float = Field(default=0.5, ge=0, lt=1)  # the least chance that gate shows the gain, for a look to be spent
+    seed: int = 7
+
+
 class ReleaseConfig(Strict):
     """Who wins among those that pass, and whether it is promoted by itself."""
 
@@ -405,8 +420,16 @@ class Project(Strict):
     evaluate: EvaluateConfig = EvaluateConfig()
     gate: dict[str, GateRule] = {}
     release: ReleaseConfig = ReleaseConfig()
+    improve: ImproveConfig = ImproveConfig()
     serve: ServeConfig = ServeConfig()
     machine: MachineConfig = MachineConfig()
     value: ValueConfig | None = None
     card: CardConfig = CardConfig()
     store: StoreConfig = StoreConfig()
+
+
+class Improved(Strict):
+    """`improved.yaml`: the candidate that `slipway improve` released, and globs of the files that it learnt from."""
+
+    candidates: dict[Name, CandidateConfig] = {}
+    examples: list[str] = []

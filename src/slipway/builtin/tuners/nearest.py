@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from pydantic import Field
@@ -41,6 +42,7 @@ class NearestTuner(ClassifierTuner[NearestConfig]):
     """Keeps the numbers of every example of train, not its text. Compared by cosine."""
 
     Config: ClassVar[type[NearestConfig]] = NearestConfig
+    variants: ClassVar[Mapping[str, Sequence[Any]]] = {"k": (None, 5, 20), "ngrams": (True,)}
 
     def tune(self, job: Job) -> Made:
         """Collect and calibrate. Raises ConfigError for examples that nothing can be learned from."""

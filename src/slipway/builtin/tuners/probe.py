@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -38,6 +39,7 @@ class ProbeTuner(ClassifierTuner[ProbeConfig]):
     """Fitted on train; temperature and threshold are chosen on dev. A killed run begins again."""
 
     Config: ClassVar[type[ProbeConfig]] = ProbeConfig
+    variants: ClassVar[Mapping[str, Sequence[Any]]] = {"ngrams": (True,), "strength": (None, 4.0, 64.0)}
 
     def tune(self, job: Job) -> Made:
         """Fit and calibrate. Raises ConfigError for examples that nothing can be learned from."""

@@ -50,15 +50,15 @@ def plan_gate(context: Context, candidate: str | None = None) -> GatePlan:
         rivals={channel: scores_of(loop, theirs) for channel, theirs in rivals.items()},
         standing_in=standing_in, meanings=meanings, currency=report.currency if report else _currency(context),
     )  # fmt: skip
-    places = _places(context, examples)
+    where = places(context, examples)
     earlier = earlier_looks(context, gate_ids(context, examples))
     alphas = _alphas(earlier, context.project.release.looks)
-    rows, needs = prospects(rules, known, places, examples.size, alphas)
+    rows, needs = prospects(rules, known, where, examples.size, alphas)
     return GatePlan(
         candidate=chosen,
         rivals={channel: theirs.candidate.name for channel, theirs in rivals.items()},
-        gate=len(places),
-        groups=len({place.group or f"\0{n}" for n, place in enumerate(places)}),
+        gate=len(where),
+        groups=len({place.group or f"\0{n}" for n, place in enumerate(where)}),
         total=examples.size,
         used=len(earlier),
         budget=context.project.release.looks,
@@ -134,7 +134,8 @@ def _rivals(
     return found, frozenset(standing_in)
 
 
-def _places(context: Context, examples: Dataset) -> list[Place]:
+def places(context: Context, examples: Dataset) -> list[Place]:
+    """The gate examples as far as a plan needs them."""
     return [
         Place(group=one.group, language=one.language, facets=facets(one.meta))
         for one in context.store.blobs.get_lines(examples.items, Example)

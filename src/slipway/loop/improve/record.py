@@ -1,0 +1,158 @@
+"""What a turn did and found, and what stays of it: a record of each turn, and `improved.yaml` for what was released."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from slipway.core.release import Release, Verdict
+from slipway.core.report import Report
+from slipway.loop.feedback import Harvest
+from slipway.loop.improve.choosing import Compared, LookPlan
+from slipway.loop.improve.recipes import Recipe
+from slipway.project.load import IMPROVED
+from slipway.store.blobs import write_aside
+
+FOLDER = "improve"  # in the state folder
+PROMPTS = "improved"  # folder of the project for prompts that were released
+State = Literal["waiting", "serves", "dropped", "measured", "failed", "budget", "best"]
+Ended = Literal[
+    "released", "nothing-better", "dev-too-small", "gate-too-small", "refused", "used-up", "budget", "nothing-to-try",
+    "all-failed", "dry-run",
+]  # fmt: skip
+REFUSED: tuple[Ended, ...] = ("refused", "used-up")  # the gate said no, or had no look left to say anything
+
+
+class Tried(msgspec.Struct, kw_only=True):
+    """One recipe. `state`: it waits (`waiting`); it is what serves; it was dropped after `rung`; it was measured on all
+    of dev; it failed (`why`); there was no budget left for it; it was the best. `score`, with its 95% interval: of the
+    metric, on `examples` of dev. `seconds`, `cost`: of making and measuring it.
+    """
+
+    name: str
+    by: str
+    parent: str
+    change: str
+    state: State = "waiting"
+    rung: int = 0
+    examples: int = 0
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    seconds: float = 0.0
+    cost: float = 0.0
+    why: str = ""
+
+
+class Turn(msgspec.Struct, kw_only=True):
+    """`ended`: how; `why` and `hint` say it in sentences. `rungs`: examples of dev that each rung asked. `serves`: the
+    candidate that served before, `now` after. `notes`: what a person should know besides.
+    """
+
+    number: int
+    ended: Ended = "nothing-better"
+    why: str = ""
+    hint: str = ""
+    metric: str = ""
+    channel: str = ""
+    serves: str = ""
+    now: str = ""
+    learnt: int = 0
+    harvest: Harvest | None = None
+    tried: list[Tried] = []
+    rungs: list[int] = []
+    served: Report | None = None  # what serves, on dev
+    compared: Compared | None = None
+    look: LookPlan | None = None
+    verdict: Verdict | None = None
+    release: Release | None = None
+    promoted: bool = False
+    file: str = ""  # that was written into the project
+    notes: list[str] = []
+    seconds: float = 0.0
+    cost: float = 0.0
+    currency: str = ""
+
+
+class Records:
+    """In the state folder: one file a turn, and what is about to be released, so that a kill does not lose it."""
+
+    def __init__(self, state: Path, root: Path) -> None:
+        self._folder, self._root = state / FOLDER, root
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._pending = self._folder / "pending.json"
+
+    @property
+    def next(self) -> int:
+        """The number of the turn that begins."""
+        return max((int(path.stem[5:]) for path in self._folder.glob("turn-*.json")), default=0) + 1
+
+    def keep(self, turn: Turn) -> None:
+        """Write the record of a turn."""
+        body = msgspec.json.format(msgspec.json.encode(turn, enc_hook=str), indent=1)
+        write_aside(self._folder / f"turn-{turn.number:04}.json", body)
+
+    def prompt(self, recipe: Recipe) -> str:
+        """Where the text of a recipe's own prompt lies, relative to the project; written there now."""
+        path = self._folder / "prompts" / f"{recipe.name}.md"
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_aside(path, recipe.prompt.encode())
+        return str(path.relative_to(self._root))
+
+    def promise(self, candidate: str, recipe: Recipe, examples: list[str]) -> None:
+        """Before the look: what will be written when this candidate (its digest) is released."""
+        config = recipe.config.model_dump(mode="json", exclude_unset=True, exclude={"extends"})
+        if recipe.prompt:
+            config["prompt"] = f"{PROMPTS}/{recipe.name}.md"
+        found = {"candidate": candidate, "name": recipe.name, "config": config, "examples": examples}
+        write_aside(self._pending, msgspec.json.encode({**found, "prompt": recipe.prompt}))
+
+    @property
+    def promised(self) -> str:
+        """Digest of the candidate that was promised; empty without one."""
+        return str(self._read().get("candidate", ""))
+
+    def fulfil(self, serving: str) -> str:
+        """Write `improved.yaml` where the promised candidate is the one that was released; the promise is gone then.
+        Returns the file's name, empty where there was nothing to write.
+        """
+        found = self._read()
+        if not found or found["candidate"] != serving:
+            return ""
+        if found["prompt"]:
+            (self._root / PROMPTS).mkdir(exist_ok=True)
+            write_aside(self._root / PROMPTS / f"{found['name']}.md", found["prompt"].encode())
+        write_aside(self._root / IMPROVED, _yaml(found).encode())
+        self.forget()
+        return IMPROVED
+
+    def forget(self) -> None:
+        """Take back the promise."""
+        self._pending.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return msgspec.json.decode(self._pending.read_bytes(), type=dict[str, Any])
+        except (OSError, msgspec.DecodeError):
+            return {}
+
+
+def _yaml(found: dict[str, Any]) -> str:
+    import yaml
+
+    body: dict[str, Any] = {"candidates": {found["name"]: _short(found["config"])}}
+    if found["examples"]:
+        body["examples"] = found["examples"]
+    head = "# Written by `slipway improve`: what it released, read beside slipway.yaml. Commit it, or delete it.\n"
+    return head + yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
+
+
+def _short(value: Any) -> Any:
+    """Plug-ins as people write them: a name, or a name with its options."""
+    if isinstance(value, dict):
+        if value.keys() == {"name", "options"}:  # pyright: ignore[reportUnknownMemberType]
+            return {value["name"]: value["options"]} if value["options"] else value["name"]
+        return {key: _short(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    return [_short(one) for one in value] if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]
