@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from slipway.api.project import open_project
 from slipway.api.served import mine_feedback
-from slipway.loop.context import Context
+from slipway.errors import ConfigError
+from slipway.i18n import t
+from slipway.loop import simulate as _simulate
+from slipway.loop.context import Context, Listener
 from slipway.loop.improve.record import Turn
 from slipway.loop.improve.turn import Options
 from slipway.loop.improve.turn import improve as _improve
 from slipway.project.fields import Budget
+
+PLAIN = _simulate.Traffic()
+UNTOUCHED = 0.3  # of a pool, kept to measure with
 
 
 def improve(project: Context, budget: str | None = None, *, dry_run: bool = False) -> Turn:
@@ -21,11 +31,72 @@ def improve(project: Context, budget: str | None = None, *, dry_run: bool = Fals
     return _improve(project, lambda: mine_feedback(project), options)
 
 
+def simulate(
+    project: Context, pool: Path, traffic: _simulate.Traffic = PLAIN, url: str = "", key: str = ""
+) -> _simulate.Simulated:
+    """Ask what serves the questions of a file of examples, and say of each answer what users would.
+
+    `url`: of a running server of the project; without it the channel is asked here. Rows close to an example of dev,
+    gate or reserve are not asked. Raises ConfigError where none is left, MissingPrerequisite when nothing serves.
+    """
+    asking = _simulate.OverHttp(project, url, key) if url else _simulate.InProcess(project)
+    return _simulate.simulate(project, _simulate.pool_of(project, pool, seed=traffic.seed), traffic, asking)
+
+
+def learning_curve(
+    folder: str | Path,
+    pool: Path,
+    traffic: _simulate.Traffic = PLAIN,
+    turns: int = 5,
+    budget: str | None = None,
+    overrides: Sequence[str] = (),
+    listener: Listener | None = None,
+    told: Callable[[_simulate.Curve], None] = lambda curve: None,
+) -> _simulate.Curve:
+    """Simulate and improve in turn, and measure what serves each time on a share of the pool that is never asked.
+
+    `told` gets the curve after each point.
+    """
+    _budget(budget)
+    with open_project(folder, overrides, listener) as project:
+        found = _simulate.pool_of(project, pool, UNTOUCHED, traffic.seed)
+        if not found.untouched:
+            raise ConfigError(
+                t("{path} has too few rows to keep some to measure with", path=pool.name), t("name a larger file")
+            )
+        curve = _simulate.Curve(metric="", n=len(found.untouched))
+        _measure(project, curve, found, 0, told)
+    for turn in range(1, turns + 1):
+        with open_project(folder, overrides, listener) as project:
+            first = (turn - 1) * traffic.requests
+            curve.traffic.append(_simulate.simulate(project, found, traffic, _simulate.InProcess(project), first))
+        with open_project(folder, overrides, listener) as project:
+            ended = improve(project, budget).ended
+        with open_project(folder, overrides, listener) as project:
+            _measure(project, curve, found, turn, told, ended)
+    return curve
+
+
+def _measure(
+    project: Context,
+    curve: _simulate.Curve,
+    pool: _simulate.Pool,
+    turn: int,
+    told: Callable[[_simulate.Curve], None],
+    ended: str = "",
+) -> None:
+    curve.metric, value = _simulate.quality(project, pool.untouched)
+    said = sum(one.up + one.down for one in curve.traffic)
+    point = _simulate.Point(
+        turn=turn, feedback=said, candidate=_simulate.served(project).name, value=value.value, low=value.low,
+        high=value.high, ended=ended,
+    )  # fmt: skip
+    curve.points.append(point)
+    told(curve)
+
+
 def _budget(text: str | None) -> Budget | None:
     from pydantic import ValidationError
-
-    from slipway.errors import ConfigError
-    from slipway.i18n import t
 
     if text is None:
         return None

@@ -1,0 +1,113 @@
+"""`slipway improve` and `slipway simulate`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from slipway.cli import terminal
+from slipway.cli.options import HERE, NONE, Project, Set, open_project
+from slipway.cli.picture import Picture, check_picture, with_picture
+from slipway.cli.report import command
+from slipway.i18n import t
+from slipway.render.document import Document
+
+if TYPE_CHECKING:
+    from slipway.loop.improve.record import Turn
+
+
+def add(app: typer.Typer) -> None:
+    """Make them commands of `app`."""
+    told = t("One turn: feedback becomes rows, rows become candidates, and the gate lets a better one through.")
+    command(app, "improve", help=told)(improve)
+    told = t("Ask what serves the questions of a file with references, and say of the answers what users would.")
+    command(app, "simulate", help=told)(simulate)
+
+
+def improve(
+    folder: Annotated[Path, typer.Argument(help=t("The project's folder."))] = HERE,
+    set_: Set = NONE,
+    budget: Annotated[
+        str | None, typer.Option(help=t("What a turn may take: 10m, 2h, or 5 CNY; default improve.budget."))
+    ] = None,
+    turns: Annotated[int, typer.Option(help=t("So many turns, or until one releases nothing."), min=1)] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=t("Say what would be tried, and do nothing."))] = False,
+) -> tuple[Document, int]:
+    """Exit code 1 when the gate said no or its split is used up."""
+    from slipway.loop.improve.record import REFUSED
+    from slipway.render.pages.improving import turn
+
+    found = _turn(folder, set_, budget, dry_run)
+    for _ in range(turns - 1):
+        if found.ended != "released":
+            break
+        terminal.warn(found.why)
+        found = _turn(folder, set_, budget, dry_run)
+    return turn(found), 1 if found.ended in REFUSED else 0
+
+
+def _turn(folder: Path, overrides: list[str], budget: str | None, dry_run: bool) -> Turn:
+    from slipway import api
+    from slipway.cli.progress import listener
+
+    with listener() as listening, open_project(folder, overrides, listening) as opened:
+        return api.improve(opened, budget, dry_run=dry_run)
+
+
+def simulate(
+    pool: Annotated[
+        Path, typer.Option("--from", help=t("Questions with references, as examples have them; none of the project's."))
+    ],
+    requests: Annotated[int, typer.Option(min=1, help=t("How many, in each turn."))] = 100,
+    noise: Annotated[float, typer.Option(min=0, max=1, help=t("The share of what is said that is mistaken."))] = 0.1,
+    adversarial: Annotated[
+        float,
+        typer.Option(min=0, max=1, help=t("The share of users who praise what is wrong and blame what is right.")),
+    ] = 0.0,
+    corrections: Annotated[
+        float, typer.Option(min=0, max=1, help=t("Of those who are not content, the share who write what is right."))
+    ] = 0.5,
+    said: Annotated[float, typer.Option(min=0, max=1, help=t("The share of answers of which anything is said."))] = 1.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help=t("Requests a second, at random moments; default no pause.")),
+    ] = None,
+    seed: Annotated[int, typer.Option(help=t("For all that is random."))] = 7,
+    url: Annotated[str, typer.Option(help=t("A running server of the project; default ask the channel here."))] = "",
+    key_env: Annotated[str, typer.Option(help=t("The environment variable that holds an API key for it."))] = "",
+    turns: Annotated[
+        int, typer.Option(min=0, help=t("So many turns of simulate and improve, and the learning curve."))
+    ] = 0,
+    budget: Annotated[str | None, typer.Option(help=t("Of a turn of improve."))] = None,
+    picture: Picture = None,
+    project: Project = HERE,
+    set_: Set = NONE,
+) -> Document:
+    """Writes traces and feedback into the project, as users do: try it in a copy of a project that has real ones."""
+    from slipway import api
+    from slipway.cli.progress import listener
+    from slipway.errors import ConfigError
+    from slipway.loop.simulate import Traffic
+    from slipway.render.pages import improving
+
+    check_picture(picture)
+    if url and turns or picture and not turns:
+        raise ConfigError(
+            t("--turns asks the channel here, and --picture draws its curve"),
+            t("give --url alone, or --turns with --picture"),
+        )
+    if key_env and not os.environ.get(key_env):
+        raise ConfigError(t("the environment variable {name} is not set", name=key_env))
+    traffic = Traffic(requests, noise, adversarial, said, corrections, rate, seed)
+    with listener() as listening:
+        if turns:
+            found = api.learning_curve(
+                project, pool, traffic, turns, budget, set_, listening,
+                told=lambda curve: listening.say(improving.point(curve)),
+            )  # fmt: skip
+            return with_picture(improving.curve(found), picture, lambda: improving.picture(found))
+        with open_project(project, set_, listening) as opened:
+            return improving.simulated(api.simulate(opened, pool, traffic, url, os.environ.get(key_env, "")))
