@@ -5,7 +5,7 @@ from __future__ import annotations
 from slipway.core.report import Aggregate
 from slipway.i18n import t
 from slipway.loop.improve.record import Tried, Turn
-from slipway.loop.simulate import Curve, Point, Simulated
+from slipway.loop.simulate import Curve, Simulated
 from slipway.render.cells import Estimate, estimate, info_of
 from slipway.render.document import Column, Document, Part, Table, listed
 from slipway.render.pages.verdicts import verdict_table
@@ -54,8 +54,10 @@ def _data(found: Turn) -> str:
 
 
 def _tried(found: Turn, *, full: bool) -> Table:
-    columns = [Column(t("recipe")), Column(t("what is different")), Column(t("how far it came")),
-               Column(t("examples"), "count"), Column(found.metric, "measure"), Column(t("seconds"), "seconds")]  # fmt: skip
+    columns = [
+        Column(t("recipe")), Column(t("what is different")), Column(t("how far it came")),
+        Column(t("examples"), "count"), Column(found.metric or t("score"), "measure"), Column(t("seconds"), "seconds"),
+    ]  # fmt: skip
     ranks = ("best", "measured", "serves", "dropped", "budget", "failed", "waiting")
     order = sorted(found.tried, key=lambda one: (ranks.index(one.state), -one.rung))
     shown = order if full else order[:_SHOWN]
@@ -93,8 +95,10 @@ def _look(found: Turn) -> str:
     assert found.look is not None
     one = found.look
     power = "-" if one.power is None else f"{one.power:.0%}"
-    return t("look {n} of {budget} at {gate} gate examples, at alpha {alpha:.2g}: a gain of this size is shown with a "
-             "chance of {power}", n=one.number, budget=one.budget, gate=one.gate, alpha=one.alpha, power=power)  # fmt: skip
+    return t(
+        "look {n} of {budget} at {gate} gate examples, at alpha {alpha:.2g}: a gain of this size is shown with a chance "
+        "of {power}", n=one.number, budget=one.budget, gate=one.gate, alpha=one.alpha, power=power,
+    )  # fmt: skip
 
 
 def simulated(found: Simulated) -> Document:
@@ -107,15 +111,14 @@ def simulated(found: Simulated) -> Document:
     ]  # fmt: skip
     table = Table(t("Simulated"), [Column(t("what")), Column(t("number"), "count")], rows)
     out = sum(found.refused.values())
-    more = (
-        [t("{n} rows of the pool were not asked: they are close to an example that is held out", n=out)] if out else []
-    )
-    return listed(found, table, *more, t("`slipway improve` makes something of it"))
+    more = t("{n} rows of the pool were not asked: they are close to an example that is held out", n=out)
+    return listed(found, table, *([more] if out else []), t("`slipway improve` makes something of it"))
 
 
-def point(one: Point, metric: str) -> str:
-    """A point of the curve in a line."""
-    return t("after {n} words of feedback: {metric} {value:.3f} ({name})", n=one.feedback, metric=metric,
+def point(found: Curve) -> str:
+    """The newest point of the curve, in a line."""
+    one = found.points[-1]
+    return t("after {n} words of feedback: {metric} {value:.3f} ({name})", n=one.feedback, metric=found.metric,
              value=one.value, name=one.candidate)  # fmt: skip
 
 
