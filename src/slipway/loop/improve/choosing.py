@@ -18,8 +18,8 @@ from slipway.errors import ConfigError
 from slipway.release.looks import alpha_at
 from slipway.release.planning import Known, Place, prospects
 from slipway.release.rules import Rule
-from slipway.stats.pairs import compare_pair, one_sided, pair
-from slipway.stats.samples import aggregate
+from slipway.stats.pairs import difference_bounds, one_sided, pair
+from slipway.stats.samples import aggregate, point
 
 ALPHA = 0.05  # one-sided, of the comparison on dev, shared among all that were measured on the whole of it
 FEWEST = 6  # independent examples: below it not even answers that all became right show anything
@@ -64,9 +64,16 @@ def value(info: MetricInfo, scores: Sequence[Score]) -> float | None:
 
 
 def best_of(
-    info: MetricInfo, champion: Sequence[Score], finalists: Mapping[str, Sequence[Score]], gain: float = 0.0
+    info: MetricInfo,
+    champion: Sequence[Score],
+    finalists: Mapping[str, Sequence[Score]],
+    gain: float = 0.0,
+    *,
+    bounds: bool = True,
 ) -> Compared | None:
-    """The best of the finalists against what serves; None without one that has the metric."""
+    """The best of the finalists against what serves; None without one that has the metric. `bounds`: with the interval,
+    which costs more than the decision.
+    """
     values = {name: found for name, scores in finalists.items() if (found := value(info, scores)) is not None}
     if not values:
         return None
@@ -76,15 +83,15 @@ def best_of(
         both = pair(champion, finalists[name], info)
         if both.champion.group_count < FEWEST:
             return Compared(name=name, outcome="too-small", n=len(both.champion))
-        shown = compare_pair(info, both, 0.05)
+        low, high = difference_bounds(info, both, 0.025) if bounds else (None, None)
     except ConfigError:
         return Compared(name=name, outcome="too-small")
     above, below = one_sided(info, both, gain if info.higher_is_better else -gain)
     p_value = above if info.higher_is_better else below
+    theirs, ours = point(info, both.champion), point(info, both.challenger)
     return Compared(
-        name=name, outcome="better" if p_value <= alpha else "not-shown", champion=shown.champion,
-        challenger=shown.challenger, effect=shown.effect, low=shown.low, high=shown.high, p_value=p_value, alpha=alpha,
-        n=shown.n,
+        name=name, outcome="better" if p_value <= alpha else "not-shown", champion=theirs, challenger=ours,
+        effect=ours - theirs, low=low, high=high, p_value=p_value, alpha=alpha, n=len(both.champion),
     )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def _look(found: Turn) -> str:
     one = found.look
     power = "-" if one.power is None else f"{one.power:.0%}"
     return t(
-        "look {n} of {budget} at {gate} gate examples, at alpha {alpha:.2g}: a gain of this size is shown with a chance "
+        "look {n} of {budget} at {gate} gate examples, at alpha {alpha:.2g}: a gain so large is shown with a chance "
         "of {power}", n=one.number, budget=one.budget, gate=one.gate, alpha=one.alpha, power=power,
     )  # fmt: skip
 
