@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -432,4 +432,4 @@ class Improved(Strict):
     """`improved.yaml`: the candidate that `slipway improve` released, and globs of the files that it learnt from."""
 
     candidates: dict[Name, CandidateConfig] = {}
-    examples: list[str] = []
+    examples: list[Annotated[str, Field(pattern=r"^feedback/[\w.*-]+$")]] = []

@@ -15,7 +15,7 @@ _SHOWN = 15  # recipes on the screen; all are in the record and in --json
 _LEFT, _TOP, _WIDE, _HIGH = 70.0, 50.0, 520.0, 260.0
 
 
-def turn(found: Turn, *, full: bool = False) -> Document:
+def turn(found: Turn) -> Document:
     """What happened and why; then what was tried."""
     parts: list[Part] = [found.why]
     parts += [f"  → {found.hint}"] if found.hint else []
@@ -28,7 +28,7 @@ def turn(found: Turn, *, full: bool = False) -> Document:
     if found.file:
         parts.append(t("{file} holds it as a candidate of the project: commit the file", file=found.file))
     parts.append(_data(found))
-    table = _tried(found, full=full)
+    table = _tried(found)
     parts.append(table)
     if found.compared and found.compared.n:
         parts.append(_compared(found))
@@ -53,17 +53,17 @@ def _data(found: Turn) -> str:
              "left out", n=found.learnt, out=out)  # fmt: skip
 
 
-def _tried(found: Turn, *, full: bool) -> Table:
+def _tried(found: Turn) -> Table:
     columns = [
         Column(t("recipe")), Column(t("what is different")), Column(t("how far it came")),
         Column(t("examples"), "count"), Column(found.metric or t("score"), "measure"), Column(t("seconds"), "seconds"),
     ]  # fmt: skip
     ranks = ("best", "measured", "serves", "dropped", "budget", "failed", "waiting")
     order = sorted(found.tried, key=lambda one: (ranks.index(one.state), -one.rung))
-    shown = order if full else order[:_SHOWN]
+    shown = order[:_SHOWN]
     rows = [[o.name, o.change, _state(o), o.examples, _estimate(o, found.metric), o.seconds] for o in shown]
     more = len(order) - len(shown)
-    notes = [t("and {n} more: --full shows them", n=more)] if more else []
+    notes = [t("and {n} more: --json shows them", n=more)] if more else []
     return Table(t("Tried on dev"), columns, rows, notes)
 
 
