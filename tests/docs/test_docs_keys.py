@@ -26,6 +26,7 @@ OF: dict[str, list[type[BaseModel]]] = {
     "Keys of evaluate": [schema.EvaluateConfig],
     "Keys of a gate rule": [schema.GateRule],
     "Keys of release": [schema.ReleaseConfig],
+    "Keys of improve": [schema.ImproveConfig],
     "Keys of serve": [schema.ServeConfig],
     "Keys of machine": [schema.MachineConfig],
     "Keys of value": [schema.ValueConfig],

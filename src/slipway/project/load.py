@@ -22,8 +22,9 @@ from slipway.plugins import Plugins, is_file
 from slipway.project.places import leaving, read_text
 from slipway.project.plugin_config import PluginConfig
 from slipway.project.schema import Project
+from slipway.project.improved import Improved
 from slipway.project.places import leaving
-from slipway.project.schema import Improved, Project
+from slipway.project.schema import Project
 from slipway.project.yaml import Unreadable, compose, construct
 
 FILE = "slipway.yaml"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -426,10 +426,3 @@ class Project(Strict):
     value: ValueConfig | None = None
     card: CardConfig = CardConfig()
     store: StoreConfig = StoreConfig()
-
-
-class Improved(Strict):
-    """`improved.yaml`: the candidate that `slipway improve` released, and globs of the files that it learnt from."""
-
-    candidates: dict[Name, CandidateConfig] = {}
-    examples: list[Annotated[str, Field(pattern=r"^feedback/[\w.*-]+$")]] = []
