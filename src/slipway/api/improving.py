@@ -20,15 +20,15 @@ PLAIN = _simulate.Traffic()
 UNTOUCHED = 0.3  # of a pool, kept to measure with
 
 
-def improve(project: Context, budget: str | None = None, *, dry_run: bool = False) -> Turn:
+def improve(project: Context, budget: str | None = None, *, dry_run: bool = False, shared: Sequence[str] = ()) -> Turn:
     """One turn: rows from feedback, candidates within the budget (`10m`, `5 CNY`; default improve.budget), the best of
     them on dev through the gate, a release. `Turn.ended` says how it ended, and everything that was tried is in it.
 
-    Raises Busy while another run is at work, MissingPrerequisite when nothing serves yet, ConfigError for a budget that
-    is none.
+    `shared`: keys behind which many people ask, as for `mine_feedback`. Raises Busy while another run is at work,
+    MissingPrerequisite when nothing serves yet, ConfigError for a budget that is none.
     """
     options = Options(budget=_budget(budget), dry_run=dry_run)
-    return _improve(project, lambda: mine_feedback(project), options)
+    return _improve(project, lambda: mine_feedback(project, shared=shared), options)
 
 
 def simulate(

@@ -35,26 +35,29 @@ def improve(
     ] = None,
     turns: Annotated[int, typer.Option(help=t("So many turns, or until one releases nothing."), min=1)] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=t("Say what would be tried, and do nothing."))] = False,
+    shared: Annotated[
+        list[str], typer.Option(help=t("A key, by id or name, behind which many people ask; may be given again."))
+    ] = NONE,
 ) -> tuple[Document, int]:
     """Exit code 1 when the gate said no or its split is used up."""
     from slipway.loop.improve.record import REFUSED
     from slipway.render.pages.improving import turn
 
-    found = _turn(folder, set_, budget, dry_run)
+    found = _turn(folder, set_, budget, dry_run, shared)
     for _ in range(turns - 1):
         if found.ended != "released":
             break
         terminal.warn(found.why)
-        found = _turn(folder, set_, budget, dry_run)
+        found = _turn(folder, set_, budget, dry_run, shared)
     return turn(found), 1 if found.ended in REFUSED else 0
 
 
-def _turn(folder: Path, overrides: list[str], budget: str | None, dry_run: bool) -> Turn:
+def _turn(folder: Path, overrides: list[str], budget: str | None, dry_run: bool, shared: list[str]) -> Turn:
     from slipway import api
     from slipway.cli.progress import listener
 
     with listener() as listening, open_project(folder, overrides, listening) as opened:
-        return api.improve(opened, budget, dry_run=dry_run)
+        return api.improve(opened, budget, dry_run=dry_run, shared=shared)
 
 
 def simulate(
