@@ -51,7 +51,7 @@ def learning_curve(
     budget: str | None = None,
     overrides: Sequence[str] = (),
     listener: Listener | None = None,
-    told: Callable[[_simulate.Curve], None] = lambda curve: None,
+    told: Callable[[_simulate.Curve], None] | None = None,
 ) -> _simulate.Curve:
     """Simulate and improve in turn, and measure what serves each time on a share of the pool that is never asked.
 
@@ -82,7 +82,7 @@ def _measure(
     curve: _simulate.Curve,
     pool: _simulate.Pool,
     turn: int,
-    told: Callable[[_simulate.Curve], None],
+    told: Callable[[_simulate.Curve], None] | None,
     ended: str = "",
 ) -> None:
     curve.metric, value = _simulate.quality(project, pool.untouched)
@@ -92,7 +92,8 @@ def _measure(
         high=value.high, ended=ended,
     )  # fmt: skip
     curve.points.append(point)
-    told(curve)
+    if told is not None:
+        told(curve)
 
 
 def _budget(text: str | None) -> Budget | None:
