@@ -8,9 +8,11 @@ import pytest
 
 from slipway import api
 from slipway.builtin.tuners.probe import ProbeTuner
+from slipway.loop.improve.attempts import _shortened  # pyright: ignore[reportPrivateUsage]
 from slipway.loop.improve.prompts import Prompts
 from slipway.loop.improve.proposers import Retrain, Retrieval, Shots
 from slipway.loop.improve.recipes import Miss, Situation, gather
+from slipway.loop.state import Loop
 from slipway.project.schema import CandidateConfig
 from slipway.testing.projects import FILE, write_project
 
@@ -99,3 +101,32 @@ def test_prompts_and_passages_are_tried_through_the_code_that_serves(tmp_path: P
     assert fewer.score > served.metrics["token_f1"].value, "echo says what it reads: fewer passages are nearer"
     assert not [one for one in turn.tried if one.state == "failed"], "prompts of its own are found and read"
     assert turn.ended == "nothing-better", "so few documents show nothing"
+
+
+EPOCHS = """
+from typing import ClassVar
+from pydantic import BaseModel
+
+class Long:
+    class Config(BaseModel):
+        epochs: int = 9
+    reads: ClassVar = ("train",)
+    def __init__(self, config): pass
+    def tune(self, job): ...
+"""
+
+
+def test_early_rungs_train_shorter(tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "demo").parent
+    (folder / "tune.py").write_text(EPOCHS, "utf-8")
+    with api.open_project(folder) as opened:
+        loop = Loop(opened)
+
+        def epochs(tune: object, share: float) -> object:
+            made = _shortened(CandidateConfig.model_validate({"tune": tune}), loop, share)
+            return made.tune.options.get("epochs") if made.tune else None
+
+        assert epochs("./tune.py:Long", 1 / 9) == 1
+        assert epochs({"./tune.py:Long": {"epochs": 30}}, 1 / 3) == 10
+        assert epochs("./tune.py:Long", 1.0) is None, "the last rung is the recipe as it is"
+        assert epochs("probe", 1 / 9) is None, "which has no such option"
