@@ -19,11 +19,9 @@ from slipway.errors import ConfigError, nearest
 from slipway.files import open_regular, printable, read, why
 from slipway.i18n import t
 from slipway.plugins import Plugins, is_file
+from slipway.project.improved import Improved
 from slipway.project.places import leaving, read_text
 from slipway.project.plugin_config import PluginConfig
-from slipway.project.schema import Project
-from slipway.project.improved import Improved
-from slipway.project.places import leaving
 from slipway.project.schema import Project
 from slipway.project.yaml import Unreadable, compose, construct
 
@@ -103,6 +101,8 @@ def _with_files(project: Project, root: Path) -> Project:
         return project
     with_files = task.read(project.task.options, lambda key, path: read_text(root, path, f"task.{name}.{key}"))
     return project.model_copy(update={"task": PluginConfig(name=name, options=with_files)})
+
+
 def _add_improved(plain: dict[str, Any], path: Path) -> None:
     """The candidates of `improved.yaml` beside those of the project file, and its files of examples to learn from."""
     if not path.is_file():
