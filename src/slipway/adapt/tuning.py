@@ -12,8 +12,8 @@ import msgspec
 
 from slipway.core.artifact import ADAPTER, Artifact, Made
 from slipway.core.candidate import Candidate, ModelPin, Retrieval
-from slipway.core.material import Chunk, Example
 from slipway.core.judged import Preference, Thumb
+from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 from slipway.core.protocols import Task, Tuner
 from slipway.core.ref import Ref

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 
 from slipway.core.artifact import ADAPTER, Made
 from slipway.core.candidate import ModelPin
-from slipway.core.material import Chunk, Example
 from slipway.core.judged import Preference, Thumb
+from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 from slipway.errors import ConfigError
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from slipway.core.artifact import Made
 from slipway.core.candidate import ModelPin
-from slipway.core.material import Chunk, Example
 from slipway.core.judged import Preference, Thumb
+from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 
 if TYPE_CHECKING:
