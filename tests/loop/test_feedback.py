@@ -175,6 +175,22 @@ def test_what_is_close_to_a_held_out_text(text: str, reason: str) -> None:
     assert (found.reason if found else "") == reason
 
 
+def test_what_is_close_to_the_gate_is_so_whatever_else_is_held_out() -> None:
+    import random
+
+    rng = random.Random(7)
+    vocabulary = [f"w{n}" for n in range(60)]
+    made = [" ".join(rng.choices(vocabulary, [60 - n for n in range(60)], k=7)) for _ in range(400)]
+    gate, dev, rows = made[:60], made[60:300], made[300:]
+    rows += [" ".join(word for word in text.split() if rng.random() < 0.9) for text in gate for _ in range(3)]
+    alone, both = Heldout(gate), Heldout([*gate, *dev], parts=["gate"] * len(gate) + ["dev"] * len(dev))
+    close = [row for row in rows if alone.close(row) is not None]
+    assert len(close) > 50
+    assert [row for row in close if both.close(row) is None] == []
+    mixed = Heldout([*gate, *dev])
+    assert [row for row in close if mixed.close(row) is None], "weights of all together would have let rows pass"
+
+
 def test_a_near_vector_is_close_too() -> None:
     import numpy as np
 

@@ -91,7 +91,8 @@ def make_examples(
 def _away_from(examples: Sequence[Example], entries: Sequence[Entry], task: Task, changes: list[Change]) -> list[Entry]:
     """Of entries to learn from those that are close to no example of dev, gate or reserve."""
     held = [example for example in examples if example.split != "train"]
-    known, kept = Heldout([task.text(example.input) for example in held]) if entries else None, list[Entry]()
+    texts, parts = [task.text(one.input) for one in held], [str(one.split) for one in held]
+    known, kept = Heldout(texts, parts=parts) if entries else None, list[Entry]()
     for entry in entries:
         close = known.close(task.text(entry.example.input)) if known is not None else None
         if close is None:

@@ -41,18 +41,26 @@ def normalised(text: str) -> str:
 
 
 class Heldout:
-    """Held out texts, to be asked of any other whether it is close to one. `vectors`: [n, dimension], unit length."""
+    """Held out texts, to be asked of any other whether it is close to one. `vectors`: [n, dimension], unit length.
 
-    def __init__(self, texts: Sequence[str], vectors: NDArray[np.float32] | None = None) -> None:
+    A word weighs the more the rarer it is. `parts`: what each text belongs to, such as its split; words are weighed
+    within a part, so that a row is as close to the gate's examples whatever else is held out.
+    """
+
+    def __init__(
+        self, texts: Sequence[str], vectors: NDArray[np.float32] | None = None, parts: Sequence[str] = ()
+    ) -> None:
         self._exact: dict[str, int] = {}
         for number, text in enumerate(texts):
             self._exact.setdefault(normalised(text), number)
         self._bags = [set(words(text.casefold())) for text in texts]
         self._runs = [shingles(text) for text in texts]
-        df = Counter(word for bag in self._bags for word in bag)
-        self._weight = {word: math.log(1 + len(texts) / n) for word, n in df.items()}
-        self._unseen = math.log(1 + len(texts))
-        self._totals = [self._sum(bag) for bag in self._bags]
+        self._parts = list(parts) or [""] * len(texts)
+        together: defaultdict[str, list[set[str]]] = defaultdict(list)
+        for part, bag in zip(self._parts, self._bags, strict=True):
+            together[part].append(bag)
+        self._weights = {part: _Weights(bags) for part, bags in together.items()}
+        self._totals = [self._weights[part].of(bag) for part, bag in zip(self._parts, self._bags, strict=True)]
         self._with: defaultdict[str, list[int]] = defaultdict(list)
         for number, bag in enumerate(self._bags):
             for word in bag:
@@ -68,13 +76,13 @@ class Heldout:
 
     def _near(self, text: str) -> Close | None:
         bag, runs = set(words(text.casefold())), shingles(text)
-        total, common = self._sum(bag), defaultdict[int, float](float)
+        totals, common = {part: one.of(bag) for part, one in self._weights.items()}, defaultdict[int, float](float)
         for word in bag:
             for number in self._with.get(word, ()):
-                common[number] += self._weight[word]
+                common[number] += self._weights[self._parts[number]].words[word]
         best: Close | None = None
         for number, weight in common.items():
-            alike = weight / (total + self._totals[number] - weight)
+            alike = weight / (totals[self._parts[number]] + self._totals[number] - weight)
             inside = weight / self._totals[number] if len(self._bags[number]) >= _LONG else 0.0
             shared = jaccard(runs, self._runs[number]) if len(bag) >= _LONG else 0.0
             if alike >= ALIKE or inside >= INSIDE or shared >= RUNS:
@@ -90,8 +98,18 @@ class Heldout:
         number = int(cosines.argmax())
         return Close("meaning", number, float(cosines[number])) if cosines[number] >= COSINE else None
 
-    def _sum(self, bag: set[str]) -> float:
-        return sum(self._weight.get(word, self._unseen) for word in bag)
+
+class _Weights:
+    """What words weigh among some texts: those in few of them more."""
+
+    def __init__(self, bags: Sequence[set[str]]) -> None:
+        df = Counter(word for bag in bags for word in bag)
+        self.words = {word: math.log(1 + len(bags) / n) for word, n in df.items()}
+        self._unseen = math.log(1 + len(bags))
+
+    def of(self, bag: set[str]) -> float:
+        """The weight of all of its words."""
+        return sum(self.words.get(word, self._unseen) for word in bag)
 
 
 _LONG = 8  # words: shorter texts are compared by all of their words only

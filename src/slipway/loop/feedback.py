@@ -77,7 +77,7 @@ def clean(context: Context, mined: Mined) -> Found:
     texts = [task.text(example.input) for example in held]
     asked = list(dict.fromkeys(task.text(row) for kind in KINDS for row in mined.rows(kind)))
     name, vectors = _vectors(context, [*texts, *asked] if texts and asked else [])
-    known = Heldout(texts, vectors[: len(texts)] if vectors is not None else None)
+    known = Heldout(texts, vectors[: len(texts)] if vectors is not None else None, [str(e.split) for e in held])
     of = {text: None if vectors is None else vectors[len(texts) + n] for n, text in enumerate(asked)}
 
     def close(row: Row) -> str:

@@ -49,7 +49,7 @@ def judged(context: Context, examples: Dataset, kinds: Sequence[str]) -> Judged:
         return Judged()
     held = [e for e in context.store.blobs.get_lines(examples.items, Example) if e.split != "train"]
     task, dropped = context.task, Counter[str]()
-    known = Heldout([task.text(e.input) for e in held])
+    known = Heldout([task.text(e.input) for e in held], parts=[str(e.split) for e in held])
     made: dict[Kind, dict[str, Any]] = {}
     for kind in KINDS:
         found = made.setdefault(kind, {})

@@ -215,9 +215,9 @@ def pool_of(context: Context, path: Path, untouched: float = 0.0, seed: int = 7)
     entries = read_entries(DataConfig(examples=[source]), context.root, context.store, context.task, [])
     rows = sorted((entry.example for entry in entries if entry.example.expected), key=lambda one: one.id)
     random.Random(seed).shuffle(rows)
-    held = [context.task.text(one.input) for one in heldout(context)]
+    held = heldout(context)
     refused, free = Counter[str](), list[Example]()
-    known = Heldout(held)
+    known = Heldout([context.task.text(one.input) for one in held], parts=[str(one.split) for one in held])
     for one in rows:
         close = known.close(context.task.text(one.input))
         if close is None:
