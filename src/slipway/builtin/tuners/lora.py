@@ -28,7 +28,7 @@ class LoraTuner(CausalTuner[LoraOptions]):
         if job.base is not None and job.base.engine != "llama" and not self.config.merge:
             raise ConfigError(
                 t("the engine '{engine}' loads no adapters", engine=job.base.engine),
-                t("name a model of engine llama, or say tune: {lora: {merge: true}}"),
+                t("name a model of engine llama, or say {example}", example="tune: {lora: {merge: true}}"),
             )
 
     def export(self, job: Job, path: Path, header: ModelHeader, fitted: Fitted) -> Made:
