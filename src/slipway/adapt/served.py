@@ -46,8 +46,8 @@ class ServedModel:
         return self._each(ids, self._telling().text_of)
 
     def answer_tokens(self, requests: Sequence[GenerateRequest]) -> list[list[int]]:
-        """As the engine generates them."""
-        return self._each(self._adapted(requests), self._telling().answer_ids)
+        """As the engine generates them, one after the other: what is computed together is rounded otherwise."""
+        return self._each(self._adapted(requests), self._telling().answer_ids, at_once=1)
 
     def answers(self, requests: Sequence[GenerateRequest]) -> list[Completion]:
         """All of them, some at once."""
@@ -61,9 +61,9 @@ class ServedModel:
             return self._engine
         raise missing(self._name, "tokenize")
 
-    def _each(self, given: Sequence[Any], ask: Callable[[Any], Awaitable[T]]) -> list[T]:
+    def _each(self, given: Sequence[Any], ask: Callable[[Any], Awaitable[T]], at_once: int = _AT_ONCE) -> list[T]:
         async def work() -> list[T]:
-            slots = asyncio.Semaphore(_AT_ONCE)
+            slots = asyncio.Semaphore(at_once)
 
             async def one(what: Any) -> T:
                 async with slots:
