@@ -210,7 +210,7 @@ def trained(path: Path, seed: int) -> Any:
     return adapted.eval()
 
 
-@pytest.mark.parametrize("file_type", ["f16", "q8_0"])
+@pytest.mark.parametrize("file_type", [pytest.param("f16", marks=pytest.mark.slow), "q8_0"])
 def test_merged_it_says_what_base_and_adapter_say(tmp_path: Path, tiny: Mapping[str, Path], file_type: str) -> None:
     path = tiny["tiny.gguf"]
     adapted, header = trained(path, 1), read_header(path)
