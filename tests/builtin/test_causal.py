@@ -347,3 +347,16 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, tiny: Mapping[str, 
         assert two.measured[name] == pytest.approx(one.measured[name], rel=1e-3)
     with pytest.raises(SlipwayError, match="not a finite number any more"):
         LoraTuner(LoraTuner.Config(**{**QUICK, "learning_rate": 1e30}, processes=2)).tune(OneJob(tmp_path / "x", tiny))
+
+
+@pytest.mark.slow
+def test_layers_that_are_computed_twice_and_packed_rows_learn_the_same_way(
+    tmp_path: Path, tiny: Mapping[str, Path]
+) -> None:
+    options = {**QUICK, "epochs": 1, "parity_examples": 0}
+    found = {
+        name: LoraTuner(LoraTuner.Config(**options, **more)).tune(OneJob(tmp_path / name, tiny)).measured
+        for name, more in {"plain": {}, "twice": {"checkpointing": True}, "packed": {"packing": True}}.items()
+    }
+    assert found["twice"]["dev_loss"] == pytest.approx(found["plain"]["dev_loss"], rel=1e-4)
+    assert found["packed"]["steps"] < found["plain"]["steps"]
