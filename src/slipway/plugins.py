@@ -79,6 +79,8 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "probe": ("slipway.builtin.tuners.probe:ProbeTuner", ""),
         "nearest": ("slipway.builtin.tuners.nearest:NearestTuner", ""),
         "majority": ("slipway.builtin.tuners.majority:MajorityTuner", ""),
+        "lora": ("slipway.builtin.tuners.lora:LoraTuner", "train"),
+        "full": ("slipway.builtin.tuners.full:FullTuner", "train"),
         "textcnn": ("slipway.builtin.tuners.textcnn:TextCnnTuner", "train"),
         "bilstm": ("slipway.builtin.tuners.bilstm:BiLstmTuner", "train"),
         "encoder": ("slipway.builtin.tuners.encoder:EncoderTuner", "train"),

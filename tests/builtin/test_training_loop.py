@@ -92,6 +92,7 @@ def test_a_damaged_checkpoint_is_begun_again(tmp_path: Path) -> None:
     assert same(whole, fit(tmp_path / "cut")[0])
 
 
+@pytest.mark.slow
 def test_killed_by_the_kernel_it_goes_on(tmp_path: Path) -> None:
     """A child that sends itself SIGKILL while it writes its checkpoint."""
     code = (

@@ -114,6 +114,15 @@ def test_the_recipe_the_log_and_what_answers(folder: Path) -> None:
         assert not (folder / ".slipway" / "work").exists() or not list((folder / ".slipway" / "work").iterdir())
 
 
+def test_the_report_shows_what_was_measured_and_how_the_loss_went(folder: Path) -> None:
+    with api.open_project(folder) as opened:
+        api.run(opened, "evaluate")
+        text = api.report(opened, folder / "report.html").read_text("utf-8")
+    assert "What was tuned" in text
+    assert "steps 10" in text
+    assert "Loss by step" in text
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["--set", "candidates.plain.tune={./tune.py:Longest: {pause: 0.2}}"]

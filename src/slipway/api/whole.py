@@ -8,6 +8,8 @@ from pathlib import Path
 from slipway import __version__
 from slipway.api.finding import scored
 from slipway.api.release import verdict as newest_verdict
+from slipway.core.artifact import Artifact
+from slipway.core.candidate import Candidate
 from slipway.core.material import Dataset, Example
 from slipway.core.release import Verdict
 from slipway.core.report import Report, Score
@@ -20,6 +22,7 @@ from slipway.loop.context import Context
 from slipway.project.schema import ValueConfig
 from slipway.render import html, markdown
 from slipway.render.document import Document
+from slipway.render.pages.training import Trained
 from slipway.render.pages.whole import Whole, title, whole
 from slipway.render.pages.worth import Case
 from slipway.store.catalog import now
@@ -85,6 +88,7 @@ def gathered(project: Context, split: str, volume: float | None, limit: int) -> 
         shown=split, answered=answered, total=total,
         volume=value.volume if volume is None and value else volume,
         case=case(project, value, [*dev, *gate]) if value else None,
+        trained=_trained(project, dev),
     )  # fmt: skip
 
 
@@ -129,6 +133,18 @@ def _reports(project: Context, examples: Dataset | None, split: str) -> list[Rep
         if examples is not None and one.split == split and one.dataset.digest == examples.digest:
             found.setdefault(one.candidate.name, one)
     return [found[name] for name in project.project.candidates if name in found]
+
+
+def _trained(project: Context, reports: list[Report]) -> list[Trained]:
+    """What tuners made of the candidates."""
+    store, found = project.store, list[Trained]()
+    for one in reports:
+        made = store.catalog.get("candidate", one.candidate.digest, Candidate).artifact
+        if made is not None:
+            artifact = store.catalog.get("artifact", made.digest, Artifact)
+            told = store.blobs.get_lines(artifact.log, dict) if artifact.log else ()
+            found.append(Trained(one.candidate.name, artifact, list(told)))
+    return found
 
 
 def _judged(project: Context) -> tuple[Verdict | None, Report | None]:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from slipway.adapt.candidates import effective
+from slipway.adapt.served import serving
 from slipway.adapt.tuning import TuneJob, tune
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import ModelPin
 from slipway.core.material import Chunk, Dataset, Example
-from slipway.core.protocols import makes_embedder
+from slipway.core.protocols import makes_embedder, settled_by
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -44,6 +45,7 @@ def tuned_embedder(
     base = pins[retrieve.embedder]
     held = [e for e in store.blobs.get_lines(examples.items, Example) if e.split in tuner.reads]
     asked = [base, options.model_dump(mode="json"), [(e.id, e.split, e.relevant) for e in held]]
+    asked += [settled_by(tuner, plugins.config("tuners", options.name, options.options, where))]
     code = digest_of(
         [
             *(context.code.of(module) for module in ("slipway.adapt.tuning", "slipway.runtime.vectors")),
@@ -59,6 +61,7 @@ def tuned_embedder(
             name=retrieve.embedder or "", base=base, files=context.locate(base), folder=folder, held=held,
             reads=tuner.reads, task=task, embed=lambda texts: vectors_of(loop, step, base, texts),
             render=lambda example: (), listener=loop.progress(step),
+            load=lambda made: serving(base, made, context.locate, context.plugins, context.wait),
             corpus=lambda: list(store.blobs.get_lines(chunks.items, Chunk)),
         )  # fmt: skip
         made = tune(job, options, [examples.ref, chunks.ref], plugins, store)

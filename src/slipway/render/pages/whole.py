@@ -21,6 +21,7 @@ from slipway.render.document import Column, Document, Part, Passage, Picture, Se
 from slipway.render.pages.frontier import frontier
 from slipway.render.pages.reports import candidates_table
 from slipway.render.pages.scales import verdict_picture
+from slipway.render.pages.training import Trained, training
 from slipway.render.pages.verdicts import about, claim_words, verdict_table
 from slipway.render.pages.why import sentences
 from slipway.render.pages.worth import Case, case_table
@@ -53,6 +54,7 @@ class Whole:
     total: int
     volume: float | None = None
     case: Case | None = None
+    trained: Sequence[Trained] = ()
 
 
 def whole(found: Whole) -> Document:
@@ -62,6 +64,7 @@ def whole(found: Whole) -> Document:
         Section(t("What was asked"), _asked(found)),
         Section(t("The data"), _data(found)),
         Section(t("The candidates"), _candidates(found)),
+        *([Section(t("What was tuned"), training(found.trained))] if found.trained else []),
         Section(t("The decision"), _decision(found)),
         Section(t("What it costs"), _costs(found)),
         *([Section(t("What it is worth"), [case_table(found.case)])] if found.case else []),

@@ -130,6 +130,30 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         check_text(text)
         return len(await self._tokenize(text)) if text else 0
 
+    async def prompt_ids(self, request: GenerateRequest) -> list[int]:
+        """Of a request as llama.cpp reads it: through the model's template, with the token that begins a text."""
+        return await self._tokenize(await self._prompt(request), whole=True)
+
+    async def token_ids(self, text: str) -> list[int]:
+        """Of raw text; control tokens that it spells out count as text."""
+        check_text(text)
+        return await self._tokenize(text) if text else []
+
+    async def text_of(self, ids: Sequence[int]) -> str:
+        """The text of token ids."""
+        return (await self._post("/detokenize", {"tokens": list(ids)}))["content"]
+
+    async def answer_ids(self, request: GenerateRequest) -> list[int]:
+        """What is generated for a request, token by token."""
+        self._check(request)
+        body = wire.completion(
+            request, await self._prompt(request), self._scales(request.adapters), self.config.context
+        )
+        place = self.places.first
+        async with place.room():
+            answer = await self._post_to(place.http, "/completion", wire.told_tokens(body))
+        return answer["tokens"]
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     async def deltas(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
