@@ -75,7 +75,8 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "calculator": ("slipway.builtin.tools.calculator:Calculator", ""),
     },
     "tuners": {
-        "quantize": ("slipway.builtin.tuners.quantize:QuantizeTuner", "openvino"),
+        "quantize": ("slipway.builtin.tuners.quantize:QuantizeTuner", "llama"),
+        "prune": ("slipway.builtin.tuners.prune:PruneTuner", "llama"),
         "probe": ("slipway.builtin.tuners.probe:ProbeTuner", ""),
         "nearest": ("slipway.builtin.tuners.nearest:NearestTuner", ""),
         "majority": ("slipway.builtin.tuners.majority:MajorityTuner", ""),
