@@ -155,7 +155,7 @@ def _steps(folder: Path) -> int:
     [
         ("crash", EngineError, "the tuner './tune.py:Longest (candidates.plain)' failed: KeyError"),
         ("nothing", SlipwayError, "made nothing that can be used: it made no file"),
-        ("split", ConfigError, "does not say that it reads the split 'dev'"),
+        ("split", ConfigError, "does not say that it reads 'dev'"),
     ],
 )
 def test_a_tuner_that_fails_is_named_and_what_it_did_is_kept(

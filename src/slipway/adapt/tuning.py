@@ -12,6 +12,7 @@ import msgspec
 
 from slipway.core.artifact import ADAPTER, Artifact, Made
 from slipway.core.candidate import Candidate, ModelPin, Retrieval
+from slipway.core.judged import Preference, Thumb
 from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 from slipway.core.protocols import Task, Tuner
@@ -43,17 +44,32 @@ class TuneJob:
     listener: Progress
     reads: Sequence[str]
     corpus: Callable[[], Sequence[Chunk]] = tuple
+    pairs: Sequence[Preference] = ()
+    judged: Sequence[Thumb] = ()
     seed: int = 0
     told: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def examples(self, split: Literal["train", "dev"]) -> list[Example]:
         """Those of a split, in order; never those of the gate."""
-        if split not in self.reads or split not in ("train", "dev"):
+        self._may(split, ("train", "dev"))
+        return [example for example in self.held if example.split == split]
+
+    def preferences(self) -> Sequence[Preference]:
+        """Of the files in `feedback/`, none close to what is held out."""
+        self._may("preferences", ("preferences",))
+        return self.pairs
+
+    def thumbs(self) -> Sequence[Thumb]:
+        """Of the files in `feedback/`, none close to what is held out."""
+        self._may("thumbs", ("thumbs",))
+        return self.judged
+
+    def _may(self, what: str, known: Sequence[str]) -> None:
+        if what not in self.reads or what not in known:
             raise ConfigError(
-                t("the tuner does not say that it reads the split '{split}'", split=split),
+                t("the tuner does not say that it reads '{what}'", what=what),
                 t("name it in `reads` of the tuner: a step is done again when what it reads has changed"),
             )
-        return [example for example in self.held if example.split == split]
 
     def text(self, example: Example) -> str:
         """What the task takes for it."""

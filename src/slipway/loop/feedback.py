@@ -22,11 +22,11 @@ from slipway.data.imports.item import Unread
 from slipway.data.imports.opening import rows
 from slipway.data.imports.training import KIND, inputs_of, read, written
 from slipway.errors import ConfigError, NotFound, instead
-from slipway.files import UNDECODABLE
 from slipway.i18n import say, t
 from slipway.loop.context import Context
 from slipway.loop.mine import KINDS, LONGEST, Mined, Row, Said, left_out, mine, without_repeats
 from slipway.loop.model_lock import pin_models
+from slipway.loop.row_files import FOLDER, read_rows
 from slipway.loop.stages.data import freeze_data
 from slipway.loop.state import Loop
 from slipway.store.blobs import write_aside
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FOLDER = "feedback"
 OPEN = "open"
 _TOLD = 1000  # rows that are named one by one; the rest is counted
 Redact = Callable[[Row], Row]
@@ -158,25 +157,6 @@ def _new(context: Context, made: Sequence[Row], looked_at: Sequence[Row]) -> lis
     return [
         r for r in made if normalised(str(r[first])) not in inputs and not traces.intersection(r["lineage"].split())
     ]
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a file of ours. Raises ConfigError, with the line, for one that is no JSON object."""
-    found: list[Row] = []
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.strerror)) from error
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                found.append(msgspec.json.decode(line, type=dict[str, Any]))
-            except UNDECODABLE as error:
-                raise ConfigError(
-                    t("{path}, line {line}: {why}", path=path, line=number, why=str(error)[:200]),
-                    t("mend the line, or delete it; nothing was written"),
-                ) from error
-    return found
 
 
 def key_ids(context: Context, names: Sequence[str]) -> frozenset[str]:

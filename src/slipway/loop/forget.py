@@ -26,7 +26,8 @@ from slipway.errors import ConfigError, NotFound
 from slipway.files import UNDECODABLE
 from slipway.i18n import t
 from slipway.loop.context import Context, whoami
-from slipway.loop.feedback import FOLDER, key_ids
+from slipway.loop.feedback import key_ids
+from slipway.loop.row_files import FOLDER
 from slipway.store import erase
 from slipway.store.blobs import write_aside
 from slipway.store.catalog import now

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from slipway.core.artifact import ADAPTER, Made
 from slipway.core.candidate import ModelPin
+from slipway.core.judged import Preference, Thumb
 from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 from slipway.errors import ConfigError
@@ -40,6 +41,16 @@ EXAMPLES = tuple(
 PASSAGES = tuple(
     Chunk(source=f"{n}.md", path=(f"Ship {n}",), start=0, end=30, text=f"Number {n} is ship {n}. 第{n}号")
     for n in range(40)
+)
+
+PREFERENCES = tuple(
+    Preference(example=Example(input=e.input, split="train"), chosen=e.expected[0], rejected="no ship")
+    for e in EXAMPLES
+    if e.split == "train"
+)
+THUMBS = tuple(
+    Thumb(example=pair.example, completion=(pair.chosen, pair.rejected)[n % 2], label=n % 2 == 0)
+    for n, pair in enumerate(PREFERENCES)
 )
 
 
@@ -69,9 +80,22 @@ class Job:
 
     def examples(self, split: Literal["train", "dev"]) -> list[Example]:
         """Those of a split that the tuner says it reads."""
-        if split not in self._reads:
-            raise ConfigError(f"the tuner does not say that it reads {split}")
+        self._may(split)
         return [example for example in EXAMPLES if example.split == split]
+
+    def preferences(self) -> Sequence[Preference]:
+        """One for each example of train."""
+        self._may("preferences")
+        return PREFERENCES
+
+    def thumbs(self) -> Sequence[Thumb]:
+        """One for each example of train: a reference that was called good, or a wrong answer that was called bad."""
+        self._may("thumbs")
+        return THUMBS
+
+    def _may(self, what: str) -> None:
+        if what not in self._reads:
+            raise ConfigError(f"the tuner does not say that it reads {what}")
 
     def text(self, example: Example) -> str:
         """The text of its input."""
@@ -120,7 +144,9 @@ class TunerContract:
         return Job(folder, tuple(self.make_tuner().reads), self.base, files, stop_after)
 
     def test_reads_what_it_may(self) -> None:
-        assert set(self.make_tuner().reads) <= {"train", "dev"}, "the gate's examples are not to be trained on"
+        assert set(self.make_tuner().reads) <= {"train", "dev", "preferences", "thumbs"}, (
+            "the gate's examples are not to be trained on"
+        )
 
     def test_makes_files_in_its_folder(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
         job = self.job(tmp_path / "job", files)

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from slipway.core.artifact import Made
 from slipway.core.candidate import ModelPin
+from slipway.core.judged import Preference, Thumb
 from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 
 if TYPE_CHECKING:
     from slipway.core.protocols.engines import Vectors
+
+
+Reads = Literal["train", "dev", "preferences", "thumbs"]
 
 
 class Job(Protocol):
@@ -40,6 +44,16 @@ class Job(Protocol):
 
     def examples(self, split: Literal["train", "dev"]) -> Sequence[Example]:
         """Of a split that the tuner `reads`; raises ConfigError for another one."""
+        ...
+
+    def preferences(self) -> Sequence[Preference]:
+        """Pairs of outputs that users preferred one of, none close to what is held out; only for a tuner that `reads`
+        `preferences`. `messages(pair.example)` is what was asked.
+        """
+        ...
+
+    def thumbs(self) -> Sequence[Thumb]:
+        """Single outputs that users called good or bad, likewise; only for a tuner that `reads` `thumbs`."""
         ...
 
     def text(self, example: Example) -> str:
@@ -75,7 +89,7 @@ class Tuner(Protocol):
     """
 
     Config: ClassVar[type[Any]]
-    reads: ClassVar[tuple[Literal["train", "dev"], ...]]  # splits whose examples it gets
+    reads: ClassVar[tuple[Reads, ...]]  # splits whose examples it gets, and kinds of feedback
 
     def tune(self, job: Job) -> Made:
         """Do it. Raises SlipwayError."""

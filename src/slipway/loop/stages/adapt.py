@@ -13,6 +13,7 @@ from slipway.core.protocols import makes_classifier, makes_embedder
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
+from slipway.loop.judged import KINDS, judged
 from slipway.loop.model_lock import pin_models
 from slipway.loop.stages.embedders import tuned_embedder, vectors_of
 from slipway.loop.state import Loop
@@ -66,6 +67,8 @@ def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Datase
     held = [e for e in store.blobs.get_lines(examples.items, Example) if e.split in reads]
     asked = [base, options.model_dump(mode="json"), [(e.id, e.split) for e in held]]
     asked += [prompt, config.system] if reads else []
+    said = judged(context, examples, [kind for kind in KINDS if kind in reads])
+    asked += [[one.digest for one in (*said.preferences, *said.thumbs)]] if set(KINDS) & set(reads) else []
     used = [context.code.of("slipway.adapt.tuning"), plugins.code("tuners", options.name)]
     if makes_classifier(tuner):
         used += [
@@ -81,7 +84,7 @@ def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Datase
             name=name, base=base, files=context.locate(base) if base else {}, folder=folder, held=held, reads=reads,
             task=task, embed=lambda texts: vectors_of(loop, f"tune:{name}", base, texts),
             render=lambda e: build_messages(prompt, config.system, task.input(e.input), (), (), e.language, task),
-            listener=loop.progress(f"tune:{name}"),
+            listener=loop.progress(f"tune:{name}"), pairs=said.preferences, judged=said.thumbs,
         )  # fmt: skip
         made = tune(job, options, [examples.ref] if reads else [], plugins, store)
         return store.catalog.put("artifact", name, made)
