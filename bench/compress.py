@@ -68,7 +68,9 @@ class Job:
         pass
 
 
-def made(name: str, tuner: type[Any], options: dict[str, Any], base: ModelPin, files: dict[str, Path]) -> dict[str, Any]:
+def made(
+    name: str, tuner: type[Any], options: dict[str, Any], base: ModelPin, files: dict[str, Path]
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         begun = time.process_time()
         found = tuner(tuner.Config(**options)).tune(Job(Path(folder), base, files))

@@ -47,8 +47,7 @@ def row_bytes(width: int, kind: int) -> int:
 def dequantize(raw: bytes, tensor: Tensor) -> NDArray[np.float32]:
     """Whole rows of a tensor as numbers, [rows, tensor.shape[0]]. Raises ConfigError for a kind that cannot be read."""
     import numpy as np
-    from gguf import GGMLQuantizationType
-    from gguf import quants
+    from gguf import GGMLQuantizationType, quants
 
     data: NDArray[np.uint8] = np.frombuffer(raw, np.uint8).reshape(-1, row_bytes(tensor.shape[0], tensor.kind))
     try:
@@ -71,8 +70,7 @@ def quantize(values: NDArray[np.float32], kind: int, name: str = "") -> bytes:
     Raises ConfigError for numbers that are not finite, MissingPrerequisite for a k-quant without `xllamacpp`.
     """
     import numpy as np
-    from gguf import GGMLQuantizationType
-    from gguf import quants
+    from gguf import GGMLQuantizationType, quants
 
     if kind not in K_QUANTS:
         return quants.quantize(values, GGMLQuantizationType(kind)).tobytes()

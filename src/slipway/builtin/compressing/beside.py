@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipway.builtin.engines.gguf_model import read_header
 from slipway.builtin.engines.llama.engine import LlamaConfig, LlamaEngine
 from slipway.core.message import GenerateRequest, Message, Sampling
 from slipway.core.protocols import Job
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TEXTS = 12
-ANSWER_TOKENS = 24
+TEXTS = 8
+ANSWER_TOKENS = 16
 _CONTEXT = 1024
-_SCORED = 160  # characters of a reference that are scored
-_PROMPT = 1200  # characters of a message that are sent
+_SCORED, _BEFORE = 96, 128  # bytes of a reference that are scored, and of what stands before it
+_ROOM = 128  # tokens of a chat's frame and of the answer; bytes are at least as many as tokens
 # Asked where there are no examples to ask.
 PROBES = (
     ("What is the capital of Australia?", "The capital of Australia is Canberra."),
@@ -66,7 +67,8 @@ def compare_gguf(parent: Path, made: Path, asked: Sequence[Asked]) -> dict[str, 
 
 
 async def _compare(parent: Path, made: Path, asked: Sequence[Asked]) -> dict[str, float]:
-    config = LlamaConfig(context=_CONTEXT, parallel=1, measure=False, second_child=False, cache_mb=0)
+    context = min(read_header(parent).context or _CONTEXT, _CONTEXT)
+    config = LlamaConfig(context=context, parallel=1, measure=False, second_child=False, cache_mb=0)
     engines = [LlamaEngine(config, name=path.stem, files={path.name: path}) for path in (parent, made)]
     told = [_Told(), _Told()]
     agreed = 0.0
@@ -74,8 +76,8 @@ async def _compare(parent: Path, made: Path, asked: Sequence[Asked]) -> dict[str
         for engine in engines:
             await engine.start()
         for messages, reference in asked:
-            cut = tuple(Message(m.role, m.text[-_PROMPT:]) for m in messages)
-            answers = [await one.ask(engine, cut, reference) for one, engine in zip(told, engines, strict=True)]
+            sent = _end(messages[-1].text, max(_BEFORE, context - _ROOM))
+            answers = [await one.ask(engine, sent, reference) for one, engine in zip(told, engines, strict=True)]
             agreed += _agreement(*answers)
     finally:
         for engine in engines:
@@ -90,14 +92,15 @@ class _Told:
     def __init__(self) -> None:
         self.logprob, self.scored, self.tokens, self.seconds = 0.0, 0, 0, 0.0
 
-    async def ask(self, engine: LlamaEngine, messages: tuple[Message, ...], reference: str) -> str:
+    async def ask(self, engine: LlamaEngine, question: str, reference: str) -> str:
         """Its likeliest answer; the time of it and the probability of the reference are kept."""
         sampling = Sampling(max_tokens=ANSWER_TOKENS, temperature=0.0)
         begun = time.perf_counter()
-        answer = await engine.complete(GenerateRequest(messages=messages, sampling=sampling))
+        request = GenerateRequest(messages=(Message("user", question),), sampling=sampling)
+        answer = await engine.complete(request)
         self.seconds += time.perf_counter() - begun
         self.tokens += answer.usage.completion_tokens
-        prompt, wanted = messages[-1].text[-_SCORED:] + "\n", reference[:_SCORED]
+        prompt, wanted = _end(question, _BEFORE) + "\n", reference.encode()[:_SCORED].decode(errors="ignore")
         (score,) = await engine.score(prompt, [wanted])
         self.logprob += score
         self.scored += await engine.count_tokens(wanted)
@@ -107,6 +110,11 @@ class _Told:
         """Perplexity, and tokens a second of whole answers."""
         perplexity = math.exp(min(50.0, -self.logprob / max(1, self.scored)))
         return {"perplexity": perplexity, "tokens_per_second": self.tokens / max(1e-9, self.seconds)}
+
+
+def _end(text: str, size: int) -> str:
+    """The last so many bytes of a text."""
+    return text.encode()[-size:].decode(errors="ignore")
 
 
 def _agreement(parent: str, made: str) -> float:
@@ -136,4 +144,6 @@ def compare_encoders(parent: Any, made: Any, texts: Sequence[str]) -> dict[str, 
 
 def rounded(numbers: Mapping[str, float]) -> dict[str, float]:
     """With four significant digits: more would be noise."""
-    return {key: float(f"{value:.4g}") if key not in ("bytes", "parent_bytes") else value for key, value in numbers.items()}
+    return {
+        key: float(f"{value:.4g}") if key not in ("bytes", "parent_bytes") else value for key, value in numbers.items()
+    }

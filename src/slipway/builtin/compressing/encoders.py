@@ -246,7 +246,9 @@ def _prune_heads(encoder: graph.Encoder, weights: Weights, root: str, share: flo
         rows = (best[:, None] * size + np.arange(size)).reshape(-1)
         for part in ("query", "key", "value"):
             for kind in ("weight", "bias"):
-                weights[f"{name}.self.{part}.{kind}"] = np.ascontiguousarray(weights[f"{name}.self.{part}.{kind}"][rows])
+                weights[f"{name}.self.{part}.{kind}"] = np.ascontiguousarray(
+                    weights[f"{name}.self.{part}.{kind}"][rows]
+                )
         weights[f"{name}.output.dense.weight"] = np.ascontiguousarray(out[:, rows])
     return count
 

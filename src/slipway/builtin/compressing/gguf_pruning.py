@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from slipway.errors import ConfigError
-from slipway.gguf import Header, Tensor
+from slipway.gguf import Tensor
 from slipway.gguf_blocks import BLOCK, dequantize, quantize, require_gguf
 from slipway.gguf_quantize import AnyQuantization, Progress, file_type, new_type
 from slipway.gguf_write import Written, pieces, read_model, rewrite
@@ -74,8 +74,13 @@ class GgufModel:
 
 
 def prune_gguf(
-    src: Path, dst: Path, method: Method, share: float, kind: AnyQuantization,
-    importance: Mapping[int, NDArray[np.float64]] | None = None, progress: Progress | None = None,
+    src: Path,
+    dst: Path,
+    method: Method,
+    share: float,
+    kind: AnyQuantization,
+    importance: Mapping[int, NDArray[np.float64]] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, float]:
     """Write `src` to `dst` without a `share` (0 to 1) of what `method` names; returns what was removed.
 
@@ -151,9 +156,7 @@ def _without_heads(model: GgufModel, share: float) -> tuple[Kept, dict[str, int]
     together = heads // max(1, groups)
     count = max(1, round((1 - share) * groups))
     if count >= groups:
-        raise _too_little(
-            share, t("of {n} groups of heads none would go: heads that share keys go together", n=groups)
-        )
+        raise _too_little(share, t("of {n} groups of heads none would go: heads that share keys go together", n=groups))
     if size * together * count % BLOCK:
         raise model.unfit(t("{n} numbers of the heads that stay do not fill blocks", n=size * together * count))
     kept: dict[str, Any] = {}
@@ -165,7 +168,7 @@ def _without_heads(model: GgufModel, share: float) -> tuple[Kept, dict[str, int]
         shared, own = _members(best, size), _members(best, size * together)
         kept |= {q: (own, None), k: (shared, None), v: (shared, None), out: (None, own)}
         kept |= {f"{q.removesuffix('weight')}bias": (own, None)}
-        kept |= {name: (shared, None) for name in _biases(k, v)}
+        kept |= dict.fromkeys(_biases(k, v), (shared, None))
     kept = {name: cut for name, cut in kept.items() if name in model.tensors}
     prefix = model.architecture
     changed = {
