@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,7 +36,7 @@ _LINEAR = ("query", "key", "value", "attention.output.dense", "intermediate.dens
 
 
 def quantized(job: Job, static: bool, texts: Sequence[str], calibrate: int, measure: bool) -> Made:
-    """The base as an int8 graph. `static`: calibrated on so many of `texts`. Raises ConfigError without a base or texts."""
+    """The base as an int8 graph. `static`: calibrated on so many of `texts`. Raises ConfigError without them."""
     require_packages()
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
@@ -59,7 +59,7 @@ def quantized(job: Job, static: bool, texts: Sequence[str], calibrate: int, meas
         if static:
             rows = _rows(job, base.options, encoder, texts[:: max(1, len(texts) // calibrate)][:calibrate])
             common |= {"quant_format": QuantFormat.QDQ, "activation_type": QuantType.QUInt8}
-            quantize_static(str(whole), str(target), _Reader(rows), **common)
+            quantize_static(str(whole), str(target), _reader(rows), **common)
         else:
             quantize_dynamic(str(whole), str(target), **common)
     files = {READY: target, **_companions(job, encoder, {})}
@@ -91,7 +91,7 @@ def pruned(job: Job, method: Method, share: float, activations: bool, texts: Seq
     replace_file(target, _safetensors(weights))
     files = {target.name: target, **_companions(job, encoder, changed)}
     before = sum(path.stat().st_size for path in _weight_files(job))
-    made = _made(job, files, [before, target.stat().st_size], texts, measure, **measured)
+    made = _made(job, files, [before, target.stat().st_size], texts, measure, False, **measured)
     job.progress(encoder.layers, encoder.layers)
     return made
 
@@ -115,7 +115,7 @@ def _made(
 
 
 def _typed(model: Any) -> Any:
-    """The graph with the type of each intermediate number told: behind ONNX Runtime's own operators none is inferred."""
+    """The graph with the type of each number in it: behind ONNX Runtime's own operators none is inferred."""
     from onnx import TensorProto, helper
 
     floats = ("MatMul", "Add", "LayerNormalization", "Gelu", "Relu", "MultiHeadAttention", "Split")
@@ -125,7 +125,7 @@ def _typed(model: Any) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Without onnxruntime's advice on how to prepare a graph, which it gives in the root logger."""
 
     def none(_: logging.LogRecord) -> bool:
@@ -157,15 +157,15 @@ def _companions(job: Job, encoder: graph.Encoder, changed: Mapping[str, int]) ->
     return made
 
 
-class _Reader:
-    """Calibration: one text at a time, as the engine runs int8 (`onnxruntime.quantization.CalibrationDataReader`)."""
+def _reader(rows: Iterator[dict[str, Any]]) -> Any:
+    """Calibration: one text at a time, as the engine runs int8."""
+    from onnxruntime.quantization import CalibrationDataReader
 
-    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
-        self._rows = rows
+    class Reader(CalibrationDataReader):
+        def get_next(self) -> Any:
+            return next(rows, None)
 
-    def get_next(self) -> dict[str, Any] | None:
-        """The next inputs, None after the last."""
-        return next(self._rows, None)
+    return Reader()
 
 
 def _rows(
