@@ -19,9 +19,9 @@ from slipway.i18n import t
 
 class PruneConfig(BaseModel):
     """`method`: `neurons` of the feed-forward layers and `heads` make the model smaller and faster; `magnitude` sets
-    the smallest weights to zero, which saves neither bytes nor time here. `share`: how much goes, of each layer. `by`: what
-    neurons are judged by; `activations` are seen on `texts` of train, of an encoder. `type`: how a GGUF is written.
-    `measure`: compare with the parent.
+    the smallest weights to zero, which saves neither bytes nor time here. `share`: how much goes, of each layer. `by`:
+    what neurons are judged by; `activations` are seen on `texts` of train, of an encoder. `type`: how a GGUF is
+    written. `measure`: compare with the parent.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""`tune: quantize`: the candidate's model with its matrices in fewer bits. A GGUF model, or an encoder as an int8 graph."""
+"""`tune: quantize`: the candidate's model in fewer bits: a GGUF model, or an encoder as an int8 graph."""
 
 from __future__ import annotations
 
