@@ -77,6 +77,11 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
     "tuners": {
         "quantize": ("slipway.builtin.tuners.quantize:QuantizeTuner", "llama"),
         "prune": ("slipway.builtin.tuners.prune:PruneTuner", "llama"),
+        "distill": ("slipway.builtin.tuners.distill:DistillTuner", "train"),
+        "dpo": ("slipway.builtin.tuners.preferences:DpoTuner", "train"),
+        "kto": ("slipway.builtin.tuners.preferences:KtoTuner", "train"),
+        "grpo": ("slipway.builtin.tuners.rewards:GrpoTuner", "train"),
+        "rloo": ("slipway.builtin.tuners.rewards:RlooTuner", "train"),
         "probe": ("slipway.builtin.tuners.probe:ProbeTuner", ""),
         "nearest": ("slipway.builtin.tuners.nearest:NearestTuner", ""),
         "majority": ("slipway.builtin.tuners.majority:MajorityTuner", ""),

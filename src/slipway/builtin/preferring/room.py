@@ -39,7 +39,7 @@ _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF
 
 
 class AdapterOptions(TrainOptions):
-    """Options of the recipes that make an adapter. `rank`, `alpha`: of LoRA. `max_tokens`: longer examples are left out.
+    """Options of recipes that make an adapter. `rank`, `alpha`: of LoRA. `max_tokens`: longer examples are left out.
     `difference`: by how much the log-probability of a token may differ on average between the adapter as it is served
     and as it was trained; beyond it the step fails.
     """

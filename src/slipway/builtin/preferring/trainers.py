@@ -1,0 +1,125 @@
+"""Runs a trainer of trl to its end: offline, repeatable, from its last checkpoint, with progress. Knows no data."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from slipway.builtin.preferring import parity, room
+from slipway.builtin.preferring.room import AdapterOptions, Base
+from slipway.builtin.training.failures import explained, no_number
+from slipway.core.artifact import Made
+from slipway.core.protocols import Job
+from slipway.errors import ConfigError
+from slipway.i18n import t
+
+_SHOWN = ("loss", "reward", "kl", "rewards/accuracies", "rewards/margins")  # of what a trainer logs
+Row = dict[str, Any]
+
+
+class TrlOptions(AdapterOptions):
+    """Options of the recipes that trl trains. `beta`: how dear it is to move away from the base. `save_steps`: between
+    checkpoints. `patience` and `evaluate_every` are not used: the last weights are kept.
+    """
+
+    learning_rate: float = Field(default=5e-6, gt=0, le=1e6)
+    batch_size: int = Field(default=4, ge=1, le=65_536)
+    epochs: int = Field(default=1, ge=1, le=10_000)
+    beta: float = Field(default=0.1, ge=0, le=100)
+    save_steps: int = Field(default=10, ge=1, le=1_000_000)
+
+
+def arguments(job: Job, options: TrlOptions, seed: int) -> dict[str, Any]:
+    """What every configuration of trl (`transformers.TrainingArguments`) gets: one place, nothing sent anywhere."""
+    from slipway.builtin.training.placing import place_of
+
+    place = place_of(options)
+    return {
+        "output_dir": str(job.folder / "trainer"), "report_to": "none", "push_to_hub": False, "disable_tqdm": True,
+        "use_cpu": place.device == "cpu", "bf16": place.dtype == "bfloat16", "fp16": False,
+        "seed": seed, "data_seed": seed, "dataloader_num_workers": 0, "dataloader_pin_memory": False,
+        "per_device_train_batch_size": options.batch_size, "gradient_accumulation_steps": options.accumulate,
+        "num_train_epochs": options.epochs, "max_steps": options.max_steps or -1,
+        "learning_rate": options.learning_rate, "lr_scheduler_type": options.schedule,
+        "warmup_steps": options.warmup, "weight_decay": options.weight_decay, "max_grad_norm": options.clip,
+        "gradient_checkpointing": False, "logging_steps": 1, "logging_nan_inf_filter": False,
+        "save_strategy": "steps", "save_steps": options.save_steps, "save_total_limit": 1, "beta": options.beta,
+    }  # fmt: skip
+
+
+def make(
+    job: Job, options: TrlOptions, build: Callable[[Base, int], Any], prompts: Callable[[Base], Sequence[str]]
+) -> Made:
+    """Train and export. `build(base, seed)`: the trainer of trl; `prompts(base)`: some, to compare served and trained.
+
+    Raises SlipwayError for memory or a disk that are full, a loss that is not finite, an export that differs.
+    """
+    from slipway.builtin.training.packages import require
+    from slipway.builtin.training.placing import place_of, repeatable
+
+    require("torch", "transformers", "peft", "trl", "gguf")
+    seed = job.seed + options.seed
+    with repeatable(place_of(options), seed), explained(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        base = room.base_of(job)
+        trainer = build(base, seed)
+        measured = _run(job, trainer)
+        found = room.made(job, base, trainer.model, options, measured)
+        (path,) = found.files.values()
+        said = parity.check(base, trainer.model, path, prompts(base), options.difference)
+    room.leave_nothing(job.folder)
+    return Made(kind="adapter", files=dict(found.files), measured={**measured, **said})
+
+
+def _run(job: Job, trainer: Any) -> dict[str, float]:
+    """Train; from the last whole checkpoint in the job's folder, where there is one."""
+    from transformers.trainer_callback import PrinterCallback
+    from transformers.trainer_utils import get_last_checkpoint
+
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_listener(job))
+    folder = Path(trainer.args.output_dir)
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if last is not None and not (Path(last) / "trainer_state.json").is_file():
+        last = None  # killed while it was written, and the one before is gone
+    found = trainer.train(resume_from_checkpoint=last)
+    state = trainer.state
+    logged = [row for row in state.log_history if "loss" in row]
+    measured = {"steps": float(state.global_step), "loss": float(logged[-1]["loss"]) if logged else found.training_loss}
+    for name in _SHOWN[1:]:
+        if logged and name in logged[-1]:
+            measured[name.replace("rewards/", "reward_")] = float(logged[-1][name])
+    return {name: float(f"{value:.6g}") for name, value in measured.items()}
+
+
+def _listener(job: Job) -> Any:
+    from transformers import TrainerCallback
+
+    class Listener(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+            shown = {name: float(value) for name, value in (logs or {}).items() if name in _SHOWN}
+            if "loss" not in shown:
+                return
+            if not math.isfinite(shown["loss"]):
+                raise no_number(t("the loss"), state.global_step, state.max_steps)
+            named = {name.replace("rewards/", "reward_"): value for name, value in shown.items()}
+            job.progress(state.global_step, state.max_steps, **named)
+
+    return Listener()
+
+
+def dataset(rows: Sequence[Row], what: str, least: int, hint: str) -> Any:
+    """`datasets.Dataset` in memory. Raises ConfigError for fewer than `least` rows; `what`: they are called so."""
+    if len(rows) < least:
+        raise ConfigError(
+            t("there are {n} {what}; this needs {least} or more", n=len(rows), what=what, least=least), hint
+        )
+    import datasets
+
+    datasets.disable_progress_bars()
+    return datasets.Dataset.from_list(list(rows))
