@@ -18,6 +18,7 @@ from slipway.builtin.preferring import parity, room
 from slipway.builtin.preferring.distilling import IGNORED, distillation_loss
 from slipway.builtin.tuners.distill import DistillTuner
 from slipway.builtin.tuners.preferences import DpoTuner, KtoTuner
+from slipway.builtin.tuners.reward import RewardTuner
 from slipway.builtin.tuners.rewards import GrpoTuner, RlooTuner
 from slipway.core.candidate import ModelPin
 from slipway.errors import ConfigError, SlipwayError
@@ -82,3 +83,9 @@ class TestGrpo(TestDpo):
 class TestRloo(TestDpo):
     def make_tuner(self) -> Any:
         return RlooTuner(RlooTuner.Config(**{**SHORT, "max_steps": 3, "answer_tokens": 8}))
+
+
+@pytest.mark.slow
+class TestReward(TestDpo):
+    def make_tuner(self) -> Any:
+        return RewardTuner(RewardTuner.Config(**{**SHORT, "max_steps": 2, "judge_steps": 3, "answer_tokens": 8}))

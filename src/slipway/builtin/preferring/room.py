@@ -8,11 +8,10 @@ transformers, and so does its `lora_b`.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -68,21 +67,23 @@ class Base(NamedTuple):
         return self.tokenizer.apply_chat_template(armed, tokenize=False, add_generation_prompt=True)
 
 
-def load(job: Job, path: Path) -> Base:
-    """A GGUF file as float32 weights. Raises ConfigError for one that transformers does not read."""
+def load(job: Job, path: Path, kind: str = "AutoModelForCausalLM", **more: Any) -> Base:
+    """A GGUF file as float32 weights; `kind` and `more` are of transformers. Raises ConfigError for one that it does
+    not read.
+    """
     require("torch", "transformers", "peft", "trl", "gguf")
     offline(job.folder)
     import torch
     import transformers
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoTokenizer, GgufConfig
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     folder, name = str(path.parent), path.name
     try:
         plain = GgufConfig(dequantize=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, gguf_file=name, quantization_config=plain, dtype=torch.float32, local_files_only=True
+        model = getattr(transformers, kind).from_pretrained(
+            folder, gguf_file=name, quantization_config=plain, dtype=torch.float32, local_files_only=True, **more
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name, local_files_only=True)
     except (ValueError, KeyError, NotImplementedError, OSError) as error:
@@ -98,6 +99,7 @@ def load(job: Job, path: Path) -> Base:
         )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
     return Base(model, tokenizer, path)
 
 
@@ -112,12 +114,12 @@ def base_of(job: Job) -> Base:
     return load(job, path)
 
 
-def lora(options: AdapterOptions) -> Any:
+def lora(options: AdapterOptions, task: Literal["CAUSAL_LM", "SEQ_CLS"] = "CAUSAL_LM") -> Any:
     """`peft.LoraConfig`: all seven matrices of a layer, no dropout."""
     from peft import LoraConfig
 
     return LoraConfig(
-        r=options.rank, lora_alpha=options.alpha, lora_dropout=0.0, target_modules=list(PARTS), task_type="CAUSAL_LM"
+        r=options.rank, lora_alpha=options.alpha, lora_dropout=0.0, target_modules=list(PARTS), task_type=task
     )
 
 
@@ -191,13 +193,6 @@ def leave_nothing(folder: Path) -> None:
     """Remove what only the training needed."""
     import shutil
 
-    for name in ("trainer", "cache"):
+    for name in ("trainer", "judge", "cache"):
         with contextlib.suppress(OSError):
             shutil.rmtree(folder / name)
-
-
-def rows_digest(rows: Sequence[Any]) -> str:
-    """What tells one data set of a trainer from another."""
-    import hashlib
-
-    return hashlib.sha256(json.dumps(rows, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -34,13 +34,15 @@ class TrlOptions(AdapterOptions):
     save_steps: int = Field(default=10, ge=1, le=1_000_000)
 
 
-def arguments(job: Job, options: TrlOptions, seed: int) -> dict[str, Any]:
-    """What every configuration of trl (`transformers.TrainingArguments`) gets: one place, nothing sent anywhere."""
+def arguments(job: Job, options: TrlOptions, seed: int, folder: str = "trainer") -> Any:
+    """What every configuration of trl (`transformers.TrainingArguments`) gets: one place, nothing sent anywhere.
+    `folder`: of its checkpoints, in the job's folder.
+    """
     from slipway.builtin.training.placing import place_of
 
     place = place_of(options)
     return {
-        "output_dir": str(job.folder / "trainer"), "report_to": "none", "push_to_hub": False, "disable_tqdm": True,
+        "output_dir": str(job.folder / folder), "report_to": "none", "push_to_hub": False, "disable_tqdm": True,
         "use_cpu": place.device == "cpu", "bf16": place.dtype == "bfloat16", "fp16": False,
         "seed": seed, "data_seed": seed, "dataloader_num_workers": 0, "dataloader_pin_memory": False,
         "per_device_train_batch_size": options.batch_size, "gradient_accumulation_steps": options.accumulate,
@@ -53,9 +55,10 @@ def arguments(job: Job, options: TrlOptions, seed: int) -> dict[str, Any]:
 
 
 def make(
-    job: Job, options: TrlOptions, build: Callable[[Base, int], Any], prompts: Callable[[Base], Sequence[str]]
+    job: Job, options: TrlOptions, build: Callable[[Base, int], Any], asked: Sequence[Example], before: int = 0
 ) -> Made:
-    """Train and export. `build(base, seed)`: the trainer of trl; `prompts(base)`: some, to compare served and trained.
+    """Train and export. `build(base, seed)`: the trainer of trl; `asked`: examples that served and trained answer;
+    `before`: steps that `build` takes at most.
 
     Raises SlipwayError for memory or a disk that are full, a loss that is not finite, an export that differs.
     """
@@ -68,7 +71,7 @@ def make(
         warnings.simplefilter("ignore")
         base = room.base_of(job)
         trainer = build(base, seed)
-        measured = _run(job, trainer)
+        measured = run(job, trainer, before)
         found = room.made(job, base, trainer.model, options, measured)
         (path,) = found.files.values()
         said = parity.check(base, trainer.model, path, prompts(base), options.difference)
@@ -76,13 +79,15 @@ def make(
     return Made(kind="adapter", files=dict(found.files), measured={**measured, **said})
 
 
-def _run(job: Job, trainer: Any) -> dict[str, float]:
-    """Train; from the last whole checkpoint in the job's folder, where there is one."""
+def run(job: Job, trainer: Any, before: int = 0, after: int = 0) -> dict[str, float]:
+    """Train; from the last whole checkpoint in the job's folder, where there is one. `before`, `after`: steps of other
+    trainers of the job, for its progress.
+    """
     from transformers.trainer_callback import PrinterCallback
     from transformers.trainer_utils import get_last_checkpoint
 
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_listener(job))
+    trainer.add_callback(_listener(job, before, after))
     folder = Path(trainer.args.output_dir)
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     if last is not None and not (Path(last) / "trainer_state.json").is_file():
@@ -97,7 +102,7 @@ def _run(job: Job, trainer: Any) -> dict[str, float]:
     return {name: float(f"{value:.6g}") for name, value in measured.items()}
 
 
-def _listener(job: Job) -> Any:
+def _listener(job: Job, before: int, after: int) -> Any:
     from transformers import TrainerCallback
 
     class Listener(TrainerCallback):
@@ -108,7 +113,7 @@ def _listener(job: Job) -> Any:
             if not math.isfinite(shown["loss"]):
                 raise no_number(t("the loss"), state.global_step, state.max_steps)
             named = {name.replace("rewards/", "reward_"): value for name, value in shown.items()}
-            job.progress(state.global_step, state.max_steps, **named)
+            job.progress(before + state.global_step, before + state.max_steps + after, **named)
 
     return Listener()
 
