@@ -89,6 +89,8 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "bilstm": ("slipway.builtin.tuners.bilstm:BiLstmTuner", "train"),
         "encoder": ("slipway.builtin.tuners.encoder:EncoderTuner", "train"),
         "contrastive": ("slipway.builtin.tuners.contrastive:ContrastiveTuner", "train"),
+        "lora": ("slipway.builtin.tuners.lora:LoraTuner", "train"),
+        "full": ("slipway.builtin.tuners.full:FullTuner", "train"),
     },
     "scorers": {
         "token_f1": ("slipway.builtin.scorers.overlap:TokenF1", ""),

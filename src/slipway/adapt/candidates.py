@@ -59,7 +59,7 @@ def make_candidate(
     model has none, whatever it names or takes from the candidate that it extends. `embedder`: of `retrieve.tune`.
     """
     config = effective(project, name)
-    task, task_options = _task(project, seen, plugins)
+    task, task_options = task_of(project, seen, plugins)
     retrieve = _retrieval(config, name, pins, chunks)
     if retrieve is not None and embedder is not None:
         retrieve = retrieved_with(retrieve, embedder)
@@ -109,7 +109,7 @@ def make_candidate(
     return apply(candidate, artifact, base) if artifact is not None else candidate
 
 
-def _task(project: Project, seen: Sequence[Example], plugins: Plugins) -> tuple[Task, dict[str, Any]]:
+def task_of(project: Project, seen: Sequence[Example], plugins: Plugins) -> tuple[Task, dict[str, Any]]:
     """The task, and the options that candidates pin: labels that are not declared are those of the examples."""
     name, options = project.task.name, project.task.options
     task: Task = plugins.make("tasks", name, options, "task")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +16,7 @@ from slipway.core.candidate import Candidate, ModelPin, Retrieval
 from slipway.core.judged import Preference, Thumb
 from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
-from slipway.core.protocols import Task, Tuner
+from slipway.core.protocols import Served, Task, Tuner
 from slipway.core.ref import Ref
 from slipway.errors import ConfigError, NotFound, SlipwayError
 from slipway.i18n import t
@@ -43,6 +44,7 @@ class TuneJob:
     task: Task
     listener: Progress
     reads: Sequence[str]
+    load: Callable[[Made | None], AbstractContextManager[Served]]
     corpus: Callable[[], Sequence[Chunk]] = tuple
     pairs: Sequence[Preference] = ()
     judged: Sequence[Thumb] = ()
@@ -96,6 +98,14 @@ class TuneJob:
     def passages(self) -> Sequence[Chunk]:
         """Those of the frozen chunk set."""
         return self.corpus()
+
+    def reference(self, example: Example) -> str:
+        """What is to be learned."""
+        return self.task.expected(example.expected[0]) if example.expected else ""
+
+    def serving(self, made: Made | None = None) -> AbstractContextManager[Served]:
+        """By the engine that will serve it."""
+        return self.load(made)
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """By the base, remembered."""

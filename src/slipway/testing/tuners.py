@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -26,9 +27,10 @@ from slipway.core.judged import Preference, Thumb
 from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 from slipway.errors import ConfigError
+from slipway.plugins import Plugins
 
 if TYPE_CHECKING:
-    from slipway.core.protocols import Tuner
+    from slipway.core.protocols import Served, Tuner
 
 SPLITS: tuple[Literal["train", "dev"], ...] = ("train", "dev")
 EXAMPLES = tuple(
@@ -119,6 +121,23 @@ class Job:
     def passages(self) -> Sequence[Chunk]:
         """What is retrieved from."""
         return PASSAGES
+
+    def reference(self, example: Example) -> str:
+        """The first one."""
+        return example.expected[0] if example.expected else ""
+
+    @contextmanager
+    def serving(self, made: Made | None = None) -> Generator[Served]:
+        """By the real engine, on an event loop of its own."""
+        from slipway.adapt.served import serving
+        from slipway.loop.loop_thread import LoopThread
+
+        thread = LoopThread()
+        try:
+            with serving(self.base, made, lambda _: self.files, Plugins(), thread.run) as served:
+                yield served
+        finally:
+            thread.close()
 
     def vectors(self, texts: Sequence[str]) -> Any:
         """Of eight numbers each, the same for the same text; none without a base."""

@@ -39,10 +39,10 @@ class Course:
     """What is trained, and on what.
 
     `batches(epoch)`: the epoch's batches in order, determined by the epoch alone and what the caller fixed. A batch is
-    whatever `loss` takes. `loss(batch)`: (sum of the losses, how many they are the sum of), so that accumulated batches
-    and those of several processes weigh by what is in them. `dev`: the same batches at each evaluation; without any,
-    the last weights are kept. `tokens(batch)`: how many it has, for the speed that is shown. `groups`: optimiser groups
-    (`params`, `lr`, `weight_decay`) where not all parameters are trained alike.
+    whatever `loss` takes, and has a length. `loss(batch)`: (sum of the losses, how many they are the sum of), so that
+    accumulated batches and those of several processes weigh by what is in them. `dev`: the same batches at each
+    evaluation; without any, the last weights are kept. `tokens(batch)`: how many it has, for the speed that is shown.
+    `groups`: optimiser groups (`params`, `lr`, `weight_decay`) where not all parameters are trained alike.
     """
 
     module: nn.Module
@@ -132,6 +132,7 @@ class _Run:
             state.curve.append((state.step, numbers))
             self._tell(state.step, total, numbers)
             self._save(evaluated)
+        self._write()
         if self.course.dev and state.kept:
             self._put(state.kept)
         if state.step < total:
@@ -150,6 +151,8 @@ class _Run:
         torch.manual_seed(derived(self.seed, step, self.peers.rank))
         lost = count = 0.0
         for batch in batches[self.peers.rank :: self.peers.size]:
+            if not len(batch):  # fewer examples than processes
+                continue
             with self.place.autocast():
                 sum_of, n = self.course.loss(batch)
             sum_of.backward()
@@ -234,7 +237,11 @@ class _Run:
         """Now and then, and after an evaluation; never so often that writing takes a good part of the time."""
         waited, every = time.monotonic() - self.saved, self.options.checkpoint_seconds
         pause = max(0.0 if evaluated else every, _WRITING * self.write_seconds) if every else 0.0
-        if self.peers.rank or waited < pause:
+        if waited >= pause:
+            self._write()
+
+    def _write(self) -> None:
+        if self.peers.rank:
             return
         begun = time.monotonic()
         whole = {"weights": self._weights(), "optimizer": self.optimizer.state_dict(), **vars(self.state)}

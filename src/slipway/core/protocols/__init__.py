@@ -20,6 +20,7 @@ from slipway.core.protocols.engines import (
     Ranks,
     Scores,
     ScoresAnswers,
+    TellsTokens,
     TellsTrouble,
     Windows,
     missing,
@@ -27,7 +28,7 @@ from slipway.core.protocols.engines import (
 from slipway.core.protocols.indexes import Elsewhere, Index
 from slipway.core.protocols.scorers import Compares, Scorer
 from slipway.core.protocols.tasks import Labelled, ReadsFiles, Strategy, Structured, Task, Tool, Work, asks_model
-from slipway.core.protocols.tuners import Job, Tuner, makes_classifier, makes_embedder
+from slipway.core.protocols.tuners import Job, Served, Tuner, makes_classifier, makes_embedder, settled_by
 
 if TYPE_CHECKING:
     from slipway.core.protocols.engines import Vectors
@@ -51,9 +52,11 @@ __all__ = [
     "Scorer",
     "Scores",
     "ScoresAnswers",
+    "Served",
     "Strategy",
     "Structured",
     "Task",
+    "TellsTokens",
     "TellsTrouble",
     "Tool",
     "Tuner",
@@ -64,4 +67,5 @@ __all__ = [
     "makes_classifier",
     "makes_embedder",
     "missing",
+    "settled_by",
 ]

@@ -150,6 +150,19 @@ class CountsTokens(Protocol):
 
 
 @runtime_checkable
+class TellsTokens(Protocol):
+    """An engine that tells which tokens it reads: what is trained on must be what is served."""
+
+    async def prompt_ids(self, request: GenerateRequest) -> list[int]:
+        """Token ids of a request as the model reads them, chat template and beginning included."""
+        ...
+
+    async def token_ids(self, text: str) -> list[int]:
+        """Of raw text within an answer; control tokens that it spells out are text."""
+        ...
+
+
+@runtime_checkable
 class TellsTrouble(Protocol):
     """An engine that may be unable to answer for a while, and knows it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -10,13 +11,32 @@ from slipway.core.artifact import Made
 from slipway.core.candidate import ModelPin
 from slipway.core.judged import Preference, Thumb
 from slipway.core.material import Chunk, Example
-from slipway.core.message import Message
+from slipway.core.message import Completion, GenerateRequest, Message
 
 if TYPE_CHECKING:
     from slipway.core.protocols.engines import Vectors
 
 
 Reads = Literal["train", "dev", "preferences", "thumbs", "scores"]
+
+
+class Served(Protocol):
+    """A model as it will be served, by the engine that will do it, while a tuner looks at it."""
+
+    def prompts(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
+        """Token ids of each conversation as the model reads it, up to where its answer begins.
+
+        Raises EngineError for an engine that does not tell.
+        """
+        ...
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text within an answer."""
+        ...
+
+    def answers(self, requests: Sequence[GenerateRequest]) -> list[Completion]:
+        """In the order of the requests; those of an adapter are answered with it."""
+        ...
 
 
 class Job(Protocol):
@@ -84,6 +104,14 @@ class Job(Protocol):
         """What the project's candidates retrieve from; nothing for a tuner that does not say that it reads them."""
         ...
 
+    def reference(self, example: Example) -> str:
+        """The first reference of an example, as the task compares outputs with it; empty where it has none."""
+        ...
+
+    def serving(self, made: Made | None = None) -> AbstractContextManager[Served]:
+        """The base, or what was made of it, loaded for as long as the context lasts. Raises EngineError."""
+        ...
+
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """What the base makes of texts, as `Work.vectors` gives them to a strategy. Remembered between jobs."""
         ...
@@ -121,3 +149,11 @@ def makes_embedder(tuner: type[Tuner]) -> bool:
 def makes_classifier(tuner: type[Tuner]) -> bool:
     """Whether a tuner's candidates answer by a classifier, without a prompt."""
     return getattr(tuner, "makes", "") == "classifier"
+
+
+def settled_by(tuner: type[Tuner], config: Any) -> Any:
+    """What a tuner's class says that this machine makes of options that are left to it (`settled(config)`): device,
+    threads, numbers. Part of the key of its step: other threads add up in another order. None where it says nothing.
+    """
+    told = getattr(tuner, "settled", None)
+    return told(config) if told else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.adapt.candidates import effective, make_candidate
+from slipway.adapt.candidates import effective, make_candidate, task_of
+from slipway.adapt.served import serving
 from slipway.adapt.tuning import TuneJob, tune
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, ModelPin, Retrieval
 from slipway.core.material import Dataset, Example
-from slipway.core.protocols import makes_classifier, makes_embedder
+from slipway.core.protocols import makes_classifier, makes_embedder, settled_by
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -35,7 +36,7 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
     seen = [e for e in loop.store.blobs.get_lines(examples.items, Example) if e.split in ("train", "dev")]
     candidates: dict[str, Candidate] = {}
     for name in project.candidates:
-        artifact = _tuned(loop, name, pins, examples)
+        artifact = _tuned(loop, name, pins, examples, seen)
         embedder = tuned_embedder(loop, name, pins, examples, chunks)
         candidate = make_candidate(
             project, name, context.root, pins, chunks.ref if chunks else None, seen, context.plugins, artifact, embedder
@@ -48,10 +49,12 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
     return candidates
 
 
-def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Dataset) -> Artifact | None:
+def _tuned(
+    loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Dataset, seen: Sequence[Example]
+) -> Artifact | None:
     """What the candidate's tuner made, now or in an earlier run; None without one."""
     config, context, store = effective(loop.project, name), loop.context, loop.store
-    plugins, task, options = context.plugins, context.task, config.tune
+    plugins, options = context.plugins, config.tune
     if options is None:
         return None
     tuner = plugins.load("tuners", options.name)
@@ -63,11 +66,13 @@ def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Datase
     if not makes_classifier(tuner) and (config.model is None or config.prompt is None):
         return None  # `make_candidate` says what is missing
     base = pins[config.model] if config.model else None
+    task, task_options = task_of(loop.project, seen, plugins)
     prompt = read_text(context.root, config.prompt, f"candidates.{name}.prompt") if config.prompt else ""
     reads = tuner.reads
     held = [e for e in store.blobs.get_lines(examples.items, Example) if e.split in reads]
     asked = [base, options.model_dump(mode="json"), [(e.id, e.split) for e in held]]
-    asked += [prompt, config.system] if reads else []
+    asked += [prompt, config.system, task_options] if reads else []
+    asked += [settled_by(tuner, plugins.config("tuners", options.name, options.options, f"candidates.{name}.tune"))]
     asking = Asking(loop, name, tuner, pins)
     asked += [asking.key] if asking.key else []
     said = judged(context, examples, [kind for kind in KINDS if kind in reads])
@@ -89,6 +94,7 @@ def _tuned(loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Datase
             render=lambda e: build_messages(prompt, config.system, task.input(e.input), (), (), e.language, task),
             listener=loop.progress(f"tune:{name}"), pairs=said.preferences, judged=said.thumbs, other=asking.model,
             teach=lambda model, some: asking.answers(model, some, examples), grade=asking.score,
+            load=lambda made: serving(base, made, context.locate, context.plugins, context.wait),
         )  # fmt: skip
         made = tune(job, options, [examples.ref] if reads else [], plugins, store)
         return store.catalog.put("artifact", name, made)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from slipway.adapt.candidates import effective
+from slipway.adapt.served import serving
 from slipway.adapt.tuning import TuneJob, tune
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import ModelPin
@@ -58,6 +59,7 @@ def tuned_embedder(
         job = TuneJob(
             name=retrieve.embedder or "", base=base, files=context.locate(base), folder=folder, held=held,
             reads=tuner.reads, task=task, embed=lambda texts: vectors_of(loop, step, base, texts),
+            load=lambda made: serving(base, made, context.locate, context.plugins, context.wait),
             render=lambda example: (), listener=loop.progress(step),
             corpus=lambda: list(store.blobs.get_lines(chunks.items, Chunk)),
         )  # fmt: skip

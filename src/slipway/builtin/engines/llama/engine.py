@@ -130,6 +130,15 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         check_text(text)
         return len(await self._tokenize(text)) if text else 0
 
+    async def prompt_ids(self, request: GenerateRequest) -> list[int]:
+        """Of a request as llama.cpp reads it: through the model's template, with the token that begins a text."""
+        return await self._tokenize(await self._prompt(request), whole=True)
+
+    async def token_ids(self, text: str) -> list[int]:
+        """Of raw text; control tokens that it spells out count as text."""
+        check_text(text)
+        return await self._tokenize(text) if text else []
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     async def deltas(self, request: GenerateRequest) -> AsyncGenerator[Delta]:

@@ -1,0 +1,93 @@
+"""Whether the file that will be served answers as the model that was trained. Imported only where torch is installed.
+
+The served answers are greedy. The trained model reads each of them behind its prompt, and at every token it must prefer
+what was served: then it would have written the same. A file rounds weights and an engine rounds what it multiplies, so
+where the trained model is undecided between two tokens either may come; such an example counts as a tie, not as a
+difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from slipway.builtin.causal.losses import Answers
+from slipway.builtin.causal.options import CausalOptions
+from slipway.builtin.causal.rows import Row
+from slipway.builtin.training.placing import Place
+from slipway.core.artifact import Made
+from slipway.core.material import Example
+from slipway.core.message import GenerateRequest, Sampling
+from slipway.core.protocols import Job
+from slipway.errors import SlipwayError
+from slipway.i18n import t
+from slipway.text import visible
+
+_NAMED = 3  # examples that an error names
+
+
+class Compared(NamedTuple):
+    """`gap`: by how many nats the trained model preferred another token than was served, 0 where it never did."""
+
+    example: Example
+    served: str
+    gap: float
+
+
+def check(
+    job: Job, made: Made, model: Any, ends: Sequence[int], options: CausalOptions, place: Place
+) -> dict[str, float]:
+    """The shares of examples of dev (without any, of train) that agree. Raises SlipwayError, naming some that do not,
+    where fewer than `options.parity` do.
+    """
+    examples = (list(job.examples("dev")) or list(job.examples("train")))[: options.parity_examples]
+    if not examples:
+        return {}
+    found = compare(job, made, model, ends, examples, options.parity_tokens, place)
+    same = sum(one.gap == 0 for one in found) / len(found)
+    agreed = sum(one.gap <= options.parity_margin for one in found) / len(found)
+    if agreed < options.parity:
+        wrong = sorted((one for one in found if one.gap > options.parity_margin), key=lambda one: -one.gap)
+        names = "; ".join(
+            f"'{visible.line(job.text(one.example))[:60]}' -> '{visible.line(one.served)[:40]}'"
+            for one in wrong[:_NAMED]
+        )
+        raise SlipwayError(
+            t("only {share:.1%} of {n} examples are answered by the served file as by the trained model: {names}",
+              share=agreed, n=len(found), names=names),
+            t("file_type: f16 rounds less, and so does a base in q8_0 or f16; `parity` says how many must agree"),
+        )  # fmt: skip
+    return {"parity": agreed, "parity_same": same, "parity_examples": float(len(found))}
+
+
+def compare(
+    job: Job, made: Made, model: Any, ends: Sequence[int], examples: Sequence[Example], tokens: int, place: Place
+) -> list[Compared]:
+    """Each example answered by what will be served, and its answer read by the trained model."""
+    sampling = Sampling(max_tokens=tokens, temperature=0.0)
+    conversations = [job.messages(example) for example in examples]
+    with job.serving(made) as served:
+        answers = served.answers([GenerateRequest(messages=turns, sampling=sampling) for turns in conversations])
+        prompts = served.prompts(conversations)
+        said = served.tokens([answer.text for answer in answers])
+    rows = [
+        Row((*prompt, *ids, *(ends[:1] if answer.finish == "stop" else ())), len(prompt))
+        for prompt, ids, answer in zip(prompts, said, answers, strict=True)
+    ]
+    read, found = Answers(model, rows, place.device), list[Compared]()
+    model.eval()
+    for at, (example, answer, row) in enumerate(zip(examples, answers, rows, strict=True)):
+        if len(row.ids) == row.start:  # nothing was served, and it was not the end: nothing to compare
+            found.append(Compared(example, answer.text, float("inf")))
+            continue
+        with torch.no_grad(), place.autocast():
+            logits, wanted = read.logits(((at,),))
+        scores = logits.float().log_softmax(-1)
+        if answer.finish == "stop":  # any of the tokens that end a turn is as good
+            wanted[-1] = max(ends, key=lambda end: float(scores[-1, end]))
+        gaps = scores.max(-1).values - scores.gather(-1, wanted[:, None])[:, 0]
+        differs = (gaps > 0).nonzero()
+        found.append(Compared(example, answer.text, float(gaps[differs[0]]) if len(differs) else 0.0))
+    return found
