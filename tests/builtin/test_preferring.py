@@ -14,8 +14,8 @@ pytest.importorskip("trl", reason="needs the extra train: pip install 'slipway-a
 
 import torch
 
-from slipway.builtin.preferring import parity, room
-from slipway.builtin.preferring.distilling import IGNORED, distillation_loss
+from slipway.builtin.preferring import room
+from slipway.builtin.preferring.distilling import distillation_loss
 from slipway.builtin.tuners.distill import DistillTuner
 from slipway.builtin.tuners.preferences import DpoTuner, KtoTuner
 from slipway.builtin.tuners.reward import RewardTuner
@@ -25,13 +25,21 @@ from slipway.errors import ConfigError, SlipwayError
 from slipway.testing.tuners import PREFERENCES, THUMBS, Job, TunerContract
 from tiny_llama import write_llama
 
-WRITER = ModelPin(name="writer", engine="llama", source="", files={"tiny.gguf": "0" * 64})
+QUICK = {"context": 256, "parallel": 1, "measure": False, "second_child": False, "cache_mb": 0, "threads": 1}
+WRITER = ModelPin(name="writer", engine="llama", source="", files={"tiny.gguf": "0" * 64}, options=QUICK)
 SHORT: dict[str, Any] = {"max_steps": 4, "save_steps": 1, "batch_size": 4, "learning_rate": 1e-3, "threads": 1}
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_llama(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+    return speaking(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+def speaking(path: Path, seed: int = 0, **more: Any) -> Path:
+    """A tiny model that writes letters: what it says is text, and can be compared."""
+    rows = np.random.default_rng(seed).normal(0, 0.02, (261, 64))
+    rows[3:][[ord(letter) for letter in "abcdefghijklmnopqrstuvwxyz 0123456789"]] *= 20
+    return write_llama(path, seed, token_embd__weight=rows, **more)
 
 
 @pytest.fixture(scope="module", autouse=True)

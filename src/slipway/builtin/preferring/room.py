@@ -1,52 +1,91 @@
-"""A GGUF base in torch with a LoRA adapter on it, the prompt that serving uses, and the adapter as a GGUF file.
-
-LoRA: Hu et al. 2021. The file is what llama.cpp's `convert_lora_to_gguf.py` writes: `NAME.lora_a` [rank, in] and
-`NAME.lora_b` [out, rank] in float32. The architecture `llama` keeps the rows of queries and keys in another order than
-transformers, and so does its `lora_b`.
-"""
+"""What the recipes that learn from others have in common: options, prompts as text, the adapter and its comparison."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from slipway.builtin.compressing.files import gguf_of
-from slipway.builtin.engines.gguf_model import read_header
-from slipway.builtin.training.options import TrainOptions
-from slipway.builtin.training.packages import require
+from slipway.builtin.causal.base import base_of, end_of_turn
+from slipway.builtin.causal.base import load as load_model
+from slipway.builtin.causal.options import CausalOptions
+from slipway.builtin.engines.gguf_model import ModelHeader
+from slipway.builtin.training.options import TrainOptions, settled
+from slipway.builtin.training.placing import Place
 from slipway.core.artifact import ADAPTER, Made
-from slipway.core.message import Message
-from slipway.core.protocols import Job
+from slipway.core.material import Example
+from slipway.core.protocols import Job, Served
 from slipway.errors import ConfigError
 from slipway.i18n import t
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-PARTS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-_NAMES = {
-    "q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output",
-    "gate_proj": "ffn_gate", "up_proj": "ffn_up", "down_proj": "ffn_down",
-}  # fmt: skip
+_PARTS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
 
 
 class AdapterOptions(TrainOptions):
-    """Options of recipes that make an adapter. `rank`, `alpha`: of LoRA. `max_tokens`: longer examples are left out.
-    `difference`: by how much the log-probability of a token may differ on average between the adapter as it is served
-    and as it was trained; beyond it the step fails.
+    """Options of recipes that make an adapter: `r` and `alpha` of LoRA, and as for `tune: lora` the most tokens of an
+    example and how the served adapter is compared with the trained one.
     """
 
-    rank: int = Field(default=8, ge=1, le=1024)
-    alpha: float = Field(default=16.0, gt=0, le=10_000)
-    max_tokens: int = Field(default=512, ge=16, le=131_072)
-    difference: float = Field(default=0.1, gt=0, le=10)
+    r: int = Field(default=8, ge=1, le=1024)
+    alpha: float = Field(default=16.0, gt=0, le=1e6)
+    max_tokens: int = Field(default=1024, ge=8, le=1_048_576)
+    parity: float = Field(default=0.98, ge=0, le=1)
+    parity_examples: int = Field(default=20, ge=0, le=100_000)
+    parity_tokens: int = Field(default=16, ge=1, le=4096)
+    parity_margin: float = Field(default=0.1, ge=0, le=10)
+
+
+class Learner:
+    """A tuner that makes an adapter for a GGUF model of the engine `llama`."""
+
+    @classmethod
+    def settled(cls, config: TrainOptions) -> Mapping[str, Any]:
+        """Device, numbers and threads."""
+        return settled(config)
+
+
+class Base(NamedTuple):
+    """A model in torch: `model` and `tokenizer` of transformers, the file they come from, and its header."""
+
+    model: Any
+    tokenizer: Any
+    path: Path
+    header: ModelHeader
+
+    def prompts(self, served: Served, job: Job, examples: Sequence[Example]) -> list[str]:
+        """What is sent for examples, as text that this tokenizer reads as the same tokens as serving does.
+
+        Raises ConfigError for a model whose two tokenizers do not agree.
+        """
+        return [self._text(ids) for ids in served.prompts([job.messages(example) for example in examples])]
+
+    def _text(self, ids: Sequence[int]) -> str:
+        text = self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+        first = self.tokenizer.bos_token or ""
+        for one in (text, text.removeprefix(first)):
+            if list(self.tokenizer(one).input_ids) == list(ids):
+                return one
+        raise ConfigError(
+            t("'{file}' is read otherwise by transformers than by the engine that serves it", file=self.path.name),
+            t("use `tune: lora` or `tune: distill`, which take their tokens from the engine"),
+        )
+
+
+def open_base(job: Job) -> tuple[Path, ModelHeader, int]:
+    """(file, header, token that ends an answer). Raises ConfigError for a base whose engine loads no adapters."""
+    pin, path, header = base_of(job)
+    if pin.engine != "llama":
+        raise ConfigError(
+            t("the engine '{engine}' loads no adapters", engine=pin.engine),
+            t("name the same model with engine: llama"),
+        )
+    return path, header, end_of_turn(header)
 
 
 def offline(folder: Path) -> None:
@@ -54,134 +93,63 @@ def offline(folder: Path) -> None:
     os.environ.update(dict.fromkeys(_OFFLINE, "1"), WANDB_DISABLED="true", HF_DATASETS_CACHE=str(folder / "cache"))
 
 
-class Base(NamedTuple):
-    """A model in torch: `model` and `tokenizer` of transformers, and the file they come from."""
-
-    model: Any
-    tokenizer: Any
-    path: Path
-
-    def prompt(self, messages: Sequence[Message]) -> str:
-        """What is sent: the model's chat template, control tokens that the content spells out broken up."""
-        armed = read_header(self.path).disarm(messages)
-        return self.tokenizer.apply_chat_template(armed, tokenize=False, add_generation_prompt=True)
-
-
-def load(job: Job, path: Path, kind: str = "AutoModelForCausalLM", **more: Any) -> Base:
-    """A GGUF file as float32 weights; `kind` and `more` are of transformers. Raises ConfigError for one that it does
-    not read.
-    """
-    require("torch", "transformers", "peft", "trl", "gguf")
+def load(job: Job, path: Path, header: ModelHeader) -> Base:
+    """The base as float32 weights, with its tokenizer."""
     offline(job.folder)
-    import torch
-    import transformers
-    from transformers import AutoTokenizer, GgufConfig
+    from transformers import AutoTokenizer
 
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    folder, name = str(path.parent), path.name
-    try:
-        plain = GgufConfig(dequantize=True)
-        model = getattr(transformers, kind).from_pretrained(
-            folder, gguf_file=name, quantization_config=plain, dtype=torch.float32, local_files_only=True, **more
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name, local_files_only=True)
-    except (ValueError, KeyError, NotImplementedError, OSError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ConfigError(
-            t("{file} cannot be trained on: {why}", file=name, why=why),
-            t("models like Llama, Qwen2 and Mistral can, with their chat template in the file"),
-        ) from error
-    if not tokenizer.chat_template:
-        raise ConfigError(
-            t("{file} has no chat template, so there is no prompt to train on", file=name),
-            t("use an instruction-tuned model"),
-        )
+    model = load_model(path)
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
-    return Base(model, tokenizer, path)
+    return Base(model, tokenizer, path, header)
 
 
-def base_of(job: Job) -> Base:
-    """The candidate's model. Raises ConfigError for one whose engine loads no adapters."""
-    pin, path = gguf_of(job)
-    if pin.engine != "llama":
-        raise ConfigError(
-            t("the engine '{engine}' of '{name}' loads no adapters", engine=pin.engine, name=pin.name),
-            t("name the same model with engine: llama"),
-        )
-    return load(job, path)
-
-
-def lora(options: AdapterOptions, task: Literal["CAUSAL_LM", "SEQ_CLS"] = "CAUSAL_LM") -> Any:
+def peft_lora(options: AdapterOptions, task: Literal["CAUSAL_LM", "SEQ_CLS"] = "CAUSAL_LM") -> Any:
     """`peft.LoraConfig`: all seven matrices of a layer, no dropout."""
     from peft import LoraConfig
 
-    return LoraConfig(
-        r=options.rank, lora_alpha=options.alpha, lora_dropout=0.0, target_modules=list(PARTS), task_type=task
-    )
+    alpha: Any = options.alpha  # whole numbers only, peft says, and multiplies by it
+    return LoraConfig(r=options.r, lora_alpha=alpha, lora_dropout=0.0, target_modules=list(_PARTS), task_type=task)
 
 
-def made(job: Job, base: Base, adapted: Any, options: AdapterOptions, measured: Mapping[str, float]) -> Made:
-    """The adapter as an artifact."""
-    target = job.folder / f"{job.base.name if job.base else 'model'}{ADAPTER}"
-    export(adapted, base.path, target, options.alpha)
-    return Made(kind="adapter", files={target.name: target}, measured=dict(measured))
+def peft_learned(adapted: Any) -> dict[str, Any]:
+    """`causal.lora.learned` of a `PeftModel`."""
+    from slipway.builtin.causal.lora import Pair
 
-
-def export(adapted: Any, base: Path, target: Path, alpha: float) -> None:
-    """Write the adapter of a `PeftModel` to a GGUF file. Raises ConfigError for a model whose layers are named else."""
-    import gguf
-
-    header = read_header(base)
-    writer = gguf.GGUFWriter(target, header.architecture)
-    writer.add_type(gguf.GGUFType.ADAPTER)
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", float(alpha))
-    known = {tensor.name for tensor in header.header.tensors}
-    for name, value in sorted(_matrices(adapted).items()):
-        layer, part, which = name
-        tensor = f"blk.{layer}.{_NAMES[part]}.weight"
-        if tensor not in known:
-            raise ConfigError(
-                t("an adapter for '{file}' cannot be written: it has no tensor '{name}'", file=base.name, name=tensor),
-                t("models like Llama, Qwen2 and Mistral can have one"),
-            )
-        if which == "b" and header.architecture == "llama" and part in ("q_proj", "k_proj"):
-            value = _permuted(value, _heads(header, part))
-        writer.add_tensor(f"{tensor}.lora_{which}", value)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-def _matrices(adapted: Any) -> dict[tuple[int, str, str], NDArray[np.float32]]:
-    """(layer, part, a or b) -> the trained matrix."""
-    found: dict[tuple[int, str, str], Any] = {}
-    for name, value in adapted.named_parameters():
-        if ".lora_" in name:
-            names = name.split(".")
-            layer = int(names[names.index("layers") + 1])
-            which = next(n for n in names if n.startswith("lora_"))[-1].lower()
-            part = names[names.index(f"lora_{which.upper()}") - 1]
-            found[layer, part, which] = value.detach().float().cpu().numpy()
+    found: dict[str, Any] = {}
+    for name, module in adapted.named_modules():
+        if "default" in getattr(module, "lora_A", ()):
+            pair = (module.lora_A["default"].weight, module.lora_B["default"].weight)
+            found[name.removeprefix("base_model.model.")] = Pair(*(one.detach().float().cpu() for one in pair))
     return found
 
 
-def _permuted(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
-    """Rows of heads as the architecture `llama` keeps them: pairs that rotate together lie beside each other."""
-    import numpy as np
+def write(job: Job, header: ModelHeader, learned: Mapping[str, Any], options: AdapterOptions) -> Made:
+    """The adapter as an artifact."""
+    from slipway.builtin.causal.exporting import write_adapter
 
-    split = rows.reshape(heads, 2, len(rows) // heads // 2, -1)
-    return np.ascontiguousarray(split.swapaxes(1, 2).reshape(rows.shape))
+    target = job.folder / f"adapter{ADAPTER}"
+    write_adapter(header, learned, options.alpha, target)
+    return Made(kind="adapter", files={target.name: target})
 
 
-def _heads(header: Any, part: str) -> int:
-    scalars = header.header.scalars
-    heads = int(scalars[f"{header.architecture}.attention.head_count"])
-    return heads if part == "q_proj" else int(scalars.get(f"{header.architecture}.attention.head_count_kv", heads))
+def compared(
+    job: Job, made: Made, model: Any, header: ModelHeader, options: AdapterOptions, place: Place,
+    examples: Sequence[Example],
+) -> dict[str, float]:  # fmt: skip
+    """Served beside trained, on some of `examples`; as `causal.parity.check`, which raises SlipwayError."""
+    from slipway.builtin.causal import parity
+
+    end = end_of_turn(header)
+    ends = [end, *(token for token in header.ends if token != end)]
+    step = max(1, len(examples) // max(1, options.parity_examples))
+    given = CausalOptions(
+        parity=options.parity, parity_examples=options.parity_examples, parity_tokens=options.parity_tokens,
+        parity_margin=options.parity_margin,
+    )  # fmt: skip
+    return parity.judged(job, made, model, ends, given, place, examples[::step][: options.parity_examples])
 
 
 def fits(base: Base, options: AdapterOptions, *texts: str) -> bool:
@@ -191,8 +159,6 @@ def fits(base: Base, options: AdapterOptions, *texts: str) -> bool:
 
 def leave_nothing(folder: Path) -> None:
     """Remove what only the training needed."""
-    import shutil
-
     for name in ("trainer", "judge", "cache"):
         with contextlib.suppress(OSError):
             shutil.rmtree(folder / name)

@@ -10,21 +10,25 @@ from typing import Any
 
 from pydantic import Field
 
-from slipway.builtin.preferring import parity, room
+from slipway.builtin.preferring import room
 from slipway.builtin.preferring.room import AdapterOptions, Base
 from slipway.builtin.training.failures import explained, no_number
+from slipway.builtin.training.packages import require
 from slipway.core.artifact import Made
+from slipway.core.material import Example
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
 from slipway.i18n import t
 
 _SHOWN = ("loss", "reward", "kl", "rewards/accuracies", "rewards/margins")  # of what a trainer logs
 Row = dict[str, Any]
+Build = Callable[[Base, Sequence[str], int], Any]
 
 
 class TrlOptions(AdapterOptions):
     """Options of the recipes that trl trains. `beta`: how dear it is to move away from the base. `save_steps`: between
-    checkpoints. `patience` and `evaluate_every` are not used: the last weights are kept.
+    checkpoints. There is no evaluation on dev meanwhile, so `patience` and `evaluate_every` say nothing: the last
+    weights are kept.
     """
 
     learning_rate: float = Field(default=5e-6, gt=0, le=1e6)
@@ -54,29 +58,30 @@ def arguments(job: Job, options: TrlOptions, seed: int, folder: str = "trainer")
     }  # fmt: skip
 
 
-def make(
-    job: Job, options: TrlOptions, build: Callable[[Base, int], Any], asked: Sequence[Example], before: int = 0
-) -> Made:
-    """Train and export. `build(base, seed)`: the trainer of trl; `asked`: examples that served and trained answer;
-    `before`: steps that `build` takes at most.
+def make(job: Job, options: TrlOptions, asked: Sequence[Example], build: Build, before: int = 0) -> Made:
+    """Train, write, compare. `asked`: examples that are learned from; `build(base, prompts, seed)`: the trainer of trl,
+    `prompts` being those of `asked`; `before`: steps that `build` takes.
 
-    Raises SlipwayError for memory or a disk that are full, a loss that is not finite, an export that differs.
+    Raises SlipwayError for memory or a disk that are full, a loss that is not finite, an adapter that is served
+    otherwise than it was trained.
     """
-    from slipway.builtin.training.packages import require
-    from slipway.builtin.training.placing import place_of, repeatable
-
     require("torch", "transformers", "peft", "trl", "gguf")
-    seed = job.seed + options.seed
-    with repeatable(place_of(options), seed), explained(), warnings.catch_warnings():
+    path, header, _ = room.open_base(job)
+    from slipway.builtin.training.placing import derived, place_of, repeatable
+
+    place = place_of(options)
+    seed = derived(job.seed, options.seed, "trl") % 2**31
+    with repeatable(place, seed), explained(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        base = room.base_of(job)
-        trainer = build(base, seed)
+        base = room.load(job, path, header)
+        with job.serving() as served:
+            prompts = base.prompts(served, job, asked)
+        trainer = build(base, prompts, seed)
         measured = run(job, trainer, before)
-        found = room.made(job, base, trainer.model, options, measured)
-        (path,) = found.files.values()
-        said = parity.check(base, trainer.model, path, prompts(base), options.difference)
+        made = room.write(job, header, room.peft_learned(trainer.model), options)
+        measured |= room.compared(job, made, trainer.model, header, options, place, asked)
     room.leave_nothing(job.folder)
-    return Made(kind="adapter", files=dict(found.files), measured={**measured, **said})
+    return Made(kind=made.kind, files=made.files, measured={**measured, "threads": float(place.threads)})
 
 
 def run(job: Job, trainer: Any, before: int = 0, after: int = 0) -> dict[str, float]:
@@ -95,7 +100,7 @@ def run(job: Job, trainer: Any, before: int = 0, after: int = 0) -> dict[str, fl
     found = trainer.train(resume_from_checkpoint=last)
     state = trainer.state
     logged = [row for row in state.log_history if "loss" in row]
-    measured = {"steps": float(state.global_step), "loss": float(logged[-1]["loss"]) if logged else found.training_loss}
+    measured = {"steps": float(state.global_step), "loss": float(logged[-1]["loss"] if logged else found.training_loss)}
     for name in _SHOWN[1:]:
         if logged and name in logged[-1]:
             measured[name.replace("rewards/", "reward_")] = float(logged[-1][name])

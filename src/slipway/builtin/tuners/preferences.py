@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from slipway.builtin.preferring import room
-from slipway.builtin.preferring.room import Base
+from slipway.builtin.preferring.room import Base, Learner
 from slipway.builtin.preferring.trainers import Row, TrlOptions, arguments, dataset, make
 from slipway.core.artifact import Made
+from slipway.core.judged import Preference
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -28,7 +30,7 @@ class DpoConfig(TrlOptions):
     smoothing: float = Field(default=0.0, ge=0, lt=0.5)
 
 
-class DpoTuner:
+class DpoTuner(Learner):
     """Direct preference optimisation of an adapter; the base without it is the reference."""
 
     Config: ClassVar[type[DpoConfig]] = DpoConfig
@@ -43,28 +45,32 @@ class DpoTuner:
         if not job.preferences():
             raise ConfigError(t("there are no pairs of preferences to learn from"), _hint())
 
-        def build(base: Base, seed: int) -> Any:
+        pairs = job.preferences()
+
+        def build(base: Base, prompts: Sequence[str], seed: int) -> Any:
             from trl.trainer.dpo_config import DPOConfig
             from trl.trainer.dpo_trainer import DPOTrainer
 
-            rows = [
-                {"prompt": base.prompt(job.messages(pair.example)), "chosen": pair.chosen, "rejected": pair.rejected}
-                for pair in job.preferences()
-            ]
-            rows = [row for row in rows if room.fits(base, config, row["prompt"], row["chosen"])
-                    and room.fits(base, config, row["prompt"], row["rejected"])]  # fmt: skip
             options = DPOConfig(
-                **arguments(job, config, seed),
-                loss_type=[config.loss],
-                label_smoothing=config.smoothing,
+                **arguments(job, config, seed), loss_type=[config.loss], label_smoothing=config.smoothing,
                 max_length=None,
-            )
+            )  # fmt: skip
             return DPOTrainer(
-                model=base.model, args=options, processing_class=base.tokenizer, peft_config=room.lora(config),
-                train_dataset=dataset(rows, t("pairs of preferences"), 2, _hint()),
+                model=base.model, args=options, processing_class=base.tokenizer, peft_config=room.peft_lora(config),
+                train_dataset=dataset(pair_rows(base, config, prompts, pairs), t("pairs of preferences"), 2, _hint()),
             )  # fmt: skip
 
-        return make(job, config, build, lambda base: [base.prompt(job.messages(p.example)) for p in job.preferences()])
+        return make(job, config, [pair.example for pair in pairs], build)
+
+
+def pair_rows(base: Base, options: TrlOptions, prompts: Sequence[str], pairs: Sequence[Preference]) -> list[Row]:
+    """Rows of a trainer; those that are too long are left out."""
+    rows = [
+        {"prompt": prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+        for prompt, pair in zip(prompts, pairs, strict=True)
+    ]
+    return [row for row in rows if room.fits(base, options, row["prompt"], row["chosen"])
+            and room.fits(base, options, row["prompt"], row["rejected"])]  # fmt: skip
 
 
 class KtoConfig(TrlOptions):
@@ -75,7 +81,7 @@ class KtoConfig(TrlOptions):
     batch_size: int = Field(default=4, ge=2, le=65_536)
 
 
-class KtoTuner:
+class KtoTuner(Learner):
     """Kahneman-Tversky optimisation (Ethayarajh et al. 2024), straight from thumbs: no pairs are needed."""
 
     Config: ClassVar[type[KtoConfig]] = KtoConfig
@@ -98,15 +104,15 @@ class KtoTuner:
                 t("KTO needs some of both; wait for more feedback, or use `tune: lora` on corrections"),
             )
 
-        def build(base: Base, seed: int) -> Any:
+        def build(base: Base, prompts: Sequence[str], seed: int) -> Any:
             from trl.trainer.kto_config import KTOConfig
             from trl.trainer.kto_trainer import KTOTrainer
 
             rows: list[Row] = [
-                {"prompt": base.prompt(job.messages(one.example)), "completion": one.completion, "label": one.label}
-                for one in thumbs
+                {"prompt": prompt, "completion": one.completion, "label": one.label}
+                for prompt, one in zip(prompts, thumbs, strict=True)
+                if room.fits(base, config, prompt, one.completion)
             ]
-            rows = [row for row in rows if room.fits(base, config, row["prompt"], row["completion"])]
             up = max(1, sum(row["label"] for row in rows))
             down = max(1, len(rows) - up)
             options = KTOConfig(
@@ -115,8 +121,8 @@ class KtoTuner:
                 undesirable_weight=config.undesirable or max(1.0, up / down),
             )  # fmt: skip
             return KTOTrainer(
-                model=base.model, args=options, processing_class=base.tokenizer, peft_config=room.lora(config),
+                model=base.model, args=options, processing_class=base.tokenizer, peft_config=room.peft_lora(config),
                 train_dataset=dataset(rows, t("thumbs"), config.batch_size, _hint()),
             )  # fmt: skip
 
-        return make(job, config, build, lambda base: [base.prompt(job.messages(one.example)) for one in thumbs])
+        return make(job, config, [one.example for one in thumbs], build)

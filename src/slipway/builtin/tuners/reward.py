@@ -10,44 +10,34 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from slipway.builtin.preferring import room
-from slipway.builtin.preferring.room import Base
-from slipway.builtin.preferring.trainers import Row, TrlOptions, arguments, dataset, make, run
+from slipway.builtin.preferring.room import Base, Learner
+from slipway.builtin.preferring.trainers import Row, arguments, dataset, make, run
+from slipway.builtin.tuners.preferences import pair_rows
+from slipway.builtin.tuners.rewards import DrawingOptions, drawing
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
 from slipway.i18n import t
 
 _JUDGE = "judge.pt"
+_LEAST = 5  # pairs
 
 
-class RewardConfig(TrlOptions):
-    """`judge_steps`, `judge_rate`: of the reward model. `held`: the share of pairs that only measure it. `answers` to
-    each prompt, of `answer_tokens` at most, drawn at `temperature`; `beta`: how dear it is to move away from the base,
-    which keeps the model from learning the reward model's mistakes.
+class RewardConfig(DrawingOptions):
+    """`judge_steps`, `judge_rate`: of the reward model. `held`: the share of pairs that only measure it. `beta`: how
+    dear it is to move away from the base, which keeps the model from learning the reward model's mistakes.
     """
 
     judge_steps: int = Field(default=100, ge=1, le=1_000_000)
     judge_rate: float = Field(default=1e-4, gt=0, le=1)
     held: float = Field(default=0.2, gt=0, lt=1)
-    answers: int = Field(default=4, ge=2, le=256)
-    answer_tokens: int = Field(default=64, ge=1, le=8192)
-    temperature: float = Field(default=1.0, gt=0, le=10)
     beta: float = Field(default=0.05, ge=0, le=100)
 
-    @model_validator(mode="after")
-    def _whole_groups(self) -> RewardConfig:
-        if self.batch_size * self.accumulate % self.answers:
-            raise ValueError(
-                t("batch_size times accumulate ({n}) must be a multiple of answers ({answers})",
-                  n=self.batch_size * self.accumulate, answers=self.answers)
-            )  # fmt: skip
-        return self
 
-
-class RewardTuner:
+class RewardTuner(Learner):
     """First the reward model, then the policy; each goes on from its last checkpoint."""
 
     Config: ClassVar[type[RewardConfig]] = RewardConfig
@@ -60,69 +50,62 @@ class RewardTuner:
         """Raises ConfigError without pairs enough to learn from and to measure on."""
         config, pairs = self.config, job.preferences()
         hint = t("collect feedback on answers, then run `slipway feedback mine`; max_tokens leaves long rows out")
-        if len(pairs) < 5:
+        if len(pairs) < _LEAST:
             raise ConfigError(
                 t("there are {n} pairs of preferences; a reward model needs 5 or more", n=len(pairs)), hint
             )
         found: dict[str, float] = {}
 
-        def build(base: Base, seed: int) -> Any:
+        def build(base: Base, prompts: Sequence[str], seed: int) -> Any:
             from trl.trainer.rloo_config import RLOOConfig
             from trl.trainer.rloo_trainer import RLOOTrainer
 
-            rows: list[Row] = [
-                {"prompt": base.prompt(job.messages(pair.example)), "chosen": pair.chosen, "rejected": pair.rejected}
-                for pair in pairs
-            ]
-            rows = [row for row in rows if room.fits(base, config, row["prompt"], row["chosen"])
-                    and room.fits(base, config, row["prompt"], row["rejected"])]  # fmt: skip
+            rows = pair_rows(base, config, prompts, pairs)
             held = max(1, math.floor(len(rows) * config.held))
-            judge = self._judge(job, base, rows[held:], seed, hint)
-            judge_of = _Judge(judge, base)
-            found["reward_accuracy"] = judge_of.accuracy(rows[:held])
+            judge = _Judge(self._judge(job, base, rows[held:], seed, hint), base)
+            found["reward_accuracy"] = judge.accuracy(rows[:held])
             found["reward_pairs"] = float(held)
 
-            def reward(prompts: Sequence[str], completions: Sequence[str], **_: Any) -> list[float]:
-                return [judge_of.score(*pair) for pair in zip(prompts, completions, strict=True)]
+            def reward(prompts: Sequence[str], completions: Sequence[str], **_: Any) -> list[float | None]:
+                return [judge.score(*pair) for pair in zip(prompts, completions, strict=True)]
 
-            common = arguments(job, config, seed) | {
-                "num_generations": config.answers, "max_completion_length": config.answer_tokens,
-                "temperature": config.temperature,
-            }  # fmt: skip
-            prompts = [{"prompt": prompt} for prompt in dict.fromkeys(row["prompt"] for row in rows)]
+            asked = [{"prompt": prompt} for prompt in dict.fromkeys(row["prompt"] for row in rows)]
             return RLOOTrainer(
-                model=base.model, reward_funcs=reward, args=RLOOConfig(**common), processing_class=base.tokenizer,
-                train_dataset=dataset(prompts, t("prompts"), 1, hint), peft_config=room.lora(config),
+                model=base.model, reward_funcs=reward, args=RLOOConfig(**drawing(job, config, seed)),
+                processing_class=base.tokenizer, train_dataset=dataset(asked, t("prompts"), 1, hint),
+                peft_config=room.peft_lora(config),
             )  # fmt: skip
 
-        sent = [pair.example for pair in pairs]
-        made = make(
-            job, config, build, lambda base: [base.prompt(job.messages(one)) for one in sent], config.judge_steps
-        )
+        made = make(job, config, [pair.example for pair in pairs], build, config.judge_steps)
         return Made(kind=made.kind, files=made.files, measured={**made.measured, **found})
 
     def _judge(self, job: Job, base: Base, rows: Sequence[Row], seed: int, hint: str) -> Any:
         """The reward model: the base with a head that gives one number, trained or found in the job's folder."""
         import torch
+        from transformers import AutoModelForSequenceClassification, GgufConfig
         from trl.trainer.reward_config import RewardConfig as Arguments
         from trl.trainer.reward_trainer import RewardTrainer
 
-        config = self.config
+        config, steps = self.config, self.config.judge_steps
         kept = job.folder / "judge" / _JUDGE
-        whole = room.load(job, base.path, "AutoModelForSequenceClassification", num_labels=1)
-        given = arguments(job, config, seed, "judge") | {
-            "learning_rate": config.judge_rate, "max_steps": config.judge_steps, "max_length": None,
-        }  # fmt: skip
-        given.pop("beta")
-        trainer = RewardTrainer(
-            model=whole.model, args=Arguments(**given), processing_class=whole.tokenizer,
-            train_dataset=dataset(rows, t("pairs of preferences"), 2, hint), peft_config=room.lora(config, "SEQ_CLS"),
+        whole = AutoModelForSequenceClassification.from_pretrained(
+            base.path.parent, gguf_file=base.path.name, quantization_config=GgufConfig(dequantize=True), num_labels=1,
+            dtype=torch.float32, local_files_only=True,
+        )  # fmt: skip
+        whole.config.pad_token_id = base.tokenizer.pad_token_id
+        given = arguments(job, config, seed, "judge")
+        given |= {"learning_rate": config.judge_rate, "max_steps": steps, "max_length": None}
+        del given["beta"]
+        trainer: Any = RewardTrainer(
+            model=whole, args=Arguments(**given), processing_class=base.tokenizer,
+            train_dataset=dataset(rows, t("pairs of preferences"), 2, hint),
+            peft_config=room.peft_lora(config, "SEQ_CLS"),
         )  # fmt: skip
         if kept.is_file():
             trainer.model.load_state_dict(torch.load(kept, weights_only=True), strict=False)
-            job.progress(config.judge_steps, None)
+            job.progress(steps, None)
         else:
-            run(job, trainer)
+            run(job, trainer, after=config.max_steps or 0)
             trained = {n: p.detach().cpu() for n, p in trainer.model.named_parameters() if p.requires_grad}
             torch.save(trained, kept.with_suffix(".part"))
             kept.with_suffix(".part").replace(kept)
