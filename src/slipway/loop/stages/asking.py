@@ -76,14 +76,14 @@ class Asking:
         candidate = make_candidate(plain, self._name, context.root, self._pins, None, known, context.plugins)
         candidate = msgspec.structs.replace(candidate, name=f"{self._name}:{name}", model=pin)
         asked = Asked(candidate, self._code(pin))
-        step = f"teach:{self._name}"
+        step, once = f"teach:{self._name}", project.evaluate.model_copy(update={"repeats": 1})
 
         async def work() -> list[list[tuple[Answer, ...]]]:
             cost = make_cost(project, context.rate_of)
             session = Session(context.store, context.locate, cost, context.tell, context.plugins)
             try:
                 progress = self._loop.progress(step)
-                return await answer_all([asked], examples, session, project.evaluate, progress=progress)
+                return await answer_all([asked], examples, session, once, progress=progress)
             finally:
                 await session.close()
 
