@@ -41,10 +41,20 @@ class ServedModel:
         """As the engine reads them."""
         return self._each(texts, self._telling().token_ids)
 
+    def texts(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """As the engine spells them."""
+        return self._each(ids, self._telling().text_of)
+
+    def answer_tokens(self, requests: Sequence[GenerateRequest]) -> list[list[int]]:
+        """As the engine generates them."""
+        return self._each(self._adapted(requests), self._telling().answer_ids)
+
     def answers(self, requests: Sequence[GenerateRequest]) -> list[Completion]:
         """All of them, some at once."""
-        asked = [msgspec.structs.replace(request, adapters=self._adapters) for request in requests]
-        return self._each(asked, lambda request: complete(self._engine, request))
+        return self._each(self._adapted(requests), lambda request: complete(self._engine, request))
+
+    def _adapted(self, requests: Sequence[GenerateRequest]) -> list[GenerateRequest]:
+        return [msgspec.structs.replace(request, adapters=self._adapters) for request in requests]
 
     def _telling(self) -> TellsTokens:
         if isinstance(self._engine, TellsTokens):

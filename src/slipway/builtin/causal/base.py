@@ -14,7 +14,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")  # `llama` is Mistral, SmolLM and others, too
-_NEVER_ASKS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
+_ENVIRONMENT = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE")
 
 
 def base_of(job: Job) -> tuple[ModelPin, Path, ModelHeader]:
@@ -56,7 +56,7 @@ def load(path: Path, dtype: str = "float32") -> Any:
 
     Nothing is fetched. Raises ConfigError for a file in a quantisation, or with tensors, that transformers cannot read.
     """
-    os.environ.update(dict.fromkeys(_NEVER_ASKS, "1"))
+    os.environ.update(dict.fromkeys(_ENVIRONMENT, "1"))
     import torch
     import transformers
     from transformers import AutoModelForCausalLM, GgufConfig
@@ -64,9 +64,9 @@ def load(path: Path, dtype: str = "float32") -> Any:
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             path.parent, gguf_file=path.name, quantization_config=GgufConfig(dequantize=True),
-            dtype=getattr(torch, dtype), local_files_only=True,
+            dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True,
         )  # fmt: skip
     except (ValueError, KeyError, NotImplementedError, TypeError, IndexError, AttributeError, OSError) as error:
         why = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
@@ -74,3 +74,10 @@ def load(path: Path, dtype: str = "float32") -> Any:
             t("{file} cannot be trained: {why}", file=path.name, why=why),
             t("use a file of the same model in f16, q8_0, q4_0 or a k-quant"),
         ) from error
+    model, info = loaded
+    if missing := sorted(info["missing_keys"]):  # transformers would draw them at random and go on
+        raise ConfigError(
+            t("{file} cannot be trained: {why}", file=path.name, why=t("it has no tensor '{name}'", name=missing[0])),
+            t("fetch it again, or use another file of the same model"),
+        )
+    return model

@@ -29,7 +29,9 @@ _NAMED = 3  # examples that an error names
 
 
 class Compared(NamedTuple):
-    """`gap`: by how many nats the trained model preferred another token than was served, 0 where it never did."""
+    """`served`: the text. `gap`: by how many nats the trained model preferred another token than was served, where it
+    first did; 0 where it never did.
+    """
 
     example: Example
     served: str
@@ -77,25 +79,24 @@ def compare(
     sampling = Sampling(max_tokens=tokens, temperature=0.0)
     conversations = [job.messages(example) for example in examples]
     with job.serving(made) as served:
-        answers = served.answers([GenerateRequest(messages=turns, sampling=sampling) for turns in conversations])
         prompts = served.prompts(conversations)
-        said = served.tokens([answer.text for answer in answers])
-    rows = [
-        Row((*prompt, *ids, *(ends[:1] if answer.finish == "stop" else ())), len(prompt))
-        for prompt, ids, answer in zip(prompts, said, answers, strict=True)
-    ]
-    read, found = Answers(model, rows, place.device), list[Compared]()
+        said = served.answer_tokens([GenerateRequest(messages=turns, sampling=sampling) for turns in conversations])
+        texts = served.texts([[token for token in ids if token not in ends] for ids in said])
+    rows = [Row((*prompt, *ids), len(prompt)) for prompt, ids in zip(prompts, said, strict=True)]
     model.eval()
-    for at, (example, answer, row) in enumerate(zip(examples, answers, rows, strict=True)):
-        if len(row.ids) == row.start:  # nothing was served, and it was not the end: nothing to compare
-            found.append(Compared(example, answer.text, float("inf")))
-            continue
-        with torch.no_grad(), place.autocast():
-            logits, wanted = read.logits(((at,),))
-        scores = logits.float().log_softmax(-1)
-        if answer.finish == "stop":  # any of the tokens that end a turn is as good
-            wanted[-1] = max(ends, key=lambda end: float(scores[-1, end]))
-        gaps = scores.max(-1).values - scores.gather(-1, wanted[:, None])[:, 0]
-        differs = (gaps > 0).nonzero()
-        found.append(Compared(example, answer.text, float(gaps[differs[0]]) if len(differs) else 0.0))
-    return found
+    gaps = [_gap(model, row, ends, place) for row in rows]
+    return [Compared(*one) for one in zip(examples, texts, gaps, strict=True)]
+
+
+def _gap(model: Any, row: Row, ends: Sequence[int], place: Place) -> float:
+    """Where the trained model first prefers another token than was served: by how many nats. Any end is an end."""
+    if len(row.ids) == row.start:
+        return float("inf")
+    with torch.no_grad(), place.autocast():
+        logits, served = Answers(model, [row], place.device).logits(((0,),))
+    scores = logits.float().log_softmax(-1)
+    if int(served[-1]) in ends:
+        served[-1] = max(ends, key=lambda end: float(scores[-1, end]))
+    gaps = scores.max(-1).values - scores.gather(-1, served[:, None])[:, 0]
+    differs = (gaps > 0).nonzero()
+    return float(gaps[differs[0]]) if len(differs) else 0.0

@@ -161,6 +161,14 @@ class TellsTokens(Protocol):
         """Of raw text within an answer; control tokens that it spells out are text."""
         ...
 
+    async def text_of(self, ids: Sequence[int]) -> str:
+        """The text of token ids."""
+        ...
+
+    async def answer_ids(self, request: GenerateRequest) -> list[int]:
+        """Token ids of an answer, the one that ends it included where it was not cut off. `stop` is not looked for."""
+        ...
+
 
 @runtime_checkable
 class TellsTrouble(Protocol):

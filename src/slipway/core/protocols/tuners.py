@@ -34,6 +34,14 @@ class Served(Protocol):
         """Token ids of each text within an answer."""
         ...
 
+    def texts(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """The text of token ids."""
+        ...
+
+    def answer_tokens(self, requests: Sequence[GenerateRequest]) -> list[list[int]]:
+        """Token ids of what is answered, those that end an answer included."""
+        ...
+
     def answers(self, requests: Sequence[GenerateRequest]) -> list[Completion]:
         """In the order of the requests; those of an adapter are answered with it."""
         ...

@@ -139,6 +139,21 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         check_text(text)
         return await self._tokenize(text) if text else []
 
+    async def text_of(self, ids: Sequence[int]) -> str:
+        """The text of token ids."""
+        return (await self._post("/detokenize", {"tokens": list(ids)}))["content"]
+
+    async def answer_ids(self, request: GenerateRequest) -> list[int]:
+        """What is generated for a request, token by token."""
+        self._check(request)
+        body = wire.completion(
+            request, await self._prompt(request), self._scales(request.adapters), self.config.context
+        )
+        place = self.places.first
+        async with place.room():
+            answer = await self._post_to(place.http, "/completion", wire.told_tokens(body))
+        return answer["tokens"]
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     async def deltas(self, request: GenerateRequest) -> AsyncGenerator[Delta]:

@@ -54,6 +54,11 @@ def completion(request: GenerateRequest, prompt: str, scales: Sequence[float], c
     return body
 
 
+def told_tokens(body: dict[str, Any]) -> dict[str, Any]:
+    """A completion that is waited for and that tells its tokens."""
+    return {**body, "stream": False, "stop": [], "return_tokens": True, "response_fields": ["tokens"]}
+
+
 def sampler(temperature: float, top_p: float) -> dict[str, Any]:
     """Temperature, then nucleus, as the OpenAI API has it; llama.cpp's other samplers stay out. At temperature 0 the
     likeliest token is taken from the start: the others need not be sorted.
