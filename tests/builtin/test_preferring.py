@@ -266,7 +266,8 @@ def test_rewards_are_learned(tmp_path: Path, tiny: Path) -> None:
         "batch_size": 8,
         "learning_rate": 2e-2,
         "answer_tokens": 8,
-        "parity_examples": 4, "temperature": 3.0,
+        "parity_examples": 4,
+        "temperature": 3.0,
     }
     job = Likes(tmp_path / "job", {"tiny.gguf": tiny})
     curve: list[float] = []

@@ -52,7 +52,8 @@ class RewardTuner(Learner):
         hint = t("collect feedback on answers, then run `slipway feedback mine`; max_tokens leaves long rows out")
         if len(pairs) < _LEAST:
             raise ConfigError(
-                t("there are {n} pairs of preferences; a reward model needs 5 or more", n=len(pairs)), hint
+                t("there are {n} pairs of preferences; a reward model needs {least} or more", n=len(pairs), least=_LEAST),
+                hint,
             )
         found: dict[str, float] = {}
 
