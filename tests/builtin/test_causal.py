@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,13 +16,19 @@ import pytest
 from slipway.core.artifact import Made
 from slipway.core.candidate import ModelPin
 from slipway.core.material import Example
-from slipway.core.message import GenerateRequest, Sampling
+from slipway.core.message import GenerateRequest, Message, Sampling
+from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
 from slipway.testing.tuners import EXAMPLES, Job, TunerContract
 
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 pytest.importorskip("transformers", reason="training needs the extra 'train'")
 pytest.importorskip("xllamacpp", reason="parity needs the extra 'llama'")
 
+from slipway.builtin.causal import base, exporting, fitting, lora, parity  # noqa: E402
+from slipway.builtin.causal.batches import batches  # noqa: E402
+from slipway.builtin.causal.losses import Answers  # noqa: E402
+from slipway.builtin.causal.rows import Row, rows_of  # noqa: E402
+from slipway.builtin.engines.gguf_model import read_header  # noqa: E402
 from slipway.builtin.tuners.full import FullTuner  # noqa: E402
 from slipway.builtin.tuners.lora import LoraTuner  # noqa: E402
 from tiny_llama import write_llama  # noqa: E402

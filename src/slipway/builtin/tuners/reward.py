@@ -51,10 +51,10 @@ class RewardTuner(Learner):
         config, pairs = self.config, job.preferences()
         hint = t("collect feedback on answers, then run `slipway feedback mine`; max_tokens leaves long rows out")
         if len(pairs) < _LEAST:
-            raise ConfigError(
-                t("there are {n} pairs of preferences; a reward model needs {least} or more", n=len(pairs), least=_LEAST),
-                hint,
+            said = t(
+                "there are {n} pairs of preferences; a reward model needs {least} or more", n=len(pairs), least=_LEAST
             )
+            raise ConfigError(said, hint)
         found: dict[str, float] = {}
 
         def build(base: Base, prompts: Sequence[str], seed: int) -> Any:
