@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from slipway import gguf_blocks
+from slipway.builtin.compressing import beside
 from slipway.builtin.engines.llama.engine import LlamaConfig, LlamaEngine
 from slipway.builtin.engines.onnx import engine as onnx_engine
 from slipway.builtin.engines.onnx.engine import OnnxConfig, OnnxEngine
@@ -108,6 +109,13 @@ def tuned(tuner: Any, folder: Path, base: ModelPin, files: Mapping[str, Path]) -
 @pytest.fixture(autouse=True)
 def graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_engine, "cache_folder", lambda: tmp_path / "cache")
+
+
+class Nothing(Job):
+    """A job without examples."""
+
+    def examples(self, split: Any) -> list[Any]:
+        return []
 
 
 # -- GGUF --------------------------------------------------------------------------------------------------------------
@@ -232,6 +240,22 @@ def test_what_cannot_be_pruned_is_told(tmp_path: Path, options: dict[str, Any], 
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("method", ["neurons", "heads"])
+@pytest.mark.parametrize(
+    "key", ["attention.head_count", "attention.head_count_kv", "feed_forward_length", "block_count"]
+)
+def test_a_header_that_lies_is_told(tmp_path: Path, key: str, method: Any) -> None:
+    raw = write_llama(tmp_path / "tiny.gguf").read_bytes()
+    at = raw.index(f"llama.{key}".encode() + b"\x04") + len(f"llama.{key}") + 4
+    for value in (0, 3, 2**31):
+        (tmp_path / "lies.gguf").write_bytes(raw[:at] + value.to_bytes(4, "little") + raw[at + 4 :])
+        tuner = PruneTuner(PruneTuner.Config(method=method, share=0.5, measure=False))
+        if method == ("heads" if "feed" in key else "neurons") and "block" not in key:
+            continue  # it is not looked at
+        with pytest.raises(ConfigError, match="cannot be pruned|removes nothing"):
+            tuned(tuner, tmp_path / "job", WRITER, {"lies.gguf": tmp_path / "lies.gguf"})
+
+
 @pytest.mark.parametrize("share", [0, 1.0, -0.1, 2])
 def test_shares_are_between_nothing_and_all(share: float) -> None:
     with pytest.raises(ValidationError):
@@ -247,6 +271,15 @@ def test_it_stands_beside_its_parent(tmp_path: Path) -> None:
     assert found["perplexity"] == pytest.approx(found["parent_perplexity"], rel=0.02)
     assert found["tokens_per_second"] > 0
     assert found["agreement"] > 0.5
+
+
+def test_without_room_for_the_parent_the_made_one_is_measured_alone(tmp_path: Path) -> None:
+    made = write_llama(tmp_path / "made.gguf")
+    (tmp_path / "parent.gguf").write_bytes(b"GGUF")  # whatever keeps it from loading
+    found = beside.compare_gguf(tmp_path / "parent.gguf", made, beside.asked_of(Nothing(tmp_path, (), None, {}), ()))
+    assert found.keys() == {"perplexity", "tokens_per_second"}
+    with pytest.raises(EngineError):
+        beside.compare_gguf(made, tmp_path / "parent.gguf", [])
 
 
 # -- encoders ----------------------------------------------------------------------------------------------------------
@@ -306,13 +339,6 @@ def test_small_weights_of_an_encoder(tmp_path: Path) -> None:
     made = tuned(PruneTuner(PruneTuner.Config(method="magnitude", share=0.25)), tmp_path / "job", EMBEDDER, files)
     assert made.measured["zero_share"] == pytest.approx(0.25, abs=0.01)
     assert 0.8 < made.measured["cosine"] < 0.9999
-
-
-class Nothing(Job):
-    """A job without examples."""
-
-    def examples(self, split: Any) -> list[Any]:
-        return []
 
 
 @pytest.mark.parametrize(

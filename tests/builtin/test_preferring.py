@@ -29,7 +29,10 @@ from tiny_llama import write_llama
 
 QUICK = {"context": 256, "parallel": 1, "measure": False, "second_child": False, "cache_mb": 0, "threads": 1}
 WRITER = ModelPin(name="writer", engine="llama", source="", files={"tiny.gguf": "0" * 64}, options=QUICK)
-SHORT: dict[str, Any] = {"max_steps": 4, "save_steps": 1, "batch_size": 4, "learning_rate": 1e-3, "threads": 1}
+SHORT: dict[str, Any] = {
+    "max_steps": 4, "save_steps": 1, "batch_size": 4, "learning_rate": 1e-3, "threads": 1, "parity_examples": 4,
+    "parity_tokens": 4,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,14 @@ class TestDistill(TunerContract):
 
 
 def distiller(**options: Any) -> DistillTuner:
-    short = {"max_steps": 4, "batch_size": 4, "threads": 1, "checkpoint_seconds": 0, "teacher": "writer"}
+    short = {
+        "max_steps": 4,
+        "batch_size": 4,
+        "threads": 1,
+        "checkpoint_seconds": 0,
+        "teacher": "writer",
+        "parity_examples": 4,
+    }
     return DistillTuner(DistillTuner.Config(**{**short, **options}))
 
 

@@ -20,6 +20,7 @@ from slipway.builtin.engines.gguf_model import read_header
 from slipway.builtin.engines.llama.engine import LlamaConfig, LlamaEngine
 from slipway.core.message import GenerateRequest, Message, Sampling
 from slipway.core.protocols import Job
+from slipway.errors import EngineError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,8 @@ def compare_gguf(parent: Path, made: Path, asked: Sequence[Asked]) -> dict[str, 
     """Of both models: perplexity of good answers, tokens a second; and how far their own answers agree.
 
     `agreement`: the mean share of the parent's likeliest answer that the made one begins with, too. Empty where the
-    engine `llama` is not installed. Raises EngineError for a file that cannot be loaded: it would not serve either.
+    engine `llama` is not installed; without the parent's numbers where there is no memory for both. Raises EngineError
+    for what was made and cannot be loaded: it would not serve either.
     """
     if importlib.util.find_spec("xllamacpp") is None:
         return {}
@@ -67,23 +69,34 @@ def compare_gguf(parent: Path, made: Path, asked: Sequence[Asked]) -> dict[str, 
 
 
 async def _compare(parent: Path, made: Path, asked: Sequence[Asked]) -> dict[str, float]:
-    context = min(read_header(parent).context or _CONTEXT, _CONTEXT)
+    context = min(read_header(made).context or _CONTEXT, _CONTEXT)
     config = LlamaConfig(context=context, parallel=1, measure=False, second_child=False, cache_mb=0)
-    engines = [LlamaEngine(config, name=path.stem, files={path.name: path}) for path in (parent, made)]
+    engines = [LlamaEngine(config, name=path.stem, files={path.name: path}) for path in (made, parent)]
     told = [_Told(), _Told()]
     agreed = 0.0
     try:
-        for engine in engines:
-            await engine.start()
+        await engines[0].start()
+        if not await _starts(engines[1]):
+            told.pop()
         for messages, reference in asked:
             sent = _end(messages[-1].text, max(_BEFORE, context - _ROOM))
-            answers = [await one.ask(engine, sent, reference) for one, engine in zip(told, engines, strict=True)]
-            agreed += _agreement(*answers)
+            answers = [await one.ask(engine, sent, reference) for one, engine in zip(told, engines, strict=False)]
+            agreed += _agreement(answers[-1], answers[0])
     finally:
         for engine in engines:
             await engine.close()
-    before, after = (one.numbers() for one in told)
-    return {**after, **{f"parent_{key}": value for key, value in before.items()}, "agreement": agreed / len(asked)}
+    after, *before = (one.numbers() for one in told)
+    if not before:
+        return after
+    return {**after, **{f"parent_{key}": value for key, value in before[0].items()}, "agreement": agreed / len(asked)}
+
+
+async def _starts(engine: LlamaEngine) -> bool:
+    try:
+        await engine.start()
+    except EngineError:
+        return False
+    return True
 
 
 class _Told:

@@ -73,6 +73,7 @@ def pruned(job: Job, method: Method, share: float, activations: bool, texts: Seq
     """The base without a `share` of its neurons, heads or weights. `activations`: neurons are judged on `texts`."""
     encoder_of(job)
     encoder, weights = graph.read_config(job.files), graph.read_weights(_weight_files(job))
+    graph.build(encoder, weights)  # says what is missing
     root = _root(weights)
     changed: dict[str, int] = {}
     measured: dict[str, float] = {}

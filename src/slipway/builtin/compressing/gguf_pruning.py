@@ -64,6 +64,13 @@ class GgufModel:
 
         return np.sqrt(np.square(self.numbers(name), dtype=np.float64).sum(axis=axis))
 
+    def check_shapes(self, wanted: Mapping[str, tuple[int | None, int | None]]) -> None:
+        """Raise ConfigError unless each tensor is a matrix of so many (columns, rows); None: any."""
+        for name, shape in wanted.items():
+            found = self.tensors[name].shape
+            if len(found) != 2 or any(a is not None and a != b for a, b in zip(shape, found, strict=True)):
+                raise self.unfit(t("the tensor '{name}' has not the shape that its metadata tells", name=name))
+
     def required(self, layer: int, parts: tuple[str, ...]) -> list[str]:
         """Names of the matrices of a layer. Raises ConfigError where one is missing."""
         names = [f"blk.{layer}.{part}.weight" for part in parts]
@@ -135,6 +142,7 @@ def _without_neurons(
     kept: dict[str, Any] = {}
     for layer in range(model.layers):
         gate, up, down = model.required(layer, _FEED_FORWARD)
+        model.check_shapes({gate: (None, width), up: (None, width), down: (width, None)})
         if importance is None:
             scores = model.norms(gate, 1) * model.norms(up, 1) * model.norms(down, 0)
         else:
@@ -162,6 +170,8 @@ def _without_heads(model: GgufModel, share: float) -> tuple[Kept, dict[str, int]
     kept: dict[str, Any] = {}
     for layer in range(model.layers):
         q, k, v, out = model.required(layer, _ATTENTION)
+        whole, common = size * together * groups, size * groups
+        model.check_shapes({q: (None, whole), k: (None, common), v: (None, common), out: (whole, None)})
         values = np.square(model.norms(v, 1)).reshape(groups, -1).sum(axis=1)
         outputs = np.square(model.norms(out, 0)).reshape(groups, -1).sum(axis=1)
         best = _best(values * outputs, count)
