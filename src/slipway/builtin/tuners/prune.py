@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.builtin.compressing import beside, encoders
+from slipway.builtin.compressing import activations, beside, encoders
 from slipway.builtin.compressing.files import gguf_of, is_encoder
 from slipway.builtin.compressing.gguf_pruning import prune_gguf
 from slipway.core.artifact import Made
@@ -20,8 +20,8 @@ from slipway.i18n import t
 class PruneConfig(BaseModel):
     """`method`: `neurons` of the feed-forward layers and `heads` make the model smaller and faster; `magnitude` sets
     the smallest weights to zero, which saves neither bytes nor time here. `share`: how much goes, of each layer. `by`:
-    what neurons are judged by; `activations` are seen on `texts` of train, of an encoder. `type`: how a GGUF is
-    written. `measure`: compare with the parent.
+    what neurons are judged by; `activations` are seen on `texts` of train, and of a GGUF model need torch. `type`: how
+    a GGUF is written. `measure`: compare with the parent.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,13 +55,10 @@ class PruneTuner:
             texts = [job.text(example) for example in job.examples("train")][: config.texts]
             return encoders.pruned(job, config.method, config.share, config.by == "activations", texts, config.measure)
         base, source = gguf_of(job)
-        if config.by == "activations":
-            raise ConfigError(
-                t("activations are looked at in sentence encoders only"), t("leave `by` out for a GGUF model")
-            )
+        says = activations.importance(job, source, config.texts) if config.by == "activations" else None
         target = job.folder / f"{Path(source.name).stem}.pruned.gguf"
         found = prune_gguf(
-            source, target, config.method, config.share, config.type, None,
+            source, target, config.method, config.share, config.type, says,
             lambda _, done, total: job.progress(done, total),
         )  # fmt: skip
         measured = beside.sizes(source, target) | found
