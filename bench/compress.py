@@ -58,7 +58,12 @@ class Job:
         self.folder, self.base, self.files, self.seed = folder, base, files, 0
         rows = [json.loads(line) for line in QUESTIONS.read_text("utf-8").splitlines()]
         self.rows = [
-            Example(input={"question": row["question"]}, expected=(row["answer"],), split="train") for row in rows
+            Example(
+                input={"question": row["question"]},
+                expected=tuple(row["answer"] if isinstance(row["answer"], list) else [row["answer"]]),
+                split="train",
+            )
+            for row in rows
         ]
 
     def examples(self, split: str) -> list[Example]:
