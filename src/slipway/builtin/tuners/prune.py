@@ -39,6 +39,7 @@ class PruneTuner:
 
     Config: ClassVar[type[PruneConfig]] = PruneConfig
     reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train",)
+    makes: ClassVar[tuple[str, ...]] = ("model", "embedder")
 
     def __init__(self, config: PruneConfig) -> None:
         self.config = config

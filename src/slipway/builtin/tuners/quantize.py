@@ -37,6 +37,7 @@ class QuantizeTuner:
 
     Config: ClassVar[type[QuantizeConfig]] = QuantizeConfig
     reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train",)
+    makes: ClassVar[tuple[str, ...]] = ("model", "embedder")
 
     def __init__(self, config: QuantizeConfig) -> None:
         self.config = config

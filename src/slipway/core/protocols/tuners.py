@@ -133,7 +133,7 @@ class Tuner(Protocol):
     """Makes a model, an adapter or a classifier. Made as `Tuner(config)`.
 
     A class with the attribute `makes = "classifier"` makes what the strategy `classifier` reads: its candidates need no
-    prompt, and the model that they name, if they name one, is one that embeds. One with `makes = "embedder"` makes a
+    prompt, and the model that they name, if they name one, is one that embeds. One with `embedder` in `makes` makes a
     model that embeds and stands in `retrieve.tune`; it gets the passages. The attribute `models` names the options
     whose values are other models of the project (`models = ("teacher",)`).
 
@@ -151,7 +151,7 @@ class Tuner(Protocol):
 
 def makes_embedder(tuner: type[Tuner]) -> bool:
     """Whether a tuner makes what a candidate retrieves with."""
-    return getattr(tuner, "makes", "") == "embedder"
+    return "embedder" in getattr(tuner, "makes", ())
 
 
 def makes_classifier(tuner: type[Tuner]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from slipway.adapt.candidates import effective, make_candidate, task_of
 from slipway.adapt.served import serving
