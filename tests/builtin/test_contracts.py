@@ -102,7 +102,7 @@ class TestQuantize(TunerContract):
         return {"toy.gguf": tmp_path / "toy.gguf"}
 
     def make_tuner(self) -> QuantizeTuner:
-        return QuantizeTuner(QuantizeTuner.Config(type=self.type))  # type: ignore[arg-type]
+        return QuantizeTuner(QuantizeTuner.Config(type=self.type, measure=False))  # type: ignore[arg-type]
 
 
 CONTRACTS = {

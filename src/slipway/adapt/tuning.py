@@ -18,7 +18,7 @@ from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 from slipway.core.protocols import Served, Task, Tuner
 from slipway.core.ref import Ref
-from slipway.errors import ConfigError, SlipwayError
+from slipway.errors import ConfigError, NotFound, SlipwayError
 from slipway.i18n import t
 from slipway.plugins import Plugins, reporting
 from slipway.project.plugin_config import PluginConfig
@@ -48,6 +48,9 @@ class TuneJob:
     corpus: Callable[[], Sequence[Chunk]] = tuple
     pairs: Sequence[Preference] = ()
     judged: Sequence[Thumb] = ()
+    other: Callable[[str], tuple[ModelPin, Mapping[str, Path]]] | None = None
+    teach: Callable[[str, Sequence[Example]], Sequence[str]] | None = None
+    grade: Callable[[Example, str, str], float] | None = None
     seed: int = 0
     told: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
@@ -72,6 +75,21 @@ class TuneJob:
                 t("the tuner does not say that it reads '{what}'", what=what),
                 t("name it in `reads` of the tuner: a step is done again when what it reads has changed"),
             )
+
+    def score(self, example: Example, text: str, metric: str = "") -> float:
+        """By the project's metric."""
+        self._may("scores", ("scores",))
+        return self.grade(example, text, metric) if self.grade else 0.0
+
+    def model(self, name: str) -> tuple[ModelPin, Mapping[str, Path]]:
+        """Of the project."""
+        if self.other is None:
+            raise NotFound(t("there is no model '{name}' here", name=name))
+        return self.other(name)
+
+    def answers(self, model: str, examples: Sequence[Example]) -> Sequence[str]:
+        """Through the code that serves."""
+        return self.teach(model, examples) if self.teach else [""] * len(examples)
 
     def text(self, example: Example) -> str:
         """What the task takes for it."""

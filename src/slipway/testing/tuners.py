@@ -99,6 +99,21 @@ class Job:
         if what not in self._reads:
             raise ConfigError(f"the tuner does not say that it reads {what}")
 
+    def score(self, example: Example, text: str, metric: str = "") -> float:
+        """The share of the reference that the text has letters of; nothing is asked of a project."""
+        self._may("scores")
+        wanted = set(example.expected[0])
+        return len(wanted & set(text)) / len(wanted)
+
+    def model(self, name: str) -> tuple[ModelPin, Mapping[str, Path]]:
+        """The base again: whatever it is called, it is its own teacher."""
+        assert self.base is not None, name
+        return self.base, self.files
+
+    def answers(self, model: str, examples: Sequence[Example]) -> Sequence[str]:
+        """Each example's number."""
+        return [f"{model}: {example.expected[0]}" for example in examples]
+
     def text(self, example: Example) -> str:
         """The text of its input."""
         return example.text
@@ -163,7 +178,7 @@ class TunerContract:
         return Job(folder, tuple(self.make_tuner().reads), self.base, files, stop_after)
 
     def test_reads_what_it_may(self) -> None:
-        assert set(self.make_tuner().reads) <= {"train", "dev", "preferences", "thumbs"}, (
+        assert set(self.make_tuner().reads) <= {"train", "dev", "preferences", "thumbs", "scores"}, (
             "the gate's examples are not to be trained on"
         )
 

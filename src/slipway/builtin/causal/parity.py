@@ -45,6 +45,14 @@ def check(
     where fewer than `options.parity` do.
     """
     examples = (list(job.examples("dev")) or list(job.examples("train")))[: options.parity_examples]
+    return judged(job, made, model, ends, options, place, examples)
+
+
+def judged(
+    job: Job, made: Made, model: Any, ends: Sequence[int], options: CausalOptions, place: Place,
+    examples: Sequence[Example],
+) -> dict[str, float]:  # fmt: skip
+    """`check` on these examples."""
     if not examples:
         return {}
     found = compare(job, made, model, ends, examples, options.parity_tokens, place)

@@ -1,51 +1,68 @@
-"""`tune: quantize`: the candidate's model with its matrices in 8 or 4 bits. Needs no examples."""
+"""`tune: quantize`: the candidate's model in fewer bits: a GGUF model, or an encoder as an int8 graph."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.core.artifact import ADAPTER, Made
+from slipway.builtin.compressing import beside, encoders
+from slipway.builtin.compressing.files import gguf_of
+from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
-from slipway.gguf_quantize import Quantization, quantize_gguf
+from slipway.gguf_quantize import AnyQuantization, quantize_gguf
 from slipway.i18n import t
+
+Int8 = Literal["int8", "int8_static"]
+_K_QUANTS = ("q6_k", "q5_k_m", "q4_k_m")
 
 
 class QuantizeConfig(BaseModel):
-    """`type`: what the matrices become; q8_0 is nearly lossless, q4_0 half as large."""
+    """`type`: what the matrices become. GGUF: q8_0 is nearly lossless, q4_0 half as large, the k-quants keep more in as
+    many bits. Encoders: int8 with ranges of activations found for each text, or once on texts of train (`int8_static`,
+    `calibrate` of them). `measure`: compare with the parent.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: Quantization = "q8_0"
+    type: AnyQuantization | Int8 = "q8_0"
+    calibrate: int = Field(default=64, ge=1, le=10_000)
+    measure: bool = True
 
 
 class QuantizeTuner:
-    """A GGUF model in another quantisation, loaded by the same engine. A killed run begins again: it takes seconds."""
+    """The model in another quantisation, loaded by the same engine. A killed run begins again: it takes seconds."""
 
     Config: ClassVar[type[QuantizeConfig]] = QuantizeConfig
-    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ()
+    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train",)
+    makes: ClassVar[tuple[str, ...]] = ("model", "embedder")
 
     def __init__(self, config: QuantizeConfig) -> None:
         self.config = config
 
     def tune(self, job: Job) -> Made:
-        """Write the file. Raises ConfigError unless the model is one GGUF file, IntegrityError for a damaged one."""
-        found = [path for name, path in job.files.items() if name.endswith(".gguf") and not name.endswith(ADAPTER)]
-        if job.base is None or len(found) != 1:
+        """Write it. Raises ConfigError for a model that `type` does not fit, IntegrityError for a damaged one."""
+        kind = self.config.type
+        if kind in get_args(Int8):
+            texts = [job.text(example) for example in job.examples("train")]
+            return encoders.quantized(job, kind == "int8_static", texts, self.config.calibrate, self.config.measure)
+        base, source = gguf_of(job)
+        if kind in _K_QUANTS and base.engine != "llama":
             raise ConfigError(
-                t("'{name}' is not one GGUF file, which quantising needs", name=job.base.name if job.base else "-"),
-                t("name a model of engine llama or openvino"),
+                t("the engine '{engine}' does not load every block of {kind}", engine=base.engine, kind=kind),
+                t("name a model of engine llama, or choose {names}", names="q8_0, q4_0"),
             )
-        target = job.folder / f"{Path(found[0].name).stem}.{self.config.type}.gguf"
-        quantize_gguf(found[0], target, self.config.type, lambda _, done, total: job.progress(done, total))
-        size = float(target.stat().st_size)
+        target = job.folder / f"{Path(source.name).stem}.{kind}.gguf"
+        quantize_gguf(source, target, kind, lambda _, done, total: job.progress(done, total))  # type: ignore[arg-type]
+        measured = beside.sizes(source, target)
+        if self.config.measure:
+            measured |= beside.compare_gguf(source, target, beside.asked_of(job, self.reads))
         return Made(
             kind="model",
             files={target.name: target},
-            engine=job.base.engine,
-            options=job.base.options,
-            measured={"bytes": size, "share": size / found[0].stat().st_size},
+            engine=base.engine,
+            options=base.options,
+            measured=beside.rounded(measured),
         )

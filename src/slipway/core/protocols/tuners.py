@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from slipway.core.protocols.engines import Vectors
 
 
-Reads = Literal["train", "dev", "preferences", "thumbs"]
+Reads = Literal["train", "dev", "preferences", "thumbs", "scores"]
 
 
 class Served(Protocol):
@@ -84,6 +84,22 @@ class Job(Protocol):
         """Single outputs that users called good or bad, likewise; only for a tuner that `reads` `thumbs`."""
         ...
 
+    def score(self, example: Example, text: str, metric: str = "") -> float:
+        """What a metric of the project makes of `text` as the answer to an example, 0 to 1 and higher for better; the
+        first that can score it without a model, unless `metric` names one. Only for a tuner that `reads` `scores`.
+        """
+        ...
+
+    def model(self, name: str) -> tuple[ModelPin, Mapping[str, Path]]:
+        """Another model of the project and its files, checked; only one that an option named in `models` names."""
+        ...
+
+    def answers(self, model: str, examples: Sequence[Example]) -> Sequence[str]:
+        """What that other model writes for each example with the candidate's prompt, as it would be served; empty where
+        it cannot answer. Remembered between jobs.
+        """
+        ...
+
     def text(self, example: Example) -> str:
         """The text of an example's input, as the task has it."""
         ...
@@ -117,8 +133,9 @@ class Tuner(Protocol):
     """Makes a model, an adapter or a classifier. Made as `Tuner(config)`.
 
     A class with the attribute `makes = "classifier"` makes what the strategy `classifier` reads: its candidates need no
-    prompt, and the model that they name, if they name one, is one that embeds. One with `makes = "embedder"` makes a
-    model that embeds and stands in `retrieve.tune`; it gets the passages.
+    prompt, and the model that they name, if they name one, is one that embeds. One with `embedder` in `makes` makes a
+    model that embeds and stands in `retrieve.tune`; it gets the passages. The attribute `models` names the options
+    whose values are other models of the project (`models = ("teacher",)`).
 
     Called in the main thread; it may take hours, and is ended by KeyboardInterrupt or killed. The same job is then done
     again in the same folder. Equal jobs should make equal files.
@@ -134,7 +151,7 @@ class Tuner(Protocol):
 
 def makes_embedder(tuner: type[Tuner]) -> bool:
     """Whether a tuner makes what a candidate retrieves with."""
-    return getattr(tuner, "makes", "") == "embedder"
+    return "embedder" in getattr(tuner, "makes", ())
 
 
 def makes_classifier(tuner: type[Tuner]) -> bool:

@@ -16,6 +16,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.loop.judged import KINDS, judged
 from slipway.loop.model_lock import pin_models
+from slipway.loop.stages.asking import Asking, models_named
 from slipway.loop.stages.embedders import tuned_embedder, vectors_of
 from slipway.loop.state import Loop
 from slipway.project.places import read_text
@@ -72,6 +73,8 @@ def _tuned(
     asked = [base, options.model_dump(mode="json"), [(e.id, e.split) for e in held]]
     asked += [prompt, config.system, task_options] if reads else []
     asked += [settled_by(tuner, plugins.config("tuners", options.name, options.options, f"candidates.{name}.tune"))]
+    asking = Asking(loop, name, tuner, pins)
+    asked += [asking.key] if asking.key else []
     said = judged(context, examples, [kind for kind in KINDS if kind in reads])
     asked += [[one.digest for one in (*said.preferences, *said.thumbs)]] if set(KINDS) & set(reads) else []
     used = [context.code.of("slipway.adapt.tuning"), plugins.code("tuners", options.name)]
@@ -89,7 +92,8 @@ def _tuned(
             name=name, base=base, files=context.locate(base) if base else {}, folder=folder, held=held, reads=reads,
             task=task, embed=lambda texts: vectors_of(loop, f"tune:{name}", base, texts),
             render=lambda e: build_messages(prompt, config.system, task.input(e.input), (), (), e.language, task),
-            listener=loop.progress(f"tune:{name}"), pairs=said.preferences, judged=said.thumbs,
+            listener=loop.progress(f"tune:{name}"), pairs=said.preferences, judged=said.thumbs, other=asking.model,
+            teach=lambda model, some: asking.answers(model, some, examples), grade=asking.score,
             load=lambda made: serving(base, made, context.locate, context.plugins, context.wait),
         )  # fmt: skip
         made = tune(job, options, [examples.ref] if reads else [], plugins, store)
@@ -106,6 +110,8 @@ def _models_used(loop: Loop) -> set[str]:
         parts = (config, config.retrieve, config.few_shot)
         named = [getattr(part, key, None) for part in parts for key in ("model", "embedder", "reranker")]
         used |= {n for n in named if n}
+        if config.tune is not None:
+            used |= set(models_named(loop.context.plugins.load("tuners", config.tune.name), config.tune))
     return used
 
 

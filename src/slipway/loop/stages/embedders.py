@@ -60,8 +60,8 @@ def tuned_embedder(
         job = TuneJob(
             name=retrieve.embedder or "", base=base, files=context.locate(base), folder=folder, held=held,
             reads=tuner.reads, task=task, embed=lambda texts: vectors_of(loop, step, base, texts),
-            render=lambda example: (), listener=loop.progress(step),
             load=lambda made: serving(base, made, context.locate, context.plugins, context.wait),
+            render=lambda example: (), listener=loop.progress(step),
             corpus=lambda: list(store.blobs.get_lines(chunks.items, Chunk)),
         )  # fmt: skip
         made = tune(job, options, [examples.ref, chunks.ref], plugins, store)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.builtin.engines.checks import check_text
 from slipway.builtin.engines.made import Encoder
 from slipway.builtin.engines.onnx import graph
+from slipway.builtin.engines.onnx.sessions import READY, open_ready, open_session
 from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError, MissingPrerequisite
 from slipway.files import cache_folder, replace_file
@@ -243,6 +244,8 @@ class Loaded:
 
 def load(config: OnnxConfig, name: str, files: Mapping[str, Path], tell: OnEvent) -> Loaded:
     """Everything `start` does, in a thread."""
+    if READY in files and not _weights(files):
+        return _load_ready(config, files)
     encoder, tokenizer, graphs = read(name, files)
     if config.precision == "int8":
         loaded = Loaded(config, encoder, graphs.session("int8"), tokenizer)
@@ -257,7 +260,7 @@ def load(config: OnnxConfig, name: str, files: Mapping[str, Path], tell: OnEvent
 def read(name: str, files: Mapping[str, Path], pairs: bool = False) -> tuple[graph.Encoder, Any, Graphs]:
     """(shape, tokenizer, graphs) of a model; `pairs`: of a cross-encoder. Raises EngineError for what cannot be run."""
     require_packages()
-    weights = sorted(path for key, path in files.items() if key.endswith(".safetensors") and "/" not in key)
+    weights = _weights(files)
     if not weights:
         raise EngineError(
             t("the model '{name}' has no safetensors weights", name=name),
@@ -269,6 +272,20 @@ def read(name: str, files: Mapping[str, Path], pairs: bool = False) -> tuple[gra
         )
     encoder = graph.read_config(files)
     return encoder, read_tokenizer(files), Graphs(encoder, weights, files["config.json"], pairs)
+
+
+def _weights(files: Mapping[str, Path]) -> list[Path]:
+    return sorted(path for key, path in files.items() if key.endswith(".safetensors") and "/" not in key)
+
+
+def _load_ready(config: OnnxConfig, files: Mapping[str, Path]) -> Loaded:
+    """A graph that `tune: quantize` made: its precision is what it is, and `precision` of the options says nothing."""
+    require_packages()
+    encoder, tokenizer = graph.read_config(files), read_tokenizer(files)
+    session = open_ready(files[READY])
+    loaded = Loaded(config, encoder, session, tokenizer)
+    loaded.precision = "int8"
+    return loaded
 
 
 def require_packages() -> None:
@@ -337,14 +354,10 @@ class Graphs:
         path = self.folder / f"{precision}.onnx"
         content: Any = self._sound(path) or self._build(precision, path)
         try:
-            return inference_session(content)
-        except Exception as error:  # onnxruntime raises its own types, derived from Exception only
+            return open_session(content)
+        except EngineError:
             path.unlink(missing_ok=True)
-            raise EngineError(
-                t("the sentence encoder could not be loaded: {error}", error=str(error)[:300]),
-                t("check the model with: slipway models pull SOURCE"),
-                status=500,
-            ) from error
+            raise
 
     def _build(self, precision: str, path: Path) -> Any:
         model = graph.build(self.encoder, graph.read_weights(self.weights), int8=precision == "int8", pairs=self.pairs)

@@ -43,7 +43,11 @@ _TYPES = {"F32": ("<f4", 4), "F16": ("<f2", 2), "BF16": ("<u2", 2)}  # safetenso
 
 @dataclass(frozen=True)
 class Encoder:
-    """What `config.json` and its companions say. `first_position`: index of the first token's position embedding."""
+    """What `config.json` and its companions say. `first_position`: index of the first token's position embedding.
+
+    Encoders made by Slipway say under the key `slipway` what is usual no longer: `head_size` where heads were removed,
+    `pooling` because they have no companions.
+    """
 
     layers: int
     heads: int
@@ -54,6 +58,7 @@ class Encoder:
     max_tokens: int
     pooling: str  # mean | cls
     pad: int
+    head_size: int = 0  # numbers of a head
 
 
 def read_config(files: Mapping[str, Path]) -> Encoder:
@@ -76,6 +81,7 @@ def _read_config(files: Mapping[str, Path]) -> Encoder:
         raise _unsupported(t("its activation is '{kind}'", kind=activation))
     pad = int(config.get("pad_token_id") or 0)
     first = pad + 1 if kind in _POSITIONS_AFTER_PADDING else 0
+    own = config.get("slipway", {})
     return Encoder(
         layers=int(config["num_hidden_layers"]),
         heads=int(config["num_attention_heads"]),
@@ -84,8 +90,9 @@ def _read_config(files: Mapping[str, Path]) -> Encoder:
         activation=activation,
         first_position=first,
         max_tokens=int(config["max_position_embeddings"]) - first,
-        pooling=_pooling(files),
+        pooling=_pooling(files) if own.get("pooling") is None else str(own["pooling"]),
         pad=pad,
+        head_size=int(own.get("head_size") or int(config["hidden_size"]) // int(config["num_attention_heads"])),
     )
 
 
@@ -266,13 +273,12 @@ class _Builder:
     def layer(self, name: str, hidden: str) -> str:
         from onnx import helper
 
-        size, heads = self.encoder.hidden, self.encoder.heads
         together = self.linear(f"{name}.attention.self", hidden, (".query", ".key", ".value"))
         split = [f"{name}.{part}" for part in ("query", "key", "value")]
         self.nodes.append(helper.make_node("Split", [together], split, name=f"{name}.split", axis=-1, num_outputs=3))
         attended = self.node(
             "MultiHeadAttention", [*split, "", "attention_mask"], f"{name}.attended", domain="com.microsoft",
-            num_heads=heads, scale=1 / math.sqrt(size // heads),
+            num_heads=self.encoder.heads, scale=1 / math.sqrt(self.encoder.head_size),
         )  # fmt: skip
         attended = self.linear(f"{name}.attention.output.dense", attended)
         hidden = self.node("Add", [attended, hidden], f"{name}.attention.residual")

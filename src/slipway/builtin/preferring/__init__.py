@@ -1,0 +1,1 @@
+"""Learning from preferences, rewards and teachers: adapters for GGUF models, through torch, peft and trl."""

@@ -1,0 +1,71 @@
+"""`tune: prune`: the candidate's model without a share of its neurons, attention heads or smallest weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from slipway.builtin.compressing import activations, beside, encoders
+from slipway.builtin.compressing.files import gguf_of, is_encoder
+from slipway.builtin.compressing.gguf_pruning import prune_gguf
+from slipway.core.artifact import Made
+from slipway.core.protocols import Job
+from slipway.errors import ConfigError
+from slipway.gguf_quantize import AnyQuantization
+from slipway.i18n import t
+
+
+class PruneConfig(BaseModel):
+    """`method`: `neurons` of the feed-forward layers and `heads` make the model smaller and faster; `magnitude` sets
+    the smallest weights to zero, which saves neither bytes nor time here. `share`: how much goes, of each layer. `by`:
+    what neurons are judged by; `activations` are seen on `texts` of train, and of a GGUF model need torch. `type`: how
+    a GGUF is written. `measure`: compare with the parent.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Literal["neurons", "heads", "magnitude"] = "neurons"
+    share: float = Field(default=0.2, gt=0, lt=1)
+    by: Literal["weights", "activations"] = "weights"
+    texts: int = Field(default=64, ge=1, le=10_000)
+    type: AnyQuantization = "q8_0"
+    measure: bool = True
+
+
+class PruneTuner:
+    """Nothing is trained afterwards. A killed run begins again: it takes seconds."""
+
+    Config: ClassVar[type[PruneConfig]] = PruneConfig
+    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train",)
+    makes: ClassVar[tuple[str, ...]] = ("model", "embedder")
+
+    def __init__(self, config: PruneConfig) -> None:
+        self.config = config
+
+    def tune(self, job: Job) -> Made:
+        """Remove and write. Raises ConfigError for a model, share or judge that cannot be done."""
+        config = self.config
+        if config.by == "activations" and config.method != "neurons":
+            raise ConfigError(
+                t("`by: activations` judges neurons only, not {method}", method=config.method),
+                t("leave `by` out, or prune neurons"),
+            )
+        if is_encoder(job):
+            texts = [job.text(example) for example in job.examples("train")][: config.texts]
+            return encoders.pruned(job, config.method, config.share, config.by == "activations", texts, config.measure)
+        base, source = gguf_of(job)
+        says = activations.importance(job, source, config.texts) if config.by == "activations" else None
+        target = job.folder / f"{Path(source.name).stem}.pruned.gguf"
+        found = prune_gguf(
+            source, target, config.method, config.share, config.type, says,
+            lambda _, done, total: job.progress(done, total),
+        )  # fmt: skip
+        measured = beside.sizes(source, target) | found
+        if config.measure:
+            measured |= beside.compare_gguf(source, target, beside.asked_of(job, self.reads))
+        return Made(
+            kind="model", files={target.name: target}, engine=base.engine, options=base.options,
+            measured=beside.rounded(measured),
+        )  # fmt: skip
