@@ -313,3 +313,56 @@ async def test_adapters_share_the_process_of_their_base(
         while first.pid is not None:  # type: ignore[attr-defined]
             await asyncio.sleep(0.05)
     await session.close()
+
+
+WHOLE = '''
+import json
+from typing import ClassVar
+from pydantic import BaseModel
+from slipway.core.artifact import Made
+
+class Reader:
+    """Keeps what it would train on."""
+    class Config(BaseModel):
+        model_config = {"extra": "forbid"}
+    reads: ClassVar = ("train", "dev")
+    def __init__(self, config): self.config = config
+    def tune(self, job):
+        found = {e.id: [m.content for m in job.messages(e)] for split in ("train", "dev") for e in job.examples(split)}
+        job.progress(1, 1)
+        out = job.folder / "model.json"
+        out.write_text(json.dumps(found))
+        return Made(kind="model", files={"model.json": out}, engine="echo")
+'''
+
+
+def test_what_is_trained_on_is_what_is_served_passages_and_worked_examples_too(tmp_path: Path) -> None:
+    text = FILE.replace("retrieve: {mode: lexical, top_k: 1}}", "retrieve: {mode: lexical, top_k: 1}, "
+                        "few_shot: {k: 2, choose: fixed}, tune: ./tune.py:Reader}")  # fmt: skip
+    folder = write_project(tmp_path / "demo", text).parent
+    (folder / "tune.py").write_text(WHOLE)
+    shots = "{% for e in examples %}{{ e.question }} {{ e.answer }}\n{% endfor %}"
+    (folder / "grounded.md").write_text(
+        f"{shots}{{% for p in passages %}}{{{{ p.text }}}}\n{{% endfor %}}{{{{ question }}}}"
+    )
+    with api.open_project(folder) as opened:
+        api.run(opened, "evaluate")
+        made = opened.store.catalog.list("artifact", Artifact, "grounded")[0][1]
+        kept = json.loads(opened.store.blobs.get(made.files["model.json"]))
+        served = api.items(opened, api.find(opened, "report", "grounded"))
+        examples = [e for _, d in api.datasets(opened) if d.name == "examples" for e in api.items(opened, d)]
+    assert served
+    for example, score in served:
+        assert kept[example.id][-1].strip() == score.answer.raw.strip(), "the echo engine answers with its prompt"
+    trained = [e for e in examples if getattr(e, "split", "") == "train"]
+    assert len(trained) >= 3
+    for example in trained:
+        shown = kept[example.id][-1]
+        assert f"{example.text} {example.expected[0]}" not in shown, "its own answer stood in its prompt"  # type: ignore[union-attr]
+        assert "every spring" in shown or "tonnes when it is dry" in shown
+        assert sum(f"{other.text} {other.expected[0]}" in shown for other in trained) in (1, 2)  # type: ignore[union-attr]
+    (folder / "docs" / "keel.md").write_text(
+        "# The keel\n\n## Weight of the keel\n\nThe keel weighs 99 tonnes when it is dry.\n"
+    )
+    assert ran(folder) == ["tune:grounded"], "what is retrieved is part of what is trained on"
+    assert ran(folder) == []

@@ -105,7 +105,9 @@ class Job(Protocol):
         ...
 
     def messages(self, example: Example) -> tuple[Message, ...]:
-        """What the candidate's prompt would send for an example, without passages: train on what is served."""
+        """What the candidate will send for an example, with its passages and with worked examples, of which it is none
+        itself: train on what is served. Nothing for a tuner that makes a classifier, or reads no examples.
+        """
         ...
 
     def passages(self) -> Sequence[Chunk]:

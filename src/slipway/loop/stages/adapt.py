@@ -18,9 +18,9 @@ from slipway.loop.judged import KINDS, judged
 from slipway.loop.model_lock import pin_models
 from slipway.loop.stages.asking import Asking, models_named
 from slipway.loop.stages.embedders import tuned_embedder, vectors_of
+from slipway.loop.stages.prompting import Prompts
 from slipway.loop.state import Loop
 from slipway.project.places import read_text
-from slipway.runtime.prompt import build_messages
 
 
 def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> dict[str, Candidate]:
@@ -36,8 +36,8 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
     seen = [e for e in loop.store.blobs.get_lines(examples.items, Example) if e.split in ("train", "dev")]
     candidates: dict[str, Candidate] = {}
     for name in project.candidates:
-        artifact = _tuned(loop, name, pins, examples, seen)
         embedder = tuned_embedder(loop, name, pins, examples, chunks)
+        artifact = _tuned(loop, name, pins, examples, seen, chunks, embedder)
         candidate = make_candidate(
             project, name, context.root, pins, chunks.ref if chunks else None, seen, context.plugins, artifact, embedder
         )
@@ -50,7 +50,13 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
 
 
 def _tuned(
-    loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Dataset, seen: Sequence[Example]
+    loop: Loop,
+    name: str,
+    pins: Mapping[str, ModelPin],
+    examples: Dataset,
+    seen: Sequence[Example],
+    chunks: Dataset | None,
+    embedder: Artifact | None,
 ) -> Artifact | None:
     """What the candidate's tuner made, now or in an earlier run; None without one."""
     config, context, store = effective(loop.project, name), loop.context, loop.store
@@ -72,12 +78,20 @@ def _tuned(
     held = [e for e in store.blobs.get_lines(examples.items, Example) if e.split in reads]
     asked = [base, options.model_dump(mode="json"), [(e.id, e.split) for e in held]]
     asked += [prompt, config.system, task_options] if reads else []
+    plain: Candidate | None = None
+    if reads and not makes_classifier(tuner):
+        at = chunks.ref if chunks else None
+        plain = make_candidate(loop.project, name, context.root, pins, at, seen, plugins, None, embedder)
+        asked += [[plain.retrieve, plain.few_shot]] if plain.retrieve or plain.few_shot else []
     asked += [settled_by(tuner, plugins.config("tuners", options.name, options.options, f"candidates.{name}.tune"))]
     asking = Asking(loop, name, tuner, pins)
     asked += [asking.key] if asking.key else []
     said = judged(context, examples, [kind for kind in KINDS if kind in reads])
     asked += [[one.digest for one in (*said.preferences, *said.thumbs)]] if set(KINDS) & set(reads) else []
     used = [context.code.of("slipway.adapt.tuning"), plugins.code("tuners", options.name)]
+    if plain is not None:
+        used += [context.code.of("slipway.loop.stages.prompting"), plugins.code("tasks", loop.project.task.name)]
+        used += _indexes(loop, plain.retrieve) if plain.retrieve else []
     if makes_classifier(tuner):
         used += [
             plugins.code("tasks", loop.project.task.name),
@@ -88,12 +102,13 @@ def _tuned(
     folder = store.folder / "work" / digest_of([name, asked, code])[:32]
 
     def work() -> Ref:
+        prompts = Prompts(loop, f"tune:{name}", plain, held) if plain is not None else None
         job = TuneJob(
             name=name, base=base, files=context.locate(base) if base else {}, folder=folder, held=held, reads=reads,
             task=task, embed=lambda texts: vectors_of(loop, f"tune:{name}", base, texts),
-            render=lambda e: build_messages(prompt, config.system, task.input(e.input), (), (), e.language, task),
+            render=prompts.of if prompts is not None else lambda _: (),
             listener=loop.progress(f"tune:{name}"), pairs=said.preferences, judged=said.thumbs, other=asking.model,
-            teach=lambda model, some: asking.answers(model, some, examples), grade=asking.score,
+            teach=lambda model, some: asking.answers(model, some, examples, chunks), grade=asking.score,
             load=lambda made: serving(base, made, context.locate, context.plugins, context.wait),
         )  # fmt: skip
         made = tune(job, options, [examples.ref] if reads else [], plugins, store)

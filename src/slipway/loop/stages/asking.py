@@ -67,13 +67,16 @@ class Asking:
         pin = self._pins[name]
         return pin, self._loop.context.locate(pin)
 
-    def answers(self, name: str, examples: Sequence[Example], seen: Dataset) -> list[str]:
+    def answers(
+        self, name: str, examples: Sequence[Example], seen: Dataset, chunks: Dataset | None = None
+    ) -> list[str]:
         """See `Job.answers`. In a session of its own: when it has answered, the other model's memory is free again."""
         pin, _ = self.model(name)
         context, project = self._loop.context, self._loop.project
         known = [e for e in context.store.blobs.get_lines(seen.items, Example) if e.split in ("train", "dev")]
         plain = project.model_copy(update={"candidates": {self._name: self._plain()}})
-        candidate = make_candidate(plain, self._name, context.root, self._pins, None, known, context.plugins)
+        at = chunks.ref if chunks else None
+        candidate = make_candidate(plain, self._name, context.root, self._pins, at, known, context.plugins)
         candidate = msgspec.structs.replace(candidate, name=f"{self._name}:{name}", model=pin)
         asked = Asked(candidate, self._code(pin))
         step, once = f"teach:{self._name}", project.evaluate.model_copy(update={"repeats": 1})
@@ -91,8 +94,8 @@ class Asking:
         return ["" if each[0].error else each[0].raw.strip() for each in found]
 
     def _plain(self) -> Any:
-        """The candidate without what a tuner's messages do not have: passages, worked examples, a tuner."""
-        bare = {"tune": None, "retrieve": None, "few_shot": None, "extends": None, "samples": 1}
+        """The candidate without its tuner, and without worked examples: the one to be answered may be among them."""
+        bare = {"tune": None, "few_shot": None, "extends": None, "samples": 1}
         return effective(self._loop.project, self._name).model_copy(update=bare)
 
     def _code(self, pin: ModelPin) -> str:
