@@ -47,8 +47,8 @@ def test_every_label_has_tickets_enough_in_both_languages() -> None:
     assert all(TASK.labels.values()), "each label says what it means"
     for label in TASK.labels:
         languages = Counter(row["language"] for row in ROWS if row["label"] == label)
-        assert 20 <= languages.total() <= 30, label
-        assert min(languages["en"], languages["zh"]) >= 9, label
+        assert 50 <= languages.total() <= 60, label
+        assert min(languages["en"], languages["zh"]) >= 24, label
     assert all(set(row) == {"text", "label", "language", "case"} for row in ROWS)
     assert all(row["case"].startswith(f"{row['label']}-") for row in ROWS)
 
