@@ -125,6 +125,7 @@ def test_the_probe_passes_the_gate_of_the_example(tmp_path: Path) -> None:
         written = api.report(project, tmp_path / "triage.html")
     assert outcome.chosen == "probe"
     assert outcome.release is not None
-    assert reports["probe"].metrics["accuracy"].value > 2 * reports["majority"].metrics["accuracy"].value
+    assert reports["probe"].metrics["accuracy"].value > 0.6
+    assert reports["majority"].metrics["accuracy"].value < 0.15
     page = written.read_text("utf-8")
     assert "accuracy against cost_per_query" in page
