@@ -40,7 +40,9 @@ class TestScorers(ScorerContract):
 
 
 class TestTasks(TaskContract):
-    @pytest.fixture(autouse=True, params=sorted(BUILTIN["tasks"]))
+    @pytest.fixture(
+        autouse=True, params=sorted(BUILTIN["tasks"].keys() - {"extract"})
+    )  # it needs a schema: test_tasks_extract
     def named(self, request: pytest.FixtureRequest) -> None:
         self.name = request.param
 

@@ -208,10 +208,10 @@ def test_names_of_models_are_read_in_every_way_they_are_written(tmp_path: Path) 
 
 
 def test_the_built_in_texts_are_of_both_languages_and_begin_differently() -> None:
-    languages = [example.language for example in prompts.EXAMPLES]
+    languages = [language for _, language, _ in prompts.TEXTS]
     assert languages.count("en") == languages.count("zh") >= 5
-    beginnings = {str(example.input["question"])[:6] for example in prompts.EXAMPLES}
-    assert len(beginnings) == len(prompts.EXAMPLES)
+    beginnings = {text[:6] for text, _, _ in prompts.TEXTS}
+    assert len(beginnings) == len(prompts.TEXTS)
 
 
 def test_the_memory_of_children_is_theirs_alone() -> None:

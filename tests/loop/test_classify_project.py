@@ -163,7 +163,7 @@ def test_every_label_is_in_every_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
-        ([(f"text {n}", "one") for n in range(20)], "nothing to learn"),
+        ([(f"text {n}", "one") for n in range(20)], "have only the label 'one'"),
         ([(f"text {n}", "") for n in range(20)], "no exa"),
     ],
 )

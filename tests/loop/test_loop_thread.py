@@ -18,6 +18,7 @@ from fastapi import Depends
 from served import serving
 from slipway import api
 from slipway.errors import SlipwayError
+from slipway.loop.choosing.recommend import Needs
 from slipway.loop.context import Context
 from slipway.loop.loop_thread import LoopThread
 from slipway.runtime.session import Session
@@ -49,6 +50,12 @@ def calls(folder: Path, opened: Context, other: Path) -> dict[str, Callable[[], 
         "report": lambda: api.report(opened, other / "r.html"),
         "review": lambda: api.review(opened).waiting,
         "export_verdict": lambda: api.export_verdict(opened, other / "verdict"),
+        "card": lambda: api.card(opened, other / "card.md"),
+        "bench": lambda: api.bench(["writer"], opened, examples=2),
+        "recommend": lambda: api.recommend(Needs(), opened),
+        "improve": lambda: api.improve(opened, dry_run=True),
+        "simulate": lambda: api.simulate(opened, folder / "none.jsonl"),
+        "learning_curve": lambda: api.learning_curve(folder, folder / "none.jsonl"),
         "export_traces": lambda: api.export_traces(opened, other / "traces.jsonl"),
         "feedback": lambda: api.feedback(opened),
         "mine_feedback": lambda: api.mine_feedback(opened),

@@ -178,7 +178,7 @@ def test_a_tuned_embedder_is_an_artifact_of_the_candidate_and_of_its_release(tmp
 @pytest.mark.parametrize(
     ("tune", "message"),
     [
-        ("tune: quantize", "makes no embedder"),
+        ("tune: probe", "makes no embedder"),
         ("tune: {contrastive: {epoch: 1}}", "did you mean 'epochs'"),
     ],
 )

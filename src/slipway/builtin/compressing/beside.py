@@ -13,6 +13,7 @@ import math
 import os.path
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,8 @@ def compare_gguf(parent: Path, made: Path, asked: Sequence[Asked]) -> dict[str, 
     """
     if importlib.util.find_spec("xllamacpp") is None:
         return {}
-    return asyncio.run(_compare(parent, made, asked))
+    with ThreadPoolExecutor(1) as apart:  # where we are called from, a loop may be running
+        return apart.submit(asyncio.run, _compare(parent, made, asked)).result()
 
 
 async def _compare(parent: Path, made: Path, asked: Sequence[Asked]) -> dict[str, float]:

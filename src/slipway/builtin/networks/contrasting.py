@@ -56,7 +56,7 @@ class Contrast:
         """Pairs whose question and passage the encoder can read, each with the question's numbers."""
         kept: list[tuple[list[int], Pair]] = []
         for pair in found:
-            row = self.asked.read(pair.question)
+            row = self.asked.read(pair.text)
             if row is not None and self.passage(pair.positive) is not None:
                 hard = tuple(place for place in pair.negatives if self.passage(place) is not None)
                 kept.append((row, pair._replace(negatives=hard)))

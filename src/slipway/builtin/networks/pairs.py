@@ -19,7 +19,7 @@ DEPTH = 50  # passages of each ranking among which negatives are looked for
 class Pair(NamedTuple):
     """A question, the place of the passage that answers it, all places that may, and places that do not."""
 
-    question: str
+    text: str
     positive: int
     relevant: frozenset[int]
     negatives: tuple[int, ...]

@@ -15,7 +15,7 @@ from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset, Example
 from slipway.core.message import Sampling
 from slipway.core.metrics import MetricInfo, metric_info
-from slipway.core.protocols import asks_model
+from slipway.core.protocols import Task, asks_model
 from slipway.core.ref import Ref
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.i18n import t
@@ -62,10 +62,11 @@ def make_plan(context: Context | None, most: int, stack: ExitStack, listener: Li
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-bench-")))
         store = Store(state)
         stack.callback(store.close)
-        price = MachineConfig(per_hour=per_hour)
+        price, plugins = MachineConfig(per_hour=per_hour), Plugins()
+        task: Task = plugins.make("tasks", "answer", {}, "task")
         return Plan(
-            Project(slipway=1, name="bench", machine=price), Path.cwd(), Plugins(), store,
-            list(built_in.EXAMPLES[:most]), built_in.WARM_UP, listener, lambda pin: locate(pin, Path.cwd()),
+            Project(slipway=1, name="bench", machine=price), Path.cwd(), plugins, store,
+            built_in.examples(task)[:most], built_in.warm_up(task), listener, lambda pin: locate(pin, Path.cwd()),
         )  # fmt: skip
     with context.store.lock():
         loop = Loop(context)

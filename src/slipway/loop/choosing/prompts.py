@@ -5,7 +5,11 @@ Each begins in its own way, so that no prefix cache helps, and asks for an answe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from slipway.core.material import Example
+from slipway.core.protocols import Task
 
 NAME = "built-in"
 TEMPLATE = "{{ question }}"
@@ -28,9 +32,25 @@ _CHINESE = (
     "写一则通知：小区周六上午九点到十一点停水，请大家提前储水，有问题找物业。",
     "比较步行、骑车和坐公交上班的好处与坏处，各说两点。",
 )
-WARM_UP = Example(input={"question": "Good morning! Say in one sentence what you can do."}, language="en")
-EXAMPLES = tuple(
-    Example(input={"question": text}, language=language, source=f"{NAME}:{language}:{number}")
+_WARM_UP = "Good morning! Say in one sentence what you can do."
+TEXTS = tuple(
+    (text, language, f"{NAME}:{language}:{number}")
     for both in zip(_ENGLISH, _CHINESE, strict=True)
     for number, (text, language) in enumerate(zip(both, ("en", "zh"), strict=True))
 )
+
+
+def examples(task: Task) -> list[Example]:
+    """The texts as inputs of the task `answer`."""
+    return [
+        Example(input=dict(_input(task, text)), language=language, source=source) for text, language, source in TEXTS
+    ]
+
+
+def warm_up(task: Task) -> Example:
+    """Asked first, and not counted."""
+    return Example(input=dict(_input(task, _WARM_UP)), language="en")
+
+
+def _input(task: Task, text: str) -> Mapping[str, Any]:
+    return task.conversation([{"role": "user", "content": text}])

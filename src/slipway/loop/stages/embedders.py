@@ -38,7 +38,7 @@ def tuned_embedder(
     if not makes_embedder(tuner):
         raise ConfigError(
             t("{where}: the tuner '{name}' makes no embedder", where=where, name=options.name),
-            t("use `contrastive` here; other tuners stand in `tune` of the candidate"),
+            t("use `contrastive` here, or `quantize` or `prune`; other tuners stand in `tune` of the candidate"),
         )
     if retrieve.embedder is None or retrieve.mode == "lexical":
         raise ConfigError(t("{where}: there is no embedder to tune", where=where), t("name it: embedder: NAME"))
