@@ -8,6 +8,7 @@ difference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from slipway.i18n import t
 from slipway.text import visible
 
 _NAMED = 3  # examples that an error names
+_MOST = 0.98  # of the examples have a gap of `parity_gap` at most, which is told
 
 
 class Compared(NamedTuple):
@@ -69,7 +71,9 @@ def judged(
               share=agreed, n=len(found), names=names),
             t("file_type: f16 rounds less, and so does a base in q8_0 or f16; `parity` says how many must agree"),
         )  # fmt: skip
-    return {"parity": agreed, "parity_same": same, "parity_examples": float(len(found))}
+    largest = sorted(one.gap for one in found)[math.ceil(_MOST * len(found)) - 1]  # inf where nothing was served
+    told = {"parity": agreed, "parity_same": same, "parity_examples": float(len(found))}
+    return told | ({"parity_gap": largest} if math.isfinite(largest) else {})
 
 
 def compare(

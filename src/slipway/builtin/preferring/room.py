@@ -38,7 +38,7 @@ class AdapterOptions(TrainOptions):
     parity: float = Field(default=0.98, ge=0, le=1)
     parity_examples: int = Field(default=20, ge=0, le=100_000)
     parity_tokens: int = Field(default=16, ge=1, le=4096)
-    parity_margin: float = Field(default=0.1, ge=0, le=10)
+    parity_margin: float = Field(default=0.5, ge=0, le=10)
 
 
 class Learner:
