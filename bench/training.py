@@ -171,7 +171,7 @@ def parity(base: Path, examples: int, steps: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="slipway-training-") as folder:
         job = job_of(base, Path(folder), messages(steps * BATCH + examples), dev=examples)
         options = LoraTuner.Config(
-            epochs=1, patience=0, parity=0, parity_examples=examples, parity_margin=0.5, evaluate_every=10_000, device="cpu"
+            epochs=1, patience=0, parity=0, parity_examples=examples, evaluate_every=10_000, device="cpu"
         )
         return LoraTuner(options).tune(job).measured
 
