@@ -26,7 +26,8 @@ run: .venv/run  ## Build, measure, gate, release and serve examples/docs-assista
 test: .venv/dev  ## Run the tests, the slow ones with the real model too (ARGS='-m "not slow"' leaves those out)
 ifeq ($(strip $(ARGS)),)
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow tests/builtin
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow --ignore tests/builtin
 else
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 endif

@@ -203,9 +203,9 @@ def up(
 def _tell(opened: Context, url: str) -> None:
     from slipway.cli.sample import curl
 
-    terminal.out(t("the console is at {url}", url=f"{url}/console"))
     terminal.out(t("serving {name} at {url}; try:", name=opened.project.name, url=url))
     terminal.out(curl(opened, url))
+    terminal.out(t("the console is at {url}", url=f"{url}/console"))
 
 
 @command(app, "ask", help=t("Ask one question without a server."), rows=False)

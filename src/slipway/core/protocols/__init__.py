@@ -28,7 +28,7 @@ from slipway.core.protocols.engines import (
 from slipway.core.protocols.indexes import Elsewhere, Index
 from slipway.core.protocols.scorers import Compares, Scorer
 from slipway.core.protocols.tasks import Labelled, ReadsFiles, Strategy, Structured, Task, Tool, Work, asks_model
-from slipway.core.protocols.tuners import Job, Served, Tuner, makes_classifier, makes_embedder, settled_by
+from slipway.core.protocols.tuners import Job, Served, Tuner, makes_classifier, makes_embedder, makes_model, settled_by
 
 if TYPE_CHECKING:
     from slipway.core.protocols.engines import Vectors
@@ -66,6 +66,7 @@ __all__ = [
     "asks_model",
     "makes_classifier",
     "makes_embedder",
+    "makes_model",
     "missing",
     "settled_by",
 ]

@@ -156,6 +156,11 @@ def makes_embedder(tuner: type[Tuner]) -> bool:
     return "embedder" in getattr(tuner, "makes", ())
 
 
+def makes_model(tuner: type[Tuner]) -> bool:
+    """Whether a tuner makes a model or an adapter that answers, as one does that says nothing else."""
+    return "model" in getattr(tuner, "makes", ("model",))
+
+
 def makes_classifier(tuner: type[Tuner]) -> bool:
     """Whether a tuner's candidates answer by a classifier, without a prompt."""
     return getattr(tuner, "makes", "") == "classifier"

@@ -10,7 +10,7 @@ from slipway.adapt.tuning import TuneJob, tune
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, ModelPin, Retrieval
 from slipway.core.material import Dataset, Example
-from slipway.core.protocols import makes_classifier, makes_embedder, settled_by
+from slipway.core.protocols import makes_classifier, makes_embedder, makes_model, settled_by
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -64,7 +64,7 @@ def _tuned(
     if options is None:
         return None
     tuner = plugins.load("tuners", options.name)
-    if makes_embedder(tuner):
+    if makes_embedder(tuner) and not makes_model(tuner):
         raise ConfigError(
             t("candidates.{name}.tune: the tuner '{tuner}' makes an embedder", name=name, tuner=options.name),
             t("write it under retrieve: candidates.{name}.retrieve.tune", name=name),
