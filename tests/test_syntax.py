@@ -34,13 +34,13 @@ def test_threads_that_parse_at_once_do_not_disturb_each_other(collecting):
     def parse(depth: int) -> None:
         if depth:
             return parse(depth - 1)
-        for _ in range(20):
+        for _ in range(8):
             Cycle()
             syntax.module(source)
         return None
 
     with ThreadPoolExecutor(5) as pool:
         working = [pool.submit(parse, depth * 7) for depth in range(4)]
-        working.append(pool.submit(lambda: [Cycle() for _ in range(50_000)]))
+        working.append(pool.submit(lambda: [Cycle() for _ in range(20_000)]))
         for one in working:
             one.result()

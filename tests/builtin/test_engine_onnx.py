@@ -117,6 +117,7 @@ def expected(minilm):
     return reference(minilm.files, TEXTS)
 
 
+@pytest.mark.slow
 async def test_fp32_equals_an_independent_forward_pass(minilm, expected):
     engine = OnnxEngine(OnnxConfig(precision="fp32", batch=3), files=minilm.files)
     assert np.abs(await engine.embed(TEXTS) - expected).max() < 1e-4
@@ -173,6 +174,7 @@ async def test_says_what_it_cannot_read(minilm):
     await engine.close()
 
 
+@pytest.mark.slow
 async def test_cancelling_stops_between_runs(minilm):
     engine = OnnxEngine(OnnxConfig(threads=1), files=minilm.files)
     await engine.start()
@@ -187,6 +189,7 @@ async def test_cancelling_stops_between_runs(minilm):
     await engine.close()
 
 
+@pytest.mark.slow
 async def test_a_damaged_cached_graph_is_made_again(minilm):
     engine = OnnxEngine(OnnxConfig(), files=minilm.files)
     before = await engine.embed(["some words"])
@@ -321,6 +324,7 @@ async def test_long_texts_come_in_parts_that_are_read_whole(minilm):
     await engine.close()
 
 
+@pytest.mark.slow
 async def test_a_question_has_a_prefix_of_its_own(minilm) -> None:
     plain = OnnxEngine(OnnxConfig(), name="plain", files=minilm.files)
     asked = OnnxEngine(OnnxConfig(prefix="passage: ", question_prefix="query: "), name="asked", files=minilm.files)

@@ -61,6 +61,7 @@ def test_what_is_served_is_what_was_trained_whatever_stands_beside_it(kind: str)
         assert np.abs(alone - row).max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
 def test_an_encoder_of_transformers_and_our_graph_give_the_same_scores(tmp_path: Path, kind: str) -> None:
     files, weights = cross_encoder.made(tmp_path / "model", kind)

@@ -314,6 +314,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_refused_drafts_are_never_offered_again_and_decisions_are_never_lost(folder: Path) -> None:
     with api.open_project(folder) as project:
         first = api.draft(project, 8)

@@ -136,6 +136,7 @@ def test_the_first_that_does_not_pass_ends_the_sequence_and_blocks_no_other(tmp_
     assert found.promoted
 
 
+@pytest.mark.slow
 def test_the_same_choice_is_made_again_after_it_was_promoted_with_rules_against_what_serves(tmp_path: Path) -> None:
     folder = project_in(tmp_path)
     rule = 'gate.token_f1={"min": 0.02, "against": "production", "margin": 1.0, "confidence": "point"}'

@@ -185,6 +185,7 @@ def test_nothing_close_to_a_gate_example_is_learnt(folder: Path) -> None:
     assert not [row for row in rows if known.close(json.loads(row)["text"])]
 
 
+@pytest.mark.slow
 def test_poison_leaves_what_serves_as_it_is(folder: Path) -> None:
     told(folder, lie=True)
     before, spent = serving(folder), looks(folder)
@@ -248,6 +249,7 @@ def test_a_dev_split_that_is_too_small_is_told(tmp_path: Path) -> None:
     assert (turn.ended, looks(folder)) == ("dev-too-small", 1)
 
 
+@pytest.mark.slow
 def test_a_tuner_that_fails_stops_only_its_own_recipe(folder: Path) -> None:
     told(folder)
     (folder / "tune.py").write_text(BROKEN, "utf-8")

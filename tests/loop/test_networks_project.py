@@ -61,6 +61,7 @@ def without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow
 def test_a_network_from_training_to_serving_without_torch(tmp_path: Path) -> None:
     folder = labelled(tmp_path / "desk")
     refused = without_torch(folder, "run", "adapt")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from everyday import some
 from slipway import api
 from slipway.testing.projects import FILE, write_project
 
@@ -68,7 +67,7 @@ evaluate:""",
 )  # fmt: skip
 EVALUATE = {f"evaluate:{name}:dev" for name in ("plain", "grounded", "agent", "tuned", "own")}
 RUNS = {
-    "task.py": {"examples", *EVALUATE},
+    "task.py": {"examples", "tune:tuned", *EVALUATE},  # it makes the prompts that the tuner reads
     "strategy.py": {"evaluate:agent:dev"},
     "scorer.py": EVALUATE,
     "tool.py": {"evaluate:agent:dev"},
@@ -95,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-@pytest.mark.parametrize("file", some(list(FILES), 4))
+@pytest.mark.parametrize("file", list(FILES))
 def test_a_changed_file_runs_what_uses_it(folder: Path, file: str) -> None:
     path = folder / file
     path.write_text(f"{path.read_text('utf-8')}\n# a comment\n", "utf-8")

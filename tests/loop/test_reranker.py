@@ -15,6 +15,7 @@ from slipway.testing.projects import FILE, write_project
 pytest.importorskip("onnxruntime")
 
 
+@pytest.mark.slow
 def test_a_reranker_is_part_of_the_candidate_and_of_its_release(tmp_path: Path) -> None:
     text = (
         FILE.replace("models:", "models:\n  judge: {engine: cross-encoder, source: 'file:judge'}")

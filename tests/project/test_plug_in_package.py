@@ -106,6 +106,7 @@ def project(package: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_project_uses_every_kind_of_it_and_is_served(package: Path, project: Path) -> None:
     with api.open_project(project) as opened:
         done = api.run(opened)

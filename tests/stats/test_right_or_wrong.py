@@ -112,6 +112,7 @@ def test_the_bound_is_beyond_the_claim_exactly_when_the_p_value_says_so(claim, t
         assert -1 <= bound <= (better - found.worse) / n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", some([-0.3, -0.1, -0.03, 0.0, 0.05, 0.2], 6))
 def test_the_bound_is_above_the_truth_in_at_most_five_percent(truth):
     n = 14

@@ -36,6 +36,7 @@ def test_the_examples_needed_for_right_or_wrong_are_those_of_the_binomial(right,
     assert truth / 1.1 <= found <= truth * 1.1
 
 
+@pytest.mark.slow
 def test_the_range_holds_what_is_needed():
     """Pilots of 60 with a true 85%, asked for 78%: within 1.5 times, the range holds the true number in two of three."""
     rng, inside, trials = np.random.default_rng(0), 0, 200

@@ -30,6 +30,7 @@ def test_power_is_the_binomials_for_right_and_wrong(n: int, truth: float, at: fl
     assert found == pytest.approx(np.mean(around), abs=0.05)
 
 
+@pytest.mark.slow
 def test_examples_needed_are_the_binomials_within_a_tenth() -> None:
     found = right_or_wrong(0.4, 0.3).needed(0.025)
     exact = next(n for n in range(20, 1_000) if min(exact_power(m, 0.4, 0.3, 0.025) for m in (n, n + 1, n + 2)) >= 0.8)
