@@ -99,6 +99,7 @@ def test_the_first_run_has_every_kind_of_candidate() -> None:
         assert (EXAMPLE / prompt).is_file()
 
 
+@pytest.mark.slow
 def test_the_loop_runs_in_short_without_any_model(tmp_path: Path) -> None:
     """Candidates without a model only, and a lower bound: what is tested is that the project holds together."""
     folder = tmp_path / "triage"

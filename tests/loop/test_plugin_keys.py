@@ -94,6 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", list(FILES))
 def test_a_changed_file_runs_what_uses_it(folder: Path, file: str) -> None:
     path = folder / file
