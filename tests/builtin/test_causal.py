@@ -90,6 +90,7 @@ class TestFull(TunerContract):
         return FullTuner(FullTuner.Config(**{**QUICK, "learning_rate": 1e-3}))
 
 
+@pytest.mark.slow
 def test_an_adapter_is_made_and_served_as_it_was_trained(tmp_path: Path, tiny: Mapping[str, Path]) -> None:
     """The whole way once: rows by the engine, training, the file, the engine's answers."""
     options = {**QUICK, "epochs": 8, "parity_examples": 20, "parity": 1.0, "patience": 0}

@@ -286,6 +286,7 @@ def test_shares_are_between_nothing_and_all(share: float) -> None:
         PruneTuner.Config(share=share)
 
 
+@pytest.mark.slow
 def test_it_stands_beside_its_parent(tmp_path: Path) -> None:
     source = write_llama(tmp_path / "tiny.gguf")
     made = tuned(QuantizeTuner(QuantizeTuner.Config(type="q8_0")), tmp_path / "job", WRITER, {"tiny.gguf": source})

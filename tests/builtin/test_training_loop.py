@@ -64,6 +64,7 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"accumulate": 3, "schedule": "cosine"}, {"checkpoint_seconds": 1e9}])
 def test_stopped_after_any_step_it_ends_with_the_same_bits(tmp_path: Path, more: dict[str, Any]) -> None:
     whole, measured, told = fit(tmp_path / "whole", **more)

@@ -78,6 +78,7 @@ def test_nothing_saved_and_nothing_lost_never_pays():
     assert worth([], ACCURACY, TERMS) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 0.95])
 def test_the_range_holds_in_95_of_100(share):
     rng = np.random.default_rng(7)

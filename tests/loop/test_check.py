@@ -46,6 +46,7 @@ def test_each_problem_is_found_before_a_run(folder: Path, overrides: tuple[str, 
     assert message in errors(folder, *overrides)
 
 
+@pytest.mark.slow
 def test_a_gate_that_no_first_release_can_pass_is_found_before_a_run(folder: Path) -> None:
     def warnings(gate: str) -> str:
         return " ".join(f"{f.what} {f.how}" for f in api.check(folder, [f"gate={gate}"]) if f.level == "warning")

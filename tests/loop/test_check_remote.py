@@ -112,6 +112,7 @@ def test_a_host_that_has_no_name_a_port_that_nobody_has_and_a_server_without_tls
     assert "TLS" in found.what or "cannot be reached" in found.what
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_remote, "SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -120,6 +121,7 @@ def test_a_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "did not answer within 0.3 s" in found.what
 
 
+@pytest.mark.slow
 def test_a_key_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("A_KEY", raising=False)
     with server() as (url, keys):

@@ -166,6 +166,7 @@ def test_feedback_becomes_a_better_release_and_the_next_turn_finds_nothing(folde
         assert turn.now in {*api.run(opened).certified, served(opened).name}, "a run knows what improve released"
 
 
+@pytest.mark.slow
 def test_nothing_close_to_a_gate_example_is_learnt(folder: Path) -> None:
     with api.open_project(folder) as opened:
         examples = api.run(opened, "data").datasets["examples"]

@@ -180,6 +180,7 @@ SMALL = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", some(list(SMALL), 12), ids=str)
 def test_intervals_miss_in_at_most_one_of_twenty(bench, case):
     (world, n), trials = case, 150

@@ -45,6 +45,7 @@ def refused(kind: type[SlipwayError], words: str) -> Iterator[None]:
     assert PASSWORD not in shown
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_and_comes_back(own: Server) -> None:
     address = own.database()
     catalog = Catalog(Postgres(address))

@@ -126,6 +126,7 @@ def changes_of(store: Store, digest: str) -> dict[str, Change]:
     return {change.item: change for change in store.blobs.get_lines(digest, Change) if change.action == "dropped"}
 
 
+@pytest.mark.slow
 def test_hostile_files_are_refused_and_the_rest_goes_on(tmp_path: Path, store: Store) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
