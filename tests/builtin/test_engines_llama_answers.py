@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from slipway.builtin.engines import grammar
 from slipway.builtin.engines.llama.engine import LlamaEngine
-from slipway.core.message import GenerateRequest, Message, Sampling
+from slipway.core.message import GenerateRequest, LikelihoodRequest, Message, Sampling
 from slipway.errors import EngineError
 from slipway.testing.engines import complete
 
@@ -110,13 +110,15 @@ async def test_whole_answers_are_scored_after_the_chat_template(engine):
     prompt = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
     prompt += "<|im_start|>user\nName a colour.<|im_end|>\n<|im_start|>assistant\n"
     whole = await engine.score(prompt, [f"{answer}<|im_end|>" for answer in answers])
-    found = await engine.likelihoods(request, answers)
-    (joined,) = (await engine.likelihoods(request, ["  blue"])).answers  # its spaces would join the end of the prompt
+    found = await engine.likelihoods(LikelihoodRequest(request=request, answers=tuple(answers)))
+    (joined,) = (
+        await engine.likelihoods(LikelihoodRequest(request=request, answers=("  blue",)))
+    ).answers  # its spaces would join the end of the prompt
     assert -60 < joined.logprob < 0
     assert [one.logprob for one in found.answers] == pytest.approx(whole, abs=0.3)
     assert found.usage.completion_tokens > 0
     with pytest.raises(EngineError, match="room for 1024"):
-        await engine.likelihoods(GenerateRequest(prompt="word " * 1100), ["x"])
+        await engine.likelihoods(LikelihoodRequest(request=GenerateRequest(prompt="word " * 1100), answers=("x",)))
 
 
 async def test_the_likely_continuation_wins(engine):

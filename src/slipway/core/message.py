@@ -103,6 +103,21 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
 
 
+class LikelihoodRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How likely are these `answers` after the prompt of a request? What the request says of sampling and constraints
+    does not matter. Without `ended`: how likely is it to begin with one.
+
+    `within`: an answer whose log-probability, plus its offset, is sure to be so much (nats) below the best may be left
+    at an upper bound; None: none may. Without `offsets` they are zero.
+    """
+
+    request: GenerateRequest
+    answers: tuple[str, ...]
+    offsets: tuple[float, ...] = ()
+    within: float | None = None
+    ended: bool = True
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """True token counts of one answer. `cached_tokens`: prompt tokens that a prefix cache saved."""
 

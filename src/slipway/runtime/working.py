@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
@@ -13,7 +12,7 @@ import msgspec
 
 from slipway.core.answer import Citation
 from slipway.core.candidate import Candidate
-from slipway.core.message import Completion, Delta, GenerateRequest, Likelihoods, Usage
+from slipway.core.message import Completion, Delta, GenerateRequest, LikelihoodRequest, Likelihoods, Usage
 from slipway.core.protocols import (
     Capability,
     Completes,
@@ -204,21 +203,13 @@ class Working:
         self._spent.usage += completion.usage
         return completion
 
-    async def likelihoods(
-        self,
-        request: GenerateRequest,
-        answers: Sequence[str],
-        offsets: Sequence[float] = (),
-        within: float = math.inf,
-        *,
-        ended: bool = True,
-    ) -> Likelihoods:
+    async def likelihoods(self, asked: LikelihoodRequest) -> Likelihoods:
         """By the candidate's model. Raises EngineError where it cannot."""
         running = self._running()
         if not isinstance(running, ScoresAnswers):
             raise missing(self.candidate.model.name if self.candidate.model else "", "score")
         with reporting("engines", self._engine_name()):
-            found = await running.likelihoods(request, answers, offsets, within, ended=ended)
+            found = await running.likelihoods(asked)
         self._spent.usage += found.usage
         return found
 

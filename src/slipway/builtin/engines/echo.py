@@ -24,6 +24,7 @@ from slipway.core.message import (
     FinishReason,
     GenerateRequest,
     Likelihood,
+    LikelihoodRequest,
     Likelihoods,
     NamedTool,
     TokenLogprob,
@@ -120,24 +121,16 @@ class EchoEngine(Made[EchoConfig]):
         self._maybe_fail(self.config.fail_after)
         return [sum(_logprob(token) for token in _tokens(text)) for text in continuations]
 
-    async def likelihoods(
-        self,
-        request: GenerateRequest,
-        answers: Sequence[str],
-        offsets: Sequence[float] = (),
-        within: float = math.inf,
-        *,
-        ended: bool = True,
-    ) -> Likelihoods:
+    async def likelihoods(self, asked: LikelihoodRequest) -> Likelihoods:
         """What it would say of these is a hundred times likelier than the others, whatever they are."""
-        check_request(request, self.name, self.capabilities)
-        prompt = self._prompt_tokens(request)
+        check_request(asked.request, self.name, self.capabilities)
+        prompt = self._prompt_tokens(asked.request)
         await asyncio.sleep(self.config.delay)
         self._maybe_fail(self.config.fail_after)
-        said = self._answer(msgspec.structs.replace(request, choices=tuple(answers or ("",)), json_schema=None))
-        share = math.log(1 / (len(answers) + 99))
-        found = [share + math.log(100) * (answer == said) for answer in answers]
-        counts = [len(_tokens(answer)) for answer in answers]
+        said = self._answer(msgspec.structs.replace(asked.request, choices=asked.answers or ("",), json_schema=None))
+        share = math.log(1 / (len(asked.answers) + 99))
+        found = [share + math.log(100) * (answer == said) for answer in asked.answers]
+        counts = [len(_tokens(answer)) for answer in asked.answers]
         return Likelihoods(
             answers=tuple(Likelihood(logprob=one, tokens=n) for one, n in zip(found, counts, strict=True)),
             usage=Usage(prompt_tokens=prompt, completion_tokens=sum(counts)),

@@ -7,7 +7,6 @@ The file is JSON lines: a head `{"slipway_replay": 1, "capabilities": [...]}`, t
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -16,7 +15,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from slipway.builtin.engines.checks import check_request, refuse
-from slipway.core.message import Delta, GenerateRequest, Likelihoods
+from slipway.core.message import Delta, GenerateRequest, LikelihoodRequest, Likelihoods
 from slipway.core.protocols import Capability, CountsTokens, Embeds, OnEvent, Scores, ScoresAnswers, missing
 from slipway.core.ref import canonical, digest_of
 from slipway.errors import ConfigError
@@ -128,26 +127,17 @@ class ReplayEngine:
             self._add(key, [prompt, list(continuations)], sums)
         return self._recorded(key, lambda found: msgspec.convert(found, list[float]))
 
-    async def likelihoods(
-        self,
-        request: GenerateRequest,
-        answers: Sequence[str],
-        offsets: Sequence[float] = (),
-        within: float = math.inf,
-        *,
-        ended: bool = True,
-    ) -> Likelihoods:
+    async def likelihoods(self, asked: LikelihoodRequest) -> Likelihoods:
         """The recorded ones."""
         if "score" not in self.capabilities:
             raise missing(self.name, "score")
-        asked = [request, list(answers), list(offsets), within if math.isfinite(within) else None, ended]
         key = digest_of(["likelihoods", asked])
         if key not in self._answers:
             inner = self._ask("likelihoods")
             if not isinstance(inner, ScoresAnswers):
                 raise missing(self.name, "score")
-            found = await inner.likelihoods(request, answers, offsets, within, ended=ended)
-            self._add(key, asked, msgspec.to_builtins(found))
+            found = await inner.likelihoods(asked)
+            self._add(key, msgspec.to_builtins(asked), msgspec.to_builtins(found))
         return self._recorded(key, lambda found: msgspec.convert(found, Likelihoods))
 
     async def count_tokens(self, text: str) -> int:

@@ -20,7 +20,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.core.answer import Answer, Step
-from slipway.core.message import GenerateRequest, Likelihood
+from slipway.core.message import GenerateRequest, Likelihood, LikelihoodRequest
 from slipway.core.protocols import Labelled, Work
 from slipway.core.ref import digest_of
 from slipway.errors import EngineError
@@ -83,8 +83,12 @@ class Labels:
         priors = await self._prior(work, names) if config.prior else (0.0,) * len(names)
         offsets = [-config.prior * prior for prior in priors]
         # Means over tokens do not fall as a label goes on, so no branch can be left out for what it has so far.
-        within = math.inf if config.per_token else config.within * max(1.0, config.temperature) + _MOST_OUT
-        found = await work.likelihoods(request, names, offsets, within, ended=not config.prior)
+        within = None if config.per_token else config.within * max(1.0, config.temperature) + _MOST_OUT
+        found = await work.likelihoods(
+            LikelihoodRequest(
+                request=request, answers=tuple(names), offsets=tuple(offsets), within=within, ended=not config.prior
+            )
+        )
         worth = [self._worth(one, offset) for one, offset in zip(found.answers, offsets, strict=True)]
         shares = softmax([value / config.temperature for value in worth])
         order = sorted(range(len(names)), key=lambda n: (not found.answers[n].exact, -worth[n], n))
@@ -104,7 +108,7 @@ class Labels:
         key = digest_of([request.messages, names, work.candidate.model, work.candidate.adapters])
         async with self._finding:
             if key not in self._priors:
-                found = await work.likelihoods(request, names, ended=False)
+                found = await work.likelihoods(LikelihoodRequest(request=request, answers=tuple(names), ended=False))
                 self._priors[key] = tuple(one.logprob for one in found.answers)
                 while len(self._priors) > MOST_PRIORS:
                     self._priors.popitem(last=False)

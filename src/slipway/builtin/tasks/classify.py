@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from slipway.builtin.tasks.label_files import labels_in
+from slipway.builtin.tasks.text_input import LONGEST, TextInput
 from slipway.core.answer import Output
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
 from slipway.text.words import normalize_label, words
 
-LONGEST = 100_000  # characters of a text; a longer one is refused before any work is done
 MOST_LABELS = 10_000
 MOST_CHARACTERS = 200  # of a label
 _JOINED = re.compile(r"(?<=[^\W_])[_-](?=[^\W_])")
@@ -66,7 +66,7 @@ class ClassifyConfig(BaseModel):
         return {name.strip(): meaning.strip() for name, meaning in value.items()}
 
 
-class ClassifyTask:
+class ClassifyTask(TextInput):
     """Rows have `text` and `label`; the last message of a chat is the text.
 
     Labels are compared without case, and without spaces and punctuation at their ends. What a model writes is a label
@@ -114,25 +114,6 @@ class ClassifyTask:
                 ),
             )
         return {"labels": dict.fromkeys(names, "")}
-
-    def input(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The text. Raises ConfigError without one or for one too long."""
-        text = given.get("text")
-        if not isinstance(text, str) or not text.strip():
-            raise ConfigError(t("the input has no text"), t("send it in the field 'text'"))
-        if len(text) > LONGEST:
-            raise ConfigError(
-                t("the text has {n} characters; {most} is the most", n=len(text), most=LONGEST), t("shorten it")
-            )
-        return {"text": text}
-
-    def conversation(self, turns: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-        """The last turn; what was said before does not matter."""
-        return self.input({"text": turns[-1]["content"] if turns else ""})
-
-    def text(self, input: Mapping[str, Any]) -> str:
-        """The text."""
-        return input["text"]
 
     def expected(self, text: str) -> str:
         """The label as it is declared, else as it is written. Raises ConfigError for one that is not declared."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from slipway.builtin.tasks.json_schema import faults, ordered, problem
+from slipway.builtin.tasks.text_input import TextInput
 from slipway.core.answer import Output
 from slipway.errors import ConfigError
 from slipway.i18n import t
-
-LONGEST = 100_000  # characters of a text; a longer one is refused before any work is done
 
 
 class ExtractConfig(BaseModel):
@@ -35,7 +34,7 @@ class ExtractConfig(BaseModel):
         return value
 
 
-class ExtractTask:
+class ExtractTask(TextInput):
     """Rows have `text` and `fields`, an object; the last message of a chat is the text. What a model writes is held to
     the schema where its engine can do that, and is no output unless it fits.
     """
@@ -63,25 +62,6 @@ class ExtractTask:
     def json_schema(self) -> dict[str, Any]:
         """What every output fits."""
         return self.config.fields
-
-    def input(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The text. Raises ConfigError without one or for one too long."""
-        text = given.get("text")
-        if not isinstance(text, str) or not text.strip():
-            raise ConfigError(t("the input has no text"), t("send it in the field 'text'"))
-        if len(text) > LONGEST:
-            raise ConfigError(
-                t("the text has {n} characters; {most} is the most", n=len(text), most=LONGEST), t("shorten it")
-            )
-        return {"text": text}
-
-    def conversation(self, turns: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-        """The last turn; what was said before does not matter."""
-        return self.input({"text": turns[-1]["content"] if turns else ""})
-
-    def text(self, input: Mapping[str, Any]) -> str:
-        """The text."""
-        return input["text"]
 
     def expected(self, text: str) -> str:
         """The object as a model should write it. Raises ConfigError for what the schema does not allow."""

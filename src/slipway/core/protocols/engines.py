@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from slipway.core.message import Completion, Delta, GenerateRequest, Likelihoods
+from slipway.core.message import Completion, Delta, GenerateRequest, LikelihoodRequest, Likelihoods
 from slipway.errors import EngineError
 from slipway.i18n import t
 
@@ -121,22 +120,8 @@ class Scores(Protocol):
 class ScoresAnswers(Protocol):
     """An engine with the capability `score`: it tells how likely given answers are after the prompt of a request."""
 
-    async def likelihoods(
-        self,
-        request: GenerateRequest,
-        answers: Sequence[str],
-        offsets: Sequence[float] = (),
-        within: float = math.inf,
-        *,
-        ended: bool = True,
-    ) -> Likelihoods:
-        """How likely the model is to say exactly each answer: after its chat template, with the request's adapters.
-        What the request says of sampling and constraints does not matter. Without `ended`, how likely it is to begin
-        with it.
-
-        `within`: an answer whose log-probability, plus its offset, is sure to be so much (nats) below the best may be
-        left at an upper bound. Without `offsets` they are zero.
-        """
+    async def likelihoods(self, asked: LikelihoodRequest) -> Likelihoods:
+        """How likely the model is to say exactly each answer: after its chat template, with the request's adapters."""
         ...
 
 

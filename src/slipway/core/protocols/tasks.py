@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from slipway.core.answer import Answer, Citation, Output
 from slipway.core.candidate import Candidate
-from slipway.core.message import Completion, Delta, GenerateRequest, Likelihoods
+from slipway.core.message import Completion, Delta, GenerateRequest, LikelihoodRequest, Likelihoods
 
 if TYPE_CHECKING:
     from slipway.core.protocols.engines import Capability, Vectors
@@ -152,15 +151,7 @@ class Work(Protocol):
         """Whether the candidate's model can do this."""
         ...
 
-    async def likelihoods(
-        self,
-        request: GenerateRequest,
-        answers: Sequence[str],
-        offsets: Sequence[float] = (),
-        within: float = math.inf,
-        *,
-        ended: bool = True,
-    ) -> Likelihoods:
+    async def likelihoods(self, asked: LikelihoodRequest) -> Likelihoods:
         """How likely the candidate's model is to say each answer; see `ScoresAnswers`. It must have the capability
         `score`.
         """

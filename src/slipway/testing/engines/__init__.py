@@ -20,8 +20,10 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from slipway.core.message import LikelihoodRequest
 from slipway.core.protocols import CountsTokens, Embeds, Ranks, Scores, ScoresAnswers
 from slipway.errors import EngineError
 from slipway.testing.engines.constraints import Constraints
@@ -98,21 +100,22 @@ class EngineContract(Generation, Constraints, Refusals):
         request = ask("Which of the labels refund, refund status and login fits: refund?")
         if "score" not in self.capabilities:
             with pytest.raises(EngineError) as caught:
-                await engine.likelihoods(request, ["refund"])
+                await engine.likelihoods(LikelihoodRequest(request=request, answers=("refund",)))
             assert caught.value.status == 400
             return
-        answers = ["refund", "refund status", "login", "登录"]
-        found = (await engine.likelihoods(request, answers)).answers
+        answers = ("refund", "refund status", "login", "登录")
+        asked = LikelihoodRequest(request=request, answers=answers)
+        found = (await engine.likelihoods(asked)).answers
         assert all(one.exact and one.tokens > 0 and -200 < one.logprob <= 0 for one in found)
         assert sum(math.exp(one.logprob) for one in found) <= 1.01
-        begun = (await engine.likelihoods(request, answers, ended=False)).answers
+        begun = (await engine.likelihoods(msgspec.structs.replace(asked, ended=False))).answers
         assert all(one.logprob >= other.logprob - 0.2 for one, other in zip(begun, found, strict=True))
-        bounded = (await engine.likelihoods(request, answers, within=0.0)).answers
+        bounded = (await engine.likelihoods(msgspec.structs.replace(asked, within=0.0))).answers
         best = max(range(len(answers)), key=lambda n: found[n].logprob)
         assert bounded[best].exact
         for whole, bound in zip(found, bounded, strict=True):
             assert bound.logprob >= whole.logprob - 0.2
-        assert (await engine.likelihoods(request, [])).answers == ()
+        assert (await engine.likelihoods(msgspec.structs.replace(asked, answers=()))).answers == ()
 
     async def test_score_or_refuse(self, engine: Engine) -> None:
         prompt, better, worse = self.likely

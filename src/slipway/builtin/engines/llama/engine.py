@@ -29,7 +29,7 @@ from slipway.builtin.engines.places import ASIDE_PARALLEL, Place
 from slipway.builtin.engines.process.http import ChildHttp, ChildLost
 from slipway.builtin.engines.process.limits import ROOM_BYTES, Limits
 from slipway.builtin.engines.process.supervisor import ChildSettings, EngineProcess
-from slipway.core.message import Delta, GenerateRequest, Likelihoods, TokenLogprob, Usage
+from slipway.core.message import Delta, GenerateRequest, LikelihoodRequest, Likelihoods, TokenLogprob, Usage
 from slipway.core.protocols import Capability
 from slipway.errors import EngineError
 from slipway.i18n import t
@@ -97,31 +97,25 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
             sums.append(sum([await self._logprob(ids[:at], ids[at]) for at in range(start, len(ids))]))
         return sums
 
-    async def likelihoods(
-        self,
-        request: GenerateRequest,
-        answers: Sequence[str],
-        offsets: Sequence[float] = (),
-        within: float = math.inf,
-        *,
-        ended: bool = True,
-    ) -> Likelihoods:
+    async def likelihoods(self, asked: LikelihoodRequest) -> Likelihoods:
         """See `core.protocols.ScoresAnswers`. The tree of the answers' tokens is walked, likeliest branch first."""
+        request, answers = asked.request, asked.answers
         self._check(msgspec.structs.replace(request, json_schema=None, choices=()))
         scales, prompt = self._scales(request.adapters), await self._prompt(request)
         begin = await self._tokenize(prompt, whole=True)
-        ends = self.header.ends if self.header and ended else []
+        ends = self.header.ends if self.header and asked.ended else []
         ids = [(*await self._continued(prompt, begin, answer), *ends[:1]) for answer in answers]
         longest = len(begin) + max(map(len, ids), default=0)
         if longest > self.config.context:
             raise too_long(self.name, longest, self.config.context)
+        within = math.inf if asked.within is None else asked.within
         place, read = self.places.first, list[int]()
         async with place.room():
 
             async def ask(path: tuple[int, ...], wanted: tuple[int, ...]) -> dict[int, float]:
                 return await self._of_several(place, [*begin, *path], wanted, scales, read)
 
-            found = await walk(ids, list(offsets) or [0.0] * len(ids), within, ask)
+            found = await walk(ids, list(asked.offsets) or [0.0] * len(ids), within, ask)
         usage = Usage(prompt_tokens=len(begin), completion_tokens=len(read), cached_tokens=min(read[:1] or [0]))
         return Likelihoods(answers=found, usage=usage)
 
