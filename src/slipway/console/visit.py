@@ -1,0 +1,77 @@
+"""What every page of the console has: the project, the server, who looks; and what is shown where there is no page."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, quote
+
+from fastapi import Request, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+
+from slipway.console import page
+from slipway.console.page import ROOT
+from slipway.errors import SlipwayError
+from slipway.i18n import t
+from slipway.loop.context import Context
+from slipway.render.document import Document
+from slipway.serve.admin.routes import Inside
+from slipway.serve.auth.caller import ANYONE, Caller
+from slipway.serve.auth.sign_in import check_same_origin
+from slipway.serve.refuse import Refused, refusal
+
+MOST = 64_000  # bytes of a form
+
+
+class Pages:
+    """What every page has: the project, the server, who looks."""
+
+    def __init__(self, project: Context, server: Inside) -> None:
+        self.project = project
+        self.server = server
+
+    def page(
+        self,
+        request: Request,
+        title: str,
+        document: Document | str,
+        before: str = "",
+        after: str = "",
+        status: int = 200,
+    ) -> Response:
+        """A page at the address of the request."""
+        caller: Caller = request.scope.get("caller", ANYONE)
+        return page.page(
+            title,
+            document,
+            project=self.project.project.name,
+            at=request.url.path,
+            before=before,
+            after=after,
+            signed_in=caller.by == "cookie",
+            status=status,
+        )
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """Why there is no page, as one; whoever has not said who it is is asked to."""
+        caller: Caller = request.scope.get("caller", ANYONE)
+        refused = refusal(error) if isinstance(error, SlipwayError) else None
+        if refused is not None and refused.status == 403 and not caller.scopes:
+            where = quote(request.url.path, safe="/") if request.method == "GET" else ROOT
+            return RedirectResponse(f"{ROOT}/sign-in?next={where}", 303, page.HEADERS)
+        if refused is None:
+            status = error.status_code if isinstance(error, HTTPException) else 500
+            said, hint = t("there is no such page: {path}", path=request.url.path[:200]), ""
+        else:
+            status, said, hint = refused.status, refused.message, refused.hint
+        body = page.notice(said, "bad") + (f"<p>{page.line(hint)}</p>" if hint else "")
+        return self.page(request, t("This did not work"), body, status=status)
+
+    async def form(self, request: Request) -> dict[str, str]:
+        """The fields of a form from a page of this server. Raises Refused."""
+        check_same_origin("POST", request.headers.get("origin", ""), request.headers.get("host", ""))
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST:
+                raise Refused(413, t("the form is too large"), t("at most {n} bytes are taken", n=MOST))
+        return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
