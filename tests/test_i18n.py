@@ -173,7 +173,7 @@ def test_what_is_said_is_stored_without_a_language_and_told_in_the_readers() -> 
 @pytest.mark.usefixtures("bare")
 def test_a_message_knows_what_it_said_through_errors_and_other_messages() -> None:
     with speaking("zh"):
-        inner = ConfigError(t("the input has no question"))
+        inner = ConfigError(t("the input has no '{field}'", field="question"))
         outer = EngineError(t("{candidate} could not answer any example: {why}", candidate="a", why=inner.said))
         nested = EngineError(
             t("{candidate} could not answer any example: {why}", candidate="a", why=t("{n} tokens", n=3))
@@ -181,7 +181,7 @@ def test_a_message_knows_what_it_said_through_errors_and_other_messages() -> Non
         assert "the input" not in outer.message
         assert type(outer.message) is str
     assert outer.said == say("{candidate} could not answer any example: {why}", candidate="a", why=inner.said)
-    assert str(outer.said) == "a could not answer any example: the input has no question"
+    assert str(outer.said) == "a could not answer any example: the input has no 'question'"
     assert str(nested.said) == "a could not answer any example: 3 tokens"
     assert said_of("a library's {own} words") == Said("a library's {own} words")
     assert told(said_of("a library's {own} words")) == "a library's {own} words"

@@ -23,7 +23,7 @@ class TestReplay(EngineContract):
     def make_engine(cls, request):
         folder = request.getfixturevalue("tmp_path_factory").mktemp("replay")
         config = ReplayEngine.Config(path=str(folder / f"{next(_numbers)}.jsonl"))
-        return ReplayEngine(config, inner=EchoEngine(EchoEngine.Config(token_delay=0.0001)))
+        return ReplayEngine(config).record(EchoEngine(EchoEngine.Config(token_delay=0.0001)))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def path(tmp_path):
 
 
 async def record(path):
-    engine = ReplayEngine(ReplayEngine.Config(path=str(path)), inner=EchoEngine(EchoEngine.Config()))
+    engine = ReplayEngine(ReplayEngine.Config(path=str(path))).record(EchoEngine(EchoEngine.Config()))
     await engine.start()
     return (
         await complete(engine, GenerateRequest(prompt="你好 world", logprobs=2)),
@@ -63,7 +63,7 @@ async def test_an_unknown_request_is_refused(path):
 
 
 async def test_an_answer_cut_off_is_not_recorded(path):
-    engine = ReplayEngine(ReplayEngine.Config(path=str(path)), inner=EchoEngine(EchoEngine.Config()))
+    engine = ReplayEngine(ReplayEngine.Config(path=str(path))).record(EchoEngine(EchoEngine.Config()))
     await engine.start()
     stream = engine.generate(GenerateRequest(prompt="a b c"))
     await anext(stream)

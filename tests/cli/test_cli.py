@@ -120,7 +120,7 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no trace": (("traces", "show", "nope"), 2, "x-slipway-trace"),
     "export over a file": (("traces", "export", "/dev/null"), 2, "cannot be written"),
     "no key": (("keys", "revoke", "nope"), 2, "no key in force"),
-    "empty question": (("ask", " "), 2, "no question"),
+    "empty question": (("ask", " "), 2, "no 'question'"),
     "no candidate to ask": (("ask", "hi", "--candidate", "nope"), 2, "has not been made"),
     "gate says no": (("run", "--set", "gate.token_f1.min=0.99"), 1, ""),
     "two outputs": (("data", "list", "--json", "--csv"), 2, "--json, --csv were asked for"),

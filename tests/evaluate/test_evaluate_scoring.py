@@ -40,15 +40,15 @@ async def test_errors_are_kept_in_no_language_and_told_in_the_readers(session: S
     with speaking("zh"):
         good, bad = await evaluate(ASKING, examples, session, EvaluateConfig(), "code")
     assert (good.answer.error, good.metrics["token_f1"]) == ("", 1.0)
-    assert bad.answer.error == say("the input has no question")
+    assert bad.answer.error == say("the input has no '{field}'", field="question")
     assert set(bad.metrics.values()) == {0.0}
     with speaking("en"):
         again = await evaluate(ASKING, examples, session, EvaluateConfig(), "code")
-        assert told(bad.answer.error) == "the input has no question"
+        assert told(bad.answer.error) == "the input has no 'question'"
     assert again[1].answer.error == bad.answer.error
     assert again[1].answer.text == bad.answer.text == ""
     with speaking("zh"):
-        assert told(bad.answer.error) != "the input has no question"
+        assert told(bad.answer.error) != "the input has no 'question'"
 
 
 async def test_an_answer_that_came_too_late_says_so_in_no_language(session: Session) -> None:

@@ -181,7 +181,7 @@ def test_a_declared_set_drops_other_labels_and_empty_texts(tmp_path: Path) -> No
     with api.open_project(folder) as project:
         api.run(project, "adapt")
         for asked in ("", " \n"):
-            with pytest.raises(ConfigError, match="no text"):
+            with pytest.raises(ConfigError, match="no 'text'"):
                 api.ask(project, asked, candidate="probe")
 
 

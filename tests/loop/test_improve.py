@@ -27,7 +27,7 @@ from slipway.loop.improve.choosing import best_of, plan_look
 from slipway.loop.improve.record import Turn
 from slipway.loop.improve.rules import rules_for
 from slipway.loop.improve.search import Spending, halve, rungs
-from slipway.loop.simulate import InProcess, Pool, Traffic, pool_of, served, simulate
+from slipway.loop.simulate import InProcess, Pool, Traffic, pool_of, simulate
 from slipway.project.fields import Budget
 from slipway.release.planning import Known, Place
 from slipway.testing.catalogs import feedback_of, trace_of
@@ -122,7 +122,7 @@ def looks(folder: Path) -> int:
 def serving(folder: Path) -> str:
     """Digest of the release that serves, and of every byte of its files."""
     with api.open_project(folder) as opened:
-        candidate, found = served(opened), hashlib.sha256(opened.store.catalog.channels()["production"].encode())
+        candidate, found = opened.champion(), hashlib.sha256(opened.store.catalog.channels()["production"].encode())
         for sha256 in sorted(candidate.files.values()):
             found.update(opened.store.blobs.get(sha256))
         return found.hexdigest()
@@ -153,7 +153,7 @@ def test_feedback_becomes_a_better_release_and_the_next_turn_finds_nothing(folde
     assert best.name == turn.now
     assert all(one.state in ("dropped", "measured", "best") and one.examples for one in turn.tried)
     with api.open_project(folder) as opened:
-        assert served(opened).name == turn.now
+        assert opened.champion().name == turn.now
         assert turn.now in opened.project.candidates, "improved.yaml makes it a candidate of the project"
         assert api.verify(opened, "production")
         record = json.loads((opened.store.folder / "improve" / f"turn-{turn.number:04}.json").read_text())
@@ -163,7 +163,7 @@ def test_feedback_becomes_a_better_release_and_the_next_turn_finds_nothing(folde
     assert (again.ended, serving(folder)) == ("nothing-better", after)
     assert looks(folder) == spent + 1, "no look without something better on dev"
     with api.open_project(folder) as opened:
-        assert turn.now in {*api.run(opened).certified, served(opened).name}, "a run knows what improve released"
+        assert turn.now in {*api.run(opened).certified, opened.champion().name}, "a run knows what improve released"
 
 
 @pytest.mark.slow
@@ -277,7 +277,7 @@ def test_a_kill_between_the_release_and_its_file_loses_nothing(folder: Path, mon
     turn = improve(folder, "release.looks=2")  # both are spent: what was begun is ended all the same
     assert turn.file == "improved.yaml"
     with api.open_project(folder) as opened:
-        assert served(opened).name in opened.project.candidates
+        assert opened.champion().name in opened.project.candidates
 
 
 def _killed(records: object, serving: str) -> str:
@@ -298,8 +298,8 @@ def test_killed_in_the_middle_it_goes_on(folder: Path) -> None:
     turn = improve(folder)
     assert turn.ended in ("released", "nothing-better")
     with api.open_project(folder) as opened:
-        assert served(opened).name in opened.project.candidates
-        assert served(opened).name != "probe"
+        assert opened.champion().name in opened.project.candidates
+        assert opened.champion().name != "probe"
         assert api.verify(opened, "production")
 
 

@@ -11,6 +11,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.loop import simulate as _simulate
 from slipway.loop.context import Context, Listener
+from slipway.loop.feedback import Reading
 from slipway.loop.improve.record import Turn
 from slipway.loop.improve.turn import Options
 from slipway.loop.improve.turn import improve as _improve
@@ -28,7 +29,7 @@ def improve(project: Context, budget: str | None = None, *, dry_run: bool = Fals
     MissingPrerequisite when nothing serves yet, ConfigError for a budget that is none.
     """
     options = Options(budget=_budget(budget), dry_run=dry_run)
-    return _improve(project, lambda: mine_feedback(project, shared=shared), options)
+    return _improve(project, lambda: mine_feedback(project, Reading(shared=shared)), options)
 
 
 def simulate(
@@ -88,7 +89,7 @@ def _measure(
     curve.metric, value = _simulate.quality(project, pool.untouched)
     said = sum(one.up + one.down for one in curve.traffic)
     point = _simulate.Point(
-        turn=turn, feedback=said, candidate=_simulate.served(project).name, value=value.value, low=value.low,
+        turn=turn, feedback=said, candidate=project.champion().name, value=value.value, low=value.low,
         high=value.high, ended=ended,
     )  # fmt: skip
     curve.points.append(point)

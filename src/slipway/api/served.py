@@ -15,7 +15,7 @@ from slipway.i18n import t
 from slipway.loop import feedback as _feedback_rows
 from slipway.loop import forget as _forgetting
 from slipway.loop.context import Context
-from slipway.loop.mine import PER_USER, left_out, mine
+from slipway.loop.mine import left_out, mine
 from slipway.privacy.redact import Mode, Redactor
 from slipway.privacy.secrets import Own, of_environment
 from slipway.serve.auth import keys as _keys
@@ -76,48 +76,32 @@ def export_examples(
     return mined.made, left_out(mined)
 
 
-def _feedback(
-    project: Context, limit: int, redact: Mode | None, per_user: int, shared: Sequence[str]
-) -> _feedback_rows.Found:
-    cleaned, said = _exporting(project, redact), project.store.catalog.feedback(limit=limit)
+def _feedback(project: Context, reading: _feedback_rows.Reading) -> _feedback_rows.Found:
+    cleaned, said = _exporting(project, reading.redact), project.store.catalog.feedback(limit=reading.limit)
     about = _about(project, said)
     pairs = [(cleaned.feedback(one), cleaned.trace(about[one.trace])) for one in said if one.trace in about]
-    found = _feedback_rows.find(project, pairs, per_user, _feedback_rows.key_ids(project, shared))
+    keys = _feedback_rows.key_ids(project, reading.shared)
+    found = _feedback_rows.find(project, pairs, reading.per_user, keys)
     found.mined.left["trace"] += len({one.trace for one in said} - about.keys())
     return found
 
 
-def mine_feedback(
-    project: Context,
-    limit: int = 100_000,
-    redact: Mode | None = None,
-    per_user: int = PER_USER,
-    shared: Sequence[str] = (),
-) -> _feedback_rows.Harvest:
+def mine_feedback(project: Context, reading: _feedback_rows.Reading = _feedback_rows.ALL) -> _feedback_rows.Harvest:
     """Make of what users said rows to train on, in `feedback/mined.*.jsonl` of the project: examples, pairs of answers
     of which one is preferred, and thumbs; without what is close to an example of dev, gate or reserve.
-
-    `per_user`: how many inputs one key may decide. `shared`: keys, by id or name, of applications with many
-    users, whose every trace counts as a user of its own. `redact`: as for `export_traces`.
     """
-    return _feedback_rows.write(project, _feedback(project, limit, redact, per_user, shared))
+    return _feedback_rows.write(project, _feedback(project, reading))
 
 
 def export_feedback(
-    project: Context,
-    file: Path,
-    format: str,
-    limit: int = 100_000,
-    redact: Mode | None = None,
-    per_user: int = PER_USER,
-    shared: Sequence[str] = (),
+    project: Context, file: Path, format: str, reading: _feedback_rows.Reading = _feedback_rows.ALL
 ) -> _feedback_rows.Harvest:
     """Write what `mine_feedback` would make into a new file, in a format of other tools: openai-chat, sharegpt, alpaca,
     preference, kto. With nothing to write no file is made. Raises ConfigError for any other format.
     """
     if format not in KIND:
         raise ConfigError(t("no format is called '{name}'", name=format), instead(format, KIND))
-    found = _feedback(project, limit, redact, per_user, shared)
+    found = _feedback(project, reading)
     rows = _feedback_rows.export(project, found, format)
     if rows:
         with new_file(file) as out:

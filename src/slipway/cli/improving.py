@@ -104,7 +104,7 @@ def simulate(
         )
     if key_env and not os.environ.get(key_env):
         raise ConfigError(t("the environment variable {name} is not set", name=key_env))
-    traffic = Traffic(requests, noise, adversarial, said, corrections, rate, seed)
+    traffic = Traffic(requests, noise, adversarial, said, rate, corrections, seed)
     with listener() as listening:
         if turns:
             found = api.learning_curve(

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from slipway.code import Code
-from slipway.core.candidate import ModelPin
+from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.protocols import Task
+from slipway.errors import MissingPrerequisite
+from slipway.i18n import t
 from slipway.loop.loop_thread import LoopThread
 from slipway.loop.model_lock import Lock, locate
 from slipway.loop.rates import pinned
@@ -121,6 +123,16 @@ class Context:
     def rate_of(self, pin: ModelPin | None) -> Rate | None:
         """How fast a model is, as slipway.lock says; None where that was not measured, or without a model."""
         return pinned(self.lock_file, pin) if pin else None
+
+    def champion(self) -> Candidate:
+        """What the project's channel serves. Raises MissingPrerequisite where nothing does."""
+        channel, catalog = self.project.serve.channel, self.store.catalog
+        digest = catalog.channels().get(channel)
+        if digest is None:
+            raise MissingPrerequisite(
+                t("nothing serves on '{channel}' yet", channel=channel), t("`slipway run` makes the first release")
+            )
+        return catalog.get("candidate", catalog.release(digest).candidate.digest, Candidate)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run asynchronous work to its end, from any thread: the one bridge between the loop and the runtime."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,12 @@ from slipway.data.imports.training import KIND, inputs_of, read, written
 from slipway.errors import ConfigError, NotFound, instead
 from slipway.i18n import say, t
 from slipway.loop.context import Context
-from slipway.loop.mine import KINDS, LONGEST, Mined, Row, Said, left_out, mine, without_repeats
+from slipway.loop.mine import KINDS, LONGEST, PER_USER, Mined, Row, Said, left_out, mine, without_repeats
 from slipway.loop.model_lock import pin_models
 from slipway.loop.row_files import FOLDER, read_rows
 from slipway.loop.stages.data import freeze_data
 from slipway.loop.state import Loop
+from slipway.privacy.redact import Mode
 from slipway.store.blobs import write_aside
 from slipway.store.new_file import new_file
 
@@ -56,6 +58,22 @@ class Harvest(msgspec.Struct, frozen=True, kw_only=True):
     compared: int
     embedder: str
     kept: int = 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What of the feedback is read: the `limit` newest. `per_user`: how many inputs one key may decide. `shared`: keys,
+    by id or name, of applications with many users, whose every trace counts as a user of its own. `redact`: what
+    becomes of personal data; None is what serve.redact says, or `mask` where that says `off`.
+    """
+
+    limit: int = 100_000
+    redact: Mode | None = None
+    per_user: int = PER_USER
+    shared: Sequence[str] = ()
+
+
+ALL = Reading()
 
 
 class Found(msgspec.Struct):

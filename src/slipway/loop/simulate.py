@@ -19,7 +19,6 @@ from typing import Protocol
 import msgspec
 
 from slipway.core.answer import Answer
-from slipway.core.candidate import Candidate
 from slipway.core.material import Example
 from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.protocols import Scorer
@@ -28,7 +27,7 @@ from slipway.core.trace import Feedback, Trace
 from slipway.data.examples import read_entries
 from slipway.data.heldout import Heldout
 from slipway.data.imports.training import prompt_of
-from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
+from slipway.errors import ConfigError, SlipwayError
 from slipway.evaluate.aggregate import meanings
 from slipway.evaluate.scoring import evaluate, make_scorers, score
 from slipway.i18n import t
@@ -55,8 +54,8 @@ class Traffic:
     noise: float = 0.1
     adversarial: float = 0.0
     said: float = 1.0
-    corrections: float = 0.5
     rate: float | None = None
+    corrections: float = 0.5
     seed: int = 7
 
 
@@ -80,11 +79,11 @@ class Simulated(msgspec.Struct, kw_only=True):
     right: int = 0
     up: int = 0
     down: int = 0
+    refused: dict[str, int] = {}
     corrections: int = 0
     wrong: int = 0
     lies: int = 0
     mistakes: int = 0
-    refused: dict[str, int] = {}
 
 
 class Asking(Protocol):
@@ -107,7 +106,7 @@ class InProcess:
     """The channel's release, asked here; traces and feedback are written as a server writes them."""
 
     def __init__(self, context: Context) -> None:
-        self._context, self._candidate = context, served(context)
+        self._context, self._candidate = context, context.champion()
         self._release = context.store.catalog.channels()[context.project.serve.channel]
         self._traces: list[Trace] = []
         self._feedback: list[Feedback] = []
@@ -147,7 +146,7 @@ class OverHttp:
         import httpx
 
         self._context = context
-        self._task = context.session.task(served(context))
+        self._task = context.session.task(context.champion())
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=context.project.serve.deadline + 5)
         self._model = context.project.name
@@ -191,18 +190,6 @@ class OverHttp:
             why = found.get("error", {}).get("message", "") if isinstance(found, dict) else ""
             raise SlipwayError(t("{url} refused: {why}", url=self._client.base_url, why=why or reply.status_code))
         return dict(reply.headers), found
-
-
-def served(context: Context) -> Candidate:
-    """What the project's channel serves. Raises MissingPrerequisite where nothing does."""
-    channel, catalog = context.project.serve.channel, context.store.catalog
-    digest = catalog.channels().get(channel)
-    if digest is None:
-        raise MissingPrerequisite(
-            t("nothing serves on '{channel}' yet: there is nothing to ask", channel=channel),
-            t("`slipway run` makes the first release"),
-        )
-    return catalog.get("candidate", catalog.release(digest).candidate.digest, Candidate)
 
 
 def pool_of(context: Context, path: Path, untouched: float = 0.0, seed: int = 7) -> Pool:
@@ -308,7 +295,7 @@ def _judges(context: Context) -> tuple[MetricInfo, dict[str, Scorer]]:
 def quality(context: Context, examples: Sequence[Example]) -> tuple[str, Aggregate]:
     """(the metric, its value with a 95% interval) of what serves, on examples that nothing learnt from."""
     metric, _ = _judges(context)
-    scores = context.wait(evaluate(served(context), examples, context.session, context.project.evaluate, "simulate"))
+    scores = context.wait(evaluate(context.champion(), examples, context.session, context.project.evaluate, "simulate"))
     found = aggregate(scores, metric)
     assert found is not None, "the examples have references"
     return metric.name, found

@@ -30,12 +30,12 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     slice: str
     rule: str
     test: str = ""
+    alpha: float
     column: str = ""
     side: str = ""
     target: float | None = None
     least: float | None = None
     most: float | None = None
-    alpha: float
     bound: float | None = None
     outcome: str
 

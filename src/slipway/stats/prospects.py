@@ -121,6 +121,14 @@ class QuantileClaim:
     both: QuantilePair
     margin: float
 
+    def _reach(self, groups: float, tail: float) -> float | None:
+        """How far above the measured difference its upper bound lies with so many groups."""
+        if not self.possible(math.floor(groups), tail):
+            return None
+        high = self.both.high(tail)
+        effect = self.margin - self._distance
+        return None if high is None else max(high - effect, 1e-12) * math.sqrt(self._seen / groups)
+
     @property
     def _seen(self) -> int:
         return int(self.both.codes.max()) + 1
@@ -129,14 +137,6 @@ class QuantileClaim:
     def _distance(self) -> float:
         champion = quantile(self.both.champion.values, self.both.q)
         return self.margin - (quantile(self.both.challenger.values, self.both.q) - champion)
-
-    def _reach(self, groups: float, tail: float) -> float | None:
-        """How far above the measured difference its upper bound lies with so many groups."""
-        if not self.possible(math.floor(groups), tail):
-            return None
-        high = self.both.high(tail)
-        effect = self.margin - self._distance
-        return None if high is None else max(high - effect, 1e-12) * math.sqrt(self._seen / groups)
 
     def power(self, groups: float, tail: float) -> float | None:
         """See `Claim`."""

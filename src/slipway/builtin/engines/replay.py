@@ -15,8 +15,9 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from slipway.builtin.engines.checks import check_request, refuse
+from slipway.builtin.engines.made import Made
 from slipway.core.message import Delta, GenerateRequest, LikelihoodRequest, Likelihoods
-from slipway.core.protocols import Capability, CountsTokens, Embeds, OnEvent, Scores, ScoresAnswers, missing
+from slipway.core.protocols import Capability, CountsTokens, Embeds, Scores, ScoresAnswers, missing
 from slipway.core.ref import canonical, digest_of
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, open_regular, read
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+E = TypeVar("E")
 _LARGEST = 1_000_000_000  # bytes of a file of answers
 
 
@@ -49,25 +51,24 @@ class _Line(msgspec.Struct):
     ask: Any = None
 
 
-class ReplayEngine:
-    """Answers what it has the answer of; anything else is refused, unless `inner` may be asked."""
+class ReplayEngine(Made[ReplayConfig]):
+    """Answers what it has the answer of; anything else is refused, unless it records."""
 
     Config: ClassVar[type[ReplayConfig]] = ReplayConfig
+    engine: ClassVar[str] = "replay"
 
-    def __init__(
-        self,
-        config: ReplayConfig,
-        name: str = "replay",
-        files: Mapping[str, str | Path] | None = None,
-        on_event: OnEvent | None = None,
-        inner: Engine | None = None,
-    ) -> None:
-        self.name = name
-        self.path = _only_file(config, name, files or {})
-        self.inner = inner
-        self.capabilities: frozenset[Capability] = inner.capabilities if inner else frozenset()
+    def prepare(self) -> None:
+        """Nothing is read before it starts. Raises ConfigError without a file."""
+        self.path = _only_file(self.config, self.name, self.files)
+        self.inner: Engine | None = None
+        self.capabilities: frozenset[Capability] = frozenset()
         self._answers: dict[str, Any] = {}
         self._started = False
+
+    def record(self, inner: Engine) -> ReplayEngine:
+        """Ask `inner` what has no answer yet, and keep what it says. Returns itself, before it is started."""
+        self.inner, self.capabilities = inner, inner.capabilities
+        return self
 
     async def start(self) -> None:
         """Read the file; raises ConfigError naming the line that is wrong."""
@@ -105,52 +106,44 @@ class ReplayEngine:
         """The recorded vectors."""
         import numpy as np
 
-        if "embed" not in self.capabilities:
-            raise missing(self.name, "embed")
         key = digest_of(["embed", list(texts)])
-        if key not in self._answers:
-            inner = self._ask("embed")
-            if not isinstance(inner, Embeds):
-                raise missing(self.name, "embed")
+        if inner := self._new("embed", key, "embed", Embeds):
             vectors = await inner.embed(texts)
             self._add(key, list(texts), {"shape": vectors.shape, "values": vectors.ravel().tolist()})
         return self._recorded(key, lambda found: np.array(found["values"], np.float32).reshape(found["shape"]))
 
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
         """The recorded sums."""
-        key = digest_of(["score", prompt, list(continuations)])
-        if key not in self._answers:
-            inner = self._ask("score")
-            if not isinstance(inner, Scores):
-                raise missing(self.name, "score")
-            sums = await inner.score(prompt, continuations)
-            self._add(key, [prompt, list(continuations)], sums)
+        ask = [prompt, list(continuations)]
+        key = digest_of(["score", *ask])
+        if inner := self._new("score", key, "score", Scores):
+            self._add(key, ask, await inner.score(prompt, continuations))
         return self._recorded(key, lambda found: msgspec.convert(found, list[float]))
 
     async def likelihoods(self, asked: LikelihoodRequest) -> Likelihoods:
         """The recorded ones."""
-        if "score" not in self.capabilities:
-            raise missing(self.name, "score")
         key = digest_of(["likelihoods", asked])
-        if key not in self._answers:
-            inner = self._ask("likelihoods")
-            if not isinstance(inner, ScoresAnswers):
-                raise missing(self.name, "score")
-            found = await inner.likelihoods(asked)
-            self._add(key, msgspec.to_builtins(asked), msgspec.to_builtins(found))
+        if inner := self._new("score", key, "likelihoods", ScoresAnswers):
+            self._add(key, msgspec.to_builtins(asked), msgspec.to_builtins(await inner.likelihoods(asked)))
         return self._recorded(key, lambda found: msgspec.convert(found, Likelihoods))
 
     async def count_tokens(self, text: str) -> int:
         """The recorded count."""
-        if "tokenize" not in self.capabilities:
-            raise missing(self.name, "tokenize")
         key = digest_of(["count_tokens", text])
-        if key not in self._answers:
-            inner = self._ask("count_tokens")
-            if not isinstance(inner, CountsTokens):
-                raise missing(self.name, "tokenize")
+        if inner := self._new("tokenize", key, "count_tokens", CountsTokens):
             self._add(key, text, await inner.count_tokens(text))
         return self._recorded(key, lambda found: msgspec.convert(found, int))
+
+    def _new(self, capability: Capability, key: str, kind: str, protocol: type[E]) -> E | None:
+        """The engine to ask what is not recorded yet; None where it is. Raises for what is not claimed."""
+        if capability not in self.capabilities:
+            raise missing(self.name, capability)
+        if key in self._answers:
+            return None
+        inner = self._ask(kind)
+        if not isinstance(inner, protocol):
+            raise missing(self.name, capability)
+        return inner
 
     def _recorded(self, key: str, read_as: Callable[[Any], T]) -> T:
         try:
@@ -198,11 +191,11 @@ class ReplayEngine:
             self.capabilities = frozenset(head.capabilities)
 
 
-def _only_file(config: ReplayConfig, name: str, files: Mapping[str, str | Path]) -> Path:
+def _only_file(config: ReplayConfig, name: str, files: Mapping[str, Path]) -> Path:
     if config.path:
         return Path(config.path)
     if len(files) == 1:
-        return Path(next(iter(files.values())))
+        return next(iter(files.values()))
     raise ConfigError(
         t("the model '{name}' does not say which file it replays", name=name), t("set `path` in the model's options")
     )

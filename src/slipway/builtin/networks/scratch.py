@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import Field
 
 from slipway.builtin.classifiers.network import Reader, Reading
 from slipway.builtin.classifiers.preparing import Labels
 from slipway.builtin.classifiers.word_ids import WordIds
 from slipway.builtin.networks import graphs
-from slipway.builtin.networks.tuner import ConfigT, NetworkTuner, Task
+from slipway.builtin.networks.tuner import NetworkConfig, NetworkTuner, Task
 from slipway.core.protocols import Job
 
 
-class ScratchTuner(NetworkTuner[ConfigT]):
+class ScratchConfig(NetworkConfig):
+    """`size`: numbers of a word's vector. `forget`: share of words that are taken for unknown ones in training."""
+
+    size: int = Field(default=128, ge=2, le=1024)
+    forget: float = Field(default=0.05, ge=0, lt=1)
+
+
+ScratchT = TypeVar("ScratchT", bound=ScratchConfig)
+
+
+class ScratchTuner(NetworkTuner[ScratchT]):
     """`graph`: which of `networks.graphs` it becomes."""
 
     graph: ClassVar[str]

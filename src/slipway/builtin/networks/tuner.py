@@ -26,7 +26,7 @@ from slipway.builtin.classifiers.preparing import (
 from slipway.builtin.engines.onnx.engine import require_packages
 from slipway.builtin.networks import parity
 from slipway.builtin.training import checkpoint
-from slipway.builtin.training.options import TrainOptions, settled
+from slipway.builtin.training.options import EncoderTraining, settled
 from slipway.builtin.training.packages import require
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 MOST_WEIGHTS = 6_000_000  # of counted features that are fitted, as for the probe
 
 
-class NetworkConfig(AbstainConfig, TrainOptions):
+class NetworkConfig(AbstainConfig, EncoderTraining):
     """`label_smoothing`: the share of an example's weight that goes to the other labels. `balanced`: examples of rare
     labels weigh more, so that all labels weigh alike. `ngrams`: add a regression on counted words and runs of
     characters, as the probe has it. `disagreement`: the share of up to 300 examples for which the exported network may
@@ -49,9 +49,7 @@ class NetworkConfig(AbstainConfig, TrainOptions):
     """
 
     epochs: int = Field(default=20, ge=1, le=10_000)
-    warmup: float = Field(default=0.1, ge=0, lt=1)
     batch_size: int = Field(default=32, ge=1, le=65_536)
-    weight_decay: float = Field(default=0.01, ge=0, le=1)
     max_tokens: int = Field(default=256, ge=8, le=8192)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)

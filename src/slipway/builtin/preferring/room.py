@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from slipway.builtin.causal.base import base_of, end_of_turn
 from slipway.builtin.causal.base import load as load_model
 from slipway.builtin.causal.options import CausalOptions
 from slipway.builtin.engines.gguf_model import ModelHeader
-from slipway.builtin.training.options import TrainOptions, settled
+from slipway.builtin.training.options import CausalTraining, Rank, TrainOptions, settled
 from slipway.builtin.training.placing import Place
 from slipway.core.artifact import ADAPTER, Made
 from slipway.core.material import Example
@@ -27,22 +27,20 @@ _PARTS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
 
 
-class AdapterOptions(TrainOptions):
-    """Options of recipes that make an adapter: `r` and `alpha` of LoRA, and as for `tune: lora` the most tokens of an
-    example and how the served adapter is compared with the trained one.
-    """
+class AdapterOptions(Rank, CausalTraining):
+    """Options of recipes that make an adapter."""
 
-    r: int = Field(default=8, ge=1, le=1024)
-    alpha: float = Field(default=16.0, gt=0, le=1e6)
-    max_tokens: int = Field(default=1024, ge=8, le=1_048_576)
-    parity: float = Field(default=0.98, ge=0, le=1)
     parity_examples: int = Field(default=20, ge=0, le=100_000)
-    parity_tokens: int = Field(default=16, ge=1, le=4096)
-    parity_margin: float = Field(default=0.5, ge=0, le=10)
 
 
-class Learner:
+OptionsT = TypeVar("OptionsT", bound=AdapterOptions)
+
+
+class Learner(Generic[OptionsT]):
     """A tuner that makes an adapter for a GGUF model of the engine `llama`."""
+
+    def __init__(self, config: OptionsT) -> None:
+        self.config = config
 
     @classmethod
     def settled(cls, config: TrainOptions) -> Mapping[str, Any]:

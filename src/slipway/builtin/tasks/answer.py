@@ -7,11 +7,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from slipway.builtin.tasks.text_input import one_text
 from slipway.core.answer import Output
-from slipway.errors import ConfigError
-from slipway.i18n import t
-
-LONGEST = 100_000  # characters of a question; a longer one is refused before any work is done
 
 
 class AnswerConfig(BaseModel):
@@ -32,14 +29,7 @@ class AnswerTask:
 
     def input(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The question, and the history when there is one. Raises ConfigError without one or for one too long."""
-        question = given.get("question")
-        if not isinstance(question, str) or not question.strip():
-            raise ConfigError(t("the input has no question"), t("send text in the field 'question'"))
-        if len(question) > LONGEST:
-            raise ConfigError(
-                t("the question has {n} characters; {most} is the most", n=len(question), most=LONGEST),
-                t("shorten it, or add it as a document to search"),
-            )
+        question = one_text(given, "question")
         history = given.get("history")
         return {"question": question, "history": list(history)} if history else {"question": question}
 

@@ -40,6 +40,38 @@ class TrainOptions(BaseModel):
     threads: int | None = Field(default=None, ge=1, le=1024)
 
 
+class CausalTraining(TrainOptions):
+    """Of what trains a language model, and compares what will be served with what was trained.
+
+    `max_tokens`: an example with more, prompt and answer together, is left out and counted. `parity`: the share of
+    examples that the served artifact must answer as the trained model does; of `parity_examples` of dev, the first
+    `parity_tokens` tokens. `parity_margin`: where the trained model itself prefers one token to another by less, in
+    nats, either is right.
+    """
+
+    max_tokens: int = Field(default=1024, ge=8, le=1_048_576)
+    parity: float = Field(default=0.98, ge=0, le=1)
+    parity_examples: int = Field(default=50, ge=0, le=100_000)
+    parity_tokens: int = Field(default=16, ge=1, le=4096)
+    parity_margin: float = Field(default=0.5, ge=0, le=10)
+
+
+class Rank(BaseModel):
+    """LoRA (Hu et al. 2021): W + alpha / r B A, where W stays as it is."""
+
+    r: int = Field(default=8, ge=1, le=1024)
+    alpha: float = Field(default=16.0, gt=0, le=1e6)
+
+
+class EncoderTraining(TrainOptions):
+    """Of what trains a network that reads texts. `max_tokens`: so much of a text is read in training."""
+
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    max_tokens: int = Field(default=128, ge=8, le=8192)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+
+
 def settled(options: TrainOptions) -> dict[str, str | int]:
     """What this machine makes of the options that are left to it: part of the key of a step that trains.
 

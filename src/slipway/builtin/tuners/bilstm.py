@@ -6,16 +6,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from slipway.builtin.networks.scratch import ScratchTuner
-from slipway.builtin.networks.tuner import NetworkConfig
+from slipway.builtin.networks.scratch import ScratchConfig, ScratchTuner
 
 
-class BiLstmConfig(NetworkConfig):
-    """`size`: numbers of a word's vector. `hidden`: cells of each direction."""
+class BiLstmConfig(ScratchConfig):
+    """`hidden`: cells of each direction."""
 
-    size: int = Field(default=128, ge=2, le=1024)
     hidden: int = Field(default=128, ge=1, le=2048)
-    forget: float = Field(default=0.05, ge=0, lt=1)  # share of words that are taken for unknown ones in training
 
 
 class BiLstmTuner(ScratchTuner[BiLstmConfig]):

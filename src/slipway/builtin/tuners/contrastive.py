@@ -11,29 +11,24 @@ from slipway.builtin.engines.onnx.engine import require_packages
 from slipway.builtin.networks.encoders import base_files, starting
 from slipway.builtin.networks.pairs import pairs
 from slipway.builtin.training import checkpoint
-from slipway.builtin.training.options import TrainOptions, settled
+from slipway.builtin.training.options import EncoderTraining, settled
 from slipway.builtin.training.packages import require
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 
 
-class ContrastiveConfig(TrainOptions):
+class ContrastiveConfig(EncoderTraining):
     """`negatives`: hard ones for each question, beside the passages of the other questions of a batch. `temperature`:
-    cosines are divided by it. `max_tokens`: so much of a passage is read in training. `decay`: each layer's learning
-    rate is that of the layer above times this. `cosine`: the least mean cosine of exported and trained vectors of up to
-    300 questions.
+    cosines are divided by it. `decay`: each layer's learning rate is that of the layer above times this. `cosine`: the
+    least mean cosine of exported and trained vectors of up to 300 questions.
     """
 
     epochs: int = Field(default=2, ge=1, le=10_000)
     learning_rate: float = Field(default=2e-5, gt=0, allow_inf_nan=False)
-    warmup: float = Field(default=0.1, ge=0, lt=1)
     batch_size: int = Field(default=16, ge=2, le=1024)
-    weight_decay: float = Field(default=0.01, ge=0, le=1)
     decay: float = Field(default=0.9, gt=0, le=1)
     negatives: int = Field(default=2, ge=0, le=20)
     temperature: float = Field(default=0.05, gt=0, le=1)
-    max_tokens: int = Field(default=128, ge=8, le=8192)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
     cosine: float = Field(default=0.999, ge=-1, le=1)
 
     @property

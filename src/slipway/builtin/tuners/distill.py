@@ -35,15 +35,12 @@ class DistillConfig(AdapterOptions):
     weight: float = Field(default=0.5, ge=0, le=1)
 
 
-class DistillTuner(Learner):
+class DistillTuner(Learner[DistillConfig]):
     """Trains on train, stops by dev. A killed run goes on from its last checkpoint."""
 
     Config: ClassVar[type[DistillConfig]] = DistillConfig
     reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train", "dev")
     models: ClassVar[tuple[str, ...]] = ("teacher",)
-
-    def __init__(self, config: DistillConfig) -> None:
-        self.config = config
 
     def tune(self, job: Job) -> Made:
         """Raises ConfigError for a teacher or examples that nothing can be learned from."""

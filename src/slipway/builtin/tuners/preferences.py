@@ -30,14 +30,11 @@ class DpoConfig(TrlOptions):
     smoothing: float = Field(default=0.0, ge=0, lt=0.5)
 
 
-class DpoTuner(Learner):
+class DpoTuner(Learner[DpoConfig]):
     """Direct preference optimisation of an adapter; the base without it is the reference."""
 
     Config: ClassVar[type[DpoConfig]] = DpoConfig
     reads: ClassVar[tuple[Literal["preferences"], ...]] = ("preferences",)
-
-    def __init__(self, config: DpoConfig) -> None:
-        self.config = config
 
     def tune(self, job: Job) -> Made:
         """Raises ConfigError without pairs."""
@@ -81,14 +78,11 @@ class KtoConfig(TrlOptions):
     batch_size: int = Field(default=4, ge=2, le=65_536)
 
 
-class KtoTuner(Learner):
+class KtoTuner(Learner[KtoConfig]):
     """Kahneman-Tversky optimisation (Ethayarajh et al. 2024), straight from thumbs: no pairs are needed."""
 
     Config: ClassVar[type[KtoConfig]] = KtoConfig
     reads: ClassVar[tuple[Literal["thumbs"], ...]] = ("thumbs",)
-
-    def __init__(self, config: KtoConfig) -> None:
-        self.config = config
 
     def tune(self, job: Job) -> Made:
         """Raises ConfigError without thumbs, or when all of them point the same way."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from slipway.builtin.compressing import activations, beside, encoders
 from slipway.builtin.compressing.files import gguf_of, is_encoder
 from slipway.builtin.compressing.gguf_pruning import prune_gguf
+from slipway.builtin.compressing.recipe import CompressConfig, CompressTuner
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
@@ -17,32 +18,24 @@ from slipway.gguf_quantize import AnyQuantization
 from slipway.i18n import t
 
 
-class PruneConfig(BaseModel):
+class PruneConfig(CompressConfig):
     """`method`: `neurons` of the feed-forward layers and `heads` make the model smaller and faster; `magnitude` sets
     the smallest weights to zero, which saves neither bytes nor time here. `share`: how much goes, of each layer. `by`:
     what neurons are judged by; `activations` are seen on `texts` of train, and of a GGUF model need torch. `type`: how
-    a GGUF is written. `measure`: compare with the parent.
+    a GGUF is written.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["neurons", "heads", "magnitude"] = "neurons"
     share: float = Field(default=0.2, gt=0, lt=1)
     by: Literal["weights", "activations"] = "weights"
     texts: int = Field(default=64, ge=1, le=10_000)
     type: AnyQuantization = "q8_0"
-    measure: bool = True
 
 
-class PruneTuner:
-    """Nothing is trained afterwards. A killed run begins again: it takes seconds."""
+class PruneTuner(CompressTuner[PruneConfig]):
+    """Nothing is trained afterwards."""
 
     Config: ClassVar[type[PruneConfig]] = PruneConfig
-    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train",)
-    makes: ClassVar[tuple[str, ...]] = ("model", "embedder")
-
-    def __init__(self, config: PruneConfig) -> None:
-        self.config = config
 
     def tune(self, job: Job) -> Made:
         """Remove and write. Raises ConfigError for a model, share or judge that cannot be done."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from slipway.builtin.compressing import beside, encoders
 from slipway.builtin.compressing.files import gguf_of
+from slipway.builtin.compressing.recipe import CompressConfig, CompressTuner
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
@@ -19,28 +20,20 @@ Int8 = Literal["int8", "int8_static"]
 _K_QUANTS = ("q6_k", "q5_k_m", "q4_k_m")
 
 
-class QuantizeConfig(BaseModel):
+class QuantizeConfig(CompressConfig):
     """`type`: what the matrices become. GGUF: q8_0 is nearly lossless, q4_0 half as large, the k-quants keep more in as
     many bits. Encoders: int8 with ranges of activations found for each text, or once on texts of train (`int8_static`,
-    `calibrate` of them). `measure`: compare with the parent.
+    `calibrate` of them).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: AnyQuantization | Int8 = "q8_0"
     calibrate: int = Field(default=64, ge=1, le=10_000)
-    measure: bool = True
 
 
-class QuantizeTuner:
-    """The model in another quantisation, loaded by the same engine. A killed run begins again: it takes seconds."""
+class QuantizeTuner(CompressTuner[QuantizeConfig]):
+    """The model in another quantisation, loaded by the same engine."""
 
     Config: ClassVar[type[QuantizeConfig]] = QuantizeConfig
-    reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train",)
-    makes: ClassVar[tuple[str, ...]] = ("model", "embedder")
-
-    def __init__(self, config: QuantizeConfig) -> None:
-        self.config = config
 
     def tune(self, job: Job) -> Made:
         """Write it. Raises ConfigError for a model that `type` does not fit, IntegrityError for a damaged one."""

@@ -37,14 +37,11 @@ class RewardConfig(DrawingOptions):
     beta: float = Field(default=0.05, ge=0, le=100)
 
 
-class RewardTuner(Learner):
+class RewardTuner(Learner[RewardConfig]):
     """First the reward model, then the policy; each goes on from its last checkpoint."""
 
-    Config: ClassVar[type[RewardConfig]] = RewardConfig
     reads: ClassVar[tuple[Literal["preferences"], ...]] = ("preferences",)
-
-    def __init__(self, config: RewardConfig) -> None:
-        self.config = config
+    Config: ClassVar[type[RewardConfig]] = RewardConfig
 
     def tune(self, job: Job) -> Made:
         """Raises ConfigError without pairs enough to learn from and to measure on."""

@@ -6,6 +6,7 @@ stands where PPO stood: without a value network, each answer's baseline are the 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -53,12 +54,9 @@ class RewardedConfig(DrawingOptions):
     metric: str = ""
 
 
-class _Rewarded(Learner):
+class _Rewarded(Learner[RewardedConfig]):
     Config: ClassVar[type[RewardedConfig]] = RewardedConfig
     reads: ClassVar[tuple[Literal["train", "scores"], ...]] = ("train", "scores")
-
-    def __init__(self, config: RewardedConfig) -> None:
-        self.config = config
 
     def tune(self, job: Job) -> Made:
         """Raises ConfigError without examples that can be scored."""
@@ -83,32 +81,34 @@ class _Rewarded(Learner):
 
     def trainer(self, base: Base, common: Any, data: Any, reward: Any) -> Any:
         """Of trl."""
-        raise NotImplementedError
+        arguments, trainer = self.of_trl()
+        return trainer(
+            model=base.model, reward_funcs=reward, args=arguments(**common), train_dataset=data,
+            processing_class=base.tokenizer, peft_config=room.peft_lora(self.config),
+        )  # fmt: skip
+
+    @abstractmethod
+    def of_trl(self) -> tuple[Any, Any]:
+        """(class of its arguments, class of the trainer)."""
 
 
 class GrpoTuner(_Rewarded):
     """Group relative policy optimisation (Shao et al. 2024)."""
 
-    def trainer(self, base: Base, common: Any, data: Any, reward: Any) -> Any:
-        """`trl.GRPOTrainer`."""
+    def of_trl(self) -> tuple[Any, Any]:
+        """GRPO's."""
         from trl.trainer.grpo_config import GRPOConfig
         from trl.trainer.grpo_trainer import GRPOTrainer
 
-        return GRPOTrainer(
-            model=base.model, reward_funcs=reward, args=GRPOConfig(**common), train_dataset=data,
-            processing_class=base.tokenizer, peft_config=room.peft_lora(self.config),
-        )  # fmt: skip
+        return GRPOConfig, GRPOTrainer
 
 
 class RlooTuner(_Rewarded):
     """REINFORCE with the other answers as baseline (Ahmadian et al. 2024)."""
 
-    def trainer(self, base: Base, common: Any, data: Any, reward: Any) -> Any:
-        """`trl.RLOOTrainer`."""
+    def of_trl(self) -> tuple[Any, Any]:
+        """RLOO's."""
         from trl.trainer.rloo_config import RLOOConfig
         from trl.trainer.rloo_trainer import RLOOTrainer
 
-        return RLOOTrainer(
-            model=base.model, reward_funcs=reward, args=RLOOConfig(**common), train_dataset=data,
-            processing_class=base.tokenizer, peft_config=room.peft_lora(self.config),
-        )  # fmt: skip
+        return RLOOConfig, RLOOTrainer

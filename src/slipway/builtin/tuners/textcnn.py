@@ -6,17 +6,14 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from slipway.builtin.networks.scratch import ScratchTuner
-from slipway.builtin.networks.tuner import NetworkConfig
+from slipway.builtin.networks.scratch import ScratchConfig, ScratchTuner
 
 
-class TextCnnConfig(NetworkConfig):
-    """`size`: numbers of a word's vector. `filters`: of each width. `widths`: neighbouring words that a filter sees."""
+class TextCnnConfig(ScratchConfig):
+    """`filters`: of each width. `widths`: neighbouring words that a filter sees."""
 
-    size: int = Field(default=128, ge=2, le=1024)
     filters: int = Field(default=128, ge=1, le=2048)
     widths: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1, max_length=8)
-    forget: float = Field(default=0.05, ge=0, lt=1)  # share of words that are taken for unknown ones in training
 
 
 class TextCnnTuner(ScratchTuner[TextCnnConfig]):

@@ -97,17 +97,18 @@ def feedback_export(
             "--as-examples", help=t("Write examples to review, for data.examples, into this new file (.jsonl).")
         ),
     ] = None,
+    limit: Limit = 100_000,
+    redact: Redacted = None,
     format: Annotated[
         str | None, typer.Option(help=t("Write for other tools: openai-chat, sharegpt, alpaca, preference or kto."))
     ] = None,
-    limit: Limit = 100_000,
-    redact: Redacted = None,
     per_user: PerUser = 200,
     shared: Shared = NONE,
     project: Project = HERE,
 ) -> Document:
     """Never written over a file."""
     from slipway import api
+    from slipway.loop.feedback import Reading
     from slipway.render.pages import feedback as pages
     from slipway.render.pages.served import mined
 
@@ -121,8 +122,8 @@ def feedback_export(
             return mined(*api.export_examples(opened, asking.examples_file(examples), limit, redact), examples)
         assert out is not None
         assert format is not None
-        file = asking.examples_file(out)
-        return pages.harvest(api.export_feedback(opened, file, format, limit, redact, per_user, shared))
+        file, reading = asking.examples_file(out), Reading(limit, redact, per_user, shared)
+        return pages.harvest(api.export_feedback(opened, file, format, reading))
 
 
 @command(
@@ -138,10 +139,11 @@ def feedback_mine(
     """Nothing close to an example of dev, gate or reserve is among them."""
     from slipway import api
     from slipway.cli.progress import listener
+    from slipway.loop.feedback import Reading
     from slipway.render.pages.feedback import harvest
 
     with listener() as listening, open_project(project, NONE, listening) as opened:
-        return harvest(api.mine_feedback(opened, limit, redact, per_user, shared), listed=True)
+        return harvest(api.mine_feedback(opened, Reading(limit, redact, per_user, shared)), listed=True)
 
 
 @command(

@@ -41,14 +41,6 @@ class Ocr(msgspec.Struct, frozen=True):
     lacking: str = ""
 
 
-class Paragraph(msgspec.Struct):
-    """What stands together on a page, and how sure tesseract is of it: 0 to 100."""
-
-    text: str
-    page: int
-    confidence: float
-
-
 @cache
 def installed(languages: str) -> Ocr:
     """What would read these languages here. A version holds the digests of the data, which decide as much as the code.
@@ -74,6 +66,14 @@ def installed(languages: str) -> Ocr:
     except OSError:
         digests = [f"{path.name}?" for path in data]
     return Ocr(languages, " ".join([version, *digests]))
+
+
+class Paragraph(msgspec.Struct):
+    """What stands together on a page, and how sure tesseract is of it: 0 to 100."""
+
+    text: str
+    page: int
+    confidence: float
 
 
 def _asked(program: str, option: str) -> str:

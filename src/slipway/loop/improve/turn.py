@@ -16,7 +16,7 @@ from slipway.core.candidate import Candidate
 from slipway.core.material import Dataset, Example
 from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.report import Report, Score
-from slipway.errors import ConfigError, GateFailed, MissingPrerequisite, SlipwayError
+from slipway.errors import ConfigError, GateFailed, SlipwayError
 from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.feedback import Harvest
@@ -92,7 +92,7 @@ class _Improving:
         self.metric = metric_of(project, loop.meanings)
         self.info: MetricInfo = loop.meanings.get(self.metric) or metric_info(self.metric)
         self.rules = rules_for(project, self.metric)
-        self.champion = self._champion()
+        self.champion = self.context.champion()
         turn.metric, turn.channel, turn.serves = self.metric, project.serve.channel, self.champion.name
         turn.file = self.records.fulfil(self.champion.digest)
         _, _, examples = freeze_data(loop)
@@ -129,16 +129,6 @@ class _Improving:
                 update={"data": data.model_copy(update={"examples": [*data.examples, *sources]})}
             )
         return loop
-
-    def _champion(self) -> Candidate:
-        channel, catalog = self.context.project.serve.channel, self.store.catalog
-        digest = catalog.channels().get(channel)
-        if digest is None:
-            raise MissingPrerequisite(
-                t("nothing serves on '{channel}' yet, so there is nothing to improve", channel=channel),
-                t("`slipway run` makes the first release"),
-            )
-        return catalog.get("candidate", catalog.release(digest).candidate.digest, Candidate)
 
     def _used_up(self, loop: Loop, examples: Dataset) -> Turn | None:
         """Before anything is spent: no look is left, and none was begun that may be ended."""

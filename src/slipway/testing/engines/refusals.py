@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slipway.core.message import (
-    GenerateRequest,
-    ImagePart,
-    ImageUrl,
-    Message,
-    NamedTool,
-    Sampling,
-    Tool,
-    ToolCall,
-)
+from slipway.core.message import GenerateRequest, ImagePart, ImageUrl, Message, NamedTool, Sampling, Tool, ToolCall
 from slipway.testing.engines.requests import BAD_SAMPLING, IMAGE, SCHEMA, TOOL, deep_schema
 from slipway.testing.engines.suite import EngineSuite
 

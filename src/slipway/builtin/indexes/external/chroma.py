@@ -39,20 +39,6 @@ class ChromaConfig(HttpOrFolder):
     exact_up_to: int = Field(default=2000, ge=0, le=100_000)
 
 
-class ChromaIndex(ServerIndex):
-    """Passages by their vectors, in Chroma."""
-
-    Config: ClassVar[type[Any]] = ChromaConfig
-    KIND: ClassVar[str] = "chroma"
-
-    def connect(self) -> _Chroma:
-        """See `ServerIndex`."""
-        return _Chroma(self.config)
-
-    def _settings(self) -> list[Any]:
-        return [self.config.ef]
-
-
 class _Chroma:
     limit = 10_000
 
@@ -173,3 +159,12 @@ class _Chroma:
     def answers(self) -> None:
         with self._asking() as client:
             client.heartbeat()
+
+
+class ChromaIndex(ServerIndex):
+    """Passages by their vectors, in Chroma."""
+
+    Config: ClassVar[type[Any]] = ChromaConfig
+    KIND: ClassVar[str] = "chroma"
+    connects: ClassVar[type[Any]] = _Chroma
+    settings: ClassVar[tuple[str, ...]] = ("ef",)

@@ -71,11 +71,13 @@ class Server(Protocol):
 
 
 class ServerIndex:
-    """What all of them share. A subclass makes its `Server`; `BATCH` rows are put at once."""
+    """What all of them share. `connects`: the class of its `Server`, made of a config; `BATCH` rows are put at once."""
 
     Config: ClassVar[type[Any]]
     KIND: ClassVar[str]
+    connects: ClassVar[type[Any]]
     BATCH: ClassVar[int] = 256
+    settings: ClassVar[tuple[str, ...]] = ()  # options that change how a collection is made, beside its rows
 
     def __init__(self, config: Any = None) -> None:
         self.config: Any = config or self.Config()
@@ -89,7 +91,7 @@ class ServerIndex:
 
     def connect(self) -> Server:
         """Make the connection; raises MissingPrerequisite for a secret that is not there."""
-        raise NotImplementedError
+        return self.connects(self.config)
 
     @property
     def server(self) -> Server:
@@ -230,8 +232,7 @@ class ServerIndex:
         return f"{self._prefix}{digest}"
 
     def _settings(self) -> list[Any]:
-        """What of the config changes how a collection is made, beside its rows."""
-        return []
+        return [getattr(self.config, name) for name in self.settings]
 
     def _is_whole(self, name: str, count: int, dimension: int) -> bool:
         if self.server.count(name) != count:

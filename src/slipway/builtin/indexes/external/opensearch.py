@@ -36,32 +36,6 @@ class OpenSearchConfig(OverHttp):
     max_terms: int = Field(default=512, ge=1, le=1000)
 
 
-class OpenSearchIndex(ServerIndex):
-    """Passages by their vectors, or by their words, in OpenSearch."""
-
-    Config: ClassVar[type[Any]] = OpenSearchConfig
-    KIND: ClassVar[str] = "opensearch"
-
-    def connect(self) -> _OpenSearch:
-        """See `ServerIndex`."""
-        return _OpenSearch(self.config)
-
-    @property
-    def words(self) -> bool:
-        """See `ServerIndex`."""
-        return self.config.by == "words"
-
-    def _settings(self) -> list[Any]:
-        return [self.config.by, self.config.stem and self.words]
-
-    def _asked(self, text: str, vector: Any) -> Any:
-        if self.words:
-            return cjk_bigrams(text)[: self.config.max_terms]
-        if vector is None:
-            raise ConfigError(t("a dense index needs a vector to search for"), t("for words write `by: words`"))
-        return super()._asked(text, vector)
-
-
 class _OpenSearch:
     limit = 10_000  # index.max_result_window
 
@@ -201,3 +175,26 @@ def _of_vector(vector: list[float], must: list[Any]) -> dict[str, Any]:
 def _inner(score: float) -> float:
     """The inner product behind OpenSearch's score: p + 1 where p is not negative, else 1 / (1 - p)."""
     return score - 1 if score >= 1 else 1 - 1 / score
+
+
+class OpenSearchIndex(ServerIndex):
+    """Passages by their vectors, or by their words, in OpenSearch."""
+
+    Config: ClassVar[type[Any]] = OpenSearchConfig
+    KIND: ClassVar[str] = "opensearch"
+    connects: ClassVar[type[Any]] = _OpenSearch
+
+    @property
+    def words(self) -> bool:
+        """See `ServerIndex`."""
+        return self.config.by == "words"
+
+    def _settings(self) -> list[Any]:
+        return [self.config.by, self.config.stem and self.words]
+
+    def _asked(self, text: str, vector: Any) -> Any:
+        if self.words:
+            return cjk_bigrams(text)[: self.config.max_terms]
+        if vector is None:
+            raise ConfigError(t("a dense index needs a vector to search for"), t("for words write `by: words`"))
+        return super()._asked(text, vector)

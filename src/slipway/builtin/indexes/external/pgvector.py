@@ -46,20 +46,6 @@ class PgvectorConfig(Held):
         return value
 
 
-class PgvectorIndex(ServerIndex):
-    """Passages by their vectors, in PostgreSQL."""
-
-    Config: ClassVar[type[Any]] = PgvectorConfig
-    KIND: ClassVar[str] = "pgvector"
-
-    def connect(self) -> _Postgres:
-        """See `ServerIndex`."""
-        return _Postgres(self.config)
-
-    def _settings(self) -> list[Any]:
-        return [self.config.approximate]
-
-
 class _Postgres:
     limit = 1_000_000
 
@@ -186,3 +172,12 @@ class _Postgres:
 def _literal(vector: Any) -> str:
     """A vector as pgvector reads it; nine digits are enough to give every float32 back."""
     return "[" + ",".join(f"{number:.9g}" for number in vector.tolist()) + "]"
+
+
+class PgvectorIndex(ServerIndex):
+    """Passages by their vectors, in PostgreSQL."""
+
+    Config: ClassVar[type[Any]] = PgvectorConfig
+    KIND: ClassVar[str] = "pgvector"
+    connects: ClassVar[type[Any]] = _Postgres
+    settings: ClassVar[tuple[str, ...]] = ("approximate",)
