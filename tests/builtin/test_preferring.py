@@ -223,7 +223,9 @@ def some_answered(every: int) -> Any:
 def test_a_teacher_that_leaves_too_much_out_is_refused_with_the_counts(tmp_path: Path, tiny: Path) -> None:
     files = {"tiny.gguf": tiny}
     job = Given(tmp_path / "a", files, answers=some_answered(4))
-    with pytest.raises(ConfigError, match=r"of 20 examples of train the teacher 'writer' left 5 without.*share of 0\.2"):
+    with pytest.raises(
+        ConfigError, match=r"of 20 examples of train the teacher 'writer' left 5 without.*share of 0\.2"
+    ):
         distiller().tune(job)
     with pytest.raises(ConfigError, match="answered no example of train that is short enough"):
         distiller(max_tokens=8).tune(job)

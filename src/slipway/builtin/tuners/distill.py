@@ -25,9 +25,9 @@ class DistillConfig(AdapterOptions):
     """`teacher`: a model of the project. `by: sequences`: it answers the inputs of train, and the student trains on its
     answers; any model may teach. `by: logits`: its distribution over tokens is learned, on the references of train
     (`on: references`) or on its own answers (`on: teacher`); a GGUF model with the same tokens. `temperature` of both
-    distributions, `weight` of their divergence beside the cross-entropy. `left_out`: the largest share of train that may
-    be missing because the teacher did not answer, or answered with more than `max_tokens`: what is missing is no random
-    part of what is asked.
+    distributions, `weight` of their divergence beside the cross-entropy. `left_out`: the largest share of train that
+    may be missing because the teacher did not answer, or answered with more than `max_tokens`: what is missing is no
+    random part of what is asked.
     """
 
     teacher: str = Field(min_length=1)
@@ -74,8 +74,8 @@ class DistillTuner(Learner[DistillConfig]):
             )
         if answered and 1 - len(train.rows) / train.given > config.left_out:
             raise ConfigError(
-                t("of {n} examples of train the teacher '{name}' left {unanswered} without an answer, and {too_long} are "
-                  "longer than max_tokens: more than the share of {share:g} that may be missing", n=train.given,
+                t("of {n} examples of train the teacher '{name}' left {unanswered} without an answer, and {too_long} "
+                  "are longer than max_tokens: more than the share of {share:g} that may be missing", n=train.given,
                   name=config.teacher, unanswered=train.unanswered, too_long=train.too_long, share=config.left_out),
                 t("ask the teacher as a candidate of its own to see why, raise max_tokens, or let left_out be larger"),
             )  # fmt: skip
