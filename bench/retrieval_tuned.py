@@ -3,11 +3,11 @@
     nice -n 15 python bench/retrieval_tuned.py [--data ../shared/data/xquad] [--language en] [--seeds 1] [--epochs 1]
 
 XQuAD (Artetxe et al. 2020) has 1,190 questions on 240 paragraphs of 48 articles. The articles are drawn into train
-(24), dev (6) and test (18), so no document of a test question has a question in train. All-MiniLM-L6-v2 is tuned by the tuner
-itself on the questions of train, with the paragraphs of all articles as passages, as a project has them. Both encoders
-then search all 240 paragraphs with the questions of test, as the engine `onnx` serves them: recall@1, recall@3 and mean
-reciprocal rank of each, and the paired difference with its 95% interval, by article, from the statistics of the gate.
-About 5 CPU-minutes a seed. `--json` prints one object a seed.
+(24), dev (6) and test (18), so no document of a test question has a question in train. All-MiniLM-L6-v2 is tuned by
+the tuner itself on the questions of train, with the paragraphs of all articles as passages, as a project has them. Both
+encoders then search all 240 paragraphs with the questions of test, as the engine `onnx` serves them: recall@1, recall@3
+and mean reciprocal rank of each, and the paired difference with its 95% interval, by article, from the statistics of
+the gate. `--json` prints one object a seed.
 """
 
 from __future__ import annotations
