@@ -199,7 +199,7 @@ def test_a_model_that_only_repeats_finds_nothing_and_one_that_is_away_is_a_note(
     assert {one.why for one in turn.drafts} == {"it holds no instruction between the marks"}
     assert (turn.ended, {one.model.engine for one in turn.drafts}) == ("nothing-to-try", {"echo"})
     turn = improve(folder, "models.parrot={engine: echo, fail: no room}", "improve.writer=parrot")
-    assert (turn.notes, turn.drafts) == (["parrot wrote no prompts: no room"], [])
+    assert (turn.notes, turn.drafts) == (["parrot wrote 0 of 4 prompts: no room"], [])
     with pytest.raises(ConfigError, match=r"improve.writer: no model is called 'parot'"):
         api.open_project(folder, ["improve.writer=parot"])
 

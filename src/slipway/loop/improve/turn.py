@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 
@@ -156,7 +157,7 @@ class _Improving:
             parents={name: effective(project, name) for name in names},
             tuner=lambda name: plugins.load("tuners", name),
             prompt=lambda path: read_text(self.context.root, path, "prompt"),
-            misses=lambda: self.attempts.misses(self.champion, self.info),
+            misses=cache(lambda: self.attempts.misses(self.champion, self.info)),
             labels=bool(self.champion.task_options.get("labels")), learnt=self.turn.learnt,
         )  # fmt: skip
         self.attempts = Attempts(self.loop, self.chunks, self.examples, self.records, self.spending, self.config.seed)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from itertools import takewhile
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
 from slipway.core.candidate import ModelPin
 from slipway.core.message import Completion, GenerateRequest, Message, Sampling
+from slipway.core.protocols import Engine
 from slipway.core.ref import digest_of
-from slipway.errors import ConfigError, EngineError, SlipwayError
+from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 from slipway.loop.improve.recipes import Miss, Recipe, Situation, changed, recipe
 from slipway.loop.improve.record import Draft, Turn
@@ -50,7 +52,7 @@ class Written:
         self._writer, self._model, self._turn, self._before = writer, model, turn, before[-BEFORE:]
 
     def propose(self, situation: Situation) -> Iterable[Recipe]:
-        """Those drafts that have no fault. A model that cannot be asked is a note of the turn."""
+        """Those drafts that have no fault. A model that does not answer is a note of the turn."""
         asking = [(n, c, c.prompt) for n, c in situation.parents.items() if c.prompt is not None]
         parent = next(((n, c, p) for n, c, p in asking if c.model is not None), None)
         misses = [one for one in situation.misses() if not one.heard] if parent else []
@@ -60,18 +62,18 @@ class Written:
         model, template = self._model or config.model or "", Template.of(situation.prompt(path))
         shown = [_some(misses, nth) for nth in range(DRAFTS)]
         asked = [conversation(template, self._hidden(one), self._before, self._turn.metric) for one in shown]
-        try:
-            pin, made = self._writer.write(model, asked)
-        except SlipwayError as error:
-            self._turn.notes.append(t("{model} wrote no prompts: {why}", model=model, why=error.message))
-            return
+        wrote = self._writer.write(model, asked, own=model == config.model)
+        if wrote.trouble:
+            told = t("{model} wrote {n} of {all} prompts: {why}", model=model, n=len(wrote.answers), all=len(asked),
+                     why=wrote.trouble)  # fmt: skip
+            self._turn.notes.append(told)
         tried = [text for text, _ in self._before]
-        for some, one in zip(shown, made, strict=False):
+        for some, one in zip(shown, wrote.answers, strict=False):
             text = instruction_in(one)
             prompt = template.with_instruction(text)
             why = fault(one, template, some, tried, self._writer.clean, situation.labels) or self._writer.check(prompt)
             draft = Draft(
-                parent=name, model=pin, examples=[miss.example for miss in some],
+                parent=name, model=wrote.model, examples=[miss.example for miss in some],
                 instruction=self._writer.clean(text[:MOST_KEPT]), why=why,
             )  # fmt: skip
             self._turn.drafts.append(draft)
@@ -94,6 +96,16 @@ def _some(misses: Sequence[Miss], nth: int) -> list[Miss]:
     return list(misses[first : first + MISTAKES]) or list(misses[:MISTAKES])
 
 
+class Wrote(NamedTuple):
+    """Who answered, and the answers in order: fewer than were asked for where the budget ended, or where there was
+    `trouble`.
+    """
+
+    model: ModelPin
+    answers: list[Completion]
+    trouble: str
+
+
 class Writer:
     """Asks the model that writes. What it wrote is remembered, so that a turn that was killed asks nothing again."""
 
@@ -103,8 +115,10 @@ class Writer:
         own.learn(loop.context.secrets)
         self.clean = Redactor("mask", own).text
 
-    def write(self, model: str, asked: Sequence[tuple[Message, ...]]) -> tuple[ModelPin, list[Completion]]:
-        """Who answers, and its answers, fewer where the budget ends. Raises SlipwayError where it cannot be asked."""
+    def write(self, model: str, asked: Sequence[tuple[Message, ...]], *, own: bool = False) -> Wrote:
+        """What a model of the project answers. `own`: it is the candidate's, which is loaded; another one is loaded for
+        this alone, so that its memory is free again. Raises SlipwayError for one that cannot be fetched.
+        """
         context, project = self._loop.context, self._loop.project
         only = project.model_copy(update={"models": {model: project.models[model]}})
         (pin,) = pin_models(only, context.root, context.lock_file, context.listener.progress, context.plugins).values()
@@ -116,15 +130,14 @@ class Writer:
         keys = [digest_of([msgspec.structs.replace(pin, name=""), one, code]) for one in requests]
         known = context.store.catalog.recall(_MEMORY, keys)
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
-        if missing:
-            context.wait(self._ask(pin, missing))
-            known = context.store.catalog.recall(_MEMORY, keys)
-        found: list[Completion] = []
-        for key in keys:
-            if key not in known:
-                break
-            found.append(msgspec.json.decode(known[key], type=Completion))
-        return pin, found
+        trouble = ""
+        try:
+            context.wait(self._ask(pin, missing, own))
+        except EngineError as error:
+            trouble = error.message
+        known |= context.store.catalog.recall(_MEMORY, missing)
+        held = takewhile(known.__contains__, keys)
+        return Wrote(pin, [msgspec.json.decode(known[key], type=Completion) for key in held], trouble)
 
     def check(self, prompt: str) -> str:
         """Why a prompt is no template; empty where it is one."""
@@ -134,30 +147,33 @@ class Writer:
             return error.message
         return ""
 
-    async def _ask(self, pin: ModelPin, missing: dict[str, GenerateRequest]) -> None:
-        """In a session of its own: when all is written, the memory of a large writer is free again."""
-        context, project = self._loop.context, self._loop.project
-        cost = make_cost(project, context.rate_of)
-        session, told = Session(context.store, context.locate, cost, context.tell, context.plugins), 0
+    async def _ask(self, pin: ModelPin, missing: dict[str, GenerateRequest], own: bool) -> None:
+        if not missing:
+            return
+        context, cost = self._loop.context, make_cost(self._loop.project, self._loop.context.rate_of)
+        session = context.session
+        if not own:
+            session = Session(context.store, context.locate, cost, context.tell, context.plugins)
         progress = self._loop.progress(f"write:{pin.name}")
         try:
-            for key, request in missing.items():
+            engine = await session.engine(pin)
+            for nth, (key, request) in enumerate(missing.items(), 1):
                 if not self._spending.affords(0.0, 0.0):
                     return
                 began = time.monotonic()
-                made = await self._completed(session, pin, request)
+                made = await self._completed(engine, request)
                 seconds = time.monotonic() - began
                 self._spending.pay(cost(pin, made.usage, seconds)[0], seconds)
                 context.store.catalog.remember(_MEMORY, {key: msgspec.json.encode(made)})
-                told += 1
-                progress(told, len(missing))
+                progress(nth, len(missing))
         finally:
-            await session.close()
+            if not own:
+                await session.close()
 
-    async def _completed(self, session: Session, pin: ModelPin, request: GenerateRequest) -> Completion:
+    async def _completed(self, engine: Engine, request: GenerateRequest) -> Completion:
         timeout = self._loop.project.evaluate.timeout
         try:
             async with asyncio.timeout(timeout):
-                return await complete(await session.engine(pin), request)
+                return await complete(engine, request)
         except TimeoutError:
             raise EngineError(t("no answer within {n:g} s", n=timeout), t("let evaluate.timeout be longer")) from None

@@ -20,7 +20,7 @@ from slipway.text.words import weigh, words
 
 MOST = 1200  # weighted characters of an instruction, and at least twice those of the one it replaces
 _READ = 20_000  # characters of what a writer says
-SHOWN = 400  # characters of an input, an answer or a reference that the writer sees
+SHOWN = 400  # weighted characters of an input, an answer or a reference that the writer sees
 _RUN = 8  # words in a row that an instruction has in common with an example only where it copies it
 _VARIABLE = re.compile(r"\{\{|\{%|\{#")
 _MARKS = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}|<\|")  # of templates, and of the frames that chats are put in
@@ -83,8 +83,8 @@ def _part(title: str, text: str) -> str:
 
 
 def _quoted(text: str, most: int = SHOWN) -> str:
-    shown = visible.block(_FRAME.sub(" ", text))
-    return shown if len(shown) <= most else f"{shown[:most]} ..."
+    shown = visible.block(_FRAME.sub(" ", text[: 4 * most]))
+    return shown if weigh(shown) <= most else f"{shown[: int(len(shown) * most / weigh(shown))]} ..."
 
 
 def instruction_in(made: Completion) -> str:
