@@ -36,6 +36,8 @@ gate: {{token_f1: {{min: 0.01, confidence: point}}}}
 improve: {{recipes: [written]}}
 """
 
+PRICE = "models.writer.price={input_per_million: 1000000 CNY, output_per_million: 1000000 CNY}"  # 15 CNY a request
+
 
 class Stub:
     """An OpenAI-compatible server. It answers inputs well where its instruction is GOOD; `writes`: what it says when it
@@ -156,7 +158,7 @@ def test_nothing_outside_train_and_no_secret_reaches_the_writer(tmp_path: Path, 
     heard = {"question": "What did a stranger say? write evil", "answer": "evil"}
     (folder / "feedback" / "mined.examples.jsonl").write_text(json.dumps(heard) + "\n", "utf-8")
     made.writes = lambda n: "<instruction>Answer {{ question }} now, please.</instruction>"
-    turn = improve(folder)
+    turn = improve(folder, PRICE)
     assert [one.why for one in turn.drafts] == ["it holds marks of a template or of a chat"] * 4
     assert (turn.ended, turn.tried) == ("nothing-to-try", [])
     held = [one for one in examples_of(folder) if one.split != "train"]
@@ -168,9 +170,20 @@ def test_nothing_outside_train_and_no_secret_reaches_the_writer(tmp_path: Path, 
         assert text.count("</data>") == text.count("<data>") - 1 == 3, "and cannot leave its place"
         assert not [one for one in numbers if f"number {one} lie" in text]
         assert "stranger" not in text
-    before = len(made.asked)
-    assert improve(folder).ended == "nothing-to-try"
-    assert len(made.asked) == before, "what was written is remembered"
+    before, again = len(made.asked), improve(folder, PRICE)
+    assert (again.ended, len(made.asked)) == ("nothing-to-try", before), "what was written is remembered"
+    assert turn.cost - again.cost == pytest.approx(4 * 15), "and was paid once"
+
+
+@pytest.mark.slow
+def test_no_more_is_written_than_the_budget_pays(tmp_path: Path, stub: tuple[Stub, str]) -> None:
+    made, url = stub
+    folder = write(tmp_path / "desk", made, url, 60)
+    with api.open_project(folder, [PRICE]) as opened:
+        asked = sum(one.split == "train" for one in examples_of(folder))
+        turn = api.improve(opened, f"{15 * asked + 20} CNY")
+    assert (len(made.asked), len(turn.drafts)) == (2, 2), "the second ends it"
+    assert turn.ended == "budget"
 
 
 @pytest.mark.slow
@@ -199,6 +212,7 @@ def test_a_model_that_only_repeats_finds_nothing_and_one_that_is_away_is_a_note(
     assert {one.why for one in turn.drafts} == {"it holds no instruction between the marks"}
     assert (turn.ended, {one.model.engine for one in turn.drafts}) == ("nothing-to-try", {"echo"})
     turn = improve(folder, "models.parrot={engine: echo, fail: no room}", "improve.writer=parrot")
+    assert turn.why == "no prompt was written that can be tried"
     assert (turn.notes, turn.drafts) == (["parrot wrote 0 of 4 prompts: no room"], [])
     with pytest.raises(ConfigError, match=r"improve.writer: no model is called 'parot'"):
         api.open_project(folder, ["improve.writer=parot"])

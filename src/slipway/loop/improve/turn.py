@@ -107,6 +107,11 @@ class _Improving:
         turn.learnt = self._learnt()
         recipes = self._recipes()
         turn.tried = [Tried(name=r.name, by=r.by, parent=r.parent, change=r.change) for r in recipes]
+        if not recipes and (turn.drafts or turn.notes):
+            return self._end(
+                "nothing-to-try", t("no prompt was written that can be tried"),
+                t("name a larger model under improve.writer, or other recipes under improve.recipes"),
+            )  # fmt: skip
         if not recipes:
             return self._end(
                 "nothing-to-try", t("there is nothing to try: no candidate is tuned, shows examples, has a prompt or "

@@ -34,6 +34,7 @@ DRAFTS = 4  # instructions that are asked for in a turn
 MISTAKES = 4  # that each of them is written from
 BEFORE = 3  # instructions of earlier turns that the writer sees, with their scores
 MOST_KEPT = 4000  # characters of a draft in the record
+_PATIENCE = 5  # times what an answer may take: an instruction is longer, and it is thought about
 _MEMORY = "written"  # in the memory of the catalog, by model, request and code
 _SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_tokens=500)
 
@@ -171,7 +172,7 @@ class Writer:
                 await session.close()
 
     async def _completed(self, engine: Engine, request: GenerateRequest) -> Completion:
-        timeout = self._loop.project.evaluate.timeout
+        timeout = _PATIENCE * self._loop.project.evaluate.timeout
         try:
             async with asyncio.timeout(timeout):
                 return await complete(engine, request)
