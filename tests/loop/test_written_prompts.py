@@ -18,6 +18,8 @@ from slipway.loop.improve.recipes import Miss
 from slipway.loop.improve.record import Turn
 from slipway.loop.improve.written import Template, conversation, fault, instruction_in
 from slipway.privacy.redact import Redactor
+from slipway.render.pages.improving import turn as page
+from slipway.render.text import write as write_text
 
 SECRET = "sk-live0123456789abcdefghijkl"
 GOOD = "Reply with the shelf alone."
@@ -146,6 +148,10 @@ def test_a_written_prompt_that_is_better_is_released_with_where_it_comes_from(
     assert (draft.parent, draft.instruction, draft.model.name) == ("plain", GOOD, "writer")
     splits = {one.id: one.split for one in examples_of(folder)}
     assert {splits[id] for one in turn.drafts for id in one.examples} == {"train"}
+    shown = write_text(page(turn))
+    assert "writer wrote 4 instructions from mistakes on train: 4 are tried" in shown
+    assert f"the instruction of {best.name}:\n" in shown
+    assert GOOD in shown
     kept = sorted((folder / ".slipway" / "improve").glob("turn-*.json"))[-1]
     assert json.loads(kept.read_text("utf-8"))["drafts"][1]["instruction"] == GOOD
 
@@ -160,6 +166,8 @@ def test_nothing_outside_train_and_no_secret_reaches_the_writer(tmp_path: Path, 
     made.writes = lambda n: "<instruction>Answer {{ question }} now, please.</instruction>"
     turn = improve(folder, PRICE)
     assert [one.why for one in turn.drafts] == ["it holds marks of a template or of a chat"] * 4
+    shown = write_text(page(turn))
+    assert "0 are tried\n  4 are not: it holds marks of a template or of a chat\n" in shown
     assert (turn.ended, turn.tried) == ("nothing-to-try", [])
     held = [one for one in examples_of(folder) if one.split != "train"]
     numbers = [one.text.split(" the number ")[-1].split()[0] for one in held]
