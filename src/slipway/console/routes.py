@@ -13,12 +13,13 @@ from starlette.responses import RedirectResponse
 
 from slipway import api
 from slipway.api.cards import about_release
-from slipway.console import filters, page, views
+from slipway.console import page, views
+from slipway.console.answers import answers
 from slipway.console.entrance import LANGUAGE, entrance
 from slipway.console.page import ROOT
+from slipway.console.traces import traces
 from slipway.console.visit import Pages
 from slipway.core.report import Report
-from slipway.core.trace import Wanted
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import LANGUAGES, speaking, t
 from slipway.loop.context import Context
@@ -34,8 +35,6 @@ from slipway.serve.admin.routes import Inside
 from slipway.serve.auth.caller import Caller
 from slipway.serve.refuse import Refused
 
-PAGE = 50  # traces on one page
-
 
 class Console:
     """The application behind `/console`, in the language of whoever looks at it."""
@@ -43,7 +42,8 @@ class Console:
     def __init__(self, project: Context, server: Inside) -> None:
         self.app = FastAPI(title="Slipway console", docs_url=None, redoc_url=None, openapi_url=None)
         pages = Pages(project, server)
-        routers = (entrance(pages), _served(pages), _measured(pages), _released(pages), _decide(pages))
+        made = (entrance, _served, traces, answers, _measured, _released, _decide)
+        routers = [one(pages) for one in made]
         self.scopes = scopes(routers)
         for router in routers:
             self.app.include_router(router)
@@ -85,40 +85,11 @@ def _served(pages: Pages) -> APIRouter:
             request, t("Overview"), views.overview(serving, traffic, _attention(pages, traffic["1d"].down))
         )
 
-    @router.get("/traces")
-    def traces(
-        request: Request,
-        words: str = "",
-        channel: str = "",
-        status: str = "",
-        thumb: str = "",
-        time: str = "",
-        slow: str = "",
-        before: str = "",
-    ) -> Response:
-        given = {
-            "words": words[:200],
-            "channel": channel[:63],
-            "status": status,
-            "thumb": thumb,
-            "time": time,
-            "slow": slow,
-        }
-        found = api.traces(project, PAGE + 1, wanted=filters.wanted(given, before))
-        older = views.query({**given, "before": found[PAGE - 1].id}) if len(found) > PAGE else ""
-        document = views.traces(found[:PAGE], f"{ROOT}/traces?{older}" if older else "")
-        return pages.page(request, t("Traces"), document, before=filters.form(given))
-
-    @router.get("/traces/{id}")
-    def trace(request: Request, id: str) -> Response:
-        found, said = api.trace(project, id)
-        return pages.page(request, t("Trace"), views.trace(found, said), before=_around(pages, found.id))
-
     @router.get("/feedback")
     def feedback(request: Request) -> Response:
         return pages.page(request, t("Feedback"), views.feedback(api.feedback(project, 200)))
 
-    _ = overview, traces, trace, feedback
+    _ = overview, feedback
     return router
 
 
@@ -276,15 +247,3 @@ def _attention(pages: Pages, down: int) -> list[Link | str]:
             t("The looks at the gate split are used up ({n} of {budget}): add examples", n=used, budget=budget)
         )
     return found
-
-
-def _around(pages: Pages, id: str) -> str:
-    """Links to the next older and the next newer trace."""
-    older = api.traces(pages.project, 1, wanted=Wanted(before=id))
-    newer = pages.project.store.catalog.newer(id)
-    links = [
-        f'<a rel="{rel}" href="{ROOT}/traces/{other}">{page.line(text)}</a>'
-        for rel, other, text in (("prev", newer, t("newer")), ("next", older[0].id if older else "", t("older")))
-        if other
-    ]
-    return f'<p class="around">{" ".join(links)}</p>' if links else ""

@@ -311,6 +311,16 @@ class Catalog:
         with self._reader.connect() as connection:
             return [decoded("feedback", row.id, row.body, Feedback) for row in connection.execute(query)]
 
+    def feedback_on(self, traces: Sequence[str]) -> dict[str, list[Feedback]]:
+        """Trace -> feedback on it, newest first; those without any are absent."""
+        of, found = tables.feedback.c, dict[str, list[Feedback]]()
+        query = select(of.id, of.body).where(of.trace.in_(traces)).order_by(of.seq.desc())
+        with self._reader.connect() as connection:
+            for row in connection.execute(query):
+                said = decoded("feedback", row.id, row.body, Feedback)
+                found.setdefault(said.trace, []).append(said)
+        return found
+
     def try_writing(self) -> None:
         """Write and delete a piece as large as a long trace; raises the SlipwayError that says why it cannot."""
         memo = tables.memo

@@ -5,7 +5,7 @@ Pages are found by the number of the last row (keyset), so a page far back costs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec

@@ -4,9 +4,9 @@ follow each other, and the facts they are filtered by.
 What it finds are candidates: all traces that are wanted and perhaps a few more; who asks looks at each (`Wanted.says`).
 The file holds nothing that the catalog does not hold, and is never changed: it is deleted and made again.
 
-Letters are folded, then runs of three are looked up (SQLite FTS5, tokenizer `trigram`; `detail=none`, so the index knows
-in which traces a run stands, not where). A Chinese word often has two characters, or one. So a mark is set around each
-character of such a script: `价格` becomes `|价|格|`, and the runs of three of that are its characters and its pairs.
+Letters are folded, then runs of three are looked up (SQLite FTS5, tokenizer `trigram`). With `detail=none` the index
+knows in which traces a run stands, not where. A Chinese word often has two characters, or one, so a mark is set around
+each character of such a script: `价格` becomes `|价|格|`, and the runs of that are its characters and its pairs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _RUN = 3
 _LAST = "\U0010ffff"
 _QUERY = "SELECT rowid FROM words WHERE words MATCH ?"
 _MARK = "\x1f"
-_EASTERN = re.compile("([\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff])")
+_EASTERN = re.compile(
+    "([\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff])"
+)
 _COLUMNS = {"seq": "int64", "at": "int64", "seconds": "float64", "status": "int16", "channel": "uint16",
             "release": "uint16", "language": "uint8"}  # fmt: skip
 _NAMED = ("channel", "release", "language")
