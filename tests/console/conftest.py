@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hosting import HOSTILE, Answers, Canary, context
+from hosting import HOSTILE, Answers, Canary, ask_hostile, context
 
 from served import Running, serving
 from slipway import api
@@ -18,6 +19,33 @@ from slipway.testing.projects import FILE, write_project
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = write_project(tmp_path_factory.mktemp("console") / "demo", FILE).parent
+    with api.open_project(found) as project:
+        api.run(project)
+    return found
+
+
+@pytest.fixture(scope="module")
+def hostile_folder(tmp_path_factory: pytest.TempPathFactory, canary: Canary) -> Path:
+    """A project whose documents, their names, examples, prompts and settings hold such texts; one has a megabyte."""
+    found = write_project(tmp_path_factory.mktemp("hostile") / "demo", FILE).parent
+    texts = [text.replace("{url}", f"http://127.0.0.1:{canary.server_port}") for text in HOSTILE]
+    rows = (found / "questions.jsonl").read_text("utf-8").splitlines()
+    for n, text in enumerate(texts):
+        one = " ".join(text.split())
+        name = f"{n} <img src=x onerror=alert(1)>.md"
+        (found / "docs" / name).write_text(f"# {one}\n\nzebra{n} {text}\n\n## B {one}\n\n{text}\n", "utf-8")
+        asked = {"question": f"Where is zebra{n}? {text}", "answer": text, "source": f"docs/{name}", "language": "en"}
+        rows.append(json.dumps(asked))
+    (found / "docs" / "long.md").write_text("# Long\n\n" + "<b>word</b> " * 90_000, "utf-8")
+    (found / "questions.jsonl").write_text("\n".join(rows) + "\n", "utf-8")
+    prompt = (found / "grounded.md").read_text("utf-8")
+    (found / "grounded.md").write_text(f"{texts[0]} {texts[2]}\n{prompt}", "utf-8")
+    with api.open_project(found) as project:
+        first = api.run(project)
+        assert first.release is not None
+        api.promote(project, first.release.digest, "staging", texts[1], by=texts[2])
+        (found / "plain.md").write_text("Say it.\n{{ question }} " + texts[3] + "\n", "utf-8")
+        (found / "grounded.md").write_text(f"{texts[3]} {texts[2]}\n{prompt}", "utf-8")
     with api.open_project(found) as project:
         api.run(project)
     return found
@@ -42,10 +70,17 @@ def canary() -> Iterator[Canary]:
 @pytest.fixture(scope="module")
 def server(project: Context, canary: Canary) -> Iterator[Running]:
     with serving(context(project)) as found:
-        found.until("/readyz")
-        for text in ("How much does the keel weigh?", *HOSTILE):
-            shown = text.replace("{url}", f"http://127.0.0.1:{canary.server_port}")
-            reply = found.chat(shown, model="demo")
-            said = {"trace": reply.headers["x-slipway-trace"], "thumb": "down", "comment": shown, "correction": shown}
-            assert found.post("/v1/feedback", said).status < 300
+        ask_hostile(found, canary)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def hostile(hostile_folder: Path, canary: Canary) -> Iterator[Running]:
+    with api.open_project(hostile_folder) as project, serving(context(project)) as found:
+        ask_hostile(found, canary)
+        said = {
+            "trace": found.chat("zebra2", model="demo").headers["x-slipway-trace"],
+            "comment": "<b>long</b> " * 60_000,
+        }
+        assert found.post("/v1/feedback", said).status < 300
         yield found

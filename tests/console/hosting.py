@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 
+from served import Running
 from slipway.console.routes import make_console
 from slipway.loop.context import Context
 from slipway.release.bundle import verify
@@ -49,3 +50,13 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def ask_hostile(server: Running, canary: Canary) -> None:
+    """An ordinary question and all hostile ones, each with feedback of the same kind."""
+    server.until("/readyz")
+    for text in ("How much does the keel weigh?", *HOSTILE):
+        shown = text.replace("{url}", f"http://127.0.0.1:{canary.server_port}")
+        reply = server.chat(shown, model="demo")
+        said = {"trace": reply.headers["x-slipway-trace"], "thumb": "down", "comment": shown, "correction": shown}
+        assert server.post("/v1/feedback", said).status < 300

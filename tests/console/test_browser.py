@@ -45,35 +45,81 @@ def browser() -> Iterator[Any]:
         made.close()
 
 
+class Looked:
+    """A window of the browser, and what was wrong with each page that it showed."""
+
+    def __init__(self, browser: Any, axe: str, language: str, width: int, scheme: str) -> None:
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, locale={"en": "en-GB", "zh": "zh-CN"}[language],
+            color_scheme=scheme,
+        )  # fmt: skip
+        self.asked, self.wrong, self._said, self._axe = list[str](), list[str](), list[str](), axe
+        self.context.on("request", lambda request: self.asked.append(request.url))
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: self._said.append(message.text))
+        self.page.on("pageerror", lambda error: self._said.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self._said.append(dialog.message), dialog.dismiss()))
+
+    def look(self, path: str) -> None:
+        """At the page that is shown."""
+        found = self.page.evaluate(f"{self._axe}; ({RUN})({ASKED!r})")
+        if self.page.title().startswith("ran"):
+            found.append("something ran")
+        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wide > 0:
+            found.append(f"{wide} pixels wider than the window")
+        found += [one for one in self._said if path != MISSING or "404" not in one]
+        self._said.clear()
+        self.wrong += [f"{path}: {one}" for one in found]
+
+    def end(self, server: Running, canary: Canary) -> None:
+        """Nothing was wrong, and nobody else was asked."""
+        self.context.close()
+        assert not self.wrong, "\n".join(self.wrong)
+        assert [url for url in self.asked if not url.startswith(f"{server.address}/console")] == []
+        assert canary.paths == []
+
+
 @pytest.mark.parametrize(("language", "width", "scheme"), [("en", 1280, "light"), ("zh", 390, "dark"),
                                                            ("en", 390, "light"), ("zh", 1280, "dark")])  # fmt: skip
 def test_every_page(
-    server: Running, canary: Canary, browser: Any, axe: str, language: str, width: int, scheme: str
+    hostile: Running, canary: Canary, browser: Any, axe: str, language: str, width: int, scheme: str
 ) -> None:
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, locale={"en": "en-GB", "zh": "zh-CN"}[language], color_scheme=scheme,
-        bypass_csp=False,
-    )  # fmt: skip
-    said, asked = list[str](), list[str]()
-    context.on("request", lambda request: asked.append(request.url))
+    window = Looked(browser, axe, language, width, scheme)
+    for path in crawl(window.page, hostile.address):
+        window.look(path)
+    ask(window, hostile.address)
+    window.end(hostile, canary)
+
+
+def ask(window: Looked, address: str) -> None:
+    """A trace again, then a question in the playground, up to the choice."""
+    page = window.page
+    page.goto(f"{address}/console/traces")
+    page.click("main tbody a")
+    page.click("form[action$='/replay'] button")
+    window.look("replay")
+    page.goto(f"{address}/console/playground")
+    page.fill("textarea", "Where is zebra1? <svg onload=\"document.title='ran'\">")
+    page.click("form[action$='/playground'] button")
+    window.look("playground, blind")
+    page.click("form[action*='/playground/'] button")
+    window.look("playground, chosen")
+
+
+def test_by_keyboard_alone(server: Running, browser: Any) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
     page = context.new_page()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    wrong = list[str]()
-    for path in crawl(page, server.address):
-        wrong += [f"{path}: {one}" for one in page.evaluate(f"{axe}; ({RUN})({ASKED!r})")]
-        if page.title().startswith("ran"):
-            wrong.append(f"{path}: something ran")
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if wide > 0:
-            wrong.append(f"{path}: {wide} pixels wider than the window")
-        wrong += [f"{path}: {one}" for one in said if path != MISSING or "404" not in one]
-        said.clear()
+    page.goto(f"{server.address}/console/traces")
+    first, second = page.eval_on_selector_all("main tbody a", "(all) => all.slice(0, 2).map((one) => one.pathname)")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{first}")
+    page.keyboard.press("n")
+    page.wait_for_url(f"**{second}")
+    page.keyboard.press("p")
+    page.wait_for_url(f"**{first}")
     context.close()
-    assert not wrong, "\n".join(wrong)
-    assert [url for url in asked if not url.startswith(f"{server.address}/console")] == []
-    assert canary.paths == []
 
 
 def crawl(page: Any, address: str) -> Iterator[str]:

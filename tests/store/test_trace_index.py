@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from slipway.core.answer import Answer
@@ -23,12 +25,14 @@ from slipway.store.sqlite import SQLite
 from slipway.store.store import Store
 from slipway.testing.catalogs import feedback_of, trace_of
 
-SIZE = 16
+SIZES = (16, 4)
+WHOLE = [f"16-{n:08}.db" for n in range(4)]  # of 70 traces
+PARTS = ["4-00000016.db"]
 TEXTS = (
     "How much does the KEEL weigh?", "龙骨有多重？价格是多少", 'quotes " and \\ and %_', "GRÖSSE ẞ STRASSE ﬁn", "ai", "x",
     "日本語のテキスト", "tab\there\x00nul", "AI助手", "한국어 질문입니다", "", "🙂🙃 emoji", "aaaa aaab", "end z",
 )  # fmt: skip
-WANTED = (
+WANTED: tuple[dict[str, Any], ...] = (
     {}, {"channel": "q"}, {"channel": "nobody"}, {"status": "5xx"}, {"status": "404"}, {"slow": 0.5}, {"slow": 99.0},
     {"release": "f" * 64}, {"since": "2026-01-01T00:01:00.000000Z"}, {"since": "2026"}, {"thumb": "up"},
     {"thumb": "down"}, {"language": "zh"}, {"language": "en"}, {"language": "fr"}, {"words": ("keel",)},
@@ -43,7 +47,7 @@ WANTED = (
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_index, "SIZE", SIZE)
+    monkeypatch.setattr(trace_index, "SIZES", SIZES)
     monkeypatch.setattr(trace_index, "SETTLED", -1e9)
 
 
@@ -89,13 +93,13 @@ def check_alike(catalog: Catalog) -> None:
     fill(catalog)
     plain, traffic = found(catalog), [catalog.traffic(since) for since in ("", "2026-01-01T00:00:31.000000Z")]
     assert sum(map(bool, plain)) > 25, "hardly anything was looked for that is there"
-    assert catalog.index.keep_up() == 4
+    assert catalog.index.keep_up() == 5
     assert catalog.index.keep_up() == 0
     assert found(catalog) == plain == without(catalog)
     assert [catalog.traffic(since) for since in ("", "2026-01-01T00:00:31.000000Z")] == traffic
     for given in WANTED:  # page by page
         pages, before = list[str](), ""
-        while page := catalog.traces(7, wanted=Wanted(**{**given, "before": before})):
+        while page := catalog.traces(7, wanted=msgspec.structs.replace(Wanted(**given), before=before)):
             pages += [trace.id for _, trace in page]
             before = pages[-1]
         assert pages == plain[WANTED.index(given)], given
@@ -128,9 +132,9 @@ def test_a_server_is_waited_for_until_no_writer_can_be_behind(
 def test_whats_deleted_is_in_no_file_and_the_rest_is_still_found(store: Store) -> None:
     made = fill(store.catalog)
     store.catalog.index.keep_up()
-    assert files(store) == [f"{n:08}.db" for n in range(4)]
+    assert files(store) == [*WHOLE, *PARTS]
     erase_rows(store, [made[20].id], [], [], [])
-    assert files(store) == ["00000000.db", "00000002.db", "00000003.db"]
+    assert files(store) == [WHOLE[0], *WHOLE[2:], *PARTS]
     assert made[20].id not in sum(found(store.catalog), [])
     assert found(store.catalog) == without(store.catalog)
     assert store.catalog.index.keep_up() == 1
@@ -152,7 +156,7 @@ def test_numbers_that_are_given_again_are_found(store: Store) -> None:
     erase_rows(store, [one.id for one in made[10:]], [], [], [])
     again = trace_of(request={"prompt": "the needle"})
     store.catalog.add_traces([again])
-    assert store.catalog.index.keep_up() == 0
+    store.catalog.index.keep_up()
     assert [one for _, one in store.catalog.traces(wanted=Wanted(words=("needle",)))] == [again]
 
 
@@ -174,11 +178,11 @@ def test_a_restored_backup_is_indexed_anew(store: Store, tmp_path: Path) -> None
 def test_a_damaged_file_is_not_used_and_made_again(store: Store, content: bytes) -> None:
     fill(store.catalog)
     store.catalog.index.keep_up()
-    path = store.folder / "cache" / "traces" / "00000001.db"
+    path = store.folder / "cache" / "traces" / WHOLE[1]
     path.unlink()
     path.write_bytes(content)
     assert found(store.catalog) == without(store.catalog)
-    assert store.catalog.index.check() == [1]
+    assert store.catalog.index.check() == [(16, 1)]
     assert store.catalog.index.keep_up() == 1
     assert found(store.catalog) == without(store.catalog)
 
@@ -191,21 +195,21 @@ def test_what_another_server_deleted_is_seen(store: Store) -> None:
         connection.exec_driver_sql("DELETE FROM traces WHERE id = ?", (made[3].id,))
     other.close()
     assert made[3].id not in sum(found(store.catalog), [])
-    assert store.catalog.index.check() == [0]
+    assert store.catalog.index.check() == [(16, 0)]
 
 
 def test_deleted_while_it_is_indexed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made = fill(store.catalog)
-    count: Callable[[int], int] = store.catalog.index._count
+    count: Callable[[trace_index.Stretch], int] = getattr(store.catalog.index, "_count")  # noqa: B009 -- between the two
 
-    def late(stretch: int) -> int:  # by another server, which cannot delete our file
+    def late(stretch: trace_index.Stretch) -> int:  # by another server, which cannot delete our file
         with store.catalog.engine.begin() as connection:
-            connection.exec_driver_sql("DELETE FROM traces WHERE id = ?", (made[50].id,))
+            connection.exec_driver_sql("DELETE FROM traces WHERE id = ?", (made[64].id,))
         return count(stretch)
 
     monkeypatch.setattr(store.catalog.index, "_count", late)
     store.catalog.index.keep_up()
-    assert files(store) == ["00000000.db", "00000001.db", "00000002.db"]
+    assert files(store) == WHOLE
 
 
 def test_nothing_of_a_text_is_readable_in_a_file_and_only_its_owner_may_open_it(store: Store) -> None:
@@ -214,6 +218,17 @@ def test_nothing_of_a_text_is_readable_in_a_file_and_only_its_owner_may_open_it(
     for path in (store.folder / "cache" / "traces").glob("*.db"):
         assert path.stat().st_mode & 0o077 == 0
         assert b"weigh" not in path.read_bytes().lower()
+
+
+def test_the_parts_of_a_stretch_go_once_it_is_whole(store: Store) -> None:
+    fill(store.catalog, 15)
+    assert store.catalog.index.keep_up() == 3
+    assert files(store) == [f"4-{n:08}.db" for n in range(3)]
+    assert found(store.catalog) == without(store.catalog)
+    fill(store.catalog, 2)
+    assert store.catalog.index.keep_up() == 1
+    assert files(store) == [WHOLE[0]]
+    assert found(store.catalog) == without(store.catalog)
 
 
 def test_an_index_that_is_stopped_leaves_nothing_behind(store: Store) -> None:
@@ -234,6 +249,6 @@ def test_runs_are_letters_that_follow_each_other() -> None:
 
 def test_a_long_text_is_found_by_its_end(store: Store) -> None:
     long = trace_of(request={"prompt": "x" * 300_000 + " needle"})
-    store.catalog.add_traces([long, *(trace_of() for _ in range(SIZE))])
+    store.catalog.add_traces([long, *(trace_of() for _ in range(SIZES[0]))])
     assert store.catalog.index.keep_up() == 1
     assert [one.id for _, one in store.catalog.traces(wanted=Wanted(words=("needle",)))] == [long.id]

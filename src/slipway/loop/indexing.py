@@ -17,7 +17,7 @@ from slipway.store.store import Store
 log = logging.getLogger("slipway.store")
 
 FIRST = 5.0  # seconds after the start
-EVERY = 30.0
+EVERY = 10.0
 CHECKED = 86_400.0
 
 

@@ -1,8 +1,9 @@
 """The index of traces: files beside the catalog, whatever database that is in, made again where they are missing.
 
-Traces are numbered as they are written. Each `SIZE` numbers are a stretch; one in which nothing is written any more is
-sealed: it gets a file (`segment`), made off the path of requests. What has no file is read from the catalog itself, so
-nothing is missing from what is found, however far the files are behind, and no write waits for them.
+Traces are numbered as they are written. Each 16,384 numbers are a stretch; one in which nothing is written any more is
+sealed: it gets a file (`segment`), made off the path of requests. Until then its sealed parts of 1,024 have one each.
+What has no file is read from the catalog itself, so nothing is missing from what is found, however far the files are
+behind, and no write waits for them.
 
 Where a trace is deleted, the file of its stretch is deleted with it, and made again without it. Files of another
 server on the same database cannot be reached from here: each server looks once a day whether its own still match.
@@ -33,14 +34,16 @@ if TYPE_CHECKING:  # numpy is needed by who looks into one, not by whoever opens
 
 log = logging.getLogger("slipway.store")
 
-SIZE = 16_384
-"""Sequence numbers of a stretch. Fewer: more files to look into; more: more to read of what is not sealed yet."""
-OPENED = 96
-"""Segments kept open: 0.5 MB each."""
+SIZES = (16_384, 1_024)
+"""Sequence numbers of a stretch: of most, and of those in the newest of these, which is not sealed as a whole yet."""
+OPENED = 128
+"""Segments kept open: 0.5 MB each at most."""
 SETTLED = 60.0
 """Seconds after which a server with many writers has no number of an older stretch under way."""
 _BATCH = 256
 _UNUSABLE = (sqlite3.Error, ValueError, KeyError, OSError)
+Stretch = tuple[int, int]
+"""How many numbers it has, and which of that size it is."""
 
 
 class TraceIndex:
@@ -49,10 +52,10 @@ class TraceIndex:
     def __init__(self, folder: Path | None, database: Database) -> None:
         self.folder = folder
         self._database = database
-        self._open: OrderedDict[int, tuple[int, Segment]] = OrderedDict()  # stretch -> (which file, the segment)
+        self._open: OrderedDict[Stretch, tuple[int, Segment]] = OrderedDict()  # -> (which file, the segment)
         self._lock = threading.Lock()
 
-    def segment(self, stretch: int) -> Segment | None:
+    def segment(self, stretch: Stretch) -> Segment | None:
         """The index of a stretch; None where there is none, or none that can be read."""
         if self.folder is None:
             return None
@@ -78,23 +81,34 @@ class TraceIndex:
     def stretches(self, top: int, bottom: int) -> Iterator[tuple[int, int, Segment | None]]:
         """(lowest, highest number, index) from `top` down to `bottom`; neighbours without an index are one."""
         high, low = top, top + 1
-        for stretch in range(top // SIZE, bottom // SIZE - 1, -1):
-            found = self.segment(stretch)
-            if found is None:
-                low = max(stretch * SIZE, bottom)
+        for start, end, segment in self._pieces(top, bottom):
+            if segment is None:
+                low = start
                 continue
             if low <= high:
                 yield low, high, None
-            yield stretch * SIZE, min(high, (stretch + 1) * SIZE - 1), found
-            high, low = stretch * SIZE - 1, stretch * SIZE
+            yield start, end, segment
+            high, low = start - 1, start
         if low <= high:
             yield low, high, None
+
+    def _pieces(self, top: int, bottom: int, level: int = 0) -> Iterator[tuple[int, int, Segment | None]]:
+        """Whole stretches where they have a file, else their parts."""
+        size = SIZES[level]
+        for number in range(top // size, bottom // size - 1, -1):
+            start, end = max(number * size, bottom), min((number + 1) * size - 1, top)
+            segment = self.segment((size, number))
+            if segment is None and level + 1 < len(SIZES):
+                yield from self._pieces(end, start, level + 1)
+            else:
+                yield start, end, segment
 
     # keeping it in step --------------------------------------------------------------------------------------------
     def drop(self, seqs: Iterable[int]) -> None:
         """Delete the files in which traces with these numbers stand; called when those are deleted."""
-        for stretch in {seq // SIZE for seq in seqs} if self.folder is not None else ():
-            self._forget(stretch)
+        if self.folder is not None:
+            for stretch in {(size, seq // size) for seq in seqs for size in SIZES}:
+                self._forget(stretch)
 
     def clear(self) -> None:
         """Delete all of it."""
@@ -111,21 +125,25 @@ class TraceIndex:
             return 0
         with self._database.reader.connect() as connection:
             low, high = connection.execute(select(func.min(of.seq), func.max(of.seq))).one()
-        if low is None:
-            self.clear()
-            return 0
-        for stretch in range(high // SIZE - 1, low // SIZE - 1, -1):
+        wanted = self._wanted(low, high) if low is not None else []
+        for stretch in wanted:
             if gone():
-                break
+                return made
             if not self._path(stretch).exists() and self._settled(stretch):
                 made += self._make(stretch, gone, pause)
-        for stretch in [one for one in self._there() if not low // SIZE <= one < high // SIZE]:
+        for stretch in set(self._there()).difference(wanted):
             self._forget(stretch)
         return made
 
-    def check(self) -> list[int]:
+    def _wanted(self, low: int, high: int) -> list[Stretch]:
+        """The sealed stretches, the newest first: whole ones, and the parts of the last, which is not whole."""
+        whole, part = SIZES
+        found = [(part, number) for number in range(high // part - 1, high // whole * whole // part - 1, -1)]
+        return [*found, *((whole, number) for number in range(high // whole - 1, low // whole - 1, -1))]
+
+    def check(self) -> list[Stretch]:
         """Delete files that do not match the catalog any more; returns their stretches."""
-        found: list[int] = []
+        found: list[Stretch] = []
         for stretch in self._there():
             segment = self.segment(stretch)
             if segment is None or len(segment) != self._count(stretch):
@@ -133,7 +151,7 @@ class TraceIndex:
                 found.append(stretch)
         return found
 
-    def _make(self, stretch: int, gone: Callable[[], bool], pause: float) -> int:
+    def _make(self, stretch: Stretch, gone: Callable[[], bool], pause: float) -> int:
         from slipway.store.segment import build
 
         path = self._path(stretch)
@@ -148,47 +166,54 @@ class TraceIndex:
             return 0
         return 1
 
-    def _rows(self, stretch: int, gone: Callable[[], bool], pause: float) -> Iterator[tuple[int, Trace]]:
-        of, last = tables.traces.c, stretch * SIZE - 1
+    def _rows(self, stretch: Stretch, gone: Callable[[], bool], pause: float) -> Iterator[tuple[int, Trace]]:
+        of, (first, last) = tables.traces.c, _ends(stretch)
         while True:
             if gone():
                 raise InterruptedError
             since = time.monotonic()
-            query = select(of.seq, of.body).where(of.seq > last, of.seq < (stretch + 1) * SIZE)
+            query = select(of.seq, of.body).where(of.seq.between(first, last)).order_by(of.seq).limit(_BATCH)
             with self._database.reader.connect() as connection:
-                rows = connection.execute(query.order_by(of.seq).limit(_BATCH)).all()
+                rows = connection.execute(query).all()
             if not rows:
                 return
             for row in rows:
                 yield row.seq, decoded("trace", row.seq, row.body, Trace)
-            last = rows[-1].seq
+            first = rows[-1].seq + 1
             time.sleep(pause * (time.monotonic() - since))
 
-    def _count(self, stretch: int) -> int:
-        of = tables.traces.c
-        query = select(func.count(of.seq)).where(of.seq.between(stretch * SIZE, (stretch + 1) * SIZE - 1))
+    def _count(self, stretch: Stretch) -> int:
+        query = select(func.count(tables.traces.c.seq)).where(tables.traces.c.seq.between(*_ends(stretch)))
         with self._database.reader.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def _settled(self, stretch: int) -> bool:
+    def _settled(self, stretch: Stretch) -> bool:
         """Whether no writer may still add to a stretch. SQLite has one writer; a server numbers before it commits."""
         if self._database.kind == "sqlite":
             return True
         of, limit = tables.traces.c, datetime.now(UTC) - timedelta(seconds=SETTLED)
-        query = select(of.at).where(of.seq >= (stretch + 1) * SIZE).order_by(of.seq).limit(1)
+        query = select(of.at).where(of.seq > _ends(stretch)[1]).order_by(of.seq).limit(1)
         with self._database.reader.connect() as connection:
             after = connection.execute(query).scalar()
         return after is not None and after < limit.isoformat()
 
-    def _there(self) -> list[int]:
-        there = self.folder is not None and self.folder.is_dir()
-        return [int(path.stem) for path in sorted(self._path(0).parent.glob("[0-9]*.db"))] if there else []
+    def _there(self) -> list[Stretch]:
+        if self.folder is None or not self.folder.is_dir():
+            return []
+        found = (path.stem.split("-") for path in sorted(self.folder.glob("[0-9]*-[0-9]*.db")))
+        return [(int(size), int(number)) for size, number in found]
 
-    def _path(self, stretch: int) -> Path:
-        return (self.folder or Path()) / f"{stretch:08}.db"
+    def _path(self, stretch: Stretch) -> Path:
+        return (self.folder or Path()) / f"{stretch[0]}-{stretch[1]:08}.db"
 
-    def _forget(self, stretch: int) -> None:
+    def _forget(self, stretch: Stretch) -> None:
         with self._lock:
             self._open.pop(stretch, None)
             with reporting(self._path(stretch)):
                 self._path(stretch).unlink(missing_ok=True)
+
+
+def _ends(stretch: Stretch) -> tuple[int, int]:
+    """Its first and its last number."""
+    size, number = stretch
+    return number * size, (number + 1) * size - 1
