@@ -12,7 +12,10 @@ from hosting import HOSTILE, Answers, Canary, ask_hostile, context
 
 from served import Running, serving
 from slipway import api
+from slipway.core.answer import Answer
 from slipway.loop.context import Context
+from slipway.store.catalog import now
+from slipway.testing.catalogs import trace_of
 from slipway.testing.projects import FILE, write_project
 
 
@@ -76,11 +79,9 @@ def server(project: Context, canary: Canary) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def hostile(hostile_folder: Path, canary: Canary) -> Iterator[Running]:
-    with api.open_project(hostile_folder) as project, serving(context(project)) as found:
+    with api.open_project(hostile_folder) as project, serving(context(project, max_body=4_000_000)) as found:
         ask_hostile(found, canary)
-        said = {
-            "trace": found.chat("zebra2", model="demo").headers["x-slipway-trace"],
-            "comment": "<b>long</b> " * 60_000,
-        }
-        assert found.post("/v1/feedback", said).status < 300
+        long = "<b>long</b> " * 90_000
+        answer = Answer(text=long, raw=f"{long} ")
+        project.store.catalog.add_traces([trace_of(request={"prompt": long}, answer=answer, at=now())])
         yield found

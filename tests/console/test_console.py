@@ -18,7 +18,7 @@ from slipway.core.report import Report
 from slipway.core.trace import Wanted
 from slipway.loop.context import Context
 
-PAGES = ("", "/traces", "/feedback", "/reports", "/releases", "/data", "/runs", "/sign-in")
+PAGES = ("", "/traces", "/feedback", "/reports", "/releases", "/data", "/runs", "/playground", "/sign-in")
 
 
 def page(server: Running, path: str, **headers: str) -> str:
@@ -70,7 +70,7 @@ def test_every_page_in_both_languages(server: Running, path: str) -> None:
 
 
 def test_what_a_page_lists_leads_to_a_page(server: Running) -> None:
-    for below in ("/traces", "/reports", "/releases", "/data"):
+    for below in ("/traces", "/reports", "/releases", "/data", "/runs"):
         found = links(page(server, below), below)
         assert found, below
         for path in found[:8]:

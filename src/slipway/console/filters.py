@@ -52,7 +52,7 @@ def wanted(given: dict[str, str], before: str) -> Wanted:
         channel=given["channel"] or None,
         since=views.since(_TIMES[given["time"]]) if given["time"] else "",
         status=status,
-        thumb=thumb or None,
+        thumb="up" if thumb == "up" else "down" if thumb else None,
         release=given["release"],
         slow=least,
         words=tuple(given["words"].split()[:8]),

@@ -16,17 +16,17 @@ from slipway.api.cards import about_release
 from slipway.console import page, views
 from slipway.console.answers import answers
 from slipway.console.entrance import LANGUAGE, entrance
+from slipway.console.material import material
+from slipway.console.measured import examples, measured
 from slipway.console.page import ROOT
 from slipway.console.traces import traces
 from slipway.console.visit import Pages
-from slipway.core.report import Report
+from slipway.console.work import work
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import LANGUAGES, speaking, t
 from slipway.loop.context import Context
 from slipway.render.cells import Link
 from slipway.render.document import Document, Picture
-from slipway.render.pages import data as data_pages
-from slipway.render.pages import reports as report_pages
 from slipway.render.pages.releases import release_difference
 from slipway.render.pages.scales import verdict_picture
 from slipway.render.pages.why import why as explained
@@ -42,7 +42,7 @@ class Console:
     def __init__(self, project: Context, server: Inside) -> None:
         self.app = FastAPI(title="Slipway console", docs_url=None, redoc_url=None, openapi_url=None)
         pages = Pages(project, server)
-        made = (entrance, _served, traces, answers, _measured, _released, _decide)
+        made = (entrance, _served, traces, answers, measured, examples, material, work, _released, _decide)
         routers = [one(pages) for one in made]
         self.scopes = scopes(routers)
         for router in routers:
@@ -90,47 +90,6 @@ def _served(pages: Pages) -> APIRouter:
         return pages.page(request, t("Feedback"), views.feedback(api.feedback(project, 200)))
 
     _ = overview, feedback
-    return router
-
-
-def _measured(pages: Pages) -> APIRouter:
-    """What candidates were measured to do, on which data, in which steps."""
-    router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
-
-    @router.get("/reports")
-    def reports(request: Request) -> Response:
-        return pages.page(request, t("Reports"), views.reports(api.reports(project)[:200]))
-
-    @router.get("/reports/{digest}")
-    def report(request: Request, digest: str) -> Response:
-        found = project.store.catalog.get("report", digest, Report)
-        title = t("{candidate} on the {split} split", candidate=found.candidate.name, split=found.split)
-        if found.split == "gate":
-            hidden = t(
-                "The answers on the gate split are not shown here: looking at them is counted. "
-                "`slipway eval show NAME --split gate` shows them."
-            )
-            return pages.page(request, title, Document(None, [report_pages.report_table(found), hidden]))
-        return pages.page(request, title, report_pages.report(found, api.items(project, found), 500))
-
-    @router.get("/data")
-    def data(request: Request) -> Response:
-        return pages.page(request, t("Data"), views.data(api.datasets(project)[:100]))
-
-    @router.get("/data/{digest}")
-    def dataset(request: Request, digest: str) -> Response:
-        found = api.find(project, "dataset", digest)
-        shown = [
-            one for one in api.items(project, found, 200) if getattr(one, "split", None) not in ("gate", "reserve")
-        ]
-        document = data_pages.dataset(found, shown, api.changes(project, digest))
-        return pages.page(request, found.ref.short, document)
-
-    @router.get("/runs")
-    def runs(request: Request) -> Response:
-        return pages.page(request, t("Runs"), views.runs(api.runs(project, 200)))
-
-    _ = reports, report, data, dataset, runs
     return router
 
 

@@ -9,11 +9,9 @@ from urllib.parse import urlencode
 
 from slipway.console.page import ROOT
 from slipway.core.history import History
-from slipway.core.material import Dataset
 from slipway.core.metrics import METRICS
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report
-from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace
 from slipway.core.traffic import Traffic
 from slipway.i18n import Said, t, told
@@ -144,29 +142,6 @@ def releases(found: Sequence[tuple[str, Release, list[str]]], history: History) 
 
 def _release(one: Release) -> Link:
     return Link(one.digest[:12], f"{ROOT}/releases/{one.digest}")
-
-
-def data(found: Sequence[tuple[str, Dataset]]) -> Document:
-    """Frozen sets, newest first."""
-    columns = [Column(t("dataset")), Column(t("when"), "time"), Column(t("items"), "count"), Column(t("counts"))]
-    rows: list[list[Any]] = [
-        [Link(f"{one.name} {one.digest[:12]}", f"{ROOT}/data/{one.digest}"), at, one.size, one.counts]
-        for at, one in found
-    ]
-    return Document(None, [Table(t("Data"), columns, rows)])
-
-
-def runs(found: Sequence[Run]) -> Document:
-    """Executed steps, newest first."""
-    columns = [
-        Column(t("step")),
-        Column(t("when"), "time"),
-        Column(t("seconds"), "seconds"),
-        Column(t("state")),
-        Column(t("error"), "excerpt", 120),
-    ]
-    rows = [[one.step, one.started, one.seconds, one.status, told(one.error)] for one in found]
-    return Document(None, [Table(t("Runs"), columns, rows)])
 
 
 def query(values: Mapping[str, str]) -> str:
