@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,18 @@ from slipway.testing.catalogs import trace_of
 from slipway.testing.projects import FILE, write_project
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def as_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after its first run; nobody changes it."""
     found = write_project(tmp_path_factory.mktemp("console") / "demo", FILE).parent
     with api.open_project(found) as project:
         api.run(project)
     return found
+
+
+@pytest.fixture(scope="module")
+def folder(as_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(as_run, tmp_path_factory.mktemp("copy") / "demo"))
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.material import Example
 from slipway.core.metrics import METRICS, MetricInfo
+from slipway.core.release import Verdict
 from slipway.core.report import Aggregate, Report, Score
 from slipway.errors import NotFound
 from slipway.evaluate import compare
@@ -25,6 +26,9 @@ from slipway.render.cells import Amount, Link, amount, estimate, info_of, unboun
 from slipway.render.document import Column, Document, Part, Passage, Picture, Section, Table
 from slipway.render.pages import reports as report_pages
 from slipway.render.pages.frontier import frontier
+from slipway.render.pages.scales import verdict_picture
+from slipway.render.pages.verdicts import verdict_table
+from slipway.render.pages.why import why
 from slipway.serve.admin.access import needs
 from slipway.serve.refuse import Refused
 
@@ -54,7 +58,8 @@ def measured(pages: Pages) -> APIRouter:
                 "The answers on the gate split are not shown here: looking at them is counted. "
                 "`slipway eval show NAME --split gate` shows them."
             )
-            return pages.page(request, _title(found), Document(None, [report_pages.report_table(found), hidden]))
+            parts = [*_judged(pages, found), report_pages.report_table(found), hidden]
+            return pages.page(request, _title(found), Document(None, parts))
         rows = scored(project, found)
         worst = _worst(rows, found, _first(found))[:10]
         parts = [_linked(found), *_slices(found, rows), _examples(found, worst, t("The worst examples"))]
@@ -136,6 +141,14 @@ def _open(pages: Pages, digest: str) -> Report:
             t("looking at them is counted: `slipway eval show NAME --split gate`"),
         )
     return found
+
+
+def _judged(pages: Pages, found: Report) -> list[Part]:
+    """What the gate said of it, also where it said no: each rule, what was measured, how many examples would decide."""
+    for _, one in pages.project.store.catalog.list("verdict", Verdict):
+        if one.report.digest == found.digest:
+            return [*why(one, found).parts, Picture(verdict_picture(one, found)), verdict_table(one, found.currency)]
+    return []
 
 
 def _title(found: Report) -> str:

@@ -44,7 +44,7 @@ def work(pages: Pages) -> APIRouter:
     def run(request: Request, id: str) -> Response:
         found = next((one for one in api.runs(project, 10_000) if one.id == id), None)
         if found is None:
-            raise NotFound(t("there is no run '{id}'", id=id[:40]), t("`slipway run list` shows them"))
+            raise NotFound(t("there is no run '{id}'", id=id[:40]), t("the list of runs shows those that are kept"))
         live = LIVE if found.status == "running" else ""
         return pages.page(request, t("Step {name}", name=found.step), _whole(pages, found), after=live)
 
