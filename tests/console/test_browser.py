@@ -22,7 +22,7 @@ from served import Running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MISSING = "/console/nowhere"  # the browser says of it that it is not there
-PER_KIND = 3  # pages of one kind, such as a trace; with hostile texts among them
+PER_KIND = 2  # pages of one kind, such as a trace
 ASKED = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN = """(tags) => axe.run(document, {runOnly: tags, resultTypes: ["violations"]}).then((found) => found.violations.map(
   (one) => `${one.id} (${one.impact}): ${one.help}: ${one.nodes.slice(0, 3).map((node) => node.html).join(" | ")}`))"""
@@ -127,7 +127,7 @@ def crawl(page: Any, address: str) -> Iterator[str]:
     todo, seen, kinds = deque(["/console", "/console/sign-in", MISSING]), set[str](), dict[str, int]()
     while todo:
         path = todo.popleft()
-        kind = re.sub(r"[0-9a-f]{12,}", "ID", path)
+        kind = re.sub(r"/\d+$|[0-9a-f]{12,}", "ID", path.partition("?")[0])
         if path in seen or kinds.get(kind, 0) >= PER_KIND:
             continue
         seen.add(path)
