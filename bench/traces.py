@@ -77,7 +77,7 @@ def made(count: int, seed: int = 7) -> Iterator[tuple[Trace, Feedback | None]]:
             release=releases[min(n * 8 // count, 7)],
             status=status,
             request={"model": "docs", "messages": [{"role": "user", "content": asked}]},
-            answer=Answer(text=said, raw=said, citations=cited) if status == 200 else None,
+            answer=Answer(text=said, raw=said, citations=tuple(cited)) if status == 200 else None,
             seconds=chance.lognormvariate(0, 0.8),
         )
         thumb = chance.choice(("up", "up", "down"))

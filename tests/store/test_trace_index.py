@@ -187,6 +187,17 @@ def test_a_damaged_file_is_not_used_and_made_again(store: Store, content: bytes)
     assert found(store.catalog) == without(store.catalog)
 
 
+def test_a_page_that_was_damaged_is_noticed_while_it_is_read(store: Store) -> None:
+    fill(store.catalog)
+    store.catalog.index.keep_up()
+    path = store.folder / "cache" / "traces" / WHOLE[1]
+    whole = path.read_bytes()
+    for page in range(1, len(whole) // 8192):
+        path.unlink(missing_ok=True)
+        path.write_bytes(whole[: page * 8192] + b"\xff" * 8192 + whole[(page + 1) * 8192 :])
+        assert found(store.catalog) == without(store.catalog), page
+
+
 def test_what_another_server_deleted_is_seen(store: Store) -> None:
     made = fill(store.catalog)
     store.catalog.index.keep_up()

@@ -285,7 +285,7 @@ def _column(title: str, side: Side, lines: Sequence[str], *, plain: bool = False
         parts += trace_views.answer(side.answer, 3)
         facts = [row for row in trace_views.facts_of(side.answer) if row[1]]
         rows = [[t("seconds"), f"{side.answer.seconds:.3f}"], *facts]
-        parts.append(Table(t("Facts"), [Column(t("field")), Column(t("value"))], rows))
+        parts.append(Table(f"{title}: {t('Facts')}", [Column(t("field")), Column(t("value"))], rows))
     return html.body(Document(None, [Section(title, parts)]))
 
 

@@ -46,10 +46,11 @@ def _rows(connection: Connection, index: TraceIndex, after: int, wanted: Wanted,
     end = select(func.max(of.seq))
     top = connection.execute(end.where(of.seq < place(wanted.before)) if wanted.before else end).scalar()
     for low, high, segment in index.stretches(top or 0, after + 1):
-        if segment is None:
+        found = None if segment is None else index.found(segment, wanted)
+        if found is None:
             yield from _walk(connection, query.where(of.seq.between(low, high)))
             continue
-        seqs = [seq for seq in segment.found(wanted) if low <= seq <= high]
+        seqs = [seq for seq in found if low <= seq <= high]
         for start in range(0, len(seqs), PAGE):
             yield from connection.execute(query.where(of.seq.in_(seqs[start : start + PAGE]))).all()
 

@@ -88,7 +88,7 @@ def build(path: Path, rows: Iterable[tuple[int, Trace]]) -> int:
 
 
 def _write(connection: sqlite3.Connection, rows: Iterable[tuple[int, Trace]]) -> int:
-    for pragma in ("journal_mode=OFF", "synchronous=NORMAL", "page_size=8192"):
+    for pragma in ("journal_mode=OFF", "synchronous=FULL", "page_size=8192"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("BEGIN")
     connection.execute(
@@ -131,6 +131,7 @@ class Segment:
             f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
         )
         self._lock = threading.Lock()
+        self._connection.execute("PRAGMA cache_size=-512")  # KB: many are open, and the system keeps their pages too
         self._connection.execute("CREATE VIRTUAL TABLE temp.known USING fts5vocab('main', 'words', 'row')")
         facts: dict[str, bytes] = dict(self._connection.execute("SELECT name, value FROM facts"))
         if facts["format"] != str(FORMAT).encode():

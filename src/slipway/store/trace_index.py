@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from slipway.core.trace import Trace
+from slipway.core.trace import Trace, Wanted
 from slipway.store import tables
 from slipway.store.database import Database
 from slipway.store.failing import reporting
@@ -102,6 +102,18 @@ class TraceIndex:
                 yield from self._pieces(end, start, level + 1)
             else:
                 yield start, end, segment
+
+    def found(self, segment: Segment, wanted: Wanted) -> list[int] | None:
+        """Numbers of what may be wanted, newest first; None where the file turns out to be damaged: it is deleted."""
+        try:
+            return segment.found(wanted)
+        except _UNUSABLE as error:
+            log.warning("index of traces deleted", extra={"why": str(error)})
+            with self._lock:
+                broken = [stretch for stretch, (_, known) in self._open.items() if known is segment]
+            for stretch in broken:
+                self._forget(stretch)
+            return None
 
     # keeping it in step --------------------------------------------------------------------------------------------
     def drop(self, seqs: Iterable[int]) -> None:
