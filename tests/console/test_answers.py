@@ -13,10 +13,9 @@ from hosting import context
 
 from served import Reply, Running, serving
 from slipway import api
-from slipway.console.answers import CHANNEL
 from slipway.console.shared_text import markers, taken_over
 from slipway.core.candidate import Candidate
-from slipway.core.trace import Trace
+from slipway.core.trace import PLAYGROUND, Trace
 from slipway.loop.context import Context
 from slipway.loop.prompts import prompt_of
 
@@ -136,8 +135,9 @@ def test_names_are_hidden_until_one_is_chosen_and_the_choice_is_mined(apart: Con
     assert submit(own, path, {"best": "0"}).status == 400, "chosen once"
     kept = api.feedback(apart, 10)
     assert sorted(one.score or 0.0 for one, _ in kept) == [0.0, 1.0]
-    assert {of.channel for _, of in kept if of} == {CHANNEL}
-    assert apart.store.catalog.traffic("").up == 0, "a choice here is no user's thumb"
+    assert {of.channel for _, of in kept if of} == {PLAYGROUND}
+    traffic = apart.store.catalog.traffic("")
+    assert (traffic.requests, traffic.up) == (0, 0), "a choice here is no traffic, and no user's thumb"
     harvest = api.mine_feedback(apart)
     assert harvest.rows["preferences"] == 1
     row = (apart.root / harvest.files["preferences"]).read_text("utf-8")

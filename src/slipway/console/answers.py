@@ -26,7 +26,7 @@ from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate
-from slipway.core.trace import Feedback, Trace
+from slipway.core.trace import PLAYGROUND, Feedback, Trace
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import t, told
 from slipway.loop.prompts import conversation
@@ -37,8 +37,6 @@ from slipway.serve.auth.caller import Caller
 from slipway.serve.refuse import Refused, refusal
 from slipway.store.catalog import now
 
-CHANNEL = "playground"
-"""Of the traces that a choice makes, so that they can be told from traffic."""
 MOST = 4  # candidates asked at once
 LONGEST = 20_000  # characters of a question
 _KEPT = 200  # questions whose answers wait for a choice
@@ -187,7 +185,7 @@ async def _keep(pages: Pages, asked: Asked, caller: Caller) -> None:
         if side.answer is None or side.answer.error or (n != asked.chosen and _text(side) == best):
             continue
         trace = Trace(
-            id=uuid.uuid4().hex, at=now(), endpoint=f"{ROOT}/playground", channel=CHANNEL,
+            id=uuid.uuid4().hex, at=now(), endpoint=f"{ROOT}/playground", channel=PLAYGROUND,
             release=releases.get(side.candidate.digest, ""), status=200,
             request={"messages": [{"role": "user", "content": asked.question}]}, answer=side.answer,
             seconds=side.answer.seconds, key=caller.key, tenant=caller.tenant,

@@ -12,6 +12,9 @@ from slipway.core.ref import Noun
 from slipway.i18n import Said
 from slipway.text.language import of_short_text
 
+PLAYGROUND = "playground"
+"""Channel of traces that a person made in the console's playground: they are no traffic."""
+
 
 class Trace(Noun, frozen=True, kw_only=True):
     """One served request: what was asked, what answered it, what it cost. `release` is empty for a raw model."""

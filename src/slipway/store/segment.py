@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -41,6 +41,14 @@ _COLUMNS = {"seq": "int64", "at": "int64", "seconds": "float64", "status": "int1
             "release": "uint16", "language": "uint8"}  # fmt: skip
 _NAMED = ("channel", "release", "language")
 _NEVER = np.iinfo(np.int64).max
+
+
+class Served(NamedTuple):
+    """What is counted of a trace."""
+
+    channel: str
+    status: int
+    seconds: float
 
 
 def runs(word: str) -> list[str]:
@@ -161,11 +169,12 @@ class Segment:
             mask &= of["seconds"] >= wanted.slow
         return of["seq"][mask][::-1].tolist()
 
-    def served(self, since: str) -> list[tuple[int, float]]:
-        """(status, seconds) of those from a moment on; of all where it is none."""
+    def served(self, since: str) -> list[Served]:
+        """Those from a moment on; all where it is none."""
         of, begin = self.of, instant(since)
-        mask = of["at"] >= (begin if begin < _NEVER else 0)
-        return list(zip(of["status"][mask].tolist(), of["seconds"][mask].tolist(), strict=True))
+        mask, names = of["at"] >= (begin if begin < _NEVER else 0), self._names["channel"]
+        channels = [names[code] for code in of["channel"][mask].tolist()]
+        return list(map(Served, channels, of["status"][mask].tolist(), of["seconds"][mask].tolist()))
 
     def _holds(self, wanted: Wanted) -> Any:
         """Those with all runs of all words."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from slipway.core.trace import Feedback
+from slipway.core.trace import PLAYGROUND, Feedback
 from slipway.core.traffic import Traffic
 from slipway.store import tables
 from slipway.store.rows import decoded
@@ -47,13 +47,14 @@ def _served(connection: Connection, since: str, index: TraceIndex) -> tuple[int,
     whole = len(since) >= _TIME  # of less, such as a year, only texts can be compared
     for low, high, segment in index.stretches(top, 0) if whole else ((0, top, None),):
         if segment is None:
-            columns = (of.seq, of.at, of.status, of.seconds)
-            found = [(row.status, row.seconds) for row in _backwards(connection, columns, since, low, high)]
+            columns = (of.seq, of.at, of.channel, of.status, of.seconds)
+            rows = list(_backwards(connection, columns, since, low, high))
         else:
-            found = segment.served(since)
-        count += len(found)
-        good += [seconds for status, seconds in found if status < _ERROR]
-        if not found:
+            rows = segment.served(since)
+        served = [row for row in rows if row.channel != PLAYGROUND]
+        count += len(served)
+        good += [row.seconds for row in served if row.status < _ERROR]
+        if not rows:
             break
     return count, good
 
