@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from slipway.errors import SlipwayError
+from slipway.loop.background import beside
 from slipway.store.store import Store
 
 log = logging.getLogger("slipway.store")
@@ -21,17 +21,9 @@ EVERY = 10.0
 CHECKED = 86_400.0
 
 
-@contextmanager
-def indexing(store: Store) -> Generator[None]:
+def indexing(store: Store) -> AbstractContextManager[None]:
     """Index what is written no more, as long as this is open."""
-    ended = threading.Event()
-    thread = threading.Thread(target=_work, args=(store, ended), name="slipway-index", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    return beside("slipway-index", lambda ended: _work(store, ended))
 
 
 def _work(store: Store, ended: threading.Event) -> None:
