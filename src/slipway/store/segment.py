@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -41,14 +41,6 @@ _COLUMNS = {"seq": "int64", "at": "int64", "seconds": "float64", "status": "int1
             "release": "uint16", "language": "uint8"}  # fmt: skip
 _NAMED = ("channel", "release", "language")
 _NEVER = np.iinfo(np.int64).max
-
-
-class Served(NamedTuple):
-    """What is counted of a trace."""
-
-    channel: str
-    status: int
-    seconds: float
 
 
 def runs(word: str) -> list[str]:
@@ -169,12 +161,16 @@ class Segment:
             mask &= of["seconds"] >= wanted.slow
         return of["seq"][mask][::-1].tolist()
 
-    def served(self, since: str) -> list[Served]:
-        """Those from a moment on; all where it is none."""
-        of, begin = self.of, instant(since)
-        mask, names = of["at"] >= (begin if begin < _NEVER else 0), self._names["channel"]
-        channels = [names[code] for code in of["channel"][mask].tolist()]
-        return list(map(Served, channels, of["status"][mask].tolist(), of["seconds"][mask].tolist()))
+    def served(self, since: str, but: str, error: int) -> tuple[int, int, Any]:
+        """Of those from a moment on, of all where it is none: how many, how many of another channel than `but`, and of
+        these the seconds of those with a status below `error`.
+        """
+        of, begin, names = self.of, instant(since), self._names["channel"]
+        mask = of["at"] >= (begin if begin < _NEVER else 0)
+        every = int(mask.sum())
+        if but in names:
+            mask &= of["channel"] != names.index(but)
+        return every, int(mask.sum()), of["seconds"][mask & (of["status"] < error)]
 
     def _holds(self, wanted: Wanted) -> Any:
         """Those with all runs of all words."""

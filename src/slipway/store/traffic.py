@@ -29,32 +29,44 @@ def traffic(connection: Connection, since: str, index: TraceIndex) -> Traffic:
         decoded("feedback", row.id, row.body, Feedback).thumb
         for row in _backwards(connection, (said.seq, said.at, said.id, said.body), since)
     ]
-    good.sort()
+    median, slow = _ranked(good)
     return Traffic(
         requests=requests,
-        errors=requests - len(good),
-        median=good[math.ceil(0.5 * len(good)) - 1] if good else None,
-        slow=good[math.ceil(0.95 * len(good)) - 1] if good else None,
+        errors=requests - sum(map(len, good)),
+        median=median,
+        slow=slow,
         up=given.count("up"),
         down=given.count("down"),
     )
 
 
-def _served(connection: Connection, since: str, index: TraceIndex) -> tuple[int, list[float]]:
-    """How many requests, and the seconds of those that were no error."""
-    of, count, good = tables.traces.c, 0, list[float]()
+def _ranked(good: list[Any]) -> tuple[float | None, float | None]:
+    """The median and the 95th percentile, each of them one of the values; None where there are none."""
+    import numpy as np
+
+    values = np.concatenate([np.zeros(0), *good])
+    places = [math.ceil(share * len(values)) - 1 for share in (0.5, 0.95)] if len(values) else []
+    found = np.partition(values, places)[places].tolist() if places else [None, None]
+    return found[0], found[1]
+
+
+def _served(connection: Connection, since: str, index: TraceIndex) -> tuple[int, list[Any]]:
+    """How many requests, and the seconds of those that were no error, in parts."""
+    of, count, good = tables.traces.c, 0, list[Any]()
     top = connection.execute(select(func.max(of.seq))).scalar() or 0
     whole = len(since) >= _TIME  # of less, such as a year, only texts can be compared
     for low, high, segment in index.stretches(top, 0) if whole else ((0, top, None),):
         if segment is None:
             columns = (of.seq, of.at, of.channel, of.status, of.seconds)
             rows = list(_backwards(connection, columns, since, low, high))
+            served = [row for row in rows if row.channel != PLAYGROUND]
+            every, counted = len(rows), len(served)
+            seconds = [row.seconds for row in served if row.status < _ERROR]
         else:
-            rows = segment.served(since)
-        served = [row for row in rows if row.channel != PLAYGROUND]
-        count += len(served)
-        good += [row.seconds for row in served if row.status < _ERROR]
-        if not rows:
+            every, counted, seconds = segment.served(since, PLAYGROUND, _ERROR)
+        count += counted
+        good.append(seconds)
+        if not every:
             break
     return count, good
 
