@@ -31,6 +31,7 @@ from slipway.project.fields import (
     WebAddress,
     quantity,
 )
+from slipway.project.monitoring import MonitorConfig
 from slipway.project.plugin_config import MetricConfig, PluginConfig
 
 
@@ -423,6 +424,7 @@ class Project(Strict):
     release: ReleaseConfig = ReleaseConfig()
     improve: ImproveConfig = ImproveConfig()
     serve: ServeConfig = ServeConfig()
+    monitor: MonitorConfig = MonitorConfig()
     machine: MachineConfig = MachineConfig()
     value: ValueConfig | None = None
     card: CardConfig = CardConfig()
