@@ -70,10 +70,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     sinks: list[str] = []
 
 
-def status(monitor: Monitor, now: float | None = None) -> Status:
-    """Read, not changed."""
-    now = time.time() if now is None else now
+def status(monitor: Monitor) -> Status:
+    """Read, not changed. The days that are shown end with what was read last."""
     kept, learnt = monitor.kept()
+    now = kept.clock or time.time()
     references = dict(kept.released)
     for found in learnt.values():
         references |= found.references
@@ -114,18 +114,18 @@ def _line(watch: Watch, reference: Reference | None, evidence: Evidence | None) 
         reference = bounded(watch)
     if reference is None:
         return Line(*named, True)
-    sums = [sum(row) for row in evidence.rows] if evidence and evidence.rows else [0.0] * len(watch.metric.categories)
-    place = sums.index(max(sums))
+    place = evidence.strongest if evidence else 0
+    course = evidence.course if evidence and evidence.courses else None
     turn = (lambda value: 1.0 - value) if watch.direction == "down" else (lambda value: value)
-    seen = turn(evidence.totals[place] / evidence.n) if evidence and evidence.n else None
+    seen = turn(course.mean) if course else None
     return Line(
         *named,
         False,
         None if watch.against == "bound" else turn(reference.mean[place]),
         turn(reference.bounds[""][place]),
         seen,
-        evidence.n if evidence else 0,
-        moment(evidence.since) if evidence else "",
+        course.n if course else 0,
+        moment(course.since) if course else "",
         evidence.size / watch.limit if evidence else 0.0,
         moment(evidence.firing) if evidence and evidence.firing else "",
         watch.metric.categories[place] if seen is not None else "",

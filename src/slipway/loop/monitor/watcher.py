@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,18 +17,29 @@ from slipway.loop.monitor.seen import Unit
 from slipway.stats.changes import advanced, start
 
 SHOWN = 5  # traces that an alert names
+_STEP = 0.12  # the bet by which it is told when a change began
+
+
+class Course(msgspec.Struct):
+    """Of one category: `since` when it has run high (CUSUM, Page 1954), and `n` units from there on with their `total`."""
+
+    since: float
+    n: int = 0
+    total: float = 0.0
+    height: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Of what was bet on."""
+        return self.total / self.n if self.n else 0.0
 
 
 class Evidence(msgspec.Struct):
-    """Of one watch. `since`: when the evidence was below 1 for the last time; `n`, `totals`: units from there on, and
-    sums of what was bet on. `firing`: since when there is an alert, 0 without one; `low`: since when it may be over.
-    """
+    """Of one watch. `firing`: since when there is an alert, 0 without one; `low`: since when it may be over."""
 
     rows: list[list[float]] = []
     last: float = 0.0
-    since: float = 0.0
-    n: int = 0
-    totals: list[float] = []
+    courses: list[Course] = []
     firing: float = 0.0
     low: float = 0.0
     traces: list[str] = []
@@ -36,6 +48,16 @@ class Evidence(msgspec.Struct):
     def size(self) -> float:
         """Compared with the watch's limit."""
         return sum(map(sum, self.rows)) / sum(map(len, self.rows)) if self.rows else 0.0
+
+    @property
+    def strongest(self) -> int:
+        """The category with most of the evidence."""
+        return max(range(len(self.rows)), key=lambda place: sum(self.rows[place]), default=0)
+
+    @property
+    def course(self) -> Course:
+        """Of that category."""
+        return self.courses[self.strongest]
 
 
 class Watcher:
@@ -75,15 +97,17 @@ class Watcher:
 
     def _one(self, watch: Watch, reference: Reference, unit: Unit, value: float | str) -> list[Alert]:
         bounds, bet = reference.bound(unit.at), bets(watch, value, reference.ordered)
-        kept = self.evidence.setdefault(watch.rule, Evidence(last=unit.at, since=unit.at))
+        kept = self.evidence.setdefault(watch.rule, Evidence(last=unit.at))
         before = np.array(kept.rows) if kept.rows else start(len(bet))
         rows = advanced(before, unit.at - kept.last, np.array(bet), np.array(bounds), watch.limit)
-        if not kept.firing and kept.size < 1.0:
-            kept.since, kept.n, kept.totals, kept.traces = unit.at, 0, [0.0] * len(bet), []
-        kept.rows, kept.last, kept.n = rows.tolist(), max(kept.last, unit.at), kept.n + 1
-        kept.totals = [a + b for a, b in zip(kept.totals, bet, strict=True)]
-        strongest = int(np.argmax(rows.sum(axis=1)))
-        if bet[strongest] > bounds[strongest]:
+        kept.rows, kept.last = rows.tolist(), max(kept.last, unit.at)
+        kept.courses = kept.courses or [Course(unit.at) for _ in bet]
+        for course, value_, bound in zip(kept.courses, bet, bounds, strict=True):
+            if course.height <= 0.0 and not kept.firing:
+                course.since, course.n, course.total = unit.at, 0, 0.0
+            course.n, course.total = course.n + 1, course.total + value_
+            course.height = max(0.0, course.height + math.log1p(_STEP * (value_ / bound - 1.0)))
+        if bet[kept.strongest] > bounds[kept.strongest]:
             kept.traces = [*kept.traces, unit.trace][-SHOWN:]
         return self._changed(watch, kept, unit, bounds)
 
@@ -101,15 +125,15 @@ class Watcher:
         if not kept.low or unit.at - kept.low < self._clear:
             return []
         alert = self._alert(watch, "cleared", unit.at, kept, bounds, unit.release)
-        self.evidence[watch.rule] = Evidence(last=kept.last, since=unit.at)
+        self.evidence[watch.rule] = Evidence(last=kept.last)
         return [alert]
 
     def _alert(
         self, watch: Watch, state: State, at: float, kept: Evidence, bounds: Sequence[float], release: str
     ) -> Alert:
         project, channel = self._named()
-        place = int(np.argmax([sum(row) for row in kept.rows])) if kept.rows else 0
-        seen = kept.totals[place] / max(1, kept.n) if kept.totals else 0.0
+        place, course = kept.strongest, kept.course
+        seen = course.mean
         bound = bounds[place] if place < len(bounds) else 0.0
         turned = watch.direction == "down"
         mix = watch.metric.kind == "mix"
@@ -126,8 +150,8 @@ class Watcher:
             against=watch.against,
             seen=1.0 - seen if turned else seen,
             expected=1.0 - bound if turned else bound,
-            n=kept.n,
-            since=moment(kept.since),
+            n=course.n,
+            since=moment(course.since),
             scale="category" if mix else watch.metric.kind,
             category=watch.metric.categories[place] if mix else "",
             traces=tuple(kept.traces) if state == "firing" else (),

@@ -38,9 +38,10 @@ from slipway.store.watching import MOST_UNITS, Look, Watching
 log = logging.getLogger("slipway.monitor")
 
 PAGE = 1000
-BEHIND = 100_000  # requests not yet read, beyond which the oldest are left out
+BEHIND = 50_000  # requests not yet read, beyond which the oldest are left out
 EMBEDDED = 200
 LEARNT_FROM = 1000  # questions, where an embedder has to read them
+_SHARE = 0.2  # of a core that reading may take
 _STEP = 600.0  # seconds of served time between two looks at what is over
 
 
@@ -127,14 +128,15 @@ class Monitor:
         courier = threading.Thread(target=self._courier, args=(stop,), name="slipway-alerts", daemon=True)
         courier.start()
         while not stop.is_set():
-            read = 0
+            read, began = 0, time.process_time()
             try:
                 read, _ = self.look()
             except SlipwayError as error:
                 log.error("nothing read", extra={"why": error.message})
             except Exception:
                 log.exception("nothing read")
-            stop.wait(0.2 if read == PAGE else self.config.every)
+            pause = max(0.2, (time.process_time() - began) * (1 / _SHARE - 1))
+            stop.wait(pause if read == PAGE else max(pause, self.config.every))
         courier.join()
 
     def _courier(self, stop: threading.Event) -> None:
