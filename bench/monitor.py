@@ -1,15 +1,16 @@
 """False alarms in quiet weeks, and how soon a change of known size is noticed, beside evidently on the same data.
 
-    python bench/monitor.py quiet --weeks 200        # each week with its own reference: 60 gate examples, one week before
+    python bench/monitor.py quiet --weeks 200        # each with its own reference: 60 gate examples, a week before
     python bench/monitor.py long --worlds 20         # ten quiet weeks in a row against one reference
     python bench/monitor.py delay --trials 20        # every change, from a quiet day on
-    PYTHONPATH=src:/tmp/rivals python bench/monitor.py rivals --weeks 40 --trials 5   # after: pip install --target /tmp/rivals evidently
+    PYTHONPATH=src:RIVALS python bench/monitor.py rivals --weeks 40 --trials 5  # pip install --target RIVALS evidently
     python bench/monitor.py broken --weeks 40        # what happens where the assumptions do not hold
 
-The worlds: sessions arrive by a Poisson process whose rate follows the day (nights have a tenth) and the week (weekends two
-fifths); a user asks one to many questions (geometric, mean 2.5) about a minute apart, with a quality, a topic and a speed of
-his own that all of them share; answers are a little worse at night; topics differ at weekends; latency follows the load and
-an hour's own luck (AR(1)). All of it goes through the monitor's own code from `Seen` on; no database, no model.
+The worlds: sessions arrive by a Poisson process whose rate follows the day (nights have a tenth) and the week (weekends
+two fifths); a user asks one to many questions (geometric, mean 2.5) about a minute apart, with a quality, a topic and a
+speed of his own that all of them share; answers are a little worse at night; topics differ at weekends; latency follows
+the load and an hour's own luck (AR(1)). All of it goes through the monitor's own code from `Seen` on; no database, no
+model.
 """
 
 from __future__ import annotations
@@ -223,7 +224,8 @@ def long(worlds: int, world: World) -> tuple[int, Counter]:
 
 
 def delays(trials: int, world: World, longest: float = 14 * DAY) -> dict[str, list]:
-    """Change -> (hours until the first alert, its rule), from one quiet day after learning on; None: not within two weeks."""
+    """Change -> (hours until the first alert, its rule), from one quiet day after learning on; None: not within two
+    weeks."""
     found: dict[str, list] = defaultdict(list)
     for trial in range(trials):
         for place, (name, change) in enumerate(CHANGES.items()):

@@ -393,6 +393,8 @@ class Mailbox(socketserver.StreamRequestHandler):
             if word == "DATA":
                 data = True
                 say("354 go on")
+            elif word == "QUIT":
+                say("999 whatever")  # it was taken all the same
             elif word == "RCPT" and "refused@" in line:
                 say("550 no such person")
             else:

@@ -46,8 +46,8 @@ def simulate(
     """Ask what serves the questions of a file of examples, and say of each answer what users would.
 
     `url`: of a running server of the project; without it the channel is asked here. Rows close to an example of dev,
-    gate or reserve are not asked. `drift`: what changes on the way, and the days that the traffic spans; `other`: a file
-    of questions of another topic. Raises ConfigError where none is left, MissingPrerequisite when nothing serves.
+    gate or reserve are not asked. `drift`: what changes on the way, and the days that the traffic spans; `other`: a
+    file of questions of another topic. Raises ConfigError where none is left, MissingPrerequisite when nothing serves.
     """
     asking = _simulate.OverHttp(project, url, key) if url else _simulate.InProcess(project)
     found = _simulate.pool_of(project, pool, seed=traffic.seed)

@@ -124,12 +124,11 @@ def simulate(
         )
     if turns and (drift or days):
         raise ConfigError(
-            t("--turns draws a learning curve, for which nothing changes on the way"), t("leave --drift and --days away")
+            t("--turns draws a learning curve, for which nothing changes on the way"),
+            t("leave --drift and --days away"),
         )
     if url and days:
-        raise ConfigError(
-            t("a server enters what it is asked for now"), t("leave --days away, or leave --url away")
-        )
+        raise ConfigError(t("a server enters what it is asked for now"), t("leave --days away, or leave --url away"))
     if key_env and not os.environ.get(key_env):
         raise ConfigError(t("the environment variable {name} is not set", name=key_env))
     traffic = Traffic(requests, noise, adversarial, said, rate, corrections, seed)

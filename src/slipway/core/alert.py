@@ -16,8 +16,9 @@ class Alert(Noun, frozen=True, kw_only=True):
     anybody asked or was answered.
 
     `seen`: mean since `since`, of `n` units (one user's questions of a short time). `expected`: what that mean is at
-    most (`direction` up) or at least (down) while nothing changed, the rule's margin included. `against`: what it was compared with: the answers
-    that released it, served traffic before, or a bound of the project file. `traces`: ids of newest examples.
+    most (`direction` up) or at least (down) while nothing changed, the rule's margin included. `against`: what it was
+    compared with: the answers that released it, served traffic before, or a bound of the project file. `traces`: ids of
+    newest examples.
     """
 
     id: str

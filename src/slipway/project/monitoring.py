@@ -106,7 +106,7 @@ class MonitorConfig(Strict):
     every: Seconds = Field(default=60.0, ge=1)
     false_alarms: Share = Field(default=0.05, gt=0, le=0.5)  # of weeks without a change, by all rules together
     baseline: Seconds = Field(default=7 * 86400.0, gt=0)  # served traffic that later traffic is compared with
-    least: int = Field(default=100, ge=20, le=100_000)  # units it must have
+    least: int = Field(default=100, ge=40, le=100_000)  # units it must have: users' sessions
     session: Seconds = Field(default=900.0, gt=0)  # questions of one user within this time are one unit
     shared: list[str] = []  # keys, by id, behind which many people ask
     clear: Seconds = Field(default=3600.0, ge=0)  # without evidence, before an alert is over

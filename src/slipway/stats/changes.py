@@ -1,17 +1,17 @@
 """Has a mean become larger than it was, asked after every new value, for as long as one likes. On plain arrays.
 
-An e-detector (Shin, Ramdas and Rinaldo 2022, "E-detectors: a nonparametric framework for sequential change detection") of
-the Shiryaev-Roberts form, whose factors are bets against the mean of nonnegative values (Waudby-Smith and Ramdas 2024,
-"Estimating means of bounded random variables by betting"). What it must exceed is an upper bound that the reference's own
-sample gives, so the comparison is one of two samples (compare Podkopaev and Ramdas 2023). Here time takes the place of a
-count: the bound on false alarms is one for a week, however much or little is served in it.
+An e-detector (Shin, Ramdas and Rinaldo 2022, "E-detectors: a nonparametric framework for sequential change detection")
+of the Shiryaev-Roberts form, whose factors are bets against the mean of nonnegative values (Waudby-Smith and Ramdas
+2024, "Estimating means of bounded random variables by betting"). What it must exceed is an upper bound that the
+reference's own sample gives, so the comparison is one of two samples (compare Podkopaev and Ramdas 2023). Here time
+takes the place of a count: the bound on false alarms is one for a week, however much or little is served in it.
 
-Why it holds: let the values y be >= 0 and their mean, given all before, at most q while nothing changed. With f in [0, 1]
-each factor e = 1 + f (y / q - 1) is >= 0 and has a mean of at most 1. M becomes (M + g) e, where g is the share of a week
-that went by, known before y is. So M less the weeks gone by is a supermartingale, and P(M reaches c within a week) <=
-1 / c from M = 0, while from any start the mean time between false alarms is at least c weeks. Neither independence nor a
-distribution is asked for; the mean *given the past* is: values that hang together (one user's questions) must be one
-value, and a bound must hold at every hour of the week. `loop.monitor` sees to both.
+Why it holds: let the values y be >= 0 and their mean, given all before, at most q while nothing changed. With f in [0,
+1] each factor e = 1 + f (y / q - 1) is >= 0 and has a mean of at most 1. M becomes (M + g) e, where g is the share of a
+week that went by, known before y is. So M less the weeks gone by is a supermartingale, and P(M reaches c within a week)
+<= 1 / c from M = 0, while from any start the mean time between false alarms is at least c weeks. Neither independence
+nor a distribution is asked for; the mean *given the past* is: values that hang together (one user's questions) must be
+one value, and a bound must hold at every hour of the week. `loop.monitor` sees to both.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from slipway.stats.grouping import Floats
 
 BETS = (0.02, 0.05, 0.12, 0.3, 0.7)
-"""Shares of the largest bet, mixed evenly: small ones show small changes of many values, large ones large changes soon."""
+"""Shares of the largest bet, mixed evenly: small ones show small changes of many values, large ones large changes
+soon."""
 WEEK = 7 * 86400.0  # seconds
-ROOM = 20.0  # evidence is kept at most so many times the limit, so that it goes back soon when the change is over
+ROOM = 2.0  # evidence is kept at most so many times the limit, so that it goes back soon when the change is over
 
 
 def advanced(evidence: Floats, gap: float, values: Floats, bounds: Floats, limit: float) -> Floats:
@@ -61,7 +62,8 @@ def mean_at_most(values: Sequence[float] | Floats, tail: float) -> float:
 
 
 def mean_rank_at_most(n: int, tail: float) -> float:
-    """An upper bound, with error `tail`, of the mean rank in [0, 1] of a new value among `n` independent ones of its kind.
+    """An upper bound, with error `tail`, of the mean rank in [0, 1] of a new value among `n` independent ones of its
+    kind.
 
     The ranks that the `n` themselves have in the true distribution are uniform, which is sub-Gaussian with variance
     1/12: whatever the distribution, the mean lies above 1/2 by s with a probability of at most exp(-6 n s^2).

@@ -1,8 +1,8 @@
 """One channel as it is watched: units that are open, what is learnt first, then evidence. In memory; `work` keeps it.
 
 Two things are learnt apart: answers anew with each release, questions once whatever answers them. Learning takes
-`monitor.baseline` of served time and at least `monitor.least` units; meanwhile only the release's own answers and bounds
-of the project file are compared with.
+`monitor.baseline` of served time and at least `monitor.least` units; meanwhile only the release's own answers and
+bounds of the project file are compared with.
 """
 
 from __future__ import annotations

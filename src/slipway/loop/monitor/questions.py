@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 LONGEST = 2000  # characters of a question that are looked at
 KNOWN = 1000  # vectors that new ones are compared with
 DIMENSION = 251  # of vectors without an embedder; no embedder has as many
-LEAST = 40  # questions that topics and vocabulary are made of
+LEAST = 10  # questions that topics and vocabulary are made of
 
 
 class Known(msgspec.Struct):
-    """`vectors`: float16 unit vectors [n, d] as base64; `topics`: the same of their centres. `by`: what made vectors."""
+    """`vectors`: float16 unit vectors [n, d] as base64; `topics`: the same of their centres. `by`: what made
+    vectors.
+    """
 
     by: str
     words: list[int]
@@ -111,7 +113,9 @@ class Familiar:
 
 
 def split(found: Mapping[str, Question], order: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Ids of the questions to learn from, and of those that say what is usual: by turns, so that both span all hours."""
+    """Ids of the questions to learn from, and of those that say what is usual: by turns, so that both span all
+    hours.
+    """
     there = [id for id in order if id in found]
     return there[::2], there[1::2]
 

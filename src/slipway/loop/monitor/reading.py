@@ -1,5 +1,5 @@
-"""From traces, feedback and the gate's answers to values: the project's own scorers where they need no reference, and what
-was measured anyway. What a client did wrong, or broke off, says nothing about the service and is left out.
+"""From traces, feedback and the gate's answers to values: the project's own scorers where they need no reference, and
+what was measured anyway. What a client did wrong, or broke off, says nothing about the service and is left out.
 """
 
 from __future__ import annotations

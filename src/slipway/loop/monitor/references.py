@@ -1,8 +1,8 @@
 """What values were before: learnt from units of served traffic, or from the answers that a release was judged by.
 
-A user's questions hang together, so units are compared. The hours of a week differ: where values were worse in a part of
-it (weekday or weekend, by quarters of a day, UTC), so much more is allowed there. The bound of the mean over all hours is
-exact for independent units; what is added for a part is an estimate, whose error the margin has to cover.
+A user's questions hang together, so units are compared. The hours of a week differ: where values were worse in a part
+of it (weekday or weekend, by quarters of a day, UTC), so much more is allowed there. The bound of the mean over all
+hours is exact for independent units; what is added for a part is an estimate, whose error the margin has to cover.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ TOPICS = 8
 
 @dataclass(frozen=True)
 class Metric:
-    """`share`: values in [0, 1], compared by their mean. `rank`: any numbers, compared by their rank among those before.
-    `mix`: which of several categories, compared by the share of each. `released`: the gate's answers have it, too.
-    `about`: what it is learnt from anew: a release's answers, or the questions whatever answers them.
+    """`share`: values in [0, 1], compared by their mean. `rank`: any numbers, compared by their rank among those
+    before. `mix`: which of several categories, compared by the share of each. `released`: the gate's answers have it,
+    too. `about`: what it is learnt from anew: a release's answers, or the questions whatever answers them.
     """
 
     name: str
@@ -55,7 +55,9 @@ OWN = (
 
 @dataclass(frozen=True)
 class Watch:
-    """One comparison. `limit`: the evidence at which it fires; `tail`: the error that its reference's bound may have."""
+    """One comparison. `limit`: the evidence at which it fires; `tail`: the error that its reference's bound may
+    have.
+    """
 
     rule: str
     metric: Metric

@@ -1,4 +1,5 @@
-"""The four ways an alert takes. Each raises SlipwayError where it did not arrive; none follows a redirect, none has a shell.
+"""The four ways an alert takes. Each raises SlipwayError where it did not arrive; none follows a redirect, none has a
+shell.
 
 Secrets come from the environment and never stand in what is sent, kept or shown.
 """
@@ -79,12 +80,16 @@ def _mail(sink: EmailSink, alert: Alert) -> None:
             server = smtplib.SMTP_SSL(sink.host, sink.port, timeout=sink.timeout, context=trusted)
         else:
             server = smtplib.SMTP(sink.host, sink.port, timeout=sink.timeout)
-        with server:
+        try:
             if sink.security == "starttls":
                 server.starttls(context=trusted)
             if sink.password_env:
                 server.login(sink.user, _secret(sink.password_env))
             server.send_message(mail)
+            with contextlib.suppress(smtplib.SMTPException, OSError):  # it was taken, however they part
+                server.quit()
+        finally:
+            server.close()
     except (smtplib.SMTPException, OSError) as error:
         raise NotDelivered(t("the mail was not taken: {why}", why=type(error).__name__)) from None
 

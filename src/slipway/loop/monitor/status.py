@@ -20,8 +20,8 @@ DAYS = 14  # of measurements that are shown
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A comparison. `before`, `seen`: means of what it bets on, turned back for `down`; of ranks, 0.5 is usual. `seen` is
-    since `since`, of `n` units. `evidence`: 1 is where it fires. `learning`: there is nothing to compare with yet.
+    """A comparison. `before`, `seen`: means of what it bets on, turned back for `down`; of ranks, 0.5 is usual. `seen`
+    is since `since`, of `n` units. `evidence`: 1 is where it fires. `learning`: there is nothing to compare with yet.
     """
 
     rule: str
@@ -51,7 +51,8 @@ class Shift(msgspec.Struct, frozen=True):
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`learning`: of answers and questions, what there is of what is needed, from 0 to 1; absent when it is learnt.
-    `hours`: metric -> (hour, n, mean). `unlike`: ids of traces whose questions are least like those before, newest last.
+    `hours`: metric -> (hour, n, mean). `unlike`: ids of traces whose questions are least like those before, newest
+    last.
     """
 
     project: str
@@ -151,7 +152,7 @@ def _shifts(
         if not sum(counts):
             continue
         index = stability([share * reference.n for share in reference.mean], counts)
-        before = {name: share for name, share in zip(names, reference.mean, strict=True)}
+        before = dict(zip(names, reference.mean, strict=True))
         now_ = {name: count / sum(counts) for name, count in zip(names, counts, strict=True)}
         shown = [name for name in names if before[name] or now_[name]]
         found.append(

@@ -17,11 +17,14 @@ from slipway.loop.monitor.seen import Unit
 from slipway.stats.changes import advanced, start
 
 SHOWN = 5  # traces that an alert names
+_HIGHEST = 10.0  # so that it goes back soon
 _STEP = 0.12  # the bet by which it is told when a change began
 
 
 class Course(msgspec.Struct):
-    """Of one category: `since` when it has run high (CUSUM, Page 1954), and `n` units from there on with their `total`."""
+    """Of one category: `since` when it has run high (CUSUM, Page 1954), and `n` units from there on with their
+    `total`.
+    """
 
     since: float
     n: int = 0
@@ -89,11 +92,8 @@ class Watcher:
 
     def forget(self, rules: Sequence[str], at: float, release: str) -> list[Alert]:
         """These begin anew, since what they compare with does; their alerts are over."""
-        found: list[Alert] = []
-        for watch in self._watches:
-            if watch.rule in rules and (kept := self.evidence.pop(watch.rule, None)) is not None and kept.firing:
-                found.append(self._alert(watch, "cleared", at, kept, [], release))
-        return found
+        ended = [(watch, self.evidence.pop(watch.rule, None)) for watch in self._watches if watch.rule in rules]
+        return [self._alert(watch, "cleared", at, kept, [], release) for watch, kept in ended if kept and kept.firing]
 
     def _one(self, watch: Watch, reference: Reference, unit: Unit, value: float | str) -> list[Alert]:
         bounds, bet = reference.bound(unit.at), bets(watch, value, reference.ordered)
@@ -106,7 +106,8 @@ class Watcher:
             if course.height <= 0.0 and not kept.firing:
                 course.since, course.n, course.total = unit.at, 0, 0.0
             course.n, course.total = course.n + 1, course.total + value_
-            course.height = max(0.0, course.height + math.log1p(_STEP * (value_ / bound - 1.0)))
+            height = course.height + math.log1p(_STEP * (value_ / bound - 1.0))
+            course.height = min(max(0.0, height), _HIGHEST)
         if bet[kept.strongest] > bounds[kept.strongest]:
             kept.traces = [*kept.traces, unit.trace][-SHOWN:]
         return self._changed(watch, kept, unit, bounds)
@@ -118,7 +119,7 @@ class Watcher:
                 return []
             kept.firing, kept.low = unit.at, 0.0
             return [self._alert(watch, "firing", unit.at, kept, bounds, unit.release)]
-        if size >= 1.0:
+        if size >= watch.limit or kept.course.height > 0.0:
             kept.low = 0.0
         elif not kept.low:
             kept.low = unit.at

@@ -103,7 +103,7 @@ class Monitor:
             there = self.watching.units_kept(self._key(about), kept.share.get(about, 1.0))
             if there + len(channel.fresh[about]) > 2 * MOST_UNITS:
                 kept.share[about] = kept.share.get(about, 1.0) / 2
-        learning = [about for about in ABOUT if about not in kept.learnt]
+        learning: list[About] = [about for about in ABOUT if about not in kept.learnt]
         look = Look(
             state=msgspec.json.encode(kept),
             units=[

@@ -18,6 +18,10 @@ from slipway.render.svg import BAD, COLOURS, GREY, Drawing, Point
 _UNITS = {
     "latency": "seconds", "ttft": "seconds", "seconds_per_token": "seconds", "cost_per_query": "", "requests": ""
 }  # fmt: skip
+_USUAL = (
+    "requests", "citation_support", "abstained", "error_rate", "latency", "thumbs_down", "novelty", "unknown_words",
+    "answer_length",
+)  # fmt: skip
 _DRAWN = 10  # panels
 _LEFT, _WIDE, _HIGH, _GAP = 180.0, 520.0, 46.0, 26.0
 Linked = Callable[[str, str], str]
@@ -70,7 +74,7 @@ def _lines(title: str, lines: Sequence[Line]) -> Table:
     for one in lines:
         name = f"{one.metric} ({one.category})" if one.category else one.metric
         arrow = "↑" if one.direction == "up" else "↓"
-        state = Mark("fail") if one.firing else t("learning") if one.learning else Mark("ok")
+        state = Mark("fail") if one.firing else t("nothing to compare with yet") if one.learning else Mark("ok")
         rows.append(
             [f"{name} {arrow}", against[one.against], _short(one.before), _short(one.expected), _short(one.seen),
              one.n, one.since, f"{one.evidence:.2g}", state]
@@ -153,8 +157,8 @@ def _alerts(alerts: Sequence[Alert], linked: Linked) -> Table:
         for one in alerts[:50]
     ]  # fmt: skip
     columns = [
-        Column(t("when"), "time"), Column(t("state")), Column(t("rule")), Column(t("what")), Column(t("seen"), "number"),
-        Column(t("bound"), "number"), Column(t("sessions"), "count"), Column(t("example")),
+        Column(t("when"), "time"), Column(t("state")), Column(t("rule")), Column(t("what")),
+        Column(t("seen"), "number"), Column(t("bound"), "number"), Column(t("sessions"), "count"), Column(t("example")),
     ]  # fmt: skip
     return Table(t("Alerts"), columns, rows)
 
@@ -177,8 +181,7 @@ def _deliveries(found: Sequence[Delivery]) -> Table:
 def picture(found: Status) -> str:
     """Each metric by hours over two weeks as SVG, with a mark where an alert began."""
     title = t("what was measured by hours, {channel}; vertical lines: alerts", channel=found.channel)
-    wanted = [*dict.fromkeys(one.metric for one in found.lines if one.firing), "requests", "citation_support",
-              "abstained", "error_rate", "latency", "thumbs_down", "novelty", "unknown_words", "answer_length"]  # fmt: skip
+    wanted = [*(one.metric for one in found.lines if one.firing), *_USUAL]
     names = [name for name in dict.fromkeys(wanted) if name in found.hours][:_DRAWN]
     drawing = Drawing(_LEFT + _WIDE + 40, 60 + len(names) * (_HIGH + _GAP), title)
     drawing.text(20, 26, title, size=14)
