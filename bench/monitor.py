@@ -243,6 +243,60 @@ def delays(trials: int, world: World, longest: float = 14 * DAY) -> dict[str, li
     return found
 
 
+def frame(found: list[Seen]):
+    """What evidently looks at: a row for each request, with the values that the monitor compares."""
+    import pandas as pd
+
+    rows = [{**one.values, "language": one.question.language} for one in found if one.question is not None]
+    return pd.DataFrame(rows)
+
+
+def drifted(before, now) -> tuple[bool, bool]:
+    """evidently's DataDriftPreset as it comes: (half of the columns drifted, any of them did)."""
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    names = [name for name in before.columns if name != "language"]
+    kinds = DataDefinition(numerical_columns=names, categorical_columns=["language"])
+    made = [Dataset.from_pandas(one, data_definition=kinds) for one in (now, before)]
+    (counts,) = (
+        one["value"]
+        for one in Report([DataDriftPreset()]).run(*made).dict()["metrics"]
+        if one["metric_name"].startswith("DriftedColumnsCount")
+    )
+    return counts["share"] >= 0.5, counts["count"] > 0
+
+
+def rivals(weeks: int, trials: int, world: World) -> None:
+    """The same weeks and changes, looked at once a day, a day's requests against the week that was learnt."""
+    bad = [0, 0]
+    for seed in range(1000, 1000 + weeks):
+        watched = Watched(seed, world)
+        before = frame(watched.before)
+        days = []
+        for _ in range(7):
+            watched.go_on(world, DAY)
+            days.append(drifted(before, frame(watched.last)))
+        bad[0] += any(half for half, _ in days)
+        bad[1] += any(one for _, one in days)
+    print(f"evidently, {weeks} quiet weeks: half of the columns {bad[0]}, any column {bad[1]}", flush=True)
+    for place, (name, change) in enumerate(CHANGES.items()):
+        hours: list[list[float]] = [[], []]
+        for trial in range(trials):
+            watched = Watched(5000 + 100 * trial + place, world)
+            watched.go_on(world, DAY)
+            before, first = frame(watched.before), [math.inf, math.inf]
+            for day in range(1, 8):
+                watched.go_on(replace(world, **change), DAY)
+                found = drifted(before, frame(watched.last))
+                first = [min(a, 24.0 * day if b else math.inf) for a, b in zip(first, found, strict=True)]
+                if first[0] < math.inf:
+                    break
+            for into, value in zip(hours, first, strict=True):
+                into.append(value)
+        print(f"| {name} | {sorted(hours[0])[trials // 2]:.0f} | {sorted(hours[1])[trials // 2]:.0f} |", flush=True)
+
+
 def said(found: dict[str, list]) -> None:
     for name, trials in found.items():
         hours = sorted(one[0] if one else math.inf for one in trials)
@@ -271,6 +325,8 @@ def main() -> None:
         print(f"{bad} of {10 * given.worlds} quiet weeks in a row had a false alarm; by rule: {json.dumps(rules)}")
     elif given.what == "delay":
         said(delays(given.trials, world))
+    elif given.what == "rivals":
+        rivals(given.weeks, given.trials, world)
     elif given.what == "broken":
         for name, change in {
             "answers at night 0.25 worse than by day": {"night": -0.25},
