@@ -135,9 +135,9 @@ class Simulation:
                 values["cost_per_query"] = 1e-4 * (900 + words)
                 values["retrieval_score"] = float(quality + 0.3 * rng.normal())
             self.questions[trace] = question = self._question(topic, chinese, spam)
-            yield Seen(at, user, trace, "r", values, question)
+            yield Seen(at, values, user, trace, "r", question)
             if rng.random() < 0.1:
-                yield Seen(at + 30, f"thumb:{trace}", trace, "r", {"thumbs_down": float(rng.random() < world.blamed)})
+                yield Seen(at + 30, {"thumbs_down": float(rng.random() < world.blamed)}, f"thumb:{trace}", trace, "r")
             at += 1 + 60 * rng.exponential()
 
     def _question(self, topic: int, chinese: bool, spam: bool) -> Question:

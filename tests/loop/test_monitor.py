@@ -33,7 +33,7 @@ from slipway.loop.monitor.rules import OWN, metrics_of, watches
 from slipway.loop.monitor.sinks import payload, send
 from slipway.loop.monitor.status import status
 from slipway.loop.monitor.watcher import moment
-from slipway.loop.simulate import Traffic, served
+from slipway.loop.simulate import Traffic
 from slipway.project.monitoring import MonitorConfig, Sink
 from slipway.testing.catalogs import feedback_of, trace_of
 from slipway.testing.projects import FILE, write_project
@@ -171,7 +171,7 @@ def test_new_questions_are_noticed_and_the_newest_are_shown(project: Context) ->
 
 
 def test_a_release_is_compared_with_its_own_gate_report_at_once(project: Context) -> None:
-    reader = Reader(project, served(project), free_scorers(project))
+    reader = Reader(project, project.champion(), free_scorers(project))
     config = MonitorConfig()
     from slipway.loop.monitor.references import learn_released
 
@@ -275,7 +275,7 @@ def test_a_bound_of_the_project_file_needs_nothing_learnt(project: Context, tmp_
 
 
 def test_who_asks_makes_a_unit(project: Context) -> None:
-    reader = Reader(project, served(project), {})
+    reader = Reader(project, project.champion(), {})
 
     def unit(**more: Any) -> str:
         seen = reader.seen(trace_of(**{"request": {"messages": [{"role": "user", "content": "a b c"}]}, **more}))

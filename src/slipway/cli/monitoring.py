@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from slipway.cli import terminal
 from slipway.cli.options import HERE, NONE, Project, Set, open_project
 from slipway.cli.picture import Picture, check_picture, with_picture
 from slipway.cli.report import command
+from slipway.cli.watching import alongside
 from slipway.i18n import language, t
 from slipway.render.document import Document
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from slipway.loop.context import Context
     from slipway.loop.monitor.work import Monitor
 
+_FIRST = 10.0  # seconds after the start, when engines have loaded
 _AGAIN = 30.0  # seconds before a monitor that ended is started again
 _NICE = 10
 
@@ -109,19 +112,14 @@ def monitored(opened: Context, overrides: Sequence[str] = ()) -> Generator[None]
     if not opened.project.monitor.serve:
         yield
         return
-    stop = threading.Event()
-    thread = threading.Thread(target=_beside, args=(opened.root, list(overrides), stop), daemon=True)
-    thread.start()
-    try:
+    with alongside(partial(_beside, opened.root, overrides), "slipway-monitor"):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _beside(root: Path, overrides: Sequence[str], stop: threading.Event) -> None:
     command = [sys.executable, "-m", "slipway", "--lang", language(), "monitor", "-C", str(root)]
     command += [f"--set={one}" for one in overrides] + ["--parent", str(os.getpid())]
+    stop.wait(_FIRST)
     while not stop.is_set():
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as child:
             while child.poll() is None and not stop.wait(0.2):

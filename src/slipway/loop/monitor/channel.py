@@ -128,7 +128,7 @@ class Channel:
         if novelty is None or learnt is None:
             return
         ordered = learnt.ordered
-        if novelty >= ordered[int(0.98 * (len(ordered) - 1))]:
+        if novelty > ordered[int(0.98 * (len(ordered) - 1))]:
             self.kept.unlike = [*self.kept.unlike, (novelty, trace)][-NEWEST:]
 
     def pass_time(self, now: float) -> None:

@@ -63,14 +63,14 @@ class Reader:
         asked = trace.asked
         question = read(asked, vector)
         values = self._values(trace.answer, trace.status >= 500, question.language, asked)
-        return Seen(seconds(trace.at), self._unit(trace), trace.id, trace.release, values, question)
+        return Seen(seconds(trace.at), values, self._unit(trace), trace.id, trace.release, question)
 
     def said(self, feedback: Feedback, trace: Trace | None) -> Seen | None:
         """A thumb; one unit for each trace, since several people seldom speak of one."""
         if feedback.thumb is None or trace is None:
             return None
         values = {"thumbs_down": float(feedback.thumb == "down")}
-        return Seen(seconds(feedback.at), f"thumb:{feedback.by or trace.id}", trace.id, trace.release, values)
+        return Seen(seconds(feedback.at), values, f"thumb:{feedback.by or trace.id}", trace.id, trace.release)
 
     def released(self, scores: Iterator[Score]) -> list[dict[str, float]]:
         """The gate's answers: metric -> mean, one mapping a group of examples."""

@@ -31,10 +31,10 @@ class Seen:
     """`at`: seconds since 1970. `unit`: who asks, as far as that is known. `values`: metric -> value."""
 
     at: float
+    values: dict[str, float]
     unit: str
     trace: str
     release: str
-    values: dict[str, float]
     question: Question | None = None
 
 

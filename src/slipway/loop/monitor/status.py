@@ -17,6 +17,7 @@ from slipway.loop.monitor.work import Monitor
 from slipway.stats.changes import stability
 
 DAYS = 14  # of measurements that are shown
+_FEW = 5  # units: a mean of fewer is not shown
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -24,16 +25,16 @@ class Line(msgspec.Struct, frozen=True):
     is since `since`, of `n` units. `evidence`: 1 is where it fires. `learning`: there is nothing to compare with yet.
     """
 
+    learning: bool
     rule: str
     metric: str
     direction: str
     against: str
-    learning: bool
     before: float | None = None
-    expected: float | None = None
-    seen: float | None = None
     n: int = 0
+    expected: float | None = None
     since: str = ""
+    seen: float | None = None
     evidence: float = 0.0
     firing: str = ""
     category: str = ""
@@ -114,19 +115,19 @@ def _line(watch: Watch, reference: Reference | None, evidence: Evidence | None) 
     if reference is None and watch.against == "bound":
         reference = bounded(watch)
     if reference is None:
-        return Line(*named, True)
+        return Line(True, *named)
     place = evidence.strongest if evidence else 0
-    course = evidence.course if evidence and evidence.courses else None
+    course = evidence.course if evidence and evidence.courses and evidence.course.n >= _FEW else None
     turn = (lambda value: 1.0 - value) if watch.direction == "down" else (lambda value: value)
     seen = turn(course.mean) if course else None
     return Line(
-        *named,
         False,
+        *named,
         None if watch.against == "bound" else turn(reference.mean[place]),
-        turn(reference.bounds[""][place]),
-        seen,
         course.n if course else 0,
+        turn(reference.bounds[""][place]),
         moment(course.since) if course else "",
+        seen,
         evidence.size / watch.limit if evidence else 0.0,
         moment(evidence.firing) if evidence and evidence.firing else "",
         watch.metric.categories[place] if seen is not None else "",

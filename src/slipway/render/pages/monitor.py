@@ -35,7 +35,7 @@ def monitor(found: Status, linked: Linked = lambda text, trace: text, drawn: boo
         parts.append(_lines(t("Changed"), firing))
     parts += [Picture(picture(found))] if drawn and found.hours else []
     parts.append(_measured(found))
-    quiet = [one for one in found.lines if not one.firing and not one.learning and one.n]
+    quiet = [one for one in found.lines if not one.firing and not one.learning]
     if quiet:
         parts.append(_lines(t("Unchanged, as far as can be told"), quiet))
     parts += _questions(found, linked)

@@ -16,8 +16,8 @@ def upgrade() -> None:
     op.create_table(
         "watch_states",
         sa.Column("name", sa.String, primary_key=True),
-        sa.Column("version", sa.Integer, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
     )
     op.create_table(
         "watch_units",
