@@ -43,12 +43,13 @@ class Known(msgspec.Struct):
 def read(text: str, vector: Floats | None = None) -> Question:
     """What a question can be compared by; a vector of its words where no embedder made one."""
     text = text[:LONGEST]
-    words = tuple(_hash(word) for word in cjk_bigrams(text))
-    digest = _hash(" ".join(text.split()).casefold())
+    words = tuple(hashed(word) for word in cjk_bigrams(text))
+    digest = hashed(" ".join(text.split()).casefold())
     return Question(words, of_short_text(text), digest, _by_words(words) if vector is None else vector)
 
 
-def _hash(text: str) -> int:
+def hashed(text: str) -> int:
+    """48 bits that stand for a text, alike in every process."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).digest(), "big")
 
 

@@ -16,7 +16,7 @@ from slipway.core.trace import Feedback, Trace
 from slipway.data.imports.training import inputs_of
 from slipway.errors import SlipwayError
 from slipway.evaluate.scoring import make_scorers, score
-from slipway.loop.monitor.questions import read
+from slipway.loop.monitor.questions import hashed, read
 from slipway.loop.monitor.seen import Seen
 from slipway.loop.monitor.watcher import seconds
 from slipway.text.language import of_short_text
@@ -70,7 +70,13 @@ class Reader:
         if feedback.thumb is None or trace is None:
             return None
         values = {"thumbs_down": float(feedback.thumb == "down")}
-        return Seen(seconds(feedback.at), values, f"thumb:{feedback.by or trace.id}", trace.id, trace.release)
+        return Seen(
+            seconds(feedback.at),
+            values,
+            f"thumb:{hashed(feedback.by):x}" if feedback.by else f"thumb:{trace.id}",
+            trace.id,
+            trace.release,
+        )
 
     def released(self, scores: Iterator[Score]) -> list[dict[str, float]]:
         """The gate's answers: metric -> mean, one mapping a group of examples."""
@@ -87,11 +93,12 @@ class Reader:
         """Who asks: the user that the request names, else its key, else the conversation."""
         user = trace.request.get("user")
         if isinstance(user, str) and user:
-            return f"user:{trace.key}:{user[:200]}"
+            return f"user:{hashed(trace.key + chr(0) + user):x}"
         if trace.key and trace.key not in self._shared:
             return f"key:{trace.key}"
         turns = trace.turns
-        return f"talk:{read(turns[0][1]).digest:x}:{trace.id if len(turns) < 2 else ''}"
+        first = turns[0][1] if turns else ""
+        return f"talk:{hashed(first):x}:{trace.id if len(turns) < 2 else ''}"
 
     def _values(self, answer: Answer | None, failed: bool, language: str, asked: str) -> dict[str, float]:
         wrong = failed or answer is None or bool(answer.error)
