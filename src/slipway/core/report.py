@@ -21,6 +21,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected: tuple[str, ...] = ()  # the example's references; macro F1 needs the label, a person the answer
     draws: dict[str, tuple[float, ...]] = {}  # of several answers: what each scored; `metrics` has their mean
     facets: dict[str, str] = {}  # short values of the example's `meta`: what a rule of the gate may slice by
+    folds: int = 0  # answered by one of so many candidates, which was fitted without its fold; 0: by the candidate
 
     @property
     def untimed(self) -> Score:
@@ -64,6 +65,7 @@ class Report(Noun, frozen=True, kw_only=True):
     meanings: dict[str, MetricInfo] = {}
     answers: str = ""  # digest of the untimed scores: equal on two machines that answer alike, as `scores` is not
     timed: str = ""  # the stretch of time in which all answers were measured; empty: not in one
+    folds: int = 0  # of `evaluate.folds`: the examples are those of train and dev, and not of dev alone
 
     def meaning(self, metric: str) -> MetricInfo:
         """What a metric's numbers mean. Raises NotFound, with the nearest name, for one that is not known."""

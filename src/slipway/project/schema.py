@@ -252,6 +252,9 @@ class EvaluateConfig(Strict):
     parallel: int = Field(default=2, ge=1, le=256)
     timeout: Seconds = 120.0  # for one example
     repeats: int = Field(default=1, ge=1, le=64)  # answers an example, where the temperature is above 0
+    folds: int | None = Field(
+        default=None, ge=2, le=20
+    )  # train and dev, each fold by what was fitted without it
 
     @model_validator(mode="after")
     def _once(self) -> EvaluateConfig:

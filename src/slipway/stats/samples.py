@@ -16,6 +16,7 @@ from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.stats.calibration import contributions, gap
+from slipway.stats.folds import counted
 from slipway.stats.macro_f1 import NOTHING, credited, macro_f1, macro_f1_influence
 from slipway.stats.means import mean_bounds
 from slipway.stats.quantiles import quantile, quantile_high, quantile_low
@@ -30,7 +31,7 @@ class Sample:
     """One metric of some examples: `values` [n], `groups` [n]; `gold` and `predicted` labels for macro F1 only.
 
     `failed` [n]: there is no answer, so that the value is what stands in for it. `averaged`: a value may be the mean of
-    several answers.
+    several answers. `counted`: as what part of one each group counts; below 1 for out-of-fold answers (`folds`).
     """
 
     ids: tuple[str, ...]
@@ -40,6 +41,7 @@ class Sample:
     gold: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
     averaged: bool = False
+    counted: float = 1.0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -94,6 +96,7 @@ def sample(scores: Sequence[Score], info: MetricInfo) -> Sample:
         ),
         predicted=predicted,
         averaged=any(score.draws for score in scores),
+        counted=counted(max((score.folds for score in scores), default=0)),
     )
     return worst_filled(made, info, float(made.values.max(initial=-math.inf)))
 
@@ -143,7 +146,7 @@ def bounds(info: MetricInfo, found: Sample, tail: float = 0.025) -> tuple[float 
         high = quantile_high(found.late, codes, info.q, tail)
         return None if low is None else min(low, value), None if high is None else max(high, value)
     values, least, most = as_mean(info, found)
-    low, high = mean_bounds(values, codes, (least, most), tail)
+    low, high = mean_bounds(values, codes, (least, most), tail, counted=found.counted)
     if info.form in ("macro_f1", "calibration"):
         low, high = max(low, info.low), min(high, 1.0)
     return min(low, value), max(high, value)
