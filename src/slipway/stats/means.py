@@ -51,9 +51,12 @@ class Totals:
         return Totals(-self.sums, self.sizes, self.counts)
 
 
-def totals(values: Floats, groups: Codes, counted: float = 1.0) -> Totals:
-    """Values [n] by group; equal groups are counted, each as the part `counted` of one, not repeated."""
-    found = merged(*group_totals(values, groups))
+def totals(values: Floats, groups: Codes, counted: float = 1.0, weights: Floats | None = None) -> Totals:
+    """Values [n] by group; equal groups are counted, each as the part `counted` of one, not repeated.
+
+    `weights` [n]: as how many values each counts.
+    """
+    found = merged(*group_totals(values, groups, weights))
     return found if counted == 1 else replace(found, counts=found.counts * counted)
 
 
@@ -83,12 +86,14 @@ def mean_bounds(
     tail: float = 0.025,
     stretch: float = 2.0,
     counted: float = 1.0,
+    weights: Floats | None = None,
 ) -> tuple[float, float]:
     """Lower and upper confidence bound of the mean, each with one-sided error `tail`.
 
-    `support`: the range that values can have; see `ends` for None and `stretch`. `counted`: see `totals`.
+    `support`: the range that values can have; see `ends` for None and `stretch`. `counted` and `weights`: see
+    `totals`.
     """
-    found, (low, high) = totals(values, groups, counted), ends(values, support, stretch)
+    found, (low, high) = totals(values, groups, counted, weights), ends(values, support, stretch)
     return lower_bound(found, low, tail), -lower_bound(found.mirrored(), -high, tail)
 
 

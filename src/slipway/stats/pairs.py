@@ -14,6 +14,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.stats import right_or_wrong
 from slipway.stats.grouping import standard_error
+from slipway.stats.likelihoods import unscored
 from slipway.stats.means import Totals, ends, mean_bounds, tail_at, totals
 from slipway.stats.power import Needed, detectable, groups_needed
 from slipway.stats.quantile_pairs import QuantilePair
@@ -80,6 +81,8 @@ def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInf
 
     Raises ConfigError when the two did not answer the same examples, or share none that has the metric.
     """
+    if info.kind == "likelihood":
+        _comparable(info, champion, challenger)
     if info.answered:
         raise ConfigError(
             t("'{metric}' is over what each candidate answered, which are not the same examples", metric=info.name),
@@ -108,6 +111,23 @@ def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInf
     return Pair(worst_filled(left, info, largest), worst_filled(right, info, largest))
 
 
+def _comparable(info: MetricInfo, champion: Sequence[Score], challenger: Sequence[Score]) -> None:
+    """Raise ConfigError for likelihoods that say nothing beside each other."""
+    if info.name == "perplexity":
+        raise ConfigError(
+            t("perplexity counts a model's own tokens, and two models cut a text into different ones"),
+            t("compare bits_per_byte: it does not depend on the tokenizer, and ranks one model's candidates as "
+              "perplexity does"),
+        )  # fmt: skip
+    missing = unscored([*champion, *challenger])
+    if missing:
+        raise ConfigError(
+            t("{n} references have no likelihood, so that '{metric}' is not defined for both", n=missing,
+              metric=info.name),
+            t("`slipway eval show` says why; engine `llama` scores references"),
+        )  # fmt: skip
+
+
 def difference_bounds(
     info: MetricInfo, both: Pair, tail: float, claim: float = 0.0
 ) -> tuple[float | None, float | None]:
@@ -123,7 +143,7 @@ def difference_bounds(
         low = right_or_wrong.lower_bound(turned, tail, claim)
         return low, -right_or_wrong.lower_bound(turned.mirrored(), tail, -claim)
     differences, support = _differences(info, both)
-    return mean_bounds(differences, both.codes, support, tail, _STRETCH, both.counted)
+    return mean_bounds(differences, both.codes, support, tail, _STRETCH, both.counted, both.champion.weights)
 
 
 def one_sided(info: MetricInfo, both: Pair, at: float = 0.0) -> tuple[float, float]:
@@ -167,9 +187,9 @@ def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05) -> Compariso
     else:
         differences, _ = _differences(info, both)
         turned = both.turned(info) is not None
-        error = standard_error(differences, both.codes) / math.sqrt(both.counted)
+        error = standard_error(differences, both.codes, both.champion.weights) / math.sqrt(both.counted)
         mde = detectable(*_totals(info, both), tail, turned=turned)
-        test = "exact-paired" if turned else "gaffke" if info.form == "mean" else "gaffke-first-order"
+        test = "exact-paired" if turned else "gaffke" if info.form in ("mean", "ratio") else "gaffke-first-order"
     return Comparison(
         metric=info.name,
         higher_is_better=info.higher_is_better,
@@ -205,7 +225,7 @@ def difference_values(info: MetricInfo, both: Pair) -> tuple[Floats, tuple[float
 
 def _totals(info: MetricInfo, both: Pair) -> tuple[Totals, tuple[float, float]]:
     differences, support = difference_values(info, both)
-    return totals(differences, both.codes, both.counted), support
+    return totals(differences, both.codes, both.counted, both.champion.weights), support
 
 
 def _quantiles(info: MetricInfo, both: Pair) -> QuantilePair:
@@ -226,4 +246,5 @@ def _only(found: Sample, ids: set[str]) -> Sample:
         predicted=tuple(found.predicted[index] for index in keep) if found.predicted else (),
         averaged=found.averaged,
         counted=found.counted,
+        weights=None if found.weights is None else found.weights[chosen],
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -17,13 +17,14 @@ from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset, Example
 from slipway.core.ref import Ref, digest_of
-from slipway.core.report import Report, Score
+from slipway.core.report import ReferenceLikelihood, Report, Score
 from slipway.errors import ConfigError, EngineError, SlipwayError
 from slipway.evaluate.aggregate import build_report
 from slipway.evaluate.answering import Asked, Progress, Timing, answer_all
 from slipway.evaluate.encoders import encoders, teach
+from slipway.evaluate.likelihood import Scored, first_reason, likelihoods
 from slipway.evaluate.scoring import make_scorers, score_all, scorers_of
-from slipway.i18n import t
+from slipway.i18n import Said, say, t
 from slipway.loop.context import whoami
 from slipway.loop.model_lock import pin_models
 from slipway.loop.rates import measure as measure_rate
@@ -33,6 +34,8 @@ from slipway.loop.stages.folding import Answered, Folding
 from slipway.loop.state import Loop
 from slipway.runtime.cost import Rate, make_cost
 from slipway.runtime.session import Session
+
+T = TypeVar("T")
 
 
 def pin_rates(loop: Loop, candidates: Iterable[Candidate]) -> None:
@@ -214,6 +217,7 @@ class _Measuring:
         scorers = make_scorers(config.metrics, session.plugins)
         loop.context.wait(teach(scorers, self.encoders, self.chosen, self.answers, session))
         scores = score_all(self.candidate, self.chosen, self.answers, scorers)
+        scores, why = self._with_likelihoods(scores)
         if self.folded is not None and self.folded.folds:
             scores = [msgspec.structs.replace(score, folds=self.folded.folds) for score in scores]
         currency = next((s.answer.currency for s in scores if s.answer.currency), "")
@@ -221,31 +225,73 @@ class _Measuring:
         made = build_report(
             self.candidate.ref, self.examples.ref, self.split, scores, blob, currency, loop.meanings
         )  # fmt: skip
+        if why is not None:
+            made = msgspec.structs.replace(made, unscored=why)
         if self.folded is not None:
             made = msgspec.structs.replace(made, folds=config.folds or 0)
         return store.catalog.put("report", f"{self.candidate.name}/{self.split}", made)
 
     def _answered(self) -> list[tuple[Answer, ...]]:
-        """Now, of this candidate alone. Those of folds that bring a model each are loaded one after the other."""
-        context, config, told = self.loop.context, self.loop.project.evaluate, self.loop.progress(self.step[0])
-        if not self.apart:
-            work = answer_all([self.asked], self.chosen, context.session, config, self.timing, told)
-            return context.wait(work)[0]
-        found, total = list[tuple[Answer, ...]](), len(self.chosen)
+        """Now, of this candidate alone."""
+        config, told = self.loop.project.evaluate, self.loop.progress(self.step[0])
+        done, total = 0, len(self.chosen)
 
-        async def alone(by: Candidate, some: Sequence[Example], done: int) -> list[tuple[Answer, ...]]:
+        async def ask(
+            session: Session, by: Sequence[Candidate], some: Sequence[Example]
+        ) -> Sequence[tuple[Answer, ...]]:
+            nonlocal done
+            before = done
+            asked = Asked(self.candidate, self.asked.code, by)
+            progress: Progress = lambda n, _: told(before + n, total)  # noqa: E731
+            (found,) = await answer_all([asked], some, session, config, self.timing, progress)
+            done += len(some)
+            return found
+
+        return self._each(ask)
+
+    def _with_likelihoods(self, scores: list[Score]) -> tuple[list[Score], Said | None]:
+        """The scores with how likely the references are, where a metric asks; and why some have none."""
+        config = self.loop.project.evaluate
+        if not config.likelihoods:
+            return scores, None
+
+        async def ask(session: Session, by: Sequence[Candidate], some: Sequence[Example]) -> Sequence[Scored]:
+            return await likelihoods(by, some, session, config, code)
+
+        code = digest_of([self.asked.code, self.loop.context.code.of(likelihoods.__module__)])
+        found = self._each(ask)
+        missing, why = first_reason(found)
+        told = None if why is None else say(
+            "no perplexity: {n} of {all} references could not be scored; {why}", n=missing,
+            all=sum(any(score.expected) for score in scores), why=why,
+        )  # fmt: skip
+        return [
+            msgspec.structs.replace(score, likelihood=one if isinstance(one, ReferenceLikelihood) else None)
+            for score, one in zip(scores, found, strict=True)
+        ], told
+
+    def _each(
+        self, ask: Callable[[Session, Sequence[Candidate], Sequence[Example]], Coroutine[Any, Any, Sequence[T]]]
+    ) -> list[T]:
+        """What is asked of each example, in order. Candidates of folds that bring a model each are loaded one after the
+        other, each in a session of its own.
+        """
+        context, by = self.loop.context, self.asked.by or [self.candidate] * len(self.chosen)
+        if not self.apart:
+            return list(context.wait(ask(context.session, by, self.chosen)))
+
+        async def alone(whose: Candidate, some: Sequence[Example]) -> Sequence[T]:
             cost = make_cost(self.loop.project, context.rate_of)
             session = Session(context.store, context.locate, cost, context.tell, context.plugins)
-            asked = Asked(self.candidate, self.asked.code, [by] * len(some))
             try:
-                progress: Progress = lambda n, _: told(done + n, total)  # noqa: E731
-                return (await answer_all([asked], some, session, config, self.timing, progress))[0]
+                return await ask(session, [whose] * len(some), some)
             finally:
                 await session.close()
 
-        for _, each in groupby(zip(self.asked.by, self.chosen, strict=True), key=lambda one: one[0].digest):
+        found: list[T] = []
+        for _, each in groupby(zip(by, self.chosen, strict=True), key=lambda one: one[0].digest):
             together = list(each)
-            found += context.wait(alone(together[0][0], [example for _, example in together], len(found)))
+            found += context.wait(alone(together[0][0], [example for _, example in together]))
         return found
 
 
@@ -268,6 +314,7 @@ def measured_by(loop: Loop, candidate: Candidate) -> str:
     plugins = loop.context.plugins
     ours = (answer_all.__module__, score_all.__module__, teach.__module__, build_report.__module__)
     code = [answering(loop, candidate), loop.context.code.of(*ours)]
+    code += [loop.context.code.of(likelihoods.__module__)] if loop.project.evaluate.likelihoods else []
     return digest_of(
         [*code, *(plugins.code("scorers", one.scorer) for one in scorers_of(loop.project.evaluate.metrics, plugins))]
     )
