@@ -120,8 +120,9 @@ def _folds(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterato
     for name in project.candidates:
         config = effective(project, name)
         tuned = [one for one in (config.tune, config.retrieve.tune if config.retrieve else None) if one]
-        reads = any(one.name in skip or plugins.load("tuners", one.name).reads for one in tuned)
-        names += [name] if reads or config.few_shot else []
+        with contextlib.suppress(SlipwayError):  # what cannot be loaded is told by `_options`
+            reads = any(one.name in skip or plugins.load("tuners", one.name).reads for one in tuned)
+            names += [name] if reads or config.few_shot else []
     yield Finding(
         "ok", t("evaluate.folds: {n} trainings more, {count} of each of: {names}", n=count * len(names), count=count,
                 names=", ".join(names) or "-"),
