@@ -62,7 +62,7 @@ def main() -> int:
                 half = student.ppf(1 - TAIL, groups[-1]) * standard_error(values, groups, tokens)
                 missed += not low <= truth <= high
                 delta += not middle - half <= truth <= middle + half
-                widths.append((high - low) / (2 * half))
+                widths.append(float((high - low) / (2 * half)))
             shares = (100 * missed / asked.trials, 100 * delta / asked.trials, float(np.mean(widths)))
             print(f"{world:18} {n:4} {shares[0]:7.1f} {shares[1]:6.1f} {shares[2]:6.2f}", flush=True)
     return 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from slipway import api
+from slipway.api.finding import scored
 from slipway.core.answer import Answer
 from slipway.core.metrics import METRICS
 from slipway.core.report import ReferenceLikelihood, Report, Score
@@ -134,7 +135,7 @@ def test_the_numbers_are_those_of_transformers(tmp_path: Path) -> None:
     write_llama(folder / "tiny.gguf", scale=0.3)
     report = run(folder).reports["dev"]["plain"]
     with api.open_project(folder) as opened:
-        rows = api.finding.scored(opened, report)
+        rows = scored(opened, report)
     model = transformers.AutoModelForCausalLM.from_pretrained(str(folder), gguf_file="tiny.gguf").eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), gguf_file="tiny.gguf")
     nats, tokens, size = 0.0, 0, 0

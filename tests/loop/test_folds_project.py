@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from slipway import api
+from slipway.api.finding import scored as scored_with
 from slipway.core.material import Example
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError
@@ -105,7 +106,7 @@ def run(folder: Path, *overrides: str, until: str = "evaluate") -> Outcome:
 
 def scored(folder: Path, report: Report) -> list[tuple[Example, Score]]:
     with api.open_project(folder) as opened:
-        return api.finding.scored(opened, report)
+        return scored_with(opened, report)
 
 
 def test_each_example_is_answered_once_by_what_was_fitted_without_it_and_its_group(asked: Made) -> None:

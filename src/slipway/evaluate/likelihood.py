@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from slipway.core.candidate import Candidate
 from slipway.core.material import Example
 from slipway.core.message import LikelihoodRequest
-from slipway.core.protocols import ScoresAnswers
 from slipway.core.ref import digest_of
 from slipway.core.report import ReferenceLikelihood
 from slipway.errors import SlipwayError
@@ -42,12 +41,18 @@ def unscorable(candidate: Candidate) -> Said | None:
 
 
 async def likelihoods(
-    by: Sequence[Candidate], examples: Sequence[Example], session: Session, config: EvaluateConfig, code: str
+    by: Sequence[Candidate],
+    examples: Sequence[Example],
+    session: Session,
+    config: EvaluateConfig,
+    code: str,
+    told: Callable[[], None],
 ) -> list[Scored]:
     """Of each example's first reference, the same for every candidate, in the order of the examples. `by`: whose each
     is.
 
-    `code`: digest of what answers with them. Raises what loading a model or an index raises.
+    `code`: digest of what answers with them. `told` is called after each. Raises what loading a model or an index
+    raises.
     """
     digests = {id(one): one.digest for one in by}
     keys = [
@@ -61,6 +66,11 @@ async def likelihoods(
     slots = asyncio.Semaphore(config.parallel)
 
     async def one(key: str, candidate: Candidate, example: Example) -> Scored:
+        found = await scored(key, candidate, example)
+        told()
+        return found
+
+    async def scored(key: str, candidate: Candidate, example: Example) -> Scored:
         if not any(example.expected):
             return None
         if key in known:
@@ -84,11 +94,10 @@ async def _scored(candidate: Candidate, example: Example, session: Session) -> S
     why = unscorable(candidate)
     if why is not None:
         return why
-    engine = await session.model(candidate)
-    if not isinstance(engine, ScoresAnswers):
-        return say("its engine '{name}' tells no likelihoods", name=candidate.model.engine if candidate.model else "")
     work = Working(candidate, example.input, session, AS_MEASURED, Spent())
     await work.begin()
+    if not work.can("score"):
+        return say("its engine '{name}' tells no likelihoods", name=candidate.model.engine if candidate.model else "")
     text = work.task.text(work.input)
     request = work.request(await work.passages(text), await work.examples(text))
     reference = work.task.expected(next(filter(None, example.expected)))

@@ -256,7 +256,14 @@ class _Measuring:
             return scores, None
 
         async def ask(session: Session, by: Sequence[Candidate], some: Sequence[Example]) -> Sequence[Scored]:
-            return await likelihoods(by, some, session, config, code)
+            return await likelihoods(by, some, session, config, code, one_more)
+
+        done, progress = 0, self.loop.progress(f"{self.step[0]}:references")
+
+        def one_more() -> None:
+            nonlocal done
+            done += 1
+            progress(done, len(scores))
 
         code = digest_of([self.asked.code, self.loop.context.code.of(likelihoods.__module__)])
         found = self._each(ask)

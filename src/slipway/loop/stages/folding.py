@@ -129,7 +129,8 @@ class Folding:
             self._examples, name=name, items=store.blobs.put_lines(made), lineage=(self._examples.ref,),
             counts=dict(sorted(Counter(str(one.split) for one in made).items())),
         )  # fmt: skip
-        store.catalog.put("dataset", name, found)
+        if not store.catalog.has("dataset", found.digest):
+            store.catalog.put("dataset", name, found)
         return found, [one for one, before in zip(made, self._every, strict=True) if before.split in _POOL]
 
 
