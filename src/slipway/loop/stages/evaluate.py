@@ -227,7 +227,7 @@ class _Measuring:
         )  # fmt: skip
         if why is not None:
             made = msgspec.structs.replace(made, unscored=why)
-        if self.folded is not None:
+        if self.folded is not None and self.folded.pooled:
             made = msgspec.structs.replace(made, folds=config.folds or 0)
         return store.catalog.put("report", f"{self.candidate.name}/{self.split}", made)
 

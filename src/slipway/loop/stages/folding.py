@@ -32,12 +32,13 @@ _POOL = ("train", "dev")
 
 class Answered(NamedTuple):
     """Who answers which examples. `by`: for each example the candidate that was fitted without it; empty where one
-    candidate answers them all. `folds`: how many were fitted; 0: none.
+    candidate answers them all. `folds`: how many were fitted; 0: none. `pooled`: those of train are among them.
     """
 
     examples: Sequence[Example]
     by: Sequence[Candidate] = ()
     folds: int = 0
+    pooled: bool = True
 
     @property
     def apart(self) -> bool:
@@ -79,7 +80,7 @@ class Folding:
             return Answered(self._asked)
         made = self._loop.made.get(candidate.digest)
         if made is None:
-            return Answered([example for example in self._held if example.split == "dev"])
+            return Answered([example for example in self._held if example.split == "dev"], pooled=False)
         name, count = candidate.name, self._count
         without: list[Candidate] = []
         for fold in range(count):
