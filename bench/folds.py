@@ -13,7 +13,7 @@ two as a share of that of `dev`. Then the same for the difference of two learner
 vectors, whose expected accuracies are equal; and how often folds and dev choose the better of a learner that has all
 the numbers and one that has half of them.
 
-About 2 CPU-minutes with the defaults.
+About 3 CPU-minutes with the defaults; `--worlds ridge --pools 40 100` takes seconds.
 """
 
 from __future__ import annotations
