@@ -190,6 +190,7 @@ def test_what_asks_for_independent_answers_is_refused_out_of_folds(desk: Made) -
         api.compare(opened, "majority", "nearest", adjust=Adjust(covariates=("length",)))
 
 
+@pytest.mark.slow
 def test_a_champion_that_cannot_be_fitted_again_is_compared_on_dev(desk: Made) -> None:
     folder, first = desk
     assert first.release is not None
