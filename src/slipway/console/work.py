@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from slipway import api
+from slipway.adapt.tuning import observed_of
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.artifact import Artifact
@@ -105,7 +106,7 @@ def _trained(pages: Pages, ref: Ref) -> list[Part]:
         lines = store.blobs.get(artifact.log).decode("utf-8", "replace").splitlines() if artifact.log else []
     except SlipwayError as error:
         return [error.message]
-    parts = training([Trained(artifact.name, artifact, _read(lines))])
+    parts = training([Trained(artifact.name, artifact, _read(lines), observed_of(artifact, store))])
     log = [Section(t("log"), [Passage("\n".join(lines[-LINES:]))])] if lines else []
     return [*parts, *log]
 
