@@ -25,6 +25,7 @@ from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.store import ledger, tables
 from slipway.store.database import Database
+from slipway.store.labels import Labels
 from slipway.store.migrate import migrate
 from slipway.store.rows import ambiguous, decoded, plain, read_noun, remembered, sound
 from slipway.store.traffic import traffic
@@ -50,6 +51,7 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.engine, self._reader = database.engine, database.reader
+        self.labels = Labels(database)
         migrate(database)
         self._add_trace, self._trace_row = _trace_insert(database)
 
