@@ -236,7 +236,7 @@ def test_keys_with_scopes_on_the_command_line(tmp_path: Path) -> None:
     )
     wrong = slipway("keys", "create", "ada", "--scope", "write", "-C", folder)
     assert wrong.returncode == 2
-    assert "known: ask, read, admin" in wrong.stderr
+    assert "known: ask, read, label, admin" in wrong.stderr
     shown = slipway("keys", "list", "-C", folder, COLUMNS="200").stdout
     assert "ask read" in shown
     assert "acme" in shown

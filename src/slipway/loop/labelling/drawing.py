@@ -54,9 +54,10 @@ def draw(
     taken = _wanted(units, reasons, quota, chance)
     rest = [place for place in range(len(units)) if place not in taken]
     drawn = chance.sample(rest, size - len(taken))
-    by_chance: Pick = "random"
-    chosen = [(units[place], pick, 1.0) for place, pick in taken.items()]
-    chosen += [(units[place], by_chance, len(drawn) / len(rest)) for place in drawn]
+    chosen: list[tuple[Unit, Pick, float]] = [
+        (units[place], taken.get(place, "random"), 1.0 if place in taken else len(drawn) / len(rest))
+        for place in (*taken, *drawn)
+    ]
     chance.shuffle(chosen)
     return chosen
 

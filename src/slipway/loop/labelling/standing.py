@@ -52,9 +52,10 @@ def standing(room: Room, name: str) -> Standing:
     blind = [(item, one) for item, every, _ in said for one in every if one.guess is not None and not one.open]
     states = Counter[str](open=0, done=0, conflict=0, skipped=0)
     states.update(final.state for _, _, final in said)
+    often = Counter(one.who for one in given).most_common()
     decided = [_short(queue, final.value) for _, _, final in said if final.value is not None]
     return Standing(
-        queue=queue, items=len(said), states=dict(states), by={names[who]: n for who, n in Counter(one.who for one in given).most_common()},
+        queue=queue, items=len(said), states=dict(states), by={names[who]: n for who, n in often},
         blind=len(blind), changed=sum(_gave_up(queue, *one) for one in blind),
         labels=dict(Counter(one for one in decided if one).most_common()), agreement=_agreement(queue, said, names),
         estimate=_estimate(queue, said),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from slipway.core.labelling import CHOICES, DECISIONS, Item, Judgement, Queue, Value
+from slipway.core.labelling import CHOICES, DECISIONS, Criterion, Item, Judgement, Queue, Value
 from slipway.core.protocols import Task
 from slipway.core.ref import canonical
 from slipway.data.clean import clean_text
@@ -28,6 +28,20 @@ class Final(NamedTuple):
     state: State
     value: Value | None = None
     adjudicated: bool = False
+
+
+def criteria(lines: Sequence[str]) -> tuple[Criterion, ...]:
+    """A rubric as people write it: `helpful`, or `helpful:0-3`. Raises ConfigError."""
+    found: list[Criterion] = []
+    for line in lines:
+        if not line.strip():
+            continue
+        name, _, scale = line.strip().rpartition(":") if ":" in line else (line.strip(), "", "1-5")
+        low, _, high = scale.partition("-")
+        if not (low.strip().isdecimal() and high.strip().isdecimal()):
+            raise ConfigError(t("'{line}' is no line of a rubric", line=line[:80]), "--criterion helpful:1-5")
+        found.append(Criterion(name.strip(), int(low), int(high)))
+    return tuple(found)
 
 
 def checked(queue: Queue, item: Item, value: Value, task: Task) -> Value:
