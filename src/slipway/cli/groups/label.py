@@ -17,9 +17,7 @@ from slipway.render.document import Document
 app = make_group(t("Queues of items that people label: create, status, export, import, remove."))
 Source = Literal["traces", "examples", "documents"]
 Kind = Literal["answer", "label", "compare", "spans", "rubric"]
-Pick = Literal["random", "thumbs-down", "low-confidence", "disagreement", "novelty"]
 Name = Annotated[str, typer.Argument(help=t("The queue's name: small letters, digits, '-' and '_'."))]
-NO_PICKS: list[Pick] = []
 
 
 @command(app, "create", help=t("Draw a queue of items from traces, examples or documents."), rows=False)
@@ -31,9 +29,9 @@ def create(
     ] = None,
     size: Annotated[int, typer.Option(min=1, help=t("How many items."))] = 50,
     by: Annotated[
-        list[Pick],
+        list[str],
         typer.Option(help=t("What is wanted: thumbs-down, low-confidence, disagreement, novelty; may be given again.")),
-    ] = NO_PICKS,
+    ] = NONE,
     share: Annotated[float, typer.Option("--random", help=t("Share that is drawn at random, 0.1 at least."))] = 0.2,
     annotators: Annotated[int, typer.Option(min=1, help=t("Judgements for each item."))] = 1,
     blind: Annotated[bool, typer.Option(help=t("Show the model's label only after the person's own."))] = False,
@@ -52,11 +50,11 @@ def create(
     from slipway import api
     from slipway.core.trace import Wanted
     from slipway.loop.labelling.room import Plan
-    from slipway.loop.labelling.values import criteria
+    from slipway.loop.labelling.values import criteria, picked
     from slipway.render.pages.labelling import standing
 
     plan = Plan(
-        name=name, source=source, kind=kind, size=size, picks=tuple(by), share=share, annotators=annotators,
+        name=name, source=source, kind=kind, size=size, picks=picked(by), share=share, annotators=annotators,
         blind=blind, labels=tuple(label), rubric=criteria(criterion), instructions=instructions, split=split, seed=seed,
         wanted=Wanted(since=asking.since(since), channel=channel),
     )  # fmt: skip

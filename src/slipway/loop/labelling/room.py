@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from slipway.core.labelling import KINDS, PICKS, Criterion, Item, Judgement, Kind, Pick, Queue, Source, Value
+from slipway.core.labelling import KINDS, Criterion, Item, Judgement, Kind, Pick, Queue, Source, Value
 from slipway.core.protocols import Labelled
 from slipway.core.trace import Wanted
 from slipway.errors import Busy, ConfigError, NotFound, instead
@@ -17,7 +17,7 @@ from slipway.i18n import t
 from slipway.loop.context import Context, whoami
 from slipway.loop.labelling.drawing import LEAST_RANDOM, Unit, draw
 from slipway.loop.labelling.units import references_of, units_of
-from slipway.loop.labelling.values import Final, checked, same_as_model, settle
+from slipway.loop.labelling.values import Final, checked, picked, same_as_model, settle
 from slipway.loop.row_files import FOLDER
 from slipway.privacy.redact import Redactor
 from slipway.store.catalog import now
@@ -118,9 +118,7 @@ class Room:
         """Labels and rubric. Raises ConfigError for a plan that asks for nothing or for too much."""
         if kind not in KINDS:
             raise ConfigError(t("no kind of queue is called '{name}'", name=kind), instead(kind, KINDS))
-        for pick in plan.picks:
-            if pick not in PICKS:
-                raise ConfigError(t("items are not picked by '{name}'", name=pick), instead(pick, PICKS))
+        picked(plan.picks)
         if not 0 < plan.size <= MOST or not 1 <= plan.annotators <= 20 or not LEAST_RANDOM <= plan.share <= 1:
             raise ConfigError(
                 t("a queue has 1 to {most} items, 1 to 20 annotators, and a random share from {least} to 1",

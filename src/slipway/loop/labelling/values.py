@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from slipway.core.labelling import CHOICES, DECISIONS, Criterion, Item, Judgement, Queue, Value
+from slipway.core.labelling import CHOICES, DECISIONS, PICKS, Criterion, Item, Judgement, Pick, Queue, Value
 from slipway.core.protocols import Task
 from slipway.core.ref import canonical
 from slipway.data.clean import clean_text
 from slipway.data.heldout import normalised
-from slipway.errors import ConfigError
+from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.loop.mine import LONGEST
 
@@ -42,6 +42,14 @@ def criteria(lines: Sequence[str]) -> tuple[Criterion, ...]:
             raise ConfigError(t("'{line}' is no line of a rubric", line=line[:80]), "--criterion helpful:1-5")
         found.append(Criterion(name.strip(), int(low), int(high)))
     return tuple(found)
+
+
+def picked(names: Sequence[str]) -> tuple[Pick, ...]:
+    """Reasons to want an item, by their names. Raises ConfigError for one that there is not."""
+    for name in names:
+        if name not in PICKS:
+            raise ConfigError(t("items are not picked by '{name}'", name=name), instead(name, PICKS))
+    return tuple(pick for name in names for pick in PICKS if pick == name)
 
 
 def checked(queue: Queue, item: Item, value: Value, task: Task) -> Value:
