@@ -20,6 +20,7 @@ from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.labelling import PICKS, Judgement, Pick, Queue, Source
 from slipway.core.trace import Wanted
+from slipway.errors import Busy
 from slipway.i18n import t
 from slipway.loop.labelling.room import Person, Plan, Work
 from slipway.loop.labelling.values import criteria
@@ -48,7 +49,11 @@ def _person(caller: Caller) -> Person:
 
 
 async def _done(work: Callable[[], T]) -> T:
-    return await run_in_threadpool(work)
+    """Work in a thread; what somebody else did in the meantime is a conflict."""
+    try:
+        return await run_in_threadpool(work)
+    except Busy as error:
+        raise Refused(409, error.message, error.hint) from error
 
 
 def _to(path: str) -> Response:
