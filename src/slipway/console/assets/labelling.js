@@ -7,6 +7,12 @@
   const spans = main.querySelector("textarea[name=spans]");
   const text = main.querySelector("textarea.marked");
   let sent = false;
+  if (text) { // a text that may be changed has a cursor, which selects by keys; then nothing changes it
+    text.readOnly = false;
+    text.addEventListener("beforeinput", (event) => event.preventDefault());
+    text.focus();
+    text.setSelectionRange(0, 0);
+  }
   document.addEventListener("submit", (event) => {
     if (sent) event.preventDefault();
     sent = true;
@@ -14,7 +20,7 @@
   window.addEventListener("pageshow", () => { sent = false; });
   const editable = (element) => {
     const field = element.closest("input:not([type=radio]), select, textarea");
-    return field && !field.readOnly ? field : null;
+    return field === text ? null : field;
   };
   const characters = (value) => [...value].length;
   const mark = (label) => {
