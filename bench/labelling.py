@@ -3,9 +3,9 @@
     python bench/labelling.py                 coverage of agreement and of the estimate, about 2 CPU-minutes
     python bench/labelling.py --keys 100      items labelled by keys in Chromium: items a minute, and requests an item
 
-Agreement: annotators who say the truth with a certain probability and else anything, so that the coefficient of the whole
-world is known from a very large simulated population; items are drawn anew each trial. The estimate: populations of
-requests of which some are wanted (thumbs down, mostly bad) and the rest is mostly good; a queue is drawn as
+Agreement: annotators who say the truth with a certain probability and else anything, so that the coefficient of the
+whole world is known from a very large simulated population; items are drawn anew each trial. The estimate: populations
+of requests of which some are wanted (thumbs down, mostly bad) and the rest is mostly good; a queue is drawn as
 `loop.labelling.drawing` draws it, all or two thirds of it is labelled, and the interval is asked whether it holds the
 share of the whole population. Beside it the plain mean of what was labelled, which is what a queue of bad answers would
 tell without its probabilities.
@@ -33,7 +33,9 @@ def world(rng: np.random.Generator, items: int, raters: int, right: float, missi
     truth = rng.choice([1, 2, 3, 4], size=items, p=[0.4, 0.2, 0.2, 0.2])
     said = np.where(rng.random((items, raters)) < right, truth[:, None], rng.integers(1, 5, (items, raters)))
     there = rng.random((items, raters)) >= missing
-    return [[int(v) if ok else None for v, ok in zip(row, kept, strict=True)] for row, kept in zip(said, there, strict=True)]
+    return [
+        [int(v) if ok else None for v, ok in zip(row, kept, strict=True)] for row, kept in zip(said, there, strict=True)
+    ]
 
 
 def pairs(items: Items) -> list[tuple[Any, Any]]:
@@ -70,13 +72,18 @@ def agreement(trials: int, sizes: Sequence[int], rights: Sequence[float]) -> Non
 
 
 def estimates(trials: int) -> None:
-    print("\npopulation  wanted  size  truth  estimate  plain mean  width  covered  covered when two thirds are labelled")
+    print(
+        "\npopulation  wanted  size  truth  estimate  plain mean  width  covered  covered when two thirds are labelled"
+    )
     for population, wanted, size, bad, good in (
         (500, 40, 50, 0.2, 0.9), (2_000, 60, 100, 0.3, 0.95), (300, 10, 60, 0.0, 0.8), (120, 30, 60, 0.5, 0.99),
     ):  # fmt: skip
         rng = np.random.default_rng(population)
         truth = np.concatenate([rng.random(wanted) < bad, rng.random(population - wanted) < good]).astype(float)
-        units = [Unit(input={"n": n}, text=str(n), wanted={"thumbs-down": 1.0} if n < wanted else {}) for n in range(population)]
+        units = [
+            Unit(input={"n": n}, text=str(n), wanted={"thumbs-down": 1.0} if n < wanted else {})
+            for n in range(population)
+        ]
         found, plain, widths, held, partly, told = [], [], [], 0, 0, 0
         for trial in range(trials):
             drawn = draw(units, size, ["thumbs-down"], 0.4, seed=trial)
@@ -93,7 +100,8 @@ def estimates(trials: int) -> None:
             if other is not None:
                 told += 1
                 partly += other.low <= truth.mean() <= other.high
-        print(f"{population:10}  {wanted:6}  {size:4}  {truth.mean():.3f}  {np.mean(found):8.3f}  {np.mean(plain):10.3f}"
+        estimate, mean = np.mean(found), np.mean(plain)
+        print(f"{population:10}  {wanted:6}  {size:4}  {truth.mean():.3f}  {estimate:8.3f}  {mean:10.3f}"
               f"  {np.mean(widths):.3f}  {held / trials:7.3f}  {partly / told:.3f}", flush=True)  # fmt: skip
 
 
@@ -114,7 +122,10 @@ def keys(items: int, chromium: str) -> None:
     from slipway.testing.catalogs import trace_of
     from slipway.testing.projects import write_project
 
-    with tempfile.TemporaryDirectory() as place, api.open_project(write_project(Path(place) / "demo").parent) as project:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        api.open_project(write_project(Path(place) / "demo").parent) as project,
+    ):
         api.run(project)
         asked = [
             trace_of(request={"messages": [{"role": "user", "content": f"Where does boat {n} of owner {n * 37} lie?"}]},
@@ -122,11 +133,18 @@ def keys(items: int, chromium: str) -> None:
         ]  # fmt: skip
         project.store.catalog.add_traces(asked)
         api.labelling(project).create(Plan(name="q", size=items))
-        session = Session(project.store, project.locate, make_cost(project.project, project.rate_of), project.tell, project.plugins)
-        context = ServeContext(project="demo", config=project.project.serve.model_copy(update={"port": 0}), store=project.store,
-                               session=session, verify=lambda release: None, console=make_console(project))  # fmt: skip
+        session = Session(
+            project.store, project.locate, make_cost(project.project, project.rate_of), project.tell, project.plugins
+        )
+        config = project.project.serve.model_copy(update={"port": 0})
+        context = ServeContext(
+            project="demo", config=config, store=project.store, session=session, verify=lambda release: None,
+            console=make_console(project),
+        )  # fmt: skip
         with serving(context) as server, sync_playwright() as started:
-            browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+            browser = started.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            )
             tab, requests = browser.new_page(), list[str]()
             tab.goto(f"{server.address}/console/labelling/q/work")
             tab.on("request", lambda request: requests.append(request.url))
@@ -137,7 +155,8 @@ def keys(items: int, chromium: str) -> None:
                 done += 1
             took = time.perf_counter() - began
             pages = [one for one in requests if "/assets/" not in one]
-            print(f"{done} items, {done / took * 60:.0f} a minute, {took / done:.3f} s and {len(pages) / done:.2f} requests each")
+            each = f"{took / done:.3f} s and {len(pages) / done:.2f} requests each"
+            print(f"{done} items, {done / took * 60:.0f} a minute, {each}")
             browser.close()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from test_console import HOSTILE, Acting
 
 from commands import slipway
 from served import Reply, Running, serving
@@ -27,7 +28,6 @@ from slipway.runtime.cost import make_cost
 from slipway.runtime.session import Session
 from slipway.serve.resources import ServeContext
 from slipway.testing.catalogs import feedback_of, trace_of
-from test_console import HOSTILE, Acting
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 browsing = [
@@ -338,7 +338,7 @@ def test_from_yesterdays_bad_answers_to_a_better_release(desk: Path, chromium: A
             assert all(url.startswith(server.address) for url in chrome.asked)
             assert chrome.said == []
             assert chrome.clicks <= 10
-    done = slipway("improve", "-C", str(desk), "--json")
+    done = slipway("improve", str(desk), "--json")
     commands.append("slipway improve")
     assert done.returncode == 0, done.stdout + done.stderr
     with api.open_project(desk) as project:

@@ -43,7 +43,9 @@ def project(ran: Path) -> Any:
 
 def traffic(project: Context, n: int = 40, bad: int = 6) -> list[Trace]:
     """Requests of which the first few got a thumb down; the confidence rises."""
-    made = [asked(f"Where does vessel number {k} moor on day {k * 7}?", f"at pier {k}", confidence=k / n) for k in range(n)]
+    made = [
+        asked(f"Where does vessel number {k} moor on day {k * 7}?", f"at pier {k}", confidence=k / n) for k in range(n)
+    ]
     said = [feedback_of(one, thumb="down") for one in made[:bad]]
     project.store.catalog.add_traces(made, said)
     return made
@@ -92,7 +94,9 @@ def test_over_many_drawings_each_unit_is_taken_as_often_as_its_probability_says(
 
 
 def test_what_is_new_is_far_from_all_that_is_known() -> None:
-    same, near, far = novelty(["the red crane", "the red crane sinks", "quantum soup"], ["the red crane", "a blue sail"])
+    same, near, far = novelty(
+        ["the red crane", "the red crane sinks", "quantum soup"], ["the red crane", "a blue sail"]
+    )
     assert same == pytest.approx(0)
     assert 0 < near < 1
     assert far == 1
@@ -144,7 +148,9 @@ def test_a_queue_of_bad_answers_becomes_rows_with_lineage(project: Context) -> N
 def test_nothing_that_is_held_out_is_shown_or_written(project: Context) -> None:
     examples = [one for one in api.items(project, api.find(project, "dataset", "examples")) if isinstance(one, Example)]
     held = [one for one in examples if one.split != "train"]
-    project.store.catalog.add_traces([asked(one.text, "x") for one in held] + [asked("Who paints the fog signal?", "Bo")])
+    project.store.catalog.add_traces(
+        [asked(one.text, "x") for one in held] + [asked("Who paints the fog signal?", "Bo")]
+    )
     queues = api.labelling(project)
     queue = queues.create(Plan(name="q"))
     assert [item.text for item in queues.labels.items("q")] == ["Who paints the fog signal?"]
@@ -184,7 +190,9 @@ def test_documents_and_comparisons_and_rubrics_and_spans(project: Context) -> No
         with pytest.raises(ConfigError):
             spans_of(wrong, item)
 
-    twice = [asked("Which hull is tested first of all?", said) for said in ("the steel one", "the oak one", "the oak one")]
+    twice = [
+        asked("Which hull is tested first of all?", said) for said in ("the steel one", "the oak one", "the oak one")
+    ]
     project.store.catalog.add_traces(twice)
     queues.create(Plan(name="pairs", kind="compare"))
     (pair,) = queues.labels.items("pairs")
@@ -222,7 +230,12 @@ def test_what_cannot_be_asked_is_told(project: Context) -> None:
     with pytest.raises(NotFound):
         queues.standing("nope")
     item = queues.labels.items("q")[0]
-    for value in ({}, {"decision": "maybe"}, {"decision": "correct", "text": " "}, {"decision": "correct", "text": "x" * 20_001}):
+    for value in (
+        {},
+        {"decision": "maybe"},
+        {"decision": "correct", "text": " "},
+        {"decision": "correct", "text": "x" * 20_001},
+    ):
         with pytest.raises(ConfigError):
             queues.judge("q", item.id, ADA, value)
     with pytest.raises(NotFound):
@@ -247,7 +260,10 @@ def test_several_annotators_agree_disagree_and_somebody_decides(project: Context
     said = {0: {"label": "harbour"}, 1: {"label": "cargo"}}
     for person in (ADA, BOB):
         assert judge_all(queues, "q", person, lambda item: said[even[item.id]]) == 12
-    assert judge_all(queues, "q", CY, lambda item: {"skip": True} if item.id == items[0].id else {"label": "harbour"}) == 12
+    assert (
+        judge_all(queues, "q", CY, lambda item: {"skip": True} if item.id == items[0].id else {"label": "harbour"})
+        == 12
+    )
     assert queues.next("q", Person("dee")) is None, "each has its three"
     found = queues.standing("q")
     assert found.states == {"open": 0, "done": 12, "conflict": 0, "skipped": 0}, "two of three decide"
@@ -445,7 +461,9 @@ def test_forgetting_takes_items_labels_and_rows(project: Context, by: str) -> No
 
 
 def test_personal_data_is_masked_before_anybody_labels_it(project: Context) -> None:
-    project.store.catalog.add_traces([asked("Call me under paula@example.org please, is it open?", "yes, paula@example.org")])
+    project.store.catalog.add_traces(
+        [asked("Call me under paula@example.org please, is it open?", "yes, paula@example.org")]
+    )
     queues = api.labelling(project)
     queues.create(Plan(name="q"))
     (item,) = queues.labels.items("q")

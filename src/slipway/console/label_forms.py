@@ -103,7 +103,8 @@ def _labels(queue: Queue, item: Item, mine: Judgement | None, *, reveal: bool) -
 
 
 def _spans(queue: Queue, item: Item, mine: Judgement | None) -> str:
-    text = f'<label>{page.line(t("Text: select a part of it, then press the number of a label"))} <textarea class="marked" readonly rows="10">\n{escape(item.text)}</textarea></label>'  # noqa: E501
+    told = page.line(t("Text: select a part of it, then press the number of a label"))
+    text = f'<label>{told} <textarea class="marked" readonly rows="10">\n{escape(item.text)}</textarea></label>'
     buttons = [
         f'<button type="button" data-label="{_exact(one)}"{f" data-key={n}" if n < 10 else ""}>'
         f"{f'<kbd>{n}</kbd> ' if n < 10 else ''}{page.line(one)}</button>"
