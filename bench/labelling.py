@@ -14,6 +14,7 @@ tell without its probabilities.
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -166,7 +167,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 100, 200])
     parser.add_argument("--rights", type=float, nargs="+", default=[0.5, 0.85])
     parser.add_argument("--keys", type=int, default=0, help="items to label in Chromium; run it from a checkout")
-    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("chromium-browser"))
     given = parser.parse_args()
     if given.keys:
         import sys

@@ -187,7 +187,7 @@ def test_a_server_without_keys_needs_no_session(tmp_path: Path) -> None:
     with serving(make_context(store, [])) as server:
         server.until()
         assert server.get("/v1/me").json == {
-            "key": "", "name": "", "tenant": "", "by": "open", "scopes": ["admin", "ask", "read"],
+            "key": "", "name": "", "tenant": "", "by": "open", "scopes": ["admin", "ask", "label", "read"],
         }  # fmt: skip
         assert "set-cookie" not in sign_in(server, "whatever").headers
 

@@ -9,39 +9,21 @@ revision = "0006"
 down_revision = "0005"
 
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_RECORDS = {  # table -> its texts; `*`: unique, `+`: with an index
+    "label_queues": ("*name",),
+    "label_items": ("*id", "+queue"),
+    "judgements": ("*id", "+queue", "item", "slot"),
+}
 
 
 def upgrade() -> None:
     """Add the four tables."""
-    op.create_table(
-        "label_queues",
-        sa.Column("seq", _NUMBER, primary_key=True, autoincrement=True),
-        sa.Column("name", sa.String, nullable=False, unique=True),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-    )
-    op.create_table(
-        "label_items",
-        sa.Column("seq", _NUMBER, primary_key=True, autoincrement=True),
-        sa.Column("id", sa.String, nullable=False, unique=True),
-        sa.Column("queue", sa.String, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-    )
-    op.create_index("ix_label_items_queue", "label_items", ["queue"])
-    op.create_table(
-        "judgements",
-        sa.Column("seq", _NUMBER, primary_key=True, autoincrement=True),
-        sa.Column("id", sa.String, nullable=False, unique=True),
-        sa.Column("queue", sa.String, nullable=False),
-        sa.Column("item", sa.String, nullable=False),
-        sa.Column("slot", sa.String, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.UniqueConstraint("item", "slot"),
-    )
-    op.create_index("ix_judgements_queue", "judgements", ["queue"])
-    op.create_table(
-        "label_claims",
-        sa.Column("item", sa.String, nullable=False),
-        sa.Column("by", sa.String, nullable=False),
-        sa.Column("at", sa.String, nullable=False),
-        sa.PrimaryKeyConstraint("item", "by"),
-    )
+    for table, texts in _RECORDS.items():
+        columns = [sa.Column(one.strip("*+"), sa.String, nullable=False, unique=one[0] == "*") for one in texts]
+        alone = [sa.UniqueConstraint("item", "slot")] if table == "judgements" else []
+        body = sa.Column("body", sa.LargeBinary, nullable=False)
+        op.create_table(table, sa.Column("seq", _NUMBER, primary_key=True, autoincrement=True), *columns, body, *alone)
+        if "+queue" in texts:
+            op.create_index(f"ix_{table}_queue", table, ["queue"])
+    keys = [sa.Column(name, sa.String, nullable=False) for name in ("item", "by", "at")]
+    op.create_table("label_claims", *keys, sa.PrimaryKeyConstraint("item", "by"))
