@@ -480,6 +480,7 @@ def test_labelled_rows_outrank_what_users_said(project: Context) -> None:
     assert api.mine_feedback(project).rows["examples"] == 0
 
 
+@pytest.mark.slow
 def test_the_commands(ran: Path, tmp_path: Path) -> None:
     with api.open_project(ran) as project:
         traffic(project)

@@ -53,7 +53,7 @@ def test_wrong_probabilities_are_refused() -> None:
 
 
 def test_the_interval_holds_the_truth() -> None:
-    rng, missed, trials = np.random.default_rng(3), 0, 300
+    rng, missed, trials = np.random.default_rng(3), 0, 100
     truth = np.concatenate([rng.random(20) < 0.2, rng.random(280) < 0.9]).astype(float)
     for _ in range(trials):
         drawn = rng.choice(280, 20, replace=False) + 20

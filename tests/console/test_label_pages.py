@@ -178,7 +178,11 @@ def test_wrong_forms_are_told(server: Running) -> None:
 def test_a_queue_is_made_and_its_rows_are_written_in_the_console(server: Running, project: Context) -> None:
     made = submit(server, "", {"name": "made", "pick": "all", "size": "4", "rubric": "", "labels": ""})
     assert (made.status, made.headers["location"]) == (303, "/console/labelling/made")
-    assert "made" in page(server, "")
+    for language, words in (("en", "<h1>Labelling</h1>"), ("zh", "<h1>标注</h1>")):
+        text = page(server, "", **{"accept-language": language})
+        assert words in text
+        assert "/console/labelling/made/work" in text
+        assert Acting(text).found == []
     path, seen = action(page(server, "/made/work"))
     assert submit(server, path, {"do": "accept", "seen": seen}).status == 303
     text = submit(server, "/made/write", {}).body.decode()
