@@ -460,6 +460,19 @@ def test_forgetting_takes_items_labels_and_rows(project: Context, by: str) -> No
     assert (again.labels, again.rows) == (0, {})
 
 
+def test_what_was_forgotten_stands_for_nothing(project: Context) -> None:
+    traffic(project)
+    queues = api.labelling(project)
+    queues.create(Plan(name="q", size=10, picks=("thumbs-down",)))
+    judge_all(queues, "q", ADA, lambda item: {"decision": "wrong" if item.pick == "thumbs-down" else "accept"})
+    drawn = [item for item in queues.labels.items("q") if item.pick == "random"]
+    queues.labels.erase(items=[one.id for one in drawn[:2]])
+    found = queues.standing("q").estimate
+    assert found is not None
+    assert found.value == pytest.approx(found.hajek, abs=0.02)
+    assert found.value == pytest.approx((2 / 4 * 34) / (2 / 4 * 34 + 6), abs=0.02)
+
+
 def test_personal_data_is_masked_before_anybody_labels_it(project: Context) -> None:
     project.store.catalog.add_traces(
         [asked("Call me under paula@example.org please, is it open?", "yes, paula@example.org")]

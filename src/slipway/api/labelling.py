@@ -16,9 +16,11 @@ from slipway.privacy.redact import Mode
 class Labelling(Room):
     """A project's queues, with what is made of them."""
 
-    def standing(self, name: str) -> _standing.Standing:
-        """What is done in a queue, how far its annotators agree, and what that says of all that was served."""
-        return _standing.standing(self, name)
+    def standing(self, name: str, *, whole: bool = True) -> _standing.Standing:
+        """What is done in a queue, how far its annotators agree, and what that says of all that was served; the last
+        two only where it is `whole`.
+        """
+        return _standing.standing(self, name, whole=whole)
 
     def write(self, name: str) -> rows.Written:
         """Write a queue's labels as rows to train on into `feedback/NAME.*.jsonl`, without what is held out."""

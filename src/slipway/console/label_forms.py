@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+import msgspec
+
 from slipway.console import page
 from slipway.console.page import ROOT
 from slipway.core.labelling import DECISIONS, Item, Judgement, Queue, Value
@@ -155,8 +157,11 @@ def undo(name: str) -> str:
     return f'<form method="post" action="{ROOT}/labelling/{name}/undo">{button}</form>'
 
 
-def stands(queue: Queue, mine: Judgement) -> str:
-    """What somebody said of an item that they look at again."""
+def stands(queue: Queue, mine: Judgement, *, flip: bool = False) -> str:
+    """What somebody said of an item that they look at again, in the order of answers that they see."""
+    other = {"first": "second", "second": "first"}.get(mine.value.get("choice", ""))
+    if flip and other:
+        mine = msgspec.structs.replace(mine, value={"choice": other})
     return page.notice(t("You said: {value}", value=value(queue, mine)))
 
 

@@ -66,8 +66,12 @@ def _queues(pages: Pages, queues: Labelling) -> APIRouter:
 
     @router.get("")
     def listed(request: Request, caller: Annotator) -> Response:
-        rows = [[Link(one.name, f"{AT}/{one.name}/work"), *documents.queue_cells(queues.standing(one.name)),
-                 Link(t("status"), f"{AT}/{one.name}")] for one in queues.queues()]  # fmt: skip
+        found = [queues.standing(one.name, whole=False) for one in queues.queues()]
+        rows = [
+            [Link(one.queue.name, f"{AT}/{one.queue.name}/work"), *documents.queue_cells(one),
+             Link(t("status"), f"{AT}/{one.queue.name}")]
+            for one in found
+        ]  # fmt: skip
         table = documents.queue_table(rows)
         table = Table(table.title, [*table.columns, Column("")], rows)
         may = "admin" in caller.scopes
@@ -170,7 +174,7 @@ def _item(pages: Pages, request: Request, work: Work, person: Person) -> Respons
     flip = forms.flipped(item, person.id)
     document = documents.item(queue, item, shows_model=not queue.blind or work.reveal, flipped=flip)
     form = forms.judge(queue, item, f"{AT}/{queue.name}/items/{item.id}", work.mine, reveal=work.reveal, flip=flip)
-    before = forms.stands(queue, work.mine) if work.mine else ""
+    before = forms.stands(queue, work.mine, flip=flip) if work.mine else ""
     return _shown(pages, request, queue, before, document, form)
 
 

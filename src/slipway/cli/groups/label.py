@@ -76,7 +76,7 @@ def status(
         queues = api.labelling(opened)
         if name:
             return pages.standing(queues.standing(name))
-        return pages.queues([queues.standing(one.name) for one in queues.queues()])
+        return pages.queues([queues.standing(one.name, whole=False) for one in queues.queues()])
 
 
 @command(app, "export", help=t("Write a queue's labels as rows to train on, or as Label Studio's JSON."), rows=False)

@@ -44,8 +44,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     estimate: Drawn | None
 
 
-def standing(room: Room, name: str) -> Standing:
-    """Of one queue. Raises NotFound."""
+def standing(room: Room, name: str, *, whole: bool = True) -> Standing:
+    """Of one queue. Raises NotFound. Not `whole`: without agreement and estimate, whose intervals take their time."""
     queue, said = room.queue(name), room.finals(name)
     given = [one for _, every, _ in said for one in every if not one.settles]
     names = _names(given)
@@ -57,8 +57,9 @@ def standing(room: Room, name: str) -> Standing:
     return Standing(
         queue=queue, items=len(said), states=dict(states), by={names[who]: n for who, n in often},
         blind=len(blind), changed=sum(_gave_up(queue, *one) for one in blind),
-        labels=dict(Counter(one for one in decided if one).most_common()), agreement=_agreement(queue, said, names),
-        estimate=_estimate(queue, said),
+        labels=dict(Counter(one for one in decided if one).most_common()),
+        agreement=_agreement(queue, said, names) if whole else [],
+        estimate=_estimate(queue, said) if whole else None,
     )  # fmt: skip
 
 
@@ -88,7 +89,9 @@ def _estimate(queue: Queue, said: Said) -> Drawn | None:
     if any(item.probability is None for item, _, _ in said) or queue.kind == "spans":
         return None
     values = [None if final.value is None else worth(queue, item, final.value) for item, _, final in said]
-    return population_mean(values, [item.probability or 1.0 for item, _, _ in said], queue.population)
+    probabilities = [item.probability or 1.0 for item, _, _ in said]
+    stood_for = round(sum(1 / one for one in probabilities))  # fewer where items were forgotten since
+    return population_mean(values, probabilities, min(queue.population, stood_for))
 
 
 def _agreement(queue: Queue, said: Said, names: Mapping[str, str]) -> list[Agreed]:
