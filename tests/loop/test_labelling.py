@@ -21,6 +21,7 @@ from slipway.loop.context import Context
 from slipway.loop.labelling.drawing import Unit, draw, novelty
 from slipway.loop.labelling.room import Person, Plan
 from slipway.loop.labelling.values import spans_of
+from slipway.store.gc import needed_by
 from slipway.testing.catalogs import feedback_of, trace_of
 
 ADA, BOB, CY = Person("ada"), Person("bob"), Person("cy")
@@ -458,6 +459,21 @@ def test_forgetting_takes_items_labels_and_rows(project: Context, by: str) -> No
     assert len(queues.labels.items("q")) == (2 if by == "annotator" else 1)
     again = api.forget(project, **options[by], yes=True)
     assert (again.labels, again.rows) == (0, {})
+
+
+def test_what_was_adjudicated_is_not_undone_and_traces_stay_as_long_as_their_queue(project: Context) -> None:
+    queues = three(project, 2)
+    item = queues.labels.items("q")[0]
+    queues.judge("q", item.id, ADA, {"label": "cargo"})
+    queues.judge("q", item.id, BOB, {"label": "harbour"})
+    queues.adjudicate("q", item.id, CY, {"skip": True})
+    assert queues.standing("q").states["skipped"] == 1
+    with pytest.raises(Busy, match="adjudicated"):
+        queues.undo("q", ADA)
+    trace = item.lineage.removeprefix("trace:")
+    assert trace in needed_by(project.store).traces
+    queues.remove("q")
+    assert trace not in needed_by(project.store).traces
 
 
 def test_what_was_forgotten_stands_for_nothing(project: Context) -> None:
