@@ -182,6 +182,7 @@ def test_a_queue_is_made_and_its_rows_are_written_in_the_console(server: Running
         text = page(server, "", **{"accept-language": language})
         assert words in text
         assert "/console/labelling/made/work" in text
+        assert '<option value="1d" selected>' in text
         assert Acting(text).found == []
     path, seen = action(page(server, "/made/work"))
     assert submit(server, path, {"do": "accept", "seen": seen}).status == 303

@@ -188,7 +188,7 @@ def create(labels: Sequence[str], name: str) -> str:
     return page.form(
         f"{ROOT}/labelling", t("Make a queue"),
         page.field("name", t("Name"), name, required="", pattern="[a-z0-9][a-z0-9_\\-]*"),
-        page.choice("pick", t("Wanted"), picks), page.choice("since", t("in the last"), times),
+        page.choice("pick", t("Wanted"), picks), page.choice("since", t("in the last"), times, "1d"),
         page.field("size", t("Items"), "50", inputmode="numeric", size="5"),
         f"<details><summary>{page.line(t('More'))}</summary>{more}</details>", method="post",
     )  # fmt: skip

@@ -73,7 +73,7 @@ def _queues(pages: Pages, queues: Labelling) -> APIRouter:
             for one in found
         ]  # fmt: skip
         table = documents.queue_table(rows)
-        table = Table(table.title, [*table.columns, Column("")], rows)
+        table = Table(table.title, [*table.columns, Column(t("status"))], rows)
         may = "admin" in caller.scopes
         form = forms.create((), f"bad-{datetime.now(UTC):%Y-%m-%d}") if may else ""
         return pages.page(request, t("Labelling"), Document(None, [table]), before=form)
