@@ -129,17 +129,17 @@ def item(queue: Queue, one: Item, *, shows_model: bool, flipped: bool = False) -
     parts: list[Part] = []
     asked = " | ".join(str(value) for value in one.input.values())
     if queue.kind != "spans" or asked != one.text:
-        parts.append(Section(t("input"), [Passage(asked, whole=True)], 3))
+        parts.append(Section(t("input"), [Passage(asked, whole=True)], 2))
     first, second = (one.other, one.answer) if flipped else (one.answer, one.other)
     if queue.kind == "compare":
-        parts += [Section(t("first answer"), [Passage(first or t("(empty)"), whole=True)], 3),
-                  Section(t("second answer"), [Passage(second or t("(empty)"), whole=True)], 3)]  # fmt: skip
+        parts += [Section(t("first answer"), [Passage(first or t("(empty)"), whole=True)], 2),
+                  Section(t("second answer"), [Passage(second or t("(empty)"), whole=True)], 2)]  # fmt: skip
     elif shows_model and one.answer and queue.kind != "spans":
         title = t("the model's label") if queue.kind == "label" else t("answer")
-        parts.append(Section(title, [Passage(one.answer, whole=True)], 3))
+        parts.append(Section(title, [Passage(one.answer, whole=True)], 2))
     if one.passages and shows_model:
-        inner = [Section(source, [Passage(text)], 4) for source, text in one.passages]
-        parts.append(Section(t("passages"), inner, 3))
+        inner = [Section(source, [Passage(text)], 3) for source, text in one.passages]
+        parts.append(Section(t("passages"), inner, 2))
     return Document(None, parts)
 
 
