@@ -18,7 +18,7 @@ from slipway.console import filters, page
 from slipway.console import label_forms as forms
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
-from slipway.core.labelling import PICKS, Judgement, Pick, Queue, Source
+from slipway.core.labelling import PICKS, Judgement, Pick, Queue, Source, Value
 from slipway.core.trace import Wanted
 from slipway.errors import Busy
 from slipway.i18n import t
@@ -54,6 +54,14 @@ async def _done(work: Callable[[], T]) -> T:
         return await run_in_threadpool(work)
     except Busy as error:
         raise Refused(409, error.message, error.hint) from error
+
+
+async def _said(
+    pages: Pages, request: Request, queues: Labelling, name: str, id: str, keep: Callable[[Value, str], Judgement]
+) -> None:
+    """Keep what the form of an item brings, with the judgement that it was made beside."""
+    given = await pages.form(request, MOST)
+    await _done(lambda: keep(forms.judged(queues.queue(name), queues.item(name, id), given), given.get("seen", "")))
 
 
 def _to(path: str) -> Response:
@@ -140,13 +148,10 @@ def _work(pages: Pages, queues: Labelling) -> APIRouter:
 
     @router.post("/{name}/items/{id}")
     async def judge(request: Request, name: str, id: str, caller: Annotator) -> Response:
-        given = await pages.form(request, MOST)
+        def keep(value: Value, seen: str) -> Judgement:
+            return queues.judge(name, id, _person(caller), value, seen)
 
-        def store() -> Judgement:
-            value = forms.judged(queues.queue(name), queues.item(name, id), given)
-            return queues.judge(name, id, _person(caller), value, given.get("seen", ""))
-
-        await _done(store)
+        await _said(pages, request, queues, name, id, keep)
         return _to(f"{AT}/{name}/work")
 
     @router.post("/{name}/undo")
@@ -205,13 +210,10 @@ def _settling(pages: Pages, queues: Labelling) -> APIRouter:
 
     @router.post("/{name}/conflicts/{id}")
     async def settle(request: Request, name: str, id: str, caller: Admin) -> Response:
-        given = await pages.form(request, MOST)
+        def keep(value: Value, seen: str) -> Judgement:
+            return queues.adjudicate(name, id, _person(caller), value, seen)
 
-        def store() -> Judgement:
-            value = forms.judged(queues.queue(name), queues.item(name, id), given)
-            return queues.adjudicate(name, id, _person(caller), value, given.get("seen", ""))
-
-        await _done(store)
+        await _said(pages, request, queues, name, id, keep)
         return _to(f"{AT}/{name}/conflicts")
 
     _ = conflicts, conflict, settle
