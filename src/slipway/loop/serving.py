@@ -8,6 +8,7 @@ from typing import Any
 from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.loop.context import Context
+from slipway.loop.indexing import indexing
 from slipway.loop.model_lock import pin_models
 from slipway.loop.retain import daily, retention
 from slipway.release.bundle import verify
@@ -37,7 +38,7 @@ def serve(
     pins = pin_models(project, context.root, context.lock_file, context.listener.progress, context.plugins)
     session = Session(store, context.locate, make_cost(project, context.rate_of), context.tell, context.plugins)
     session.own.learn(context.secrets)
-    with daily(store, retention(project)):
+    with daily(store, retention(project)), indexing(store):
         run(
             ServeContext(
                 project=project.name,

@@ -131,6 +131,8 @@ class _Expiry:
                     if row.trace in due and not self._over(row, due[row.trace].release, for_feedback):
                         del due[row.trace]
                 self._delete(connection, "traces", of, list(due.values()))
+            if not self.dry_run:
+                self.catalog.index.drop(row.seq for row in due.values())
 
     def _batches(self, table: Table, query: Any, limit: str) -> Iterator[Sequence[Any]]:
         """Rows from the oldest on, up to the first batch that holds nothing over its time.
