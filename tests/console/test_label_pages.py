@@ -12,21 +12,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from test_console import HOSTILE, Acting
+from hosting import HOSTILE, context
+from test_console import Acting
 
 from commands import slipway
 from served import Reply, Running, serving
 from slipway import api
-from slipway.console.routes import make_console
 from slipway.core.answer import Answer, Citation
 from slipway.core.labelling import Criterion
 from slipway.core.trace import Trace
 from slipway.loop.context import Context
 from slipway.loop.labelling.room import Plan
-from slipway.release.bundle import verify
-from slipway.runtime.cost import make_cost
-from slipway.runtime.session import Session
-from slipway.serve.resources import ServeContext
 from slipway.testing.catalogs import feedback_of, trace_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -42,15 +38,6 @@ def asked(text: str, answer: str, **more: Any) -> Trace:
     return trace_of(
         request={"messages": [{"role": "user", "content": text}]},
         answer=Answer(text=answer, raw=answer, citations=(citation,)), **more,
-    )  # fmt: skip
-
-
-def context(project: Context) -> ServeContext:
-    store = project.store
-    return ServeContext(
-        project=project.project.name, config=project.project.serve.model_copy(update={"port": 0}), store=store,
-        session=Session(store, project.locate, make_cost(project.project, project.rate_of), project.tell, project.plugins),
-        verify=lambda release: verify(release, store, project.locate), console=make_console(project),
     )  # fmt: skip
 
 
