@@ -22,6 +22,7 @@ from slipway.api.examples import draft, import_examples, review
 from slipway.api.finding import diff, find, items
 from slipway.api.gate import gate_looks, plan_gate, rotate_gate
 from slipway.api.improving import improve, learning_curve, simulate
+from slipway.api.labelling import labelling
 from slipway.api.material import changes, datasets, fetch, models, pull_models, remove_model
 from slipway.api.monitoring import monitor
 from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve, watch
@@ -73,6 +74,7 @@ __all__ = [
     "items",
     "json_schema",
     "keys",
+    "labelling",
     "learning_curve",
     "mine_feedback",
     "models",

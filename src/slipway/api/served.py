@@ -64,7 +64,7 @@ def export_examples(
     (`loop.mine`). `redact`: as for `export_traces`. Raises ConfigError where the file is there already or cannot be
     written.
     """
-    cleaned, said = _exporting(project, redact), project.store.catalog.feedback(limit=limit)
+    cleaned, said = exporting(project, redact), project.store.catalog.feedback(limit=limit)
     about = _about(project, said)
     pairs = [(cleaned.feedback(one), cleaned.trace(about[one.trace])) for one in said if one.trace in about]
     mined = mine(project.task, pairs)
@@ -77,7 +77,7 @@ def export_examples(
 
 
 def _feedback(project: Context, reading: _feedback_rows.Reading) -> _feedback_rows.Found:
-    cleaned, said = _exporting(project, reading.redact), project.store.catalog.feedback(limit=reading.limit)
+    cleaned, said = exporting(project, reading.redact), project.store.catalog.feedback(limit=reading.limit)
     about = _about(project, said)
     pairs = [(cleaned.feedback(one), cleaned.trace(about[one.trace])) for one in said if one.trace in about]
     keys = _feedback_rows.key_ids(project, reading.shared)
@@ -117,7 +117,7 @@ def import_feedback(
     """Turn a file of chats, preferences or thumbs (openai-chat, sharegpt, alpaca, preference, kto) into a new file of
     rows in the project's `feedback/`, redacted, without repeats and without what is close to a held out example.
     """
-    cleaned = _exporting(project, redact)
+    cleaned = exporting(project, redact)
     return _feedback_rows.take(project, file, format, cleaned.value)
 
 
@@ -135,7 +135,7 @@ def export_traces(project: Context, file: Path, limit: int = 100_000, redact: Mo
 
     `redact`: what becomes of personal data; None is what serve.redact says, or `mask` where that says `off`.
     """
-    cleaned = _exporting(project, redact)
+    cleaned = exporting(project, redact)
     said: dict[str, list[Feedback]] = {}
     for one in project.store.catalog.feedback(limit=limit):
         said.setdefault(one.trace, []).append(cleaned.feedback(one))
@@ -150,7 +150,7 @@ def traces_to_export(
     project: Context, limit: int, wanted: Wanted, redact: Mode | None = None
 ) -> list[tuple[Trace, list[Feedback]]]:
     """(trace, its feedback) of those that are wanted, newest first, with `redact` as for `export_traces`."""
-    cleaned, found = _exporting(project, redact), project.store.catalog.traces(limit, wanted=wanted)
+    cleaned, found = exporting(project, redact), project.store.catalog.traces(limit, wanted=wanted)
     said = project.store.catalog.feedback_on([trace.id for _, trace in found])
     return [(cleaned.trace(one), [cleaned.feedback(each) for each in said.get(one.id, [])]) for _, one in found]
 
@@ -158,7 +158,7 @@ def traces_to_export(
 def create_key(project: Context, name: str, scopes: Sequence[str] = (), tenant: str = "") -> tuple[str, str]:
     """(id, secret) of a new API key. The secret is shown here once; only its hash is kept.
 
-    `scopes`: what it is for, of `ask`, `read`, `admin`; empty: everything. `tenant`: whose traces it makes.
+    `scopes`: what it is for, of `ask`, `read`, `label`, `admin`; empty: everything. `tenant`: whose traces it makes.
     """
     return _keys.create_key(project.store, name, scopes, tenant)
 
@@ -173,7 +173,8 @@ def revoke_key(project: Context, id: str) -> None:
     _keys.revoke_key(project.store, id)
 
 
-def _exporting(project: Context, redact: Mode | None) -> Redactor:
+def exporting(project: Context, redact: Mode | None) -> Redactor:
+    """For what leaves the record: what serve.redact says, or `mask` where that says `off`."""
     kept = project.project.serve.redact
     return _redactor(project, redact or ("mask" if kept == "off" else kept))
 

@@ -61,6 +61,11 @@ def wanted(given: dict[str, str], before: str) -> Wanted:
     )
 
 
+def since(span: str) -> str:
+    """The beginning of a span of the list; empty for none."""
+    return views.since(_TIMES[span]) if span in _TIMES else ""
+
+
 def form(given: dict[str, str]) -> str:
     """With what was asked for last filled in."""
     every = ("", t("all"))

@@ -20,7 +20,11 @@ from slipway.render.document import Document
 from slipway.text import visible
 
 ROOT = "/console"
-ASSETS = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
+ASSETS = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "labelling.js": "text/javascript; charset=utf-8",
+}
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
@@ -131,6 +135,11 @@ def form(action: str, button: str, *fields: str, method: str = "get") -> str:
     )  # fmt: skip
 
 
+def script(name: str) -> str:
+    """A script of ours that one kind of page needs."""
+    return f'<script src="{_address(name)}" defer></script>'
+
+
 def notice(text: str, kind: str = "good") -> str:
     """A sentence that a screen reader says at once."""
     return f'<p class="notice {kind}" role="status">{line(text)}</p>'
@@ -145,7 +154,7 @@ def _links(at: str) -> str:
     pages = (
         ("", t("Overview")), ("/traces", t("Traces")), ("/feedback", t("Feedback")), ("/reports", t("Reports")),
         ("/releases", t("Releases")), ("/data", t("Data")), ("/runs", t("Runs")),
-        ("/playground", t("Playground")), ("/monitor", t("Monitor")),
+        ("/labelling", t("Labelling")), ("/playground", t("Playground")), ("/monitor", t("Monitor")),
     )  # fmt: skip
     here = "/" + at.removeprefix(ROOT).strip("/").partition("/")[0] if at.removeprefix(ROOT).strip("/") else ""
     return "".join(

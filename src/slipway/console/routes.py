@@ -16,6 +16,7 @@ from slipway.api.cards import about_release
 from slipway.console import page, views
 from slipway.console.answers import answers
 from slipway.console.entrance import LANGUAGE, entrance
+from slipway.console.labelling import labelling
 from slipway.console.material import material
 from slipway.console.measured import examples, measured
 from slipway.console.monitor import monitor
@@ -44,7 +45,7 @@ class Console:
         self.app = FastAPI(title="Slipway console", docs_url=None, redoc_url=None, openapi_url=None)
         pages = Pages(project, server)
         made = (entrance, _served, traces, answers, measured, examples, material, work, _released, _decide, monitor)
-        routers = [one(pages) for one in made]
+        routers = [*(one(pages) for one in made), *labelling(pages)]
         self.scopes = scopes(routers)
         for router in routers:
             self.app.include_router(router)

@@ -66,16 +66,16 @@ class Pages:
         body = page.notice(said, "bad") + (f"<p>{page.line(hint)}</p>" if hint else "")
         return self.page(request, t("This did not work"), body, status=status)
 
-    async def form(self, request: Request) -> dict[str, str]:
-        """The fields of a form from a page of this server, each once. Raises Refused."""
-        return {name: values[0] for name, values in (await self.fields(request)).items()}
+    async def form(self, request: Request, most: int = MOST) -> dict[str, str]:
+        """The fields of a form of at most so many bytes from a page of this server, each once. Raises Refused."""
+        return {name: values[0] for name, values in (await self.fields(request, most)).items()}
 
-    async def fields(self, request: Request) -> dict[str, list[str]]:
+    async def fields(self, request: Request, most: int = MOST) -> dict[str, list[str]]:
         """The same, with all values of each field."""
         check_same_origin("POST", request.headers.get("origin", ""), request.headers.get("host", ""))
         body = b""
         async for part in request.stream():
             body += part
-            if len(body) > MOST:
-                raise Refused(413, t("the form is too large"), t("at most {n} bytes are taken", n=MOST))
+            if len(body) > most:
+                raise Refused(413, t("the form is too large"), t("at most {n} bytes are taken", n=most))
         return parse_qs(body.decode("utf-8", "replace"), max_num_fields=FIELDS)

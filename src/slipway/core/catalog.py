@@ -1,4 +1,4 @@
-"""What the rest of Slipway may ask of a catalog: seven roles of at most six methods each, and all of them together.
+"""What the rest of Slipway may ask of a catalog: roles of at most eight methods each, and all of them together.
 
 Its contract suite is `slipway.testing.catalogs`. Every method may raise SlipwayError: the disk is full, the server is
 down, somebody holds a lock. A write that returned survives `kill -9` and a power cut.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from slipway.core.labelling import Item, Judgement, Queue
 from slipway.core.look import Kind, Look
 from slipway.core.ref import Noun, Ref
 from slipway.core.release import Release
@@ -177,8 +178,51 @@ class Keys(Protocol):
         ...
 
 
+class Labels(Protocol):
+    """Queues of items to label, and what annotators said of them."""
+
+    def add(self, queue: Queue, items: Sequence[Item]) -> bool:
+        """Store a queue with its items; False, and nothing is stored, where the name is taken."""
+        ...
+
+    def queues(self) -> list[Queue]:
+        """The newest first."""
+        ...
+
+    def items(self, queue: str) -> list[Item]:
+        """In the order in which they are shown."""
+        ...
+
+    def erase(
+        self, queues: Collection[str] = (), items: Collection[str] = (), judgements: Collection[str] = ()
+    ) -> None:
+        """Delete queues by name, items by id with what was said of them, and judgements by id."""
+        ...
+
+    def judge(self, queue: str, judgement: Judgement, replaces: str = "") -> Judgement | None:
+        """Store a judgement in the place of the one named; returns the one that stands, None without the item."""
+        ...
+
+    def judgements(self, queue: str | None = None) -> list[Judgement]:
+        """The first first."""
+        ...
+
+    def withdraw(self, queue: str, who: str) -> Judgement | None:
+        """Delete and return the last judgement that somebody gave in a queue."""
+        ...
+
+    def claim(self, queue: str, who: str, at: str, since: str, needed: int) -> Item | None:
+        """The next item for somebody, held for them; None where nothing is left."""
+        ...
+
+
 class Catalog(Nouns, Work, Decisions, Looks, Records, Counts, Keys, Protocol):
     """All of it. Safe for several threads and processes at once."""
+
+    @property
+    def labels(self) -> Labels:
+        """What people label."""
+        ...
 
     def close(self) -> None:
         """Release files and connections."""

@@ -148,12 +148,18 @@ def write(context: Context, found: Found, name: str = "mined") -> Harvest:
         if kind == "examples":
             looked_at = [row for row in read_rows(path) if row.get("review") != OPEN] if path.exists() else []
             kept = len(looked_at)
-            made = [*looked_at, *_new(context, made, looked_at)]
+            made = [*looked_at, *_new(context, made, [*looked_at, *labelled(context)])]
         if made or path.exists():
             write_aside(path, b"".join(canonical(row) + b"\n" for row in made))
             files[kind] = str(path.relative_to(context.root))
         counts[kind] = len(made)
     return told(found, files, counts, kept)
+
+
+def labelled(context: Context) -> list[Row]:
+    """Rows that annotators decided, in the files of queues: users' votes do not speak against them."""
+    files = sorted((context.root / FOLDER).glob("*.examples.jsonl"))
+    return [row for path in files for row in read_rows(path) if "queue:" in str(row.get("lineage", ""))]
 
 
 def told(found: Found, files: Mapping[str, str], counts: Mapping[str, int], kept: int = 0) -> Harvest:

@@ -34,6 +34,7 @@ from slipway.store.catalog import now
 
 SHORTEST = 3  # characters of a text that is looked for
 _TRACE = re.compile(r"trace:([0-9a-f]{32})")
+_ANNOTATOR = re.compile(r"annotator:(\S+)")
 
 
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +48,9 @@ class Affected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes, or with `dry_run` would go: traces, feedback, rows of files (file -> how many) and remembered answers;
-    and what it went into. `elsewhere`: lines of examples that hold the text and were made of no trace; they stay.
+    """What goes, or with `dry_run` would go: traces, feedback, rows of files (file -> how many), remembered answers,
+    items of queues and what annotators said (`labels`); and what it went into. `elsewhere`: lines of examples that hold
+    the text and were made of no trace; they stay.
     """
 
     dry_run: bool
@@ -58,6 +60,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     answers: int
     affected: list[Affected]
     elsewhere: list[str]
+    labels: int = 0
 
 
 class _Plan:
@@ -68,6 +71,9 @@ class _Plan:
         self.traces: set[str] = set()  # which go
         self.tainted: set[str] = set()  # and those of which feedback goes: rows made of them go too
         self.feedback: set[str] = set()
+        self.annotators: set[str] = set()  # keys, and names of people without one
+        self.items: set[str] = set()
+        self.judgements: set[str] = set()
         self.holds: Callable[[str], bool] = lambda text: False
         self.rows: dict[str, tuple[int, bytes]] = {}
         self.elsewhere: list[str] = []
@@ -87,7 +93,10 @@ class _Plan:
             self.traces.add(id)  # its record is gone already; what was made of it may be there
 
     def by_user(self, names: Iterable[str]) -> None:
-        keys = key_ids(self.context, list(names))
+        wanted = list(names)
+        self.annotators = {one.who for one in self.store.catalog.labels.judgements() if one.by in wanted}
+        keys = key_ids(self.context, [name for name in wanted if not self.annotators & {name}])
+        self.annotators |= keys
         for trace in erase.every_trace(self.store):
             if trace.key in keys:
                 self._take(trace)
@@ -125,11 +134,14 @@ class _Plan:
 
     # what it went into -----------------------------------------------------------------------------------------
     def _from(self, lineage: object, row: dict[str, Any]) -> bool:
-        of = set(_TRACE.findall(str(lineage)))
-        return bool(of and (of & (self.traces | self.tainted) or self._said_in(row)))
+        of, who = set(_TRACE.findall(str(lineage))), set(_ANNOTATOR.findall(str(lineage)))
+        if who & {name.replace(" ", "_") for name in self.annotators}:
+            return True
+        return bool((of and of & (self.traces | self.tainted)) or ((of or who) and self._said_in(row)))
 
     def look(self) -> None:
         self.feedback |= {f.id for f in erase.every_feedback(self.store) if f.trace in self.traces}
+        self._labels()
         for path in self._files():
             self._file(path, str(path.relative_to(self.context.root)))
         reports = [report for _, report in self.store.catalog.list("report", Report)]
@@ -138,6 +150,17 @@ class _Plan:
             if report.dataset.digest in tainted:
                 self._report(report, tainted[report.dataset.digest])
         self._candidates(set(tainted))
+
+    def _labels(self) -> None:
+        """Items made of what is forgotten, with all that was said of them; and what a forgotten person said."""
+        labels = self.store.catalog.labels
+        for _, item in labels.every_item():
+            if set(_TRACE.findall(item.lineage)) & self.traces or self._said_in(msgspec.to_builtins(item)):
+                self.items.add(item.id)
+        for one in labels.judgements():
+            said = self._said_in(one.value) or self._said_in(one.guess)
+            if one.item in self.items or one.who in self.annotators or said:
+                self.judgements.add(one.id)
 
     def _files(self) -> list[Path]:
         """Files of rows in the project: what was mined, and what its examples are read from."""
@@ -253,6 +276,7 @@ class _Plan:
         erase.note(self.store, erasure)
         for name, (_, kept) in self.rows.items():
             write_aside(self.context.root / name, kept)
+        self.store.catalog.labels.erase(items=self.items, judgements=self.judgements)
         erase.erase_rows(self.store, (), (), memo, self.candidates)
         erase.erase_blobs(self.store, held)  # last but one: the examples are what remembered answers are found by
         erase.erase_rows(self.store, self.traces, self.feedback, (), ())
@@ -278,7 +302,7 @@ def forget(context: Context, trace: str = "", user: str = "", matching: str = ""
         found = Forgotten(
             dry_run=not yes, traces=sorted(known), feedback=len(plan.feedback),
             rows={name: n for name, (n, _) in plan.rows.items()}, answers=len(plan.memo()),
-            affected=plan.affected, elsewhere=plan.elsewhere,
+            affected=plan.affected, elsewhere=plan.elsewhere, labels=len(plan.items) + len(plan.judgements),
         )  # fmt: skip
         if yes:
             plan.carry_out()

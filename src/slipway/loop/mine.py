@@ -100,7 +100,7 @@ def mine(task: Task, said: Said, per_user: int = PER_USER, shared: frozenset[str
     inputs: dict[str, tuple[bytes, Row] | str] = {}
     for one, trace in said:
         if trace.id not in inputs:
-            inputs[trace.id] = _input(task, trace)
+            inputs[trace.id] = input_of(task, trace)
             if isinstance(inputs[trace.id], str):
                 found.left[str(inputs[trace.id])] += 1
         given = inputs[trace.id]
@@ -128,7 +128,7 @@ def without_repeats(task: Task, found: Mined) -> None:
         _without_near(task, kind, found)
 
 
-def _input(task: Task, trace: Trace) -> tuple[bytes, Row] | str:
+def input_of(task: Task, trace: Trace) -> tuple[bytes, Row] | str:
     """What names the input, and its fields; or why it is none that stands by itself."""
     turns = [(role, clean_text(text, Counter())) for role, text in trace.turns if role in ("user", "assistant", "")]
     if len(turns) > 1:

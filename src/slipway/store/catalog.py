@@ -27,6 +27,7 @@ from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.store import finding, ledger, tables
 from slipway.store.database import Database
+from slipway.store.labels import Labels
 from slipway.store.migrate import migrate
 from slipway.store.rows import ambiguous, decoded, plain, read_noun, remembered, sound
 from slipway.store.trace_index import TraceIndex
@@ -54,6 +55,7 @@ class Catalog:
         self.database = database
         self.index = TraceIndex(folder, database)
         self.engine, self._reader = database.engine, database.reader
+        self.labels = Labels(database)
         migrate(database)
         self._add_trace, self._trace_row = _trace_insert(database)
 

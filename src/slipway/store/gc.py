@@ -79,10 +79,12 @@ def needed_candidates(store: Store, grace: float = GRACE) -> set[str]:
 
 
 def needed_by(store: Store) -> Needed:
-    """Traces that examples of a kept dataset were made of, and the vectors of kept passages."""
+    """Traces that examples of a kept dataset, or items to label, were made of, and the vectors of kept passages."""
     with store.catalog.database.snapshot.connect() as connection:
         reached = reach(connection, before(GRACE))
     traces, vectors = set[str](), set[str]()
+    for _, item in store.catalog.labels.every_item():
+        traces.update(found.decode() for found in _FROM_TRACE.findall(item.lineage.encode()))
     for _, dataset in store.catalog.list("dataset", Dataset):
         if dataset.digest not in reached.digests:
             continue

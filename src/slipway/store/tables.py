@@ -13,6 +13,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    UniqueConstraint,
     text,
 )
 
@@ -166,4 +167,38 @@ deliveries = Table(  # of an alert to a sink, until it arrived
     Column("done", String, nullable=False),  # when it arrived
     Column("error", String, nullable=False),
     PrimaryKeyConstraint("alert", "sink"),
+)
+label_queues = Table(
+    "label_queues",
+    metadata,
+    Column("seq", Place, primary_key=True, autoincrement=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+)
+label_items = Table(  # in the order in which they are shown
+    "label_items",
+    metadata,
+    Column("seq", Place, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("queue", String, nullable=False, index=True),
+    Column("body", LargeBinary, nullable=False),
+)
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("seq", Place, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("queue", String, nullable=False, index=True),
+    Column("item", String, nullable=False),
+    Column("slot", String, nullable=False),  # `by:NAME`, or `settled`: one judgement of each is kept
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("item", "slot"),
+)
+label_claims = Table(  # who is looking at which item, for some minutes
+    "label_claims",
+    metadata,
+    Column("item", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", String, nullable=False),
+    PrimaryKeyConstraint("item", "by"),
 )

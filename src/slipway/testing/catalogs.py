@@ -13,7 +13,6 @@ and opens the same catalog once more each time, as another process would. The su
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,12 +25,11 @@ from slipway.core.ref import Ref
 from slipway.core.run import Run
 from slipway.core.trace import Feedback, Trace, Wanted
 from slipway.errors import IntegrityError, NotFound
+from slipway.testing.at_once import AT, TEXTS, at_once
+from slipway.testing.label_catalogs import LabelContract
 
 if TYPE_CHECKING:
     from slipway.core.catalog import Catalog
-
-TEXTS = ("", "plain", "日本語 😀 ünï", "%_\\'\"; DROP TABLE nouns; --", "x" * 100_000)
-AT = "2026-01-02T03:04:05.000000Z"
 
 
 def trace_of(**more: Any) -> Trace:
@@ -54,27 +52,7 @@ def dataset_of(size: int) -> Dataset:
     return Dataset(name="d", kind="documents", items="0" * 64, size=size)
 
 
-def at_once(*works: Callable[[], Any]) -> None:
-    """Run all of these in threads that start together; the first error is raised."""
-    ready, errors = threading.Barrier(len(works)), list[BaseException]()
-
-    def run(work: Callable[[], Any]) -> None:
-        try:
-            ready.wait()
-            work()
-        except BaseException as error:  # noqa: BLE001 -- told below
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-
-
-class CatalogContract:
+class CatalogContract(LabelContract):
     """What every catalog does alike. Override `opener`."""
 
     def opener(self, request: pytest.FixtureRequest) -> Callable[[], Catalog]:

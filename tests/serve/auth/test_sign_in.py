@@ -187,7 +187,7 @@ def test_a_server_without_keys_needs_no_session(tmp_path: Path) -> None:
     with serving(make_context(store, [])) as server:
         server.until()
         assert server.get("/v1/me").json == {
-            "key": "", "name": "", "tenant": "", "by": "open", "scopes": ["admin", "ask", "read"],
+            "key": "", "name": "", "tenant": "", "by": "open", "scopes": ["admin", "ask", "label", "read"],
         }  # fmt: skip
         assert "set-cookie" not in sign_in(server, "whatever").headers
 
@@ -236,7 +236,7 @@ def test_keys_with_scopes_on_the_command_line(tmp_path: Path) -> None:
     )
     wrong = slipway("keys", "create", "ada", "--scope", "write", "-C", folder)
     assert wrong.returncode == 2
-    assert "known: ask, read, admin" in wrong.stderr
+    assert "known: ask, read, label, admin" in wrong.stderr
     shown = slipway("keys", "list", "-C", folder, COLUMNS="200").stdout
     assert "ask read" in shown
     assert "acme" in shown

@@ -1,6 +1,6 @@
 """The commands of two words, a module for each first word or two."""
 
-from slipway.cli.groups import evaluation, fetch, gate, keys, models, releases, served, store
+from slipway.cli.groups import evaluation, fetch, gate, keys, label, models, releases, served, store
 
 GROUPS = {
     "data": fetch.app,
@@ -10,6 +10,7 @@ GROUPS = {
     "release": releases.app,
     "traces": served.traces_app,
     "feedback": served.feedback_app,
+    "label": label.app,
     "keys": keys.app,
     "store": store.app,
 }

@@ -19,7 +19,8 @@ app = make_group(t("API keys: create, list, revoke."))
 def create(
     name: Annotated[str, typer.Argument(help=t("Who will use it."))],
     scope: Annotated[
-        list[str] | None, typer.Option(help=t("What it is for: ask, read or admin; may be given again. All of it."))
+        list[str] | None,
+        typer.Option(help=t("What it is for: ask, read, label or admin; may be given again. All of it.")),
     ] = None,
     tenant: Annotated[str, typer.Option(help=t("Whose traces it makes, in a project with several tenants."))] = "",
     project: Project = HERE,

@@ -59,6 +59,7 @@ def forgotten(found: Forgotten) -> Document:
         [t("traces"), len(found.traces)],
         [t("feedback"), found.feedback],
         [t("remembered answers"), found.answers],
+        [t("items to label, and labels"), found.labels],
     ]
     counts += [[name, n] for name, n in found.rows.items()]
     nothing = not any(n for _, n in counts) and not found.affected

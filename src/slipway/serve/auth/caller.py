@@ -9,10 +9,10 @@ import msgspec
 from slipway.i18n import t
 from slipway.serve.refuse import Refused
 
-Scope = Literal["ask", "read", "admin"]
+Scope = Literal["ask", "read", "label", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """`ask`: models and releases, and what the caller thinks of an answer; `read`: what others asked and said, metrics;
-`admin`: what changes the project."""
+`label`: the queues of items to label, and one's own labels; `admin`: what changes the project."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Labelling: units of traffic, examples or documents become queues; judgements become rows with lineage."""
