@@ -15,6 +15,7 @@ from slipway.runtime.cost import make_cost
 from slipway.runtime.session import Session
 from slipway.serve.resources import ServeContext
 from slipway.serve.server import run
+from slipway.serve.telemetry.headers import read_headers
 
 
 def serve(
@@ -37,6 +38,7 @@ def serve(
     pins = pin_models(project, context.root, context.lock_file, context.listener.progress, context.plugins)
     session = Session(store, context.locate, make_cost(project, context.rate_of), context.tell, context.plugins)
     session.own.learn(context.secrets)
+    headers = read_headers(config.telemetry.headers_env if config.telemetry.endpoint else "")
     with daily(store, retention(project)):
         run(
             ServeContext(
@@ -47,6 +49,7 @@ def serve(
                 verify=lambda release: verify(release, store, context.locate),
                 models=pins,
                 console=console,
+                telemetry_headers=headers,
             ),
             ready,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -306,6 +306,17 @@ def _plain(value: Any, units: dict[str, float]) -> Any:
     return quantity(value, units)
 
 
+class TelemetryConfig(Strict):
+    """Traces and metrics for an OpenTelemetry collector, by OTLP over HTTP. Docs: telemetry."""
+
+    endpoint: WebAddress | None = None  # such as http://localhost:4318; without one nothing is sent
+    headers_env: str = ""  # the environment variable with headers for it: name=value, with commas between them
+    sample: float = Field(default=1.0, ge=0, le=1)  # share of requests whose spans are sent; metrics tell of all
+    bodies: list[Literal["question", "answer", "passages"]] = []  # texts that go with spans: personal data
+    queue: int = Field(default=2048, ge=1, le=100_000)  # requests that may wait to be sent; what is more is dropped
+    every: Annotated[Seconds, Field(ge=0.1, le=3600)] = 5.0
+
+
 class ServeConfig(Strict):
     """The gateway."""
 
@@ -322,6 +333,8 @@ class ServeConfig(Strict):
     )  # open at once; one that asks nothing makes room for a new one
     durability: Literal["strict", "relaxed"] = "strict"
     redact: Redact = "off"  # personal data in traces and feedback that are kept; secrets never are
+    bodies: float = Field(default=1.0, ge=0, le=1)  # share of requests whose question, answer and passages are kept
+    telemetry: TelemetryConfig = TelemetryConfig()
     allowed_hosts: list[str] = []
     allowed_origins: list[str] = []
 
