@@ -39,7 +39,7 @@ from slipway.api.served import (
     trace,
     traces,
 )
-from slipway.api.state import bundle, store_backup, store_gc, store_restore, store_stats, store_verify
+from slipway.api.state import bundle, kept, store_backup, store_gc, store_restore, store_stats, store_verify
 from slipway.api.whole import report
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "improve",
     "init",
     "items",
+    "kept",
     "json_schema",
     "keys",
     "learning_curve",

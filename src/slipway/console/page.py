@@ -123,6 +123,7 @@ def _links(at: str) -> str:
     pages = (
         ("", t("Overview")), ("/traces", t("Traces")), ("/feedback", t("Feedback")), ("/reports", t("Reports")),
         ("/releases", t("Releases")), ("/data", t("Data")), ("/runs", t("Runs")),
+        ("/kept", t("Kept data")),
     )  # fmt: skip
     here = "/" + at.removeprefix(ROOT).strip("/").partition("/")[0] if at.removeprefix(ROOT).strip("/") else ""
     return "".join(

@@ -15,6 +15,7 @@ from slipway import api
 from slipway.api.cards import about_release
 from slipway.console import filters, page, views
 from slipway.console.entrance import LANGUAGE, entrance
+from slipway.console.kept import kept
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.report import Report
@@ -43,7 +44,7 @@ class Console:
     def __init__(self, project: Context, server: Inside) -> None:
         self.app = FastAPI(title="Slipway console", docs_url=None, redoc_url=None, openapi_url=None)
         pages = Pages(project, server)
-        routers = (entrance(pages), _served(pages), _measured(pages), _released(pages), _decide(pages))
+        routers = (entrance(pages), _served(pages), _measured(pages), _released(pages), _decide(pages), kept(pages))
         self.scopes = scopes(routers)
         for router in routers:
             self.app.include_router(router)

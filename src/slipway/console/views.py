@@ -20,7 +20,7 @@ from slipway.i18n import Said, t, told
 from slipway.render.cells import Amount, Link, Mark, estimate, info_of
 from slipway.render.document import Column, Document, Part, Passage, Section, Table
 from slipway.render.pages import releases as release_pages
-from slipway.render.pages.served import feedback_table
+from slipway.render.pages.served import feedback_table, not_kept
 
 SPANS = (("1h", timedelta(hours=1)), ("1d", timedelta(days=1)), ("7d", timedelta(days=7)))
 
@@ -89,7 +89,7 @@ def traces(found: Sequence[Trace], older: str) -> Document:
     ]
     rows: list[list[Any]] = [
         [
-            Link(one.asked or t("(empty)"), f"{ROOT}/traces/{one.id}"),
+            Link(one.asked or (t("(empty)") if one.kept else t("(not kept)")), f"{ROOT}/traces/{one.id}"),
             one.said if one.answer else told(one.error),
             one.at,
             one.channel,
@@ -107,14 +107,14 @@ def traces(found: Sequence[Trace], older: str) -> Document:
 def trace(found: Trace, said: Sequence[Feedback]) -> Document:
     """What was asked, what answered, the passages with those that it cites first, what it took, what users said."""
     answer = found.answer
-    parts: list[Part] = []
+    parts: list[Part] = [] if found.kept else [not_kept()]
     for who, what in found.turns:
         parts.append(Section(who or t("input"), [Passage(what, whole=True)], 3))
-    if answer is not None:
+    if answer is not None and found.kept:
         parts.append(Section(t("answer"), [Passage(answer.text or t("(empty)"), whole=True)], 3))
     if found.error:
         parts.append(Section(t("error"), [told(found.error)], 3))
-    if answer is not None and answer.citations:
+    if answer is not None and answer.citations and found.kept:
         ordered = sorted(enumerate(answer.citations, 1), key=lambda pair: not pair[1].cited)
         parts.append(
             Section(

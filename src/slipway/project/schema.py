@@ -397,6 +397,7 @@ class RetentionConfig(Strict):
     feedback: Kept = None  # default: as long as traces; longer while its release serves
     answers: Kept = None  # what evaluation remembers of candidates' answers
     steps: Kept = None  # executed steps, and what they remember: parsed documents, vectors nothing needs
+    size: Annotated[Bytes, Field(gt=0)] | None = None  # of all traces, such as `2 GB`; beyond it the oldest go
 
 
 class StoreConfig(Strict):

@@ -62,12 +62,12 @@ class Application:
             clean=self._clean,
         )
         self.metrics.free.set_function(lambda: self.recorder.room.free)
+        self.telemetry = self._telemetry(context)
         self.router = Router(context, self.metrics)
         self.keys = Keys(context.store, config)
         self.origins = Origins(config)
         self.throttle = Throttle()
         self.sign_in = SignIn(lambda: context.store.salt, self.keys.hash_of)
-        self.telemetry = self._telemetry(context)
         self.draining = False
         self._running: set[asyncio.Task[Any]] = set()
         self._cut: set[asyncio.Task[Any]] = set()
@@ -82,7 +82,7 @@ class Application:
         }
         inside = Inside(
             context.store, self.router, self.slots, self.metrics, self.trouble, context.session.trouble,
-            Redactor(own=context.session.own), self.keys, self.sign_in, self._refused_key,
+            Redactor(own=context.session.own), self.keys, self.sign_in, self._refused_key, self.telemetry,
         )  # fmt: skip
         self._admin = make_admin(inside)
         self._console = context.console(inside) if context.console else None

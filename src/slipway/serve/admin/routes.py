@@ -28,6 +28,7 @@ from slipway.serve.gateway.concurrency import Slots
 from slipway.serve.gateway.router import Router
 from slipway.serve.prometheus import CONTENT_TYPE, Metrics
 from slipway.serve.refuse import Refused, refusal
+from slipway.serve.telemetry.telemetry import Telemetry
 from slipway.store.store import Store
 
 MAX_LISTED = 1000
@@ -50,6 +51,7 @@ class Inside:
     keys: Keys
     sign_in: SignIn
     refused_key: Callable[..., Refused | None]  # counts a wrong key; says when its address has to wait
+    telemetry: Telemetry | None = None
 
 
 def make_admin(server: Inside) -> FastAPI:
