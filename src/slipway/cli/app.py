@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slipway.cli import choosing, improving, terminal
+from slipway.cli import choosing, dashboards, improving, terminal
 from slipway.cli.groups import GROUPS
 from slipway.cli.options import HERE, NONE, Channel, Host, Limit, Port, Project, Quiet, Set, open_project
 from slipway.cli.report import command
@@ -291,5 +291,6 @@ command(app, "bench", help=t("Ask models with prompts: quality on dev, tokens a 
 )
 
 improving.add(app)
+dashboards.add(app)
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

@@ -50,7 +50,19 @@ class Metrics:
         self._spans = Counter(
             "slipway_telemetry_spans", "Spans for the collector, by what became of them", ("result",), registry=r
         )
+        self._begin_at_zero()
         self._children: dict[tuple[str, ...], Counter | Histogram] = {}
+
+    def _begin_at_zero(self) -> None:
+        """What is known to be countable is there from the start: of a counter that appears as 1 no increase is seen."""
+        for counter, known in (
+            (self.records, ("written", "failed")),
+            (self.feedback, ("up", "down", "")),
+            (self.auth_failures, ("missing", "invalid", "throttled")),
+            (self._spans, ("sent", "dropped")),
+        ):
+            for value in known:
+                counter.labels(value)
 
     def request(self, endpoint: str, model: str, status: int, seconds: float) -> None:
         """One finished request."""
