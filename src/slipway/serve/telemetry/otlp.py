@@ -41,9 +41,9 @@ def traces(sender: bytes, followed: Iterable[tuple[Followed, Mapping[str, Value]
 
 
 def _span(span: Span, kind: int, more: Mapping[str, Value] | None = None) -> bytes:
-    attributes = {**span.attributes, **(more or {})}
-    if span.error:
-        attributes["error.type"] = span.error
+    attributes = span.attributes
+    if more or span.error:
+        attributes = {**attributes, **(more or {}), **({"error.type": span.error} if span.error else {})}
     return b"".join(
         (
             wire.message(2, bytes.fromhex(span.id)),

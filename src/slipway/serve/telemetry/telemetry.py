@@ -208,9 +208,10 @@ def _attributes(call: Call, followed: Followed) -> dict[str, Value]:
         "url.path": call.endpoint,
         "url.scheme": "http",
         "http.response.status_code": call.status,
-        "slipway.trace": call.trace,
         "slipway.overhead.seconds": call.overhead,
     }
+    if call.trace != followed.trace:  # the client sent another request under the same id before
+        found["slipway.trace"] = call.trace
     if call.model:
         found["slipway.asked"] = call.model
     if call.release:

@@ -14,6 +14,7 @@ from slipway.core.spans import Value
 
 _fixed, _double = struct.Struct("<Q").pack, struct.Struct("<d").pack
 _MOST = 1 << 64
+_COMMON = 64  # characters of a text that may come again; digests are as long
 
 
 def varint(number: int) -> bytes:
@@ -68,20 +69,28 @@ def packed(field: int, values: Iterable[int] | Iterable[float], kind: str) -> by
 
 def attributes(field: int, found: Mapping[str, Value]) -> bytes:
     """Many `KeyValue`s."""
-    head = _SHORT[field << 3 | 2]
-    made = [_known(key, value) if isinstance(value, str) and len(value) < 128 else _pair(key, value)
-            for key, value in found.items()]  # fmt: skip
-    return b"".join([head + _varint(len(pair)) + pair for pair in made])
+    made: list[bytes] = []
+    for key, value in found.items():
+        if isinstance(value, float):
+            made.append(_before_double(field, key) + _double(value))
+        elif isinstance(value, str) and len(value) > _COMMON:
+            made.append(_pair(field, key, value))
+        else:
+            made.append(_known(field, key, value))
+    return b"".join(made)
 
 
-def _pair(key: str, value: Value) -> bytes:
-    return text(1, key) + message(2, _any(value))
+def _pair(field: int, key: str, value: Value) -> bytes:
+    return message(field, text(1, key) + message(2, _any(value)))
 
 
-@lru_cache(4096)
-def _known(key: str, value: str) -> bytes:
-    """Names of models, operations and the like come again and again."""
-    return _pair(key, value)
+_known = lru_cache(8192, typed=True)(_pair)  # names of models, statuses, counts: they come again and again
+
+
+@lru_cache(512)
+def _before_double(field: int, key: str) -> bytes:
+    """All of a `KeyValue` that holds a float, but for the float: that has always eight bytes, at the end."""
+    return _pair(field, key, 0.0)[:-8]
 
 
 def _any(value: Value) -> bytes:
