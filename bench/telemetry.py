@@ -140,9 +140,8 @@ def show(found: dict[str, Any]) -> None:
     print(f"spans there {found['spans']}, dropped {found['dropped']}; load average {found['load']:.1f}")
     least, most = found["range"]
     good = "yes" if found["ratio"] >= GOAL else "NO"
-    print(
-        f"ratio of requests/s, median of pairs: {found['ratio']:.3f} ({least:.3f} to {most:.3f}); at least {GOAL}: {good}"
-    )
+    print(f"requests/s, on to off, median of pairs: {found['ratio']:.3f} ({least:.3f} to {most:.3f})")
+    print(f"at least {GOAL}: {good}")
 
 
 def main() -> None:

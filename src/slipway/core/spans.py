@@ -94,7 +94,20 @@ class Followed:
 
 
 _followed: ContextVar[Followed | None] = ContextVar("followed", default=None)
+_trace: ContextVar[str] = ContextVar("trace", default="")  # also where nobody follows
 _within: ContextVar[str] = ContextVar("within", default="")  # id of the part that is at work in this task
+
+
+def answering(trace: str) -> None:
+    """Say for the rest of this task, and those that it starts, which trace what is logged belongs to."""
+    _trace.set(trace)
+
+
+def at_work() -> tuple[str, str]:
+    """Ids of the trace and of the span at work, for a line of the log; empty where there is none."""
+    followed = _followed.get()
+    span = (_within.get() or followed.own.id) if followed is not None else ""
+    return _trace.get() or (followed.trace if followed is not None else ""), span
 
 
 @contextmanager

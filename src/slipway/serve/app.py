@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from slipway.core.spans import following
+from slipway.core.spans import answering, following
 from slipway.core.trace import Feedback, Trace
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import t
@@ -209,6 +209,7 @@ class Application:
                 await call.answer(500, unexpected().json())
 
     async def _handle(self, call: Call, handler: Callable[[Call], Awaitable[None]]) -> None:
+        answering(call.trace)
         if self.telemetry is None:
             await handler(call)
             return
