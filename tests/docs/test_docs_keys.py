@@ -28,6 +28,7 @@ OF: dict[str, list[type[BaseModel]]] = {
     "Keys of release": [schema.ReleaseConfig],
     "Keys of improve": [schema.ImproveConfig],
     "Keys of serve": [schema.ServeConfig],
+    "Keys of telemetry": [schema.TelemetryConfig],
     "Keys of machine": [schema.MachineConfig],
     "Keys of value": [schema.ValueConfig],
     "Keys of card": [schema.CardConfig],

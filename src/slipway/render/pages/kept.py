@@ -69,7 +69,7 @@ def _deleted(found: Sequence[Erasure]) -> Part:
         others = {_kinds().get(kind, kind): n for kind, n in one.rows.items()}
         others |= {name: n for name, n in ((t("blobs"), len(one.blobs)), (t("candidates"), len(one.candidates))) if n}
         other = ", ".join(f"{name} {n}" for name, n in others.items())
-        rows.append([one.at, t("Slipway") if by_itself else one.by, why, one.traces, one.feedback, other])
+        rows.append([one.at, "Slipway" if by_itself else one.by, why, one.traces, one.feedback, other])
     return Table(t("What was deleted"), columns, rows)
 
 
