@@ -47,7 +47,8 @@ def serve(folder: str, stub: str, durability: str, collector: str = "") -> None:
     from slipway.core.message import Sampling
     from slipway.core.ref import Ref
     from slipway.core.release import Release
-    from slipway.project.schema import ServeConfig, TelemetryConfig
+    from slipway.project.schema import ServeConfig
+    from slipway.project.telemetry import TelemetryConfig
     from slipway.runtime.session import Session
     from slipway.serve.resources import ServeContext
     from slipway.serve.server import run

@@ -24,7 +24,10 @@ def check_serving(project: Project) -> Iterator[Finding]:
     if headers and telemetry.endpoint.startswith("http://"):
         yield Finding(
             "warning",
-            t("serve.telemetry.headers_env: what it holds is sent to {address} unencrypted", address=telemetry.endpoint),
+            t(
+                "serve.telemetry.headers_env: what it holds is sent to {address} unencrypted",
+                address=telemetry.endpoint,
+            ),
             t("use https, unless the collector is on this machine"),
         )
     if telemetry.bodies:

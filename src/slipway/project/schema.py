@@ -32,6 +32,7 @@ from slipway.project.fields import (
     quantity,
 )
 from slipway.project.plugin_config import MetricConfig, PluginConfig
+from slipway.project.telemetry import TelemetryConfig
 
 
 class Price(Strict):
@@ -304,17 +305,6 @@ def _plain(value: Any, units: dict[str, float]) -> Any:
     if isinstance(value, str) and re.search(r"[A-Z]{3}\s*$", value):
         return Money.model_validate(value).amount
     return quantity(value, units)
-
-
-class TelemetryConfig(Strict):
-    """Traces and metrics for an OpenTelemetry collector, by OTLP over HTTP. Docs: telemetry."""
-
-    endpoint: WebAddress | None = None  # such as http://localhost:4318; without one nothing is sent
-    headers_env: str = ""  # the environment variable with headers for it: name=value, with commas between them
-    sample: float = Field(default=1.0, ge=0, le=1)  # share of requests whose spans are sent; metrics tell of all
-    bodies: list[Literal["question", "answer", "passages"]] = []  # texts that go with spans: personal data
-    queue: int = Field(default=2048, ge=1, le=100_000)  # requests that may wait to be sent; what is more is dropped
-    every: Annotated[Seconds, Field(ge=0.1, le=3600)] = 5.0
 
 
 class ServeConfig(Strict):

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from served import echo, make_context, promote, release, serving
@@ -13,6 +14,7 @@ from slipway import api
 from slipway.core.answer import Answer, Citation, Step
 from slipway.core.message import ToolCall, Usage
 from slipway.core.ref import canonical
+from slipway.i18n import said_of, say, told
 from slipway.loop.mine import mine
 from slipway.serve.recording.bodies import PARTS, Bodies, without
 from slipway.store.store import Store
@@ -46,13 +48,17 @@ def test_a_share_is_kept_by_the_id_alone_and_a_larger_share_keeps_more() -> None
 def test_without_its_texts_a_trace_says_what_it_took() -> None:
     asked = {"model": "demo", "max_tokens": 5, "stream": True, "messages": [{"role": "user", "content": SAID}],
              "stop": [SAID], "input": SAID, "prompt": SAID, "tools": [{"x": SAID}]}  # fmt: skip
-    bare = without(trace_of(request=asked, answer=full()))
+    why = say("the model's text is no output of the task: {why}", why=SAID)
+    bare = without(trace_of(request=asked, answer=msgspec.structs.replace(full(), error=why), error=SAID, status=502))
     assert SAID.encode() not in canonical(bare)
     assert bare.answer is not None
     assert (bare.answer.usage.prompt_tokens, bare.answer.seconds, bare.answer.cost) == (7, 1.5, 0.25)
     assert (bare.answer.citations[0].score, bare.answer.steps[0].name, bare.answer.confidence) == (0.5, "tool", 0.5)
     assert bare.request == {"model": "demo", "max_tokens": 5, "stream": True}
     assert not bare.kept
+    other = without(trace_of(error=said_of(f"a library says {SAID}"), status=500))
+    assert SAID.encode() not in canonical(other)
+    assert told(bare.answer.error).startswith("the model's text is no output of the task")
 
 
 def test_what_is_not_kept_is_nowhere_and_feedback_to_it_says_so(tmp_path: Path) -> None:

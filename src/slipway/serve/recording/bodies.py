@@ -12,9 +12,14 @@ import msgspec
 
 from slipway.core.answer import Answer, Citation, Step
 from slipway.core.trace import Feedback, Trace
+from slipway.i18n import Said, catalog
 
 PARTS = ("question", "answer", "passages")
 _WHOLE = 1 << 64
+_MEASURED = (  # of an answer: what stays; a field that comes later does not, until it is named here
+    "usage", "finish", "seconds", "first_token_seconds", "retrieve_seconds", "cost", "currency", "label", "confidence",
+    "abstained",
+)  # fmt: skip
 
 
 class Bodies:
@@ -51,20 +56,18 @@ def without(trace: Trace) -> Trace:
             text="",
             raw="",
             citations=tuple(map(_place, answer.citations)),
-            usage=answer.usage,
-            finish=answer.finish,
-            seconds=answer.seconds,
-            first_token_seconds=answer.first_token_seconds,
-            retrieve_seconds=answer.retrieve_seconds,
-            cost=answer.cost,
-            currency=answer.currency,
-            error=answer.error,
-            label=answer.label,
-            confidence=answer.confidence,
-            abstained=answer.abstained,
             steps=tuple(Step(name=step.name, seconds=step.seconds) for step in answer.steps),
+            error=_bare(answer.error),
+            **{name: getattr(answer, name) for name in _MEASURED},
         )
-    return msgspec.structs.replace(trace, request=request, answer=answer, kept=False)
+    return msgspec.structs.replace(trace, request=request, answer=answer, error=_bare(trace.error), kept=False)
+
+
+def _bare(error: Said | str) -> Said | str:
+    """What went wrong, without the texts that it quotes: only a message of ours is known to have them in its values."""
+    if isinstance(error, str) or error.text not in catalog("zh"):
+        return "…" if error else ""
+    return Said(error.text, {k: v if isinstance(v, int | float) else "…" for k, v in error.values.items()})
 
 
 def _place(citation: Citation) -> Citation:

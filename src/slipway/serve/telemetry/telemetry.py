@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from slipway.core.spans import Followed, Value, parent_of
 from slipway.core.trace import Trace
 from slipway.i18n import told
-from slipway.project.schema import TelemetryConfig
+from slipway.project.telemetry import TelemetryConfig
 from slipway.runtime.conventions import CHAT, COMPLETION, EMBEDDINGS, INPUT, MODEL, OPERATION, OUTPUT, PROVIDER
 from slipway.serve.connection.call import Call
 from slipway.serve.telemetry import otlp
