@@ -33,7 +33,12 @@ def _rules(found: Kept) -> Table:
 
 
 def _there(found: Kept) -> Table:
-    columns = [Column(t("what")), Column(t("number"), "count"), Column(t("size"), "bytes"), Column(t("oldest"), "time")]
+    columns = [
+        Column(t("what")),
+        Column(t("how many"), "count"),
+        Column(t("size"), "bytes"),
+        Column(t("oldest"), "time"),
+    ]
     rows = [
         [_kinds()[kind], found.count[kind], found.bytes[kind], found.oldest if kind == "traces" else ""]
         for kind in found.count
