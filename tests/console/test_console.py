@@ -28,7 +28,7 @@ from slipway.serve.resources import ServeContext
 from slipway.testing.projects import FILE, write_project
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PAGES = ("", "/traces", "/feedback", "/reports", "/releases", "/data", "/runs", "/sign-in")
+PAGES = ("", "/traces", "/feedback", "/reports", "/releases", "/data", "/runs", "/kept", "/sign-in")
 HOSTILE = (
     "<script>document.title='ran'</script>", '"><img src="{url}/image" onerror="document.title=\'ran\'">',
     "<svg onload=\"document.title='ran'\">", "![x]({url}/markdown) [y](javascript:document.title='ran')",
