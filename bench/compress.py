@@ -97,7 +97,7 @@ def made(
     with tempfile.TemporaryDirectory() as folder:
         begun = time.process_time()
         found = tuner(tuner.Config(**options)).tune(Job(Path(folder), base, files))
-        return {"made": name, "cpu_seconds": round(time.process_time() - begun, 1), **found.measured}
+        return {"made": name, "cpu_seconds": round(time.process_time() - begun, 1), **found.measured, **found.observed}
 
 
 def main() -> None:

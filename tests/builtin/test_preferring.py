@@ -215,6 +215,32 @@ def test_teachers_that_cannot_teach(tmp_path: Path, tiny: Path) -> None:
         distiller().tune(silent)
 
 
+def some_answered(every: int) -> Any:
+    """A teacher that answers each example but every so-manieth."""
+    return lambda model, examples: ["" if n % every == 0 else f"ship {n}" for n in range(len(examples))]
+
+
+def test_a_teacher_that_leaves_too_much_out_is_refused_with_the_counts(tmp_path: Path, tiny: Path) -> None:
+    files = {"tiny.gguf": tiny}
+    job = Given(tmp_path / "a", files, answers=some_answered(4))
+    with pytest.raises(
+        ConfigError, match=r"of 20 examples of train the teacher 'writer' left 5 without.*share of 0\.2"
+    ):
+        distiller().tune(job)
+    with pytest.raises(ConfigError, match="answered no example of train that is short enough"):
+        distiller(max_tokens=8).tune(job)
+
+
+@pytest.mark.slow
+def test_what_the_teacher_left_out_is_counted(tmp_path: Path, tiny: Path) -> None:
+    job = Given(tmp_path / "a", {"tiny.gguf": tiny}, answers=some_answered(4))
+    found = distiller(left_out=0.25).tune(job).measured
+    assert (found["examples"], found["dev_examples"]) == (15, 15)
+    assert (found["left_out_without_answer"], found["left_out_too_long"]) == (10, 0)
+    found = distiller(by="logits").tune(Given(tmp_path / "b", {"tiny.gguf": tiny}, {"t.gguf": tiny})).measured
+    assert found["left_out_without_reference"] == 0
+
+
 def test_bases_that_cannot_learn(tmp_path: Path, tiny: Path) -> None:
     openvino = ModelPin(name="writer", engine="openvino", source="")
     for tuner in (DpoTuner(DpoTuner.Config()), distiller()):

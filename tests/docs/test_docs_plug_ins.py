@@ -6,12 +6,14 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from plug_in_package import installed
+from slipway.core.artifact import Made
+from slipway.core.protocols.tuners import Reads
 from slipway.plugins import BUILTIN, KINDS, Plugins
 from slipway.project.load import load
 from slipway.project.plugin_options import check_options
@@ -48,6 +50,13 @@ def test_every_kind_has_a_section_and_a_contract_suite(kind: str, language: str)
     (about,) = [text for _, text in sections(language) if f"`slipway.testing.{kind}`" in text]
     assert "```yaml" in about, "it shows how the project file names one"
     assert re.search(rf"^\| `{kind}` \| .+ \| `{suite}` \|$", PAGES[language], re.M), "the table lists it"
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_all_that_a_tuner_may_say_is_named(language: str) -> None:
+    said = "".join(text for _, text in sections(language) if "`slipway improve`" in text or "`reads`" in text)
+    told = [*get_args(Reads), "models", "makes", "variants", "settled", *Made.__struct_fields__[-2:]]
+    assert [name for name in told if not re.search(rf"`(?:Made\.)?{name}\b", said)] == []
 
 
 @pytest.mark.parametrize("language", PAGES)

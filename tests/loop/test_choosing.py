@@ -146,6 +146,71 @@ def test_a_candidate_without_a_model_has_nothing_to_exchange(folder: Path) -> No
         api.bench(["writer"], project, ["quoted"])
 
 
+TUNER = """
+from typing import ClassVar
+from pydantic import BaseModel
+from slipway.core.artifact import Made
+
+class Says:
+    class Config(BaseModel):
+        text: str = "shade number 100"
+    reads: ClassVar = ()
+    def __init__(self, config): self.config = config
+    def tune(self, job):
+        path = job.folder / "model.json"
+        path.write_text(self.config.text)
+        return Made(kind="model", files={path.name: path}, engine="echo", options={"reply": self.config.text})
+"""
+
+
+def test_a_tuned_candidate_is_asked_as_it_was_made(folder: Path) -> None:
+    (folder / "tune.py").write_text(TUNER, "utf-8")
+    (folder / "brief.md").write_text("{{ question }}", "utf-8")
+    tuned = ["candidates.taught={model: writer, prompt: brief.md, tune: './tune.py:Says'}"]
+    with api.open_project(folder, tuned) as project:
+        with pytest.raises(ConfigError, match=r"candidates\.taught was not made yet") as caught:
+            api.bench(["mute", "taught"], project)
+        assert "slipway run adapt" in caught.value.hint
+        with pytest.raises(NotFound, match="no model is called 'taugt'") as caught:
+            api.bench(["taugt"], project)
+        assert "taught" in caught.value.hint
+        api.run(project, "adapt")
+        before = len(project.store.catalog.list("candidate", Candidate))
+        found = api.bench(["mute", "taught"], project, ["grounded", "plain.md"], examples=4)
+        assert len(project.store.catalog.list("candidate", Candidate)) == before
+        assert [(row.model, row.prompt) for row in found.rows] == [
+            ("mute", "grounded"), ("mute", "plain.md"), ("taught", "taught"),
+        ]  # fmt: skip
+        mute, _, taught = found.rows
+        assert (taught.engine, taught.answered, taught.error) == ("echo", 4, "")
+        assert taught.quality is not None
+        assert mute.quality is not None
+        assert taught.quality.value > mute.quality.value
+    (folder / "brief.md").write_text("Now: {{ question }}", "utf-8")
+    other = ["candidates.taught={model: writer, prompt: plain.md, tune: {'./tune.py:Says': {text: never}}}"]
+    for overrides in (tuned, other):
+        with (
+            api.open_project(folder, overrides) as project,
+            pytest.raises(ConfigError, match=r"candidates\.taught has changed since it was made"),
+        ):
+            api.bench(["taught"], project)
+
+
+def test_a_classifier_is_asked_without_a_prompt(tmp_path: Path) -> None:
+    rows = "".join(f"what of number {n},{('odd', 'even')[n % 2]}\n" for n in range(40))
+    (tmp_path / "rows.csv").write_text("text,label\n" + rows, "utf-8")
+    (tmp_path / "slipway.yaml").write_text(
+        "slipway: 1\nname: desk\ntask: classify\ndata: {examples: [{path: rows.csv}]}\n"
+        "candidates: {often: {tune: majority}}\nevaluate: {metrics: [accuracy]}\n", "utf-8",
+    )  # fmt: skip
+    with api.open_project(tmp_path) as project:
+        api.run(project, "adapt")
+        (row,) = api.bench(["often"], project, examples=6).rows
+    assert (row.model, row.prompt, row.engine, row.answered, row.error) == ("often", "often", "classifier", 6, "")
+    assert row.quality is not None
+    assert row.reading is None
+
+
 def test_a_prompt_that_is_wrong_ends_it_before_a_model_is_asked(folder: Path) -> None:
     (folder / "wrong.md").write_text("{{ question", "utf-8")
     (folder.parent / "outside.md").write_text("{{ question }}", "utf-8")

@@ -17,6 +17,7 @@ from fastapi import Depends
 
 from served import serving
 from slipway import api
+from slipway.core.trace import Wanted
 from slipway.errors import SlipwayError
 from slipway.loop.choosing.recommend import Needs
 from slipway.loop.context import Context
@@ -91,6 +92,7 @@ def calls(folder: Path, opened: Context, other: Path) -> dict[str, Callable[[], 
         "store_verify": lambda: api.store_verify(opened),
         "trace": lambda: api.trace(opened, "0" * 32),
         "traces": lambda: api.traces(opened),
+        "traces_to_export": lambda: api.traces_to_export(opened, 5, Wanted()),
         "verdict": lambda: api.verdict(opened),
         "verify": lambda: api.verify(opened, release),
     }

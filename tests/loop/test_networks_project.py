@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -194,3 +196,55 @@ def test_a_tuner_of_embedders_is_no_tuner_of_a_candidate(tmp_path: Path) -> None
                       + "  words: {tune: contrastive}\ngate: {}\n")  # fmt: skip
     with pytest.raises(ConfigError, match=r"retrieve\.tune"), api.open_project(folder) as project:
         api.run(project, "adapt")
+
+
+QUESTIONS = ("Which shade is the keel painted in?", "How much does the mast weigh?")
+SMALLER = {
+    "contrastive": "tune: {contrastive: {batch_size: 4, max_tokens: 48, threads: 1}}",
+    "quantize": "tune: {quantize: {type: int8}}",
+    "prune": "tune: {prune: {share: 0.25}}",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuner", SMALLER)
+def test_a_tuned_retriever_is_measured_beside_the_untuned_one_and_goes_with_its_release(
+    tmp_path: Path, tuner: str
+) -> None:
+    """Made in two projects it has one digest; it is in the bundle, the backup and the verification of its release."""
+    untuned = "candidates.untuned={extends: grounded, retrieve: {tune: null}}"
+    digests: list[str] = []
+    for name in ("p", "again"):
+        folder = retrieving(tmp_path / name, SMALLER[tuner])
+        with api.open_project(folder, [untuned]) as project:
+            found = api.run(project, "evaluate")
+            artifacts = project.store.catalog.list("artifact", Artifact)
+            digests.append(artifacts[0][1].digest)
+    assert len(artifacts) == 1
+    assert digests[0] == digests[1]
+    assert artifacts[0][1].tuner == tuner
+    reports = found.reports["dev"]
+    assert reports.keys() == {"grounded", "three", "untuned"}
+    for report in reports.values():
+        assert report.metrics["retrieval_recall"].n > 0
+    with api.open_project(folder) as project:
+        api.run(project)
+        release = project.store.catalog.release(project.store.catalog.channels()["production"])
+        assert release.pins["noun:embedder"] == digests[0]
+        api.store_gc(project)
+        assert any("model:small-tuned/" in line for line in api.verify(project, "production"))
+        asked = [api.ask(project, text) for text in QUESTIONS]
+        packages = tmp_path / "packages"
+        packages.mkdir()
+        (packages / "slipway_ai-0-py3-none-any.whl").write_bytes(b"")
+        api.bundle(project, tmp_path / "p.tar", wheels=packages)
+    with tarfile.open(tmp_path / "p.tar") as tar:
+        tar.extractall(tmp_path / "there", filter="data")
+    (there,) = (tmp_path / "there").iterdir()
+    shutil.rmtree(folder)  # nothing of it is looked at there
+    with api.open_project(there / "project") as project:
+        api.store_restore(project, there / "state.zip")
+        assert any("model:small-tuned/" in line for line in api.verify(project, "production"))
+        again = [api.ask(project, text) for text in QUESTIONS]
+    assert [(one.text, one.citations) for one in again] == [(one.text, one.citations) for one in asked]
+    assert all(one.citations for one in asked)

@@ -11,6 +11,7 @@ import pytest
 from slipway import api
 from slipway.core.artifact import Artifact
 from slipway.errors import ConfigError, NotFound
+from slipway.loop.context import Silent
 from slipway.testing.projects import FILE, write_project
 
 TUNER = """
@@ -86,3 +87,19 @@ def test_a_text_is_scored_by_the_metric_of_the_project(folder: Path) -> None:
 def test_what_cannot_be_asked_is_told(folder: Path, options: str, error: type[Exception], said: str) -> None:
     with pytest.raises((error, ConfigError), match=said):
         told(folder, f"candidates.plain.tune={{./tune.py:Taught: {{{options}}}}}")
+
+
+def test_why_another_model_did_not_answer_is_said(folder: Path) -> None:
+    said: list[str] = []
+
+    class Hears(Silent):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    with api.open_project(folder, ["models.wise.fail=the server is away"], Hears()) as opened:
+        api.run(opened, "adapt")
+        (_, made), *_ = opened.store.catalog.list("artifact", Artifact, "plain")
+        answers = json.loads(opened.store.blobs.get(made.files["told.json"]))["answers"]
+    assert set(answers) == {""}
+    n = len(answers)
+    assert f"  teach:plain: {n} of {n} examples were not answered; the first: the server is away" in said

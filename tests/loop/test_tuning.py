@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from slipway import api
+from slipway.adapt.tuning import observed_of
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.message import GenerateRequest, Sampling
@@ -121,6 +123,21 @@ def test_the_report_shows_what_was_measured_and_how_the_loss_went(folder: Path) 
     assert "What was tuned" in text
     assert "steps 10" in text
     assert "Loss by step" in text
+
+
+def test_what_one_machine_saw_is_told_and_is_no_part_of_the_artifact(folder: Path, tmp_path: Path) -> None:
+    seen = TUNER.replace("measured={", 'observed={"nanoseconds": float(time.perf_counter_ns())}, measured={')
+    digests: list[str] = []
+    for place in (folder, Path(shutil.copytree(folder, tmp_path / "other"))):
+        (place / "tune.py").write_text(seen)
+        with api.open_project(place) as opened:
+            api.run(opened, "evaluate")
+            made = artifact_of(opened)
+            digests.append(made.digest)
+            assert made.measured == {"steps": 10.0}
+            text = api.report(opened, place / "report.html").read_text("utf-8")
+            assert f"nanoseconds {observed_of(made, opened.store)['nanoseconds']:.4g}" in text
+    assert digests[0] == digests[1]
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from slipway.core.judged import Preference, Thumb
 from slipway.core.material import Chunk, Example
 from slipway.core.message import Message
 from slipway.core.protocols import Served, Task, Tuner
-from slipway.core.ref import Ref
+from slipway.core.ref import Ref, canonical
 from slipway.errors import ConfigError, NotFound, SlipwayError
 from slipway.i18n import t
 from slipway.plugins import Plugins, reporting
@@ -27,6 +27,7 @@ from slipway.store.store import Store
 if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
 
+_OBSERVED = "observed"  # in the memory of the catalog, by digest of the artifact
 Progress = Callable[[int, "int | None"], None]
 
 
@@ -148,8 +149,16 @@ def tune(job: TuneJob, config: PluginConfig, data: Sequence[Ref], plugins: Plugi
         measured=made.measured,
         log=store.blobs.put_lines(job.told) if job.told else "",
     )
+    if made.observed:
+        store.catalog.remember(_OBSERVED, {artifact.digest: canonical(made.observed)})
     shutil.rmtree(job.folder, ignore_errors=True)
     return artifact
+
+
+def observed_of(artifact: Artifact, store: Store) -> dict[str, float]:
+    """`Made.observed` where it was first made in this store; empty where that is not known any more."""
+    found = store.catalog.recall(_OBSERVED, [artifact.digest]).get(artifact.digest, b"{}")
+    return msgspec.json.decode(found, type=dict[str, float])
 
 
 def _check(made: Made, tuner: str) -> None:

@@ -38,6 +38,7 @@ from slipway.api.served import (
     revoke_key,
     trace,
     traces,
+    traces_to_export,
 )
 from slipway.api.state import bundle, kept, store_backup, store_gc, store_restore, store_stats, store_verify
 from slipway.api.whole import report
@@ -99,6 +100,7 @@ __all__ = [
     "store_verify",
     "trace",
     "traces",
+    "traces_to_export",
     "verdict",
     "verify",
     "watch",

@@ -155,6 +155,15 @@ def export_traces(project: Context, file: Path, limit: int = 100_000, redact: Mo
     return len(found)
 
 
+def traces_to_export(
+    project: Context, limit: int, wanted: Wanted, redact: Mode | None = None
+) -> list[tuple[Trace, list[Feedback]]]:
+    """(trace, its feedback) of those that are wanted, newest first, with `redact` as for `export_traces`."""
+    cleaned, found = _exporting(project, redact), project.store.catalog.traces(limit, wanted=wanted)
+    said = project.store.catalog.feedback_on([trace.id for _, trace in found])
+    return [(cleaned.trace(one), [cleaned.feedback(each) for each in said.get(one.id, [])]) for _, one in found]
+
+
 def create_key(project: Context, name: str, scopes: Sequence[str] = (), tenant: str = "") -> tuple[str, str]:
     """(id, secret) of a new API key. The secret is shown here once; only its hash is kept.
 

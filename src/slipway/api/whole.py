@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slipway import __version__
+from slipway.adapt.tuning import observed_of
 from slipway.api.finding import scored
 from slipway.api.release import verdict as newest_verdict
 from slipway.core.artifact import Artifact
@@ -143,7 +144,7 @@ def _trained(project: Context, reports: list[Report]) -> list[Trained]:
         if made is not None:
             artifact = store.catalog.get("artifact", made.digest, Artifact)
             told = store.blobs.get_lines(artifact.log, dict) if artifact.log else ()
-            found.append(Trained(one.candidate.name, artifact, list(told)))
+            found.append(Trained(one.candidate.name, artifact, list(told), observed_of(artifact, store)))
     return found
 
 

@@ -166,6 +166,36 @@ def serve(project: Project = HERE, set_: Set = NONE, host: Host = None, port: Po
         api.serve(opened, host, port, lambda url: _tell(opened, url), make_console(opened))
 
 
+@app.command(help=t("Say where the project's console is; serve it where no server does yet."))
+def console(
+    project: Project = HERE,
+    set_: Set = NONE,
+    host: Host = None,
+    port: Port = None,
+    open_: Annotated[bool, typer.Option("--open", help=t("Also open it in this machine's browser."))] = False,
+) -> None:
+    """The console is a part of the server: there is never a second process beside it."""
+    from slipway import api
+    from slipway.cli import console as where
+    from slipway.cli.progress import Plain
+    from slipway.console.routes import make_console
+
+    def tell(url: str) -> None:
+        terminal.out(t("the console is at {url}", url=f"{url}/console"))
+        if open_:
+            import webbrowser
+
+            webbrowser.open(f"{url}/console")
+
+    with open_project(project, set_, Plain()) as opened:
+        config = opened.project.serve
+        at = host or config.host, config.port if port is None else port
+        if at[1] and where.served(opened.project.name, *at):
+            tell(where.address(*at))
+        else:
+            api.serve(opened, host, port, tell, make_console(opened))
+
+
 @app.command(help=t("run, then serve: from nothing to answers."))
 def up(
     folder: Annotated[Path, typer.Argument(help=t("The project's folder."))] = HERE,

@@ -22,7 +22,9 @@ Hour = Annotated[str, typer.Option("--per-hour", help=t("What an hour of this ma
 def bench(
     model: Annotated[
         list[str] | None,
-        typer.Argument(help=t("A model of the project, a source (also SOURCE#q8_0), a GGUF file, URL#model.")),
+        typer.Argument(
+            help=t("A model or tuned candidate of the project, a source (also SOURCE#q8_0), a GGUF file, URL#model.")
+        ),
     ] = None,
     prompts: Annotated[
         list[str], typer.Option("--prompts", help=t("A candidate, or a file of a prompt; may be given several times."))

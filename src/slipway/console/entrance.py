@@ -43,6 +43,7 @@ def entrance(pages: Pages) -> APIRouter:
     def sign_in_page(request: Request, next: str = ROOT) -> Response:
         asked = page.field("key", t("API key"), type="password", required="", autocomplete="current-password")
         hidden = f'<input type="hidden" name="next" value="{page.line(_path(next))}">'
+        hidden += '<input type="text" name="user" autocomplete="username" hidden>'
         lines = [
             t("`slipway keys create NAME --scope read` makes a key for reading, `--scope admin` one for deciding.")
         ]

@@ -102,6 +102,28 @@ def choice(name: str, label: str, options: Sequence[tuple[str, str]], value: str
     return f'<label>{line(label)} <select name="{name}">{found}</select></label>'
 
 
+def area(name: str, label: str, value: str = "") -> str:
+    """A labelled field of several lines."""
+    text = escape(visible.block(value))
+    return f'<label class="broad">{line(label)} <textarea name="{name}" rows="4" required>\n{text}</textarea></label>'
+
+
+def box(name: str, value: str, label: str, *, checked: bool) -> str:
+    """A labelled box to tick."""
+    mark = " checked" if checked else ""
+    return f'<label class="box"><input type="checkbox" name="{name}" value="{line(value)}"{mark}> {line(label)}</label>'
+
+
+def group(title: str, fields: str) -> str:
+    """Fields under a title."""
+    return f"<fieldset><legend>{line(title)}</legend>{fields}</fieldset>"
+
+
+def button(name: str, value: str, label: str) -> str:
+    """One of several that send a form."""
+    return f'<button name="{name}" value="{line(value)}">{line(label)}</button>'
+
+
 def form(action: str, button: str, *fields: str, method: str = "get") -> str:
     """A form that is sent to this server."""
     return (
@@ -124,6 +146,7 @@ def _links(at: str) -> str:
         ("", t("Overview")), ("/traces", t("Traces")), ("/feedback", t("Feedback")), ("/reports", t("Reports")),
         ("/releases", t("Releases")), ("/data", t("Data")), ("/runs", t("Runs")),
         ("/kept", t("Kept data")),
+        ("/playground", t("Playground")),
     )  # fmt: skip
     here = "/" + at.removeprefix(ROOT).strip("/").partition("/")[0] if at.removeprefix(ROOT).strip("/") else ""
     return "".join(

@@ -13,20 +13,21 @@ from starlette.responses import RedirectResponse
 
 from slipway import api
 from slipway.api.cards import about_release
-from slipway.console import filters, page, views
+from slipway.console import page, views
+from slipway.console.answers import answers
 from slipway.console.entrance import LANGUAGE, entrance
 from slipway.console.kept import kept
+from slipway.console.material import material
+from slipway.console.measured import examples, measured
 from slipway.console.page import ROOT
+from slipway.console.traces import traces
 from slipway.console.visit import Pages
-from slipway.core.report import Report
-from slipway.core.trace import Wanted
+from slipway.console.work import work
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import LANGUAGES, speaking, t
 from slipway.loop.context import Context
 from slipway.render.cells import Link
 from slipway.render.document import Document, Picture
-from slipway.render.pages import data as data_pages
-from slipway.render.pages import reports as report_pages
 from slipway.render.pages.releases import release_difference
 from slipway.render.pages.scales import verdict_picture
 from slipway.render.pages.why import why as explained
@@ -35,8 +36,6 @@ from slipway.serve.admin.routes import Inside
 from slipway.serve.auth.caller import Caller
 from slipway.serve.refuse import Refused
 
-PAGE = 50  # traces on one page
-
 
 class Console:
     """The application behind `/console`, in the language of whoever looks at it."""
@@ -44,7 +43,8 @@ class Console:
     def __init__(self, project: Context, server: Inside) -> None:
         self.app = FastAPI(title="Slipway console", docs_url=None, redoc_url=None, openapi_url=None)
         pages = Pages(project, server)
-        routers = (entrance(pages), _served(pages), _measured(pages), _released(pages), _decide(pages), kept(pages))
+        made = (entrance, _served, traces, answers, measured, examples, material, work, _released, _decide, kept)
+        routers = [one(pages) for one in made]
         self.scopes = scopes(routers)
         for router in routers:
             self.app.include_router(router)
@@ -86,81 +86,11 @@ def _served(pages: Pages) -> APIRouter:
             request, t("Overview"), views.overview(serving, traffic, _attention(pages, traffic["1d"].down))
         )
 
-    @router.get("/traces")
-    def traces(
-        request: Request,
-        words: str = "",
-        channel: str = "",
-        status: str = "",
-        thumb: str = "",
-        time: str = "",
-        slow: str = "",
-        before: str = "",
-    ) -> Response:
-        given = {
-            "words": words[:200],
-            "channel": channel[:63],
-            "status": status,
-            "thumb": thumb,
-            "time": time,
-            "slow": slow,
-        }
-        found = api.traces(project, PAGE + 1, wanted=filters.wanted(given, before))
-        older = views.query({**given, "before": found[PAGE - 1].id}) if len(found) > PAGE else ""
-        document = views.traces(found[:PAGE], f"{ROOT}/traces?{older}" if older else "")
-        return pages.page(request, t("Traces"), document, before=filters.form(given))
-
-    @router.get("/traces/{id}")
-    def trace(request: Request, id: str) -> Response:
-        found, said = api.trace(project, id)
-        return pages.page(request, t("Trace"), views.trace(found, said), before=_around(pages, found.id))
-
     @router.get("/feedback")
     def feedback(request: Request) -> Response:
         return pages.page(request, t("Feedback"), views.feedback(api.feedback(project, 200)))
 
-    _ = overview, traces, trace, feedback
-    return router
-
-
-def _measured(pages: Pages) -> APIRouter:
-    """What candidates were measured to do, on which data, in which steps."""
-    router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
-
-    @router.get("/reports")
-    def reports(request: Request) -> Response:
-        return pages.page(request, t("Reports"), views.reports(api.reports(project)[:200]))
-
-    @router.get("/reports/{digest}")
-    def report(request: Request, digest: str) -> Response:
-        found = project.store.catalog.get("report", digest, Report)
-        title = t("{candidate} on the {split} split", candidate=found.candidate.name, split=found.split)
-        if found.split == "gate":
-            hidden = t(
-                "The answers on the gate split are not shown here: looking at them is counted. "
-                "`slipway eval show NAME --split gate` shows them."
-            )
-            return pages.page(request, title, Document(None, [report_pages.report_table(found), hidden]))
-        return pages.page(request, title, report_pages.report(found, api.items(project, found), 500))
-
-    @router.get("/data")
-    def data(request: Request) -> Response:
-        return pages.page(request, t("Data"), views.data(api.datasets(project)[:100]))
-
-    @router.get("/data/{digest}")
-    def dataset(request: Request, digest: str) -> Response:
-        found = api.find(project, "dataset", digest)
-        shown = [
-            one for one in api.items(project, found, 200) if getattr(one, "split", None) not in ("gate", "reserve")
-        ]
-        document = data_pages.dataset(found, shown, api.changes(project, digest))
-        return pages.page(request, found.ref.short, document)
-
-    @router.get("/runs")
-    def runs(request: Request) -> Response:
-        return pages.page(request, t("Runs"), views.runs(api.runs(project, 200)))
-
-    _ = reports, report, data, dataset, runs
+    _ = overview, feedback
     return router
 
 
@@ -277,15 +207,3 @@ def _attention(pages: Pages, down: int) -> list[Link | str]:
             t("The looks at the gate split are used up ({n} of {budget}): add examples", n=used, budget=budget)
         )
     return found
-
-
-def _around(pages: Pages, id: str) -> str:
-    """Links to the next older and the next newer trace."""
-    older = api.traces(pages.project, 1, wanted=Wanted(before=id))
-    newer = pages.project.store.catalog.newer(id)
-    links = [
-        f'<a rel="{rel}" href="{ROOT}/traces/{other}">{page.line(text)}</a>'
-        for rel, other, text in (("prev", newer, t("newer")), ("next", older[0].id if older else "", t("older")))
-        if other
-    ]
-    return f'<p class="around">{" ".join(links)}</p>' if links else ""

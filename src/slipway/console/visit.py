@@ -19,7 +19,7 @@ from slipway.serve.auth.caller import ANYONE, Caller
 from slipway.serve.auth.sign_in import check_same_origin
 from slipway.serve.refuse import Refused, refusal
 
-MOST = 64_000  # bytes of a form
+MOST, FIELDS = 64_000, 200  # bytes of a form, and fields
 
 
 class Pages:
@@ -67,11 +67,15 @@ class Pages:
         return self.page(request, t("This did not work"), body, status=status)
 
     async def form(self, request: Request) -> dict[str, str]:
-        """The fields of a form from a page of this server. Raises Refused."""
+        """The fields of a form from a page of this server, each once. Raises Refused."""
+        return {name: values[0] for name, values in (await self.fields(request)).items()}
+
+    async def fields(self, request: Request) -> dict[str, list[str]]:
+        """The same, with all values of each field."""
         check_same_origin("POST", request.headers.get("origin", ""), request.headers.get("host", ""))
         body = b""
         async for part in request.stream():
             body += part
             if len(body) > MOST:
                 raise Refused(413, t("the form is too large"), t("at most {n} bytes are taken", n=MOST))
-        return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=FIELDS)

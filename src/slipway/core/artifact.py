@@ -20,7 +20,9 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
     `kind`: `model` stands for itself, loaded by `engine` with `options`; `adapter` goes on top of the base, and is one
     file; `classifier` is read by a strategy, which gets vectors of the base where there is one, unless `engine` says
-    what runs a network of its own. `measured`: what the tuner found out on the way, such as its last loss.
+    what runs a network of its own. `measured`: what the tuner found out on the way, such as its last loss, the same
+    for equal jobs. `observed`: what another machine or moment would tell otherwise, such as speeds; it is kept beside
+    the artifact, and is no part of its digest.
     """
 
     kind: Kind
@@ -28,6 +30,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = ""
     options: dict[str, Any] = {}
     measured: dict[str, float] = {}
+    observed: dict[str, float] = {}
 
 
 class Artifact(Noun, frozen=True, kw_only=True):

@@ -156,6 +156,10 @@ class Counts(Protocol):
         """Id of the trace that was written next after this one; empty for the newest."""
         ...
 
+    def feedback_on(self, traces: Sequence[str]) -> dict[str, list[Feedback]]:
+        """Trace -> feedback on it, newest first, of at most some hundred traces."""
+        ...
+
 
 class Keys(Protocol):
     """API keys, as hashes."""

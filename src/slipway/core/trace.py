@@ -10,6 +10,10 @@ import msgspec
 from slipway.core.answer import Answer
 from slipway.core.ref import Noun
 from slipway.i18n import Said
+from slipway.text.language import of_short_text
+
+PLAYGROUND = "playground"
+"""Channel of traces that a person made in the console's playground: they are no traffic."""
 
 
 class Trace(Noun, frozen=True, kw_only=True):
@@ -46,6 +50,11 @@ class Trace(Noun, frozen=True, kw_only=True):
         """The answer; empty when there was none."""
         return self.answer.text if self.answer else ""
 
+    @property
+    def words(self) -> str:
+        """All that was asked and answered: where words are looked for."""
+        return "\n".join([*(text for _, text in self.turns), self.said])
+
 
 def _turns(request: dict[str, Any]) -> Iterator[tuple[str, str]]:
     whole = request.get("messages") or request.get("prompt") or request.get("input") or []
@@ -61,7 +70,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     `since`: RFC 3339, UTC, of the earliest. `status`: `404`, or a class such as `5xx`. `thumb`: of any feedback to it.
     `release`: whole digest. `slow`: seconds, at least. `words`: each must occur in what was asked or answered,
-    whatever its case. `before`: id of a trace; only those written before it. `ids`: only these.
+    whatever its case. `language`: of the question, as a tag (`slipway.text.language`). `before`: id of a trace; only
+    those written before it. `ids`: only these.
     """
 
     channel: str | None = None
@@ -71,14 +81,23 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     release: str = ""
     slow: float | None = None
     words: tuple[str, ...] = ()
+    language: str = ""
     before: str = ""
     ids: tuple[str, ...] | None = None
 
+    @property
+    def statuses(self) -> tuple[int, int]:
+        """The lowest and the highest status."""
+        low = int(self.status.replace("x", "0"))
+        return low, low + (99 if "x" in self.status else 0)
+
     def says(self, trace: Trace) -> bool:
-        """Whether every word occurs in a trace."""
+        """Whether every word occurs in a trace, and its question is in the language."""
+        if self.language and of_short_text(trace.asked) != self.language:
+            return False
         if not self.words:
             return True
-        text = "\n".join([*(text for _, text in trace.turns), trace.said]).casefold()
+        text = trace.words.casefold()
         return all(word.casefold() in text for word in self.words)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
 from slipway.errors import SlipwayError
+from slipway.loop.background import beside
 from slipway.project.schema import Project
 from slipway.store.gc import expire_records
 from slipway.store.retention import Retention
@@ -31,20 +31,11 @@ def retention(project: Project) -> Retention:
     return Retention(found.traces, found.feedback, found.answers, found.steps, found.size)
 
 
-@contextmanager
-def daily(store: Store, keep: Retention) -> Generator[None]:
+def daily(store: Store, keep: Retention) -> AbstractContextManager[None]:
     """Delete once a day what is over its time, as long as this is open."""
     if keep == Retention():
-        yield
-        return
-    ended = threading.Event()
-    thread = threading.Thread(target=_work, args=(store, keep, ended), name="slipway-retention", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+        return nullcontext()
+    return beside("slipway-retention", lambda ended: _work(store, keep, ended))
 
 
 def _work(store: Store, keep: Retention, ended: threading.Event) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.loop.context import Context
+from slipway.loop.indexing import indexing
 from slipway.loop.model_lock import pin_models
 from slipway.loop.retain import daily, retention
 from slipway.release.bundle import verify
@@ -39,7 +40,7 @@ def serve(
     session = Session(store, context.locate, make_cost(project, context.rate_of), context.tell, context.plugins)
     session.own.learn(context.secrets)
     headers = read_headers(config.telemetry.headers_env if config.telemetry.endpoint else "")
-    with daily(store, retention(project)):
+    with daily(store, retention(project)), indexing(store):
         run(
             ServeContext(
                 project=project.name,

@@ -308,6 +308,7 @@ def _dangling(project: Project) -> Iterator[tuple[Path_, str]]:
         if name is not None and name not in project.models:
             yield loc, _no_such(loc, name, t("model"), project.models)
 
+    yield from model(("improve", "writer"), project.improve.writer)
     for name, candidate in project.candidates.items():
         at: Path_ = ("candidates", name)
         yield from model((*at, "model"), candidate.model)

@@ -329,13 +329,14 @@ class ServeConfig(Strict):
     allowed_origins: list[str] = []
 
 
-Proposals = Literal["retrain", "few-shot", "prompt", "retrieval"]
+Proposals = Literal["retrain", "few-shot", "prompt", "written", "retrieval"]
 
 
 class ImproveConfig(Strict):
     """What `slipway improve` tries, and when it stops. Docs: improving."""
 
-    recipes: list[Proposals] = ["retrain", "few-shot", "prompt", "retrieval"]
+    recipes: list[Proposals] = ["retrain", "few-shot", "prompt", "written", "retrieval"]
+    writer: str | None = None  # the model that writes prompts; default that of the candidate
     budget: Budget = Budget(seconds=600.0)  # of a turn: time, such as 10m, or money, such as 5 CNY
     most: int = Field(default=27, ge=1, le=1000)  # recipes that are tried in a turn
     min_gain: float = Field(default=0.0, ge=0, le=1)  # by which dev must show that one is better than what serves

@@ -27,6 +27,11 @@ def write(table: Table) -> str:
     return out.getvalue()
 
 
+def harmless(value: str | int | float) -> str | int | float:
+    """A cell that no spreadsheet runs."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
 def _titles(title: str, wide: bool) -> list[str]:
     return [title, t("{name}, low", name=title), t("{name}, high", name=title)] if wide else [title]
 
@@ -34,6 +39,6 @@ def _titles(title: str, wide: bool) -> list[str]:
 def _values(cell: object, wide: bool) -> Iterator[str | int | float]:
     found = plain(cell)
     for value in found:
-        yield f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+        yield harmless(value)
     if wide:
         yield from [""] * (3 - len(found))

@@ -32,12 +32,14 @@ class Table:
 class Passage:
     """A text of several lines by somebody else. What is not `whole` is set off from the lines of ours.
 
-    `drawn`: a picture made of characters, whose columns must stay below each other.
+    `drawn`: a picture made of characters, whose columns must stay below each other. `marked`: what of it is set off, as
+    spans of characters in ascending order that do not overlap, in the forms that can.
     """
 
     text: str
     whole: bool = False
     drawn: bool = False
+    marked: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,8 @@ def _anchor(part: Section) -> str:
 
 def _blocks(part: Part) -> Iterator[str]:
     if isinstance(part, str):
-        yield f"<p>{_line(part)}</p>"
+        text = _line(part)
+        yield f'<p><a href="{escape(part.to)}">{text}</a></p>' if isinstance(part, Link) else f"<p>{text}</p>"
     elif isinstance(part, Passage):
         yield _passage(part)
     elif isinstance(part, Picture):
@@ -124,13 +125,21 @@ def _filter(tags: Sequence[str]) -> str:
 
 
 def _passage(part: Passage) -> str:
-    text = escape(visible.block(part.text))
+    text = _marked(part.text, part.marked)
     if part.drawn:
-        return f'<pre class="drawn">{text}</pre>'
+        return f'<pre class="drawn" tabindex="0">{text}</pre>'
     if len(part.text) > _LONG:
         head = _line(part.text[:120].replace("\n", " ")) + "…"
         return f"<details><summary>{head}</summary><blockquote>{text}</blockquote></details>"
     return f"<blockquote>{text}</blockquote>"
+
+
+def _marked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    pieces, at = list[str](), 0
+    for start, end in spans:
+        pieces += [escape(visible.block(text[at:start])), f"<mark>{escape(visible.block(text[start:end]))}</mark>"]
+        at = end
+    return "".join([*pieces, escape(visible.block(text[at:]))])
 
 
 def _table(part: Table) -> Iterator[str]:

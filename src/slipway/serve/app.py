@@ -25,6 +25,7 @@ from slipway.serve.auth.keys import Keys
 from slipway.serve.auth.origins import Origins
 from slipway.serve.auth.sign_in import SignIn, check_same_origin
 from slipway.serve.connection.call import Call, Receive, Scope, Send, preflight_headers
+from slipway.serve.gateway.aside import Aside
 from slipway.serve.gateway.concurrency import Slots
 from slipway.serve.gateway.endpoints import Gateway
 from slipway.serve.gateway.router import Router
@@ -82,7 +83,8 @@ class Application:
         }
         inside = Inside(
             context.store, self.router, self.slots, self.metrics, self.trouble, context.session.trouble,
-            Redactor(own=context.session.own), self.keys, self.sign_in, self._refused_key, self.telemetry,
+            Redactor(own=context.session.own), self.keys, self.sign_in, self._refused_key,
+            Aside(context.session, self.slots, config.deadline, lambda: self.draining), self.recorder, self.telemetry,
         )  # fmt: skip
         self._admin = make_admin(inside)
         self._console = context.console(inside) if context.console else None

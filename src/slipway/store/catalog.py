@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -23,18 +25,18 @@ from slipway.core.trace import Feedback, Trace, Wanted
 from slipway.core.traffic import Traffic
 from slipway.errors import NotFound
 from slipway.i18n import t
-from slipway.store import ledger, tables
+from slipway.store import finding, ledger, tables
 from slipway.store.database import Database
 from slipway.store.migrate import migrate
 from slipway.store.rows import ambiguous, decoded, plain, read_noun, remembered, sound
+from slipway.store.trace_index import TraceIndex
 from slipway.store.traffic import traffic
-from slipway.store.wanted import narrowed, place
+from slipway.store.wanted import place
 
 N = TypeVar("N", bound=Noun)
 T = TypeVar("T")
 _SHORTEST = 8  # characters of an id or a digest that may stand for the whole
 _LISTED = 6  # that an ambiguous beginning could mean, at most
-PAGE = 200  # traces read at once while words are looked for in them
 TRIED = 64 << 10
 """Bytes written to find out whether a disk takes writes again; freed at once, they are room for the next traces."""
 
@@ -47,8 +49,10 @@ def now() -> str:
 class Catalog:
     """An open catalog. `close` it, or leave it to the end of the process: nothing is pending."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, folder: Path | None = None) -> None:
+        """`folder`: for what can be made again; None: beside nothing, so traces are searched without an index."""
         self.database = database
+        self.index = TraceIndex(folder, database)
         self.engine, self._reader = database.engine, database.reader
         migrate(database)
         self._add_trace, self._trace_row = _trace_insert(database)
@@ -284,24 +288,13 @@ class Catalog:
     ) -> list[tuple[int, Trace]]:
         """(sequence number, trace), newest first; `after` leaves out what is older or equal."""
         wanted = wanted or Wanted(channel=channel)
-        of, found = tables.traces.c, list[tuple[int, Trace]]()
-        query = narrowed(select(of.seq, of.body).where(of.seq > after), wanted, self.database.kind)
-        page = PAGE if wanted.words else limit  # the words may stand elsewhere in a record than where they are wanted
-        query = query.order_by(of.seq.desc()).limit(page)
         with self._reader.connect() as connection:
-            rows = connection.execute(query).all()
-            while rows:
-                read = ((row.seq, decoded("trace", row.seq, row.body, Trace)) for row in rows)
-                found += [(seq, trace) for seq, trace in read if wanted.says(trace)]
-                if len(found) >= limit or len(rows) < page:
-                    break
-                rows = connection.execute(query.where(of.seq < rows[-1].seq)).all()
-        return found[:limit]
+            return list(islice(finding.traces(connection, self.database.kind, self.index, after, wanted), limit))
 
     def traffic(self, since: str) -> Traffic:
         """What was served since a moment (RFC 3339, UTC), counted."""
         with self._reader.connect() as connection:
-            return traffic(connection, since)
+            return traffic(connection, since, self.index)
 
     def newer(self, trace: str) -> str:
         """Id of the trace that was written next after this one; empty for the newest, and for one that is not kept."""
@@ -317,6 +310,16 @@ class Catalog:
             query = query.where(tables.feedback.c.trace == trace)
         with self._reader.connect() as connection:
             return [decoded("feedback", row.id, row.body, Feedback) for row in connection.execute(query)]
+
+    def feedback_on(self, traces: Sequence[str]) -> dict[str, list[Feedback]]:
+        """Trace -> feedback on it, newest first; those without any are absent."""
+        of, found = tables.feedback.c, dict[str, list[Feedback]]()
+        query = select(of.id, of.body).where(of.trace.in_(traces)).order_by(of.seq.desc())
+        with self._reader.connect() as connection:
+            for row in connection.execute(query):
+                said = decoded("feedback", row.id, row.body, Feedback)
+                found.setdefault(said.trace, []).append(said)
+        return found
 
     def try_writing(self) -> None:
         """Write and delete a piece as large as a long trace; raises the SlipwayError that says why it cannot."""

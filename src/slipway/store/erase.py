@@ -81,7 +81,7 @@ def erase_rows(
     candidates: Collection[str],
 ) -> None:
     """Delete traces and feedback by id, remembered work by kind and key, candidates by digest: all of it or nothing."""
-    of = tables
+    of, seqs = tables, list[int]()
     with store.catalog.engine.begin() as connection:
         store.catalog.database.alone(connection)
         for kind, key in sorted(memo):
@@ -94,7 +94,11 @@ def erase_rows(
         ):  # fmt: skip
             wanted = sorted(ids)
             for start in range(0, len(wanted), BATCH):
-                connection.execute(delete(table).where(column.in_(wanted[start : start + BATCH])))
+                these = column.in_(wanted[start : start + BATCH])
+                if table is of.traces:
+                    seqs += connection.execute(select(of.traces.c.seq).where(these)).scalars()
+                connection.execute(delete(table).where(these))
+    store.catalog.index.drop(seqs)
 
 
 def empty_log(store: Store) -> None:

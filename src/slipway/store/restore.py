@@ -55,6 +55,7 @@ def restore(store: Store, file: Path, *, replace: bool = False) -> Restored:
                     _refuse_to_replace(connection)
                 _replace_rows(store, connection, archive)
                 _replace_salt(store, archive)
+            store.catalog.index.clear()
         found = archive.manifest
         return Restored(
             file=str(file), digest=archive.digest, made=found.made, head=found.head, rows=found.rows, blobs=blobs

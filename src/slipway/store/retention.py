@@ -165,6 +165,8 @@ class _Expiry:
                 if row.trace in due and not self._over(row, due[row.trace].release, for_feedback):
                     left += due.pop(row.trace).size
             self._delete(connection, "traces", tables.traces, list(due.values()))
+        if not self.dry_run:
+            self.catalog.index.drop(row.seq for row in due.values())
         return left
 
     def _batches(self, table: Table, query: Any, limit: str) -> Iterator[Sequence[Any]]:

@@ -36,7 +36,7 @@ class Store:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.blobs = Blobs(folder / "blobs")
         _tighten(folder)
-        self.catalog = Catalog(_database(folder, address))
+        self.catalog = Catalog(_database(folder, address), folder / "cache" / "traces")
 
     def close(self) -> None:
         """Release files."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, func, select
+from sqlalchemy import ColumnElement, String, cast, exists, func, select
 
 from slipway.core.trace import Wanted
 from slipway.store import tables
@@ -30,22 +30,25 @@ def _conditions(wanted: Wanted, database: str) -> Iterator[ColumnElement[bool]]:
     if wanted.since:
         yield of.at >= wanted.since
     if wanted.status:
-        low = int(wanted.status.replace("x", "0"))
-        yield of.status.between(low, low + (99 if "x" in wanted.status else 0))
+        yield of.status.between(*wanted.statuses)
     if wanted.release:
         yield of.release == wanted.release
     if wanted.slow is not None:
         yield of.seconds >= wanted.slow
     if wanted.thumb:
         said = tables.feedback.c
-        like = readable(said.body, database).like(f'%"thumb":"{wanted.thumb}"%')  # in a comment the quotes are escaped
-        yield of.id.in_(select(said.trace).where(like))
+        yield exists().where(said.trace == of.id, thumbed(wanted.thumb, database))
     if wanted.before:
         yield of.seq < place(wanted.before)
     if wanted.ids is not None:
         yield of.id.in_(wanted.ids)
     for word in wanted.words:
         yield readable(of.body, database).ilike(_pattern(word, database), escape="!")
+
+
+def thumbed(thumb: str, database: str) -> ColumnElement[bool]:
+    """Of feedback: whether it has this thumb. In a comment the quotes are escaped."""
+    return readable(tables.feedback.c.body, database).like(f'%"thumb":"{thumb}"%')
 
 
 def place(id: str) -> Any:

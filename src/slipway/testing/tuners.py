@@ -61,7 +61,9 @@ class Stopped(BaseException):
 
 
 class Job:
-    """A job in a folder. `stop_after`: at which call of `progress` it is stopped; 0: never."""
+    """A job in a folder. `stop_after`: at which call of `progress` it is stopped; 0: never. `asks`: whether the tuner
+    says that options of it name other models.
+    """
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class Job:
         base: ModelPin | None,
         files: Mapping[str, Path],
         stop_after: int = 0,
+        asks: bool = True,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -78,6 +81,7 @@ class Job:
         self.seed = 7
         self.told: list[tuple[int, int | None]] = []
         self._reads = reads
+        self._asks = asks
         self._stop_after = stop_after
 
     def examples(self, split: Literal["train", "dev"]) -> list[Example]:
@@ -107,12 +111,18 @@ class Job:
 
     def model(self, name: str) -> tuple[ModelPin, Mapping[str, Path]]:
         """The base again: whatever it is called, it is its own teacher."""
+        self._may_ask(name)
         assert self.base is not None, name
         return self.base, self.files
 
     def answers(self, model: str, examples: Sequence[Example]) -> Sequence[str]:
         """Each example's number."""
+        self._may_ask(model)
         return [f"{model}: {example.expected[0]}" for example in examples]
+
+    def _may_ask(self, name: str) -> None:
+        if not self._asks:
+            raise ConfigError(f"the tuner does not say that it uses the model {name}")
 
     def text(self, example: Example) -> str:
         """The text of its input."""
@@ -175,12 +185,24 @@ class TunerContract:
         return {}
 
     def job(self, folder: Path, files: Mapping[str, Path], stop_after: int = 0) -> Job:
-        return Job(folder, tuple(self.make_tuner().reads), self.base, files, stop_after)
+        tuner = self.make_tuner()
+        return Job(folder, tuple(tuner.reads), self.base, files, stop_after, bool(getattr(tuner, "models", ())))
 
     def test_reads_what_it_may(self) -> None:
         assert set(self.make_tuner().reads) <= {"train", "dev", "preferences", "thumbs", "scores"}, (
             "the gate's examples are not to be trained on"
         )
+
+    def test_what_its_class_says_is_so(self) -> None:
+        tuner = self.make_tuner()
+        options = tuner.Config.model_fields
+        assert set(getattr(tuner, "models", ())) <= options.keys(), "`models` names options"
+        made = getattr(tuner, "makes", "model")
+        assert ({made} if isinstance(made, str) else set(made)) <= {"model", "embedder", "classifier"}
+        for option, values in getattr(tuner, "variants", {}).items():
+            assert option in options, "`variants` names options"
+            for value in values:
+                tuner.Config.model_validate({option: value})
 
     def test_makes_files_in_its_folder(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
         job = self.job(tmp_path / "job", files)
@@ -195,7 +217,7 @@ class TunerContract:
             assert [name.endswith(ADAPTER) for name in made.files] == [True]
         elif made.kind == "model":
             assert made.engine
-        assert all(isinstance(value, int | float) for value in made.measured.values())
+        assert all(isinstance(value, int | float) for value in (*made.measured.values(), *made.observed.values()))
 
     def test_tells_how_far_it_is(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
         job = self.job(tmp_path / "job", files)
@@ -213,8 +235,9 @@ class TunerContract:
     def test_the_same_job_makes_the_same(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
         if not self.repeatable:
             pytest.skip("it says that it is not repeatable")
-        made = [self._made(tmp_path / name, files) for name in ("one", "two")]
-        assert made[0] == made[1]
+        made = [self.make_tuner().tune(self.job(tmp_path / name, files)) for name in ("one", "two")]
+        assert _digests(made[0]) == _digests(made[1])
+        assert made[0].measured == made[1].measured, "speeds, and what else no two runs share, belong in `observed`"
 
     def test_stopped_in_the_middle_it_comes_to_the_same_end(self, tmp_path: Path, files: Mapping[str, Path]) -> None:
         whole = self.job(tmp_path / "whole", files)
@@ -233,8 +256,11 @@ class TunerContract:
             self.make_tuner().Config.model_validate({"no such option": 1})
 
     def _made(self, folder: Path, files: Mapping[str, Path]) -> dict[str, str]:
-        made = self.make_tuner().tune(self.job(folder, files))
-        return {name: _digest(path) for name, path in made.files.items()}
+        return _digests(self.make_tuner().tune(self.job(folder, files)))
+
+
+def _digests(made: Made) -> dict[str, str]:
+    return {name: _digest(path) for name, path in made.files.items()}
 
 
 def _digest(path: Any) -> str:

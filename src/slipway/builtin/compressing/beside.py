@@ -1,8 +1,9 @@
 """How a smaller model stands beside the one it was made from: bytes, speed, and how much of its answers is left.
 
 Both models run at the same time and are asked in turn, so that a busy machine slows both. What is told here is for
-orientation, of a dozen texts; whether the smaller one is good enough, dev and gate decide. Speeds are those of this
-machine at this moment: `measure: false` leaves all of it out, where an artifact shall be the same wherever it is made.
+orientation, of a dozen texts; whether the smaller one is good enough, dev and gate decide. Bytes are the same wherever
+a model is made; speeds are those of this machine at this moment, and what models say depends on how its processor adds
+up. So only bytes are `measured` of the artifact, and comparisons are `observed`.
 """
 
 from __future__ import annotations

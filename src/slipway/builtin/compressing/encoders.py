@@ -104,15 +104,17 @@ def _made(
     """`exact`: the parent is what it is in float32; else both have the precision of the base's options."""
     base = encoder_of(job)
     measured = {"bytes": float(sizes[1]), "parent_bytes": float(sizes[0]), "share": sizes[1] / sizes[0], **found}
+    observed: dict[str, float] = {}
     if measure:
         config = OnnxConfig.model_validate(base.options)
         whole = config.model_copy(update={"precision": "fp32"}) if exact else config
         parent, made = load(whole, "parent", job.files, _nobody), load(config, "made", files, _nobody)
         asked = list(texts[:: max(1, len(texts) // 64)][:64]) or list(PROBES)
-        measured |= beside.compare_encoders(parent, made, asked)
+        observed = beside.compare_encoders(parent, made, asked)
     return Made(
-        kind="model", files=dict(files), engine=base.engine, options=base.options, measured=beside.rounded(measured)
-    )
+        kind="model", files=dict(files), engine=base.engine, options=base.options, measured=beside.rounded(measured),
+        observed=beside.rounded(observed),
+    )  # fmt: skip
 
 
 def _typed(model: Any) -> Any:

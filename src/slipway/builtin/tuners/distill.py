@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -25,7 +25,9 @@ class DistillConfig(AdapterOptions):
     """`teacher`: a model of the project. `by: sequences`: it answers the inputs of train, and the student trains on its
     answers; any model may teach. `by: logits`: its distribution over tokens is learned, on the references of train
     (`on: references`) or on its own answers (`on: teacher`); a GGUF model with the same tokens. `temperature` of both
-    distributions, `weight` of their divergence beside the cross-entropy.
+    distributions, `weight` of their divergence beside the cross-entropy. `left_out`: the largest share of train that
+    may be missing because the teacher did not answer, or answered with more than `max_tokens`: what is missing is no
+    random part of what is asked.
     """
 
     teacher: str = Field(min_length=1)
@@ -33,6 +35,19 @@ class DistillConfig(AdapterOptions):
     on: Literal["references", "teacher"] = "references"
     temperature: float = Field(default=2.0, gt=0, le=100)
     weight: float = Field(default=0.5, ge=0, le=1)
+    left_out: float = Field(default=0.2, ge=0, le=1)
+
+
+class _Split(NamedTuple):
+    """Rows of a split, and how many examples have none: without an answer, and too long."""
+
+    rows: list[Row]
+    unanswered: int
+    too_long: int
+
+    @property
+    def given(self) -> int:
+        return len(self.rows) + self.unanswered + self.too_long
 
 
 class DistillTuner(Learner[DistillConfig]):
@@ -48,16 +63,30 @@ class DistillTuner(Learner[DistillConfig]):
         teacher = self._teacher(job, header) if config.by == "logits" else None
         answered = config.by == "sequences" or config.on == "teacher"
         with job.serving() as served:
-            rows, dev = (self._rows(job, served, job.examples(split), answered, end) for split in ("train", "dev"))
-        if not rows:
+            splits = [self._rows(job, served, job.examples(split), answered, end) for split in ("train", "dev")]
+        train, dev = splits
+        if not train.rows:
             raise ConfigError(
                 t("there is nothing to learn: the teacher answered no example of train that is short enough")
                 if answered
                 else t("there is nothing to learn: train has no example with a reference that is short enough"),
                 t("look at data.examples, and raise max_tokens if they are long"),
             )
-        made, measured = self._trained(job, path, header, teacher, rows, dev)
-        return Made(kind=made.kind, files=made.files, measured=measured | {"examples": float(len(rows))})
+        if answered and 1 - len(train.rows) / train.given > config.left_out:
+            raise ConfigError(
+                t("of {n} examples of train the teacher '{name}' left {unanswered} without an answer, and {too_long} "
+                  "are longer than max_tokens: more than the share of {share:g} that may be missing", n=train.given,
+                  name=config.teacher, unanswered=train.unanswered, too_long=train.too_long, share=config.left_out),
+                t("ask the teacher as a candidate of its own to see why, raise max_tokens, or let left_out be larger"),
+            )  # fmt: skip
+        made, measured = self._trained(job, path, header, teacher, train.rows, dev.rows)
+        why = "left_out_without_answer" if answered else "left_out_without_reference"
+        counts = {
+            "examples": len(train.rows), "dev_examples": len(dev.rows), why: sum(one.unanswered for one in splits),
+            "left_out_too_long": sum(one.too_long for one in splits),
+        }  # fmt: skip
+        told = {name: float(count) for name, count in counts.items()}
+        return Made(kind=made.kind, files=made.files, measured=measured | told)
 
     def _trained(
         self, job: Job, path: Path, header: ModelHeader, teacher: Path | None, rows: Sequence[Row], dev: Sequence[Row]
@@ -109,15 +138,16 @@ class DistillTuner(Learner[DistillConfig]):
             )
         return files[0]
 
-    def _rows(self, job: Job, served: Served, examples: Sequence[Example], answered: bool, end: int) -> list[Row]:
-        """Rows of a split; examples without an answer, and those that are too long, are left out."""
+    def _rows(self, job: Job, served: Served, examples: Sequence[Example], answered: bool, end: int) -> _Split:
+        """Rows of a split."""
         given = list(examples)
         texts = list(job.answers(self.config.teacher, given)) if answered else [job.reference(one) for one in given]
         pairs = [(example, text) for example, text in zip(given, texts, strict=True) if text.strip()]
         prompts = served.prompts([job.messages(example) for example, _ in pairs])
         answers = served.tokens([text for _, text in pairs])
         rows = [Row((*prompt, *answer, end), len(prompt)) for prompt, answer in zip(prompts, answers, strict=True)]
-        return [row for row in rows if len(row.ids) <= self.config.max_tokens]
+        kept = [row for row in rows if len(row.ids) <= self.config.max_tokens]
+        return _Split(kept, len(given) - len(pairs), len(rows) - len(kept))
 
 
 def job_file(job: Job) -> Path:

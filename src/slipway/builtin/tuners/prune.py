@@ -55,10 +55,9 @@ class PruneTuner(CompressTuner[PruneConfig]):
             source, target, config.method, config.share, config.type, says,
             lambda _, done, total: job.progress(done, total),
         )  # fmt: skip
-        measured = beside.sizes(source, target) | found
-        if config.measure:
-            measured |= beside.compare_gguf(source, target, beside.asked_of(job, self.reads))
+        asked = beside.asked_of(job, self.reads) if config.measure else ()
+        observed = beside.compare_gguf(source, target, asked) if asked else {}
         return Made(
             kind="model", files={target.name: target}, engine=base.engine, options=base.options,
-            measured=beside.rounded(measured),
+            measured=beside.rounded(beside.sizes(source, target) | found), observed=beside.rounded(observed),
         )  # fmt: skip

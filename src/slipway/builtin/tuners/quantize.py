@@ -49,13 +49,13 @@ class QuantizeTuner(CompressTuner[QuantizeConfig]):
             )
         target = job.folder / f"{Path(source.name).stem}.{kind}.gguf"
         quantize_gguf(source, target, kind, lambda _, done, total: job.progress(done, total))  # type: ignore[arg-type]
-        measured = beside.sizes(source, target)
-        if self.config.measure:
-            measured |= beside.compare_gguf(source, target, beside.asked_of(job, self.reads))
+        asked = beside.asked_of(job, self.reads) if self.config.measure else ()
+        observed = beside.compare_gguf(source, target, asked) if asked else {}
         return Made(
             kind="model",
             files={target.name: target},
             engine=base.engine,
             options=base.options,
-            measured=beside.rounded(measured),
+            measured=beside.rounded(beside.sizes(source, target)),
+            observed=beside.rounded(observed),
         )

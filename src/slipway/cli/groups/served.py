@@ -36,6 +36,7 @@ def traces_list(
     status: Annotated[str, typer.Option(help=t("Only with this HTTP status: 503, or 5xx."))] = "",
     thumb: Annotated[Thumb | None, typer.Option(help=t("Only with such feedback."))] = None,
     release: Annotated[str, typer.Option(help=t("Only answered by it: a channel, a digest, or name@digest."))] = "",
+    language: Annotated[str, typer.Option(help=t("Only with a question in this language: en, zh, ..."))] = "",
     slow: Annotated[float | None, typer.Option(min=0, help=t("Only those that took so many seconds or more."))] = None,
     text: Annotated[str, typer.Option(help=t("Only with all of these words in question or answer."))] = "",
     before: Annotated[str, typer.Option(help=t("Only those older than this trace: the next page."))] = "",
@@ -49,6 +50,7 @@ def traces_list(
     with open_project(project) as opened:
         wanted = Wanted(
             since=asking.since(since), status=asking.status(status), thumb=thumb, slow=slow, words=asking.words(text),
+            language=language,
             release=api.find(opened, "release", release).digest if release else "",
             before=api.trace(opened, before)[0].id if before else "",
         )  # fmt: skip

@@ -1,4 +1,5 @@
 // Keys for lists: j and k go from row to row, Enter opens; on a single item n and p go to the next and the previous.
+// A page about something that goes on is loaded again every 5 s, while it is in front and nothing in it is being used.
 "use strict";
 (() => {
   const rows = [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("a"));
@@ -10,6 +11,10 @@
     rows[at].classList.add("here");
     rows[at].querySelector("a").focus();
   };
+  if (document.querySelector("[data-live]")) setInterval(() => {
+    const used = document.activeElement && document.activeElement.closest("main a, input, select, textarea, button");
+    if (!document.hidden && !used && getSelection().isCollapsed) location.reload();
+  }, 5000);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.target.closest("input, select, textarea, button")) return;

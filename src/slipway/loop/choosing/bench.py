@@ -17,7 +17,7 @@ from statistics import median
 import msgspec
 
 from slipway.core.answer import Answer
-from slipway.core.candidate import Candidate, ModelPin
+from slipway.core.candidate import Candidate
 from slipway.core.material import Example
 from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.report import Aggregate
@@ -35,14 +35,17 @@ from slipway.loop.choosing.plan import (
     default_models,
     find_prompt,
     first_prompt,
+    made_candidate,
     make_plan,
     pin_of,
+    tuned_names,
 )
 from slipway.loop.choosing.subjects import Subject, subjects
 from slipway.loop.context import Context, Listener, Silent
 from slipway.loop.loop_thread import LoopThread
 from slipway.loop.rates import machine
 from slipway.project.fields import Money
+from slipway.project.schema import CandidateConfig
 from slipway.runtime.cost import make_cost
 from slipway.runtime.respond import answer
 from slipway.runtime.session import Session
@@ -106,24 +109,28 @@ def bench(
     """Ask every model with every prompt. A model that does not load is a row that says so; the others go on.
 
     Without a project (`context` None) a built-in set of short texts is asked, and nothing is scored. `prompts`: names
-    of candidates, whose model is exchanged, or files of templates; default the first candidate that asks a model.
+    of candidates, whose model is exchanged, or files of templates; default the first candidate that asks a model. A
+    tuned candidate is asked with its own prompt alone, on which it was trained.
     Raises NotFound for an unknown model or prompt, ConfigError where there is nothing to ask.
     """
     known = context.project.models if context else {}
-    asked = subjects(names, known, engine, key_env)
+    asked = subjects(names, known, engine, key_env, tuned_names(context.project) if context else ())
     with ExitStack() as stack:
         plan = make_plan(context, examples, stack, listener or (context.listener if context else Silent()), per_hour)
-        chosen = [find_prompt(plan, text) for text in prompts] or [first_prompt(plan)]
+        chosen = [find_prompt(plan, text) for text in prompts]
+        if not chosen and (not asked or any(one.config for one in asked)):
+            chosen = [first_prompt(plan)]
         if not asked:
             asked = subjects(default_models(plan), known)
         if not asked:
             raise ConfigError(
                 t("there is no model to ask"), t("name one: a model of the project, a source, a file or URL#model")
             )
+        made = {one.name: made_candidate(plan, one.name) for one in asked if one.config is None}
         rows: list[Row] = []
         times: list[dict[str, float]] = []
         for subject in asked:
-            for row, seconds in _measure(plan, subject, chosen):
+            for row, seconds in _measure(plan, subject, chosen, made.get(subject.name)):
                 rows.append(row)
                 times.append(seconds)
     _compare(rows, times)
@@ -135,16 +142,23 @@ def bench(
     )  # fmt: skip
 
 
-def _measure(plan: Plan, subject: Subject, prompts: Sequence[Prompt]) -> list[tuple[Row, dict[str, float]]]:
+def _measure(
+    plan: Plan, subject: Subject, prompts: Sequence[Prompt], made: Candidate | None
+) -> list[tuple[Row, dict[str, float]]]:
     """The rows of one model, and for each example how long it took. Raises ConfigError for a prompt that is wrong."""
-    try:
-        pin = pin_of(plan, subject)
-    except SlipwayError as error:
-        return _unable(subject, prompts, error)
-    candidates = [(name, candidate_with(plan, subject, pin, name, config)) for name, config in prompts]
+    if made is not None:
+        prompts = [(subject.name, CandidateConfig())]
+        candidates = [(subject.name, made)]
+    else:
+        assert subject.config is not None
+        try:
+            pin = pin_of(plan, subject, subject.config)
+        except SlipwayError as error:
+            return _unable(subject, prompts, error)
+        candidates = [(name, candidate_with(plan, subject, pin, name, config)) for name, config in prompts]
     thread = LoopThread()
     try:
-        return thread.run(_ask_all(plan, subject, pin, candidates))
+        return thread.run(_ask_all(plan, subject, candidates))
     except SlipwayError as error:
         return _unable(subject, prompts, error)
     finally:
@@ -153,7 +167,7 @@ def _measure(plan: Plan, subject: Subject, prompts: Sequence[Prompt]) -> list[tu
 
 def _unable(subject: Subject, prompts: Sequence[Prompt], error: SlipwayError) -> list[tuple[Row, dict[str, float]]]:
     """A row for each prompt of a model that could not be fetched or loaded."""
-    engine = subject.config.engine
+    engine = subject.config.engine if subject.config else ""
     return [
         (Row(model=subject.name, prompt=name, engine=engine, error=error.message, hint=error.hint), {})
         for name, _ in prompts
@@ -161,18 +175,22 @@ def _unable(subject: Subject, prompts: Sequence[Prompt], error: SlipwayError) ->
 
 
 async def _ask_all(
-    plan: Plan, subject: Subject, pin: ModelPin, candidates: Sequence[tuple[str, Candidate]]
+    plan: Plan, subject: Subject, candidates: Sequence[tuple[str, Candidate]]
 ) -> list[tuple[Row, dict[str, float]]]:
-    project = plan.project.model_copy(update={"models": {**plan.project.models, subject.name: subject.config}})
+    more = {subject.name: subject.config} if subject.config else {}
+    project = plan.project.model_copy(update={"models": {**plan.project.models, **more}})
+    first = candidates[0][1]
+    pin = first.model or first.encoder
+    engine = pin.engine if pin else first.strategy
     session = Session(plan.store, plan.locate, make_cost(project), None, plan.plugins)
     found: list[tuple[Row, dict[str, float]]] = []
     before = children()
     try:
         started = time.monotonic()
-        await session.engine(pin)
+        await session.model(first)
         load = time.monotonic() - started
         for name, candidate in candidates:
-            row = Row(model=subject.name, prompt=name, engine=pin.engine, load=load)
+            row = Row(model=subject.name, prompt=name, engine=engine, load=load)
             answers = await _answers(plan, session, candidate, row)
             row.memory = peak(children() - before)
             _fill(row, answers)
@@ -181,7 +199,7 @@ async def _ask_all(
     finally:
         await session.close()
     rows = [row for row, _ in found if row.reading and row.writing]
-    if pin.files and rows:
+    if pin and pin.files and subject.config and rows:
         best = max(rows, key=lambda row: row.read or 0)
         remember(pin, best.reading or 0.0, best.writing or 0.0, max(row.memory or 0 for row in rows) or None)
     return found

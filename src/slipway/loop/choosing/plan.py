@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.adapt.candidates import effective, make_candidate
+from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset, Example
 from slipway.core.message import Sampling
@@ -28,8 +29,9 @@ from slipway.loop.stages.evaluate import encoder_pins
 from slipway.loop.state import Loop
 from slipway.plugins import Plugins
 from slipway.project.fields import Money
+from slipway.project.places import read_text
 from slipway.project.plugin_config import MetricConfig
-from slipway.project.schema import CandidateConfig, MachineConfig, Project
+from slipway.project.schema import CandidateConfig, MachineConfig, ModelConfig, Project
 from slipway.store.store import Store
 
 Prompt = tuple[str, CandidateConfig]
@@ -97,6 +99,31 @@ def _dev(context: Context, dataset: Dataset, most: int) -> tuple[list[Example], 
     return dev[:most], dev[min(most, len(dev) - 1)], seen
 
 
+def tuned_names(project: Project) -> list[str]:
+    """Candidates whose model, adapter or classifier a tuner makes."""
+    return [name for name in project.candidates if effective(project, name).tune is not None]
+
+
+def made_candidate(plan: Plan, name: str) -> Candidate:
+    """A tuned candidate as the newest run made it, with its own prompt and artifact. Makes nothing.
+
+    Raises ConfigError for one that was not made yet, or was made of another prompt or other options.
+    """
+    config, again = effective(plan.project, name), t("`slipway run adapt` makes it")
+    found = plan.store.catalog.list("candidate", Candidate, name)
+    if not found or found[0][1].artifact is None:
+        raise ConfigError(t("candidates.{name} was not made yet", name=name), again)
+    candidate = found[0][1]
+    assert candidate.artifact is not None
+    assert config.tune is not None
+    artifact = plan.store.catalog.get("artifact", candidate.artifact.digest, Artifact)
+    prompt = read_text(plan.root, config.prompt, f"candidates.{name}.prompt") if config.prompt else ""
+    now = (config.tune.name, config.tune.options, prompt if candidate.prompt else "")
+    if now != (artifact.tuner, artifact.tuner_options, candidate.prompt):
+        raise ConfigError(t("candidates.{name} has changed since it was made", name=name), again)
+    return candidate
+
+
 def default_models(plan: Plan) -> list[str]:
     """The models of the project's candidates that ask one which could be exchanged, each once."""
     asking = [config for name in plan.project.candidates if _asks(plan, config := effective(plan.project, name))]
@@ -142,11 +169,11 @@ def find_prompt(plan: Plan, text: str) -> Prompt:
     )
 
 
-def pin_of(plan: Plan, subject: Subject) -> ModelPin:
+def pin_of(plan: Plan, subject: Subject, config: ModelConfig) -> ModelPin:
     """Fetched where it is not here. The project's lock file has its own models only."""
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
         lock = Lock((plan.root if subject.ours else Path(folder)) / "slipway.lock")
-        models = {subject.name: subject.config}
+        models = {subject.name: config}
         project = plan.project.model_copy(update={"models": models})
         return pin_models(project, plan.root, lock, plan.listener.progress, plan.plugins)[subject.name]
 

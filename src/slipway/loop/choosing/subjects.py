@@ -1,9 +1,9 @@
-"""What `slipway bench MODEL` may name: a model of the project, a source, a file, or a model of a server."""
+"""What `slipway bench MODEL` may name: a model or tuned candidate of the project, a source, a file, URL#model."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,22 +18,33 @@ _WEIGHTS = (".gguf", ".safetensors", ".whl")
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that is asked. `name`: as it was given; `ours`: the project calls it so."""
+    """A model that is asked. `name`: as it was given; `ours`: the project calls it so; without `config` it is a tuned
+    candidate of the project, which is asked as it is.
+    """
 
     name: str
-    config: ModelConfig
+    config: ModelConfig | None
     ours: bool = False
 
 
 def subjects(
-    names: Sequence[str], known: Mapping[str, ModelConfig], engine: str | None = None, key_env: str = ""
+    names: Sequence[str],
+    known: Mapping[str, ModelConfig],
+    engine: str | None = None,
+    key_env: str = "",
+    tuned: Collection[str] = (),
 ) -> list[Subject]:
     """Each name read, in order, without repetitions. Raises NotFound for one that names nothing.
 
     `engine` loads local models that the project does not have; `key_env` names the environment variable with the key
-    of servers that it does not have.
+    of servers that it does not have; `tuned`: names of candidates that are tuned, where no model is called so.
     """
-    return [_subject(name, known, engine or local_engine(), key_env) for name in dict.fromkeys(names)]
+    return [
+        Subject(name, None, ours=True)
+        if name in tuned and name not in known
+        else _subject(name, known, engine or local_engine(), key_env, tuned)
+        for name in dict.fromkeys(names)
+    ]
 
 
 def local_engine() -> str:
@@ -41,7 +52,7 @@ def local_engine() -> str:
     return "openvino" if importlib.util.find_spec("openvino_genai") else "llama"
 
 
-def _subject(name: str, known: Mapping[str, ModelConfig], engine: str, key_env: str) -> Subject:
+def _subject(name: str, known: Mapping[str, ModelConfig], engine: str, key_env: str, tuned: Collection[str]) -> Subject:
     if name in known:
         return Subject(name, known[name], ours=True)
     base, _, more = name.partition("#")
@@ -50,12 +61,15 @@ def _subject(name: str, known: Mapping[str, ModelConfig], engine: str, key_env: 
     path = Path(base).expanduser()
     if not base.startswith(("pypi:", "hf:", "file:", "http://", "https://")):
         if not path.exists() and not base.lower().endswith(_WEIGHTS):
-            near = nearest(name, known)
+            near = nearest(name, [*known, *tuned])
             raise NotFound(
                 t("no model is called '{name}'", name=name[:200]),
                 t("did you mean '{near}'?", near=near)
                 if near
-                else t("name a model of the project, a source (pypi:, hf:, file:, https:), a file, or URL#model"),
+                else t(
+                    "name a model or tuned candidate of the project, a source (pypi:, hf:, file:, https:), a file, "
+                    "URL#model"
+                ),
             )
         base = f"file:{path.resolve()}"
     models.parse(base)

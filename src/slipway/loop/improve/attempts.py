@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from slipway.loop.improve.choosing import value
 from slipway.loop.improve.recipes import Miss, Recipe
 from slipway.loop.improve.record import Records, Tried
 from slipway.loop.improve.search import Spending
+from slipway.loop.row_files import FOLDER as ROWS
 from slipway.loop.stages.adapt import answering, make_candidates
 from slipway.loop.stages.evaluate import encoder_pins
 from slipway.loop.state import Loop
@@ -95,10 +97,14 @@ class Attempts:
         except SlipwayError:
             return []
         self._spending.pay(sum(score.answer.cost for score in scores), time.monotonic() - began)
+        often = Counter(reference for one in self._train for reference in set(one.expected))
         found = [
-            Miss(e.text, e.expected, s.answer.text, s.metrics.get(info.name, 0.0), e.language)
+            Miss(
+                e.text, e.expected, s.answer.text, s.metrics.get(info.name, 0.0), e.language, e.id,
+                common=any(often[reference] > 1 for reference in e.expected), heard=is_heard(e),
+            )
             for e, s in zip(asked, scores, strict=True)
-        ]
+        ]  # fmt: skip
         return [one for one in found if (one.score < 0.5) == info.higher_is_better]
 
     def _affords(self, one: Tried, size: int) -> bool:
@@ -136,6 +142,11 @@ class Attempts:
         seconds = time.monotonic() - began
         one.seconds += seconds
         one.cost += self._spending.pay(sum(score.answer.cost for score in new), seconds)
+
+
+def is_heard(example: Example) -> bool:
+    """Whether it is a row of feedback."""
+    return example.source.startswith(f"{ROWS}/")
 
 
 def _drawn(examples: list[Example], seed: int) -> list[Example]:

@@ -29,13 +29,18 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Miss:
-    """An example of train that what serves answers badly. `score`: of the metric that quality means, 0 to 1."""
+    """An example of train that what serves answers badly. `score`: of the metric that quality means, 0 to 1. `common`:
+    its reference is that of other examples, too; `heard`: it is a row of feedback; `example`: its id.
+    """
 
     text: str
     expected: Sequence[str]
     answer: str
     score: float
     language: str = "und"
+    example: str = ""
+    common: bool = False
+    heard: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from slipway.core.candidate import ModelPin
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report
 from slipway.loop.feedback import Harvest
@@ -46,6 +47,19 @@ class Tried(msgspec.Struct, kw_only=True):
     why: str = ""
 
 
+class Draft(msgspec.Struct, kw_only=True):
+    """An instruction that `model` wrote for the prompt of `parent`, having seen mistakes in these examples (ids). `why`
+    it is not tried, else the `recipe` that it became. Secrets and personal data are masked.
+    """
+
+    parent: str
+    model: ModelPin
+    examples: list[str]
+    instruction: str = ""
+    recipe: str = ""
+    why: str = ""
+
+
 class Turn(msgspec.Struct, kw_only=True):
     """`ended`: how; `why` and `hint` say it in sentences. `rungs`: examples of dev that each rung asked. `serves`: the
     candidate that served before, `now` after. `notes`: what a person should know besides.
@@ -62,6 +76,7 @@ class Turn(msgspec.Struct, kw_only=True):
     learnt: int = 0
     harvest: Harvest | None = None
     tried: list[Tried] = []
+    drafts: list[Draft] = []
     rungs: list[int] = []
     served: Report | None = None  # what serves, on dev
     compared: Compared | None = None
@@ -74,6 +89,14 @@ class Turn(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     cost: float = 0.0
     currency: str = ""
+
+
+class _Earlier(msgspec.Struct):
+    """What later turns read of a record."""
+
+    metric: str = ""
+    tried: list[Tried] = []
+    drafts: list[Draft] = []
 
 
 class Records:
@@ -93,6 +116,21 @@ class Records:
         """Write the record of a turn."""
         body = msgspec.json.format(msgspec.json.encode(turn, enc_hook=str), indent=1)
         write_aside(self._folder / f"turn-{turn.number:04}.json", body)
+
+    def before(self, metric: str) -> list[tuple[str, float]]:
+        """Instructions that a model wrote in earlier turns and that were measured, with the metric on dev, in the order
+        of the metric's value.
+        """
+        found: dict[str, float] = {}
+        for path in sorted(self._folder.glob("turn-*.json")):
+            try:
+                turn = msgspec.json.decode(path.read_bytes(), type=_Earlier)
+            except (OSError, msgspec.DecodeError):
+                continue
+            scores = {one.name: one.score for one in turn.tried if one.score is not None}
+            if turn.metric == metric:
+                found |= {one.instruction: scores[one.recipe] for one in turn.drafts if one.recipe in scores}
+        return sorted(found.items(), key=lambda one: one[1])
 
     def prompt(self, recipe: Recipe) -> str:
         """Where the text of a recipe's own prompt lies, relative to the project; written there now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 
@@ -20,7 +21,7 @@ from slipway.errors import ConfigError, GateFailed, SlipwayError
 from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.feedback import Harvest
-from slipway.loop.improve.attempts import Attempts
+from slipway.loop.improve.attempts import Attempts, is_heard
 from slipway.loop.improve.choosing import best_of, plan_look
 from slipway.loop.improve.prompts import Prompts
 from slipway.loop.improve.proposers import Retrain, Retrieval, Shots
@@ -28,6 +29,7 @@ from slipway.loop.improve.recipes import Proposer, Recipe, Situation, gather
 from slipway.loop.improve.record import Ended, Records, Tried, Turn
 from slipway.loop.improve.rules import metric_of, rules_for
 from slipway.loop.improve.search import Spending, halve, rungs
+from slipway.loop.improve.writer import Writer, Written
 from slipway.loop.row_files import FOLDER as ROWS
 from slipway.loop.stages.data import freeze_data
 from slipway.loop.stages.evaluate import reports_on, scores_of
@@ -44,7 +46,6 @@ from slipway.release.planning import Known
 from slipway.release.selection import keeps_bounds
 
 LEARNT = f"{ROWS}/*.examples.jsonl"
-PROPOSERS: tuple[type[Proposer], ...] = (Retrain, Shots, Prompts, Retrieval)
 Mine = Callable[[], Harvest | None]
 
 
@@ -106,6 +107,11 @@ class _Improving:
         turn.learnt = self._learnt()
         recipes = self._recipes()
         turn.tried = [Tried(name=r.name, by=r.by, parent=r.parent, change=r.change) for r in recipes]
+        if not recipes and (turn.drafts or turn.notes):
+            return self._end(
+                "nothing-to-try", t("no prompt was written that can be tried"),
+                t("name a larger model under improve.writer, or other recipes under improve.recipes"),
+            )  # fmt: skip
         if not recipes:
             return self._end(
                 "nothing-to-try", t("there is nothing to try: no candidate is tuned, shows examples, has a prompt or "
@@ -147,7 +153,7 @@ class _Improving:
     def _learnt(self) -> int:
         """Rows of feedback among what is learnt from."""
         lines = self.store.blobs.get_lines(self.examples.items, Example)
-        return sum(one.split == "train" and one.source.startswith(f"{ROWS}/") for one in lines)
+        return sum(one.split == "train" and is_heard(one) for one in lines)
 
     def _recipes(self) -> list[Recipe]:
         project, plugins, names = self.context.project, self.context.plugins, list(self.context.project.candidates)
@@ -156,13 +162,19 @@ class _Improving:
             parents={name: effective(project, name) for name in names},
             tuner=lambda name: plugins.load("tuners", name),
             prompt=lambda path: read_text(self.context.root, path, "prompt"),
-            misses=lambda: self.attempts.misses(self.champion, self.info),
+            misses=cache(lambda: self.attempts.misses(self.champion, self.info)),
             labels=bool(self.champion.task_options.get("labels")), learnt=self.turn.learnt,
         )  # fmt: skip
         self.attempts = Attempts(self.loop, self.chunks, self.examples, self.records, self.spending, self.config.seed)
-        chosen = [one() for one in PROPOSERS if one.name in self.config.recipes]
+        before = self.records.before(self.metric)
+        written = Written(
+            Writer(self.loop, self.spending, self.config.seed), self.config.writer or "", self.turn,
+            before if self.info.higher_is_better else before[::-1],
+        )  # fmt: skip
+        every: list[Proposer] = [Retrain(), Shots(), Prompts(), written, Retrieval()]
+        chosen = [one for one in every if one.name in self.config.recipes]
         if self.options.dry_run:  # what needs answers is not known then
-            chosen = [one for one in chosen if one.name != Prompts.name]
+            chosen = [one for one in chosen if one.name not in (Prompts.name, Written.name)]
         return gather(chosen, situation, self.config.most)
 
     # -- the search on dev -------------------------------------------------------------------------------------------

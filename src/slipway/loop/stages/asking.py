@@ -91,6 +91,11 @@ class Asking:
                 await session.close()
 
         (found,) = context.wait(work())
+        failed = [each[0] for each in found if each[0].error]
+        if failed:
+            told = t("{step}: {n} of {all} examples were not answered; the first: {why}", step=step, n=len(failed),
+                     all=len(found), why=failed[0].error)  # fmt: skip
+            context.listener.say(f"  {told}")
         return ["" if each[0].error else each[0].raw.strip() for each in found]
 
     def _plain(self) -> Any:

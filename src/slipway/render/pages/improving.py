@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from slipway.core.report import Aggregate
 from slipway.i18n import t
 from slipway.loop.improve.record import Tried, Turn
 from slipway.loop.simulate import Curve, Simulated
 from slipway.render.cells import Estimate, estimate, info_of
-from slipway.render.document import Column, Document, Part, Table, listed
+from slipway.render.document import Column, Document, Part, Passage, Table, listed
 from slipway.render.pages.verdicts import verdict_table
 from slipway.render.svg import COLOURS, GREY, Drawing, ticks
 
@@ -29,7 +31,7 @@ def turn(found: Turn) -> Document:
         parts.append(t("{file} holds it as a candidate of the project: commit the file", file=found.file))
     parts.append(_data(found))
     table = _tried(found)
-    parts.append(table)
+    parts += [table, *_written(found)]
     if found.compared and found.compared.n:
         parts.append(_compared(found))
     if found.look:
@@ -65,6 +67,25 @@ def _tried(found: Turn) -> Table:
     more = len(order) - len(shown)
     notes = [t("and {n} more: --json shows them", n=more)] if more else []
     return Table(t("Tried on dev"), columns, rows, notes)
+
+
+def _written(found: Turn) -> list[Part]:
+    """What became of the instructions that a model wrote; that of the best one in full."""
+    if not found.drafts:
+        return []
+    names = {one.name for one in found.tried}
+    tried = sum(one.recipe in names for one in found.drafts)
+    parts: list[Part] = [
+        t("{model} wrote {n} instructions from mistakes on train: {tried} are tried", n=len(found.drafts), tried=tried,
+          model=found.drafts[0].model.name)
+    ]  # fmt: skip
+    whys = Counter(one.why for one in found.drafts if one.why)
+    parts += [t("  {n} are not: {why}", n=n, why=why) for why, n in whys.items()]
+    best = found.compared.name if found.compared else ""
+    for one in found.drafts:
+        if best and one.recipe == best:
+            parts += [t("the instruction of {name}:", name=best), Passage(one.instruction)]
+    return parts
 
 
 def _state(one: Tried) -> str:

@@ -17,22 +17,26 @@ _POINTS = 200  # of a curve; of more, means of neighbours are drawn
 
 @dataclass(frozen=True)
 class Trained:
-    """What was made for a candidate. `told`: lines of the artifact's log, each with `done` and what a step measured."""
+    """What was made for a candidate. `told`: lines of the artifact's log, each with `done` and what a step measured.
+    `observed`: what the machine that made it saw, which is no part of the artifact.
+    """
 
     candidate: str
     artifact: Artifact
     told: Sequence[Mapping[str, Any]]
+    observed: Mapping[str, float]
 
 
 def training(found: Sequence[Trained]) -> list[Part]:
     """A table of all, and a picture of those that have a loss."""
     columns = [Column(t("candidate")), Column(t("tuner")), Column(t("measured")), Column(t("digest"), "digest")]
-    rows = [[one.candidate, one.artifact.tuner, _words(one.artifact.measured), one.artifact.digest] for one in found]
+    rows = [[one.candidate, one.artifact.tuner, _words(one), one.artifact.digest] for one in found]
     drawn = curves(found)
     return [Table(t("What was tuned"), columns, rows), *([Picture(drawn)] if drawn else [])]
 
 
-def _words(measured: Mapping[str, float]) -> str:
+def _words(one: Trained) -> str:
+    measured = {**one.artifact.measured, **one.observed}
     return ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
 
 

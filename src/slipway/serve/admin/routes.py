@@ -24,9 +24,11 @@ from slipway.serve.admin.openapi import describe
 from slipway.serve.auth.caller import Caller
 from slipway.serve.auth.keys import Keys
 from slipway.serve.auth.sign_in import SignIn, ended
+from slipway.serve.gateway.aside import Aside
 from slipway.serve.gateway.concurrency import Slots
 from slipway.serve.gateway.router import Router
 from slipway.serve.prometheus import CONTENT_TYPE, Metrics
+from slipway.serve.recording.recorder import Recorder
 from slipway.serve.refuse import Refused, refusal
 from slipway.serve.telemetry.telemetry import Telemetry
 from slipway.store.store import Store
@@ -51,6 +53,8 @@ class Inside:
     keys: Keys
     sign_in: SignIn
     refused_key: Callable[..., Refused | None]  # counts a wrong key; says when its address has to wait
+    aside: Aside
+    recorder: Recorder
     telemetry: Telemetry | None = None
 
 

@@ -58,3 +58,8 @@ class TestTool(ToolContract):
 class TestTuner(TunerContract):
     def make_tuner(self):
         return TableTuner(TableTuner.Config())
+
+
+class TestTaughtTuner(TunerContract):
+    def make_tuner(self):
+        return TableTuner(TableTuner.Config(teacher="large", least=0.5))

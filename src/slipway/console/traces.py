@@ -1,0 +1,72 @@
+"""The addresses of what was asked and answered: the list with its filters, one trace, and the list as a file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import StreamingResponse
+
+from slipway import api
+from slipway.console import export, filters, page, trace_views, views
+from slipway.console.answers import replay_form
+from slipway.console.page import ROOT
+from slipway.console.visit import Pages
+from slipway.core.trace import Wanted
+from slipway.i18n import t
+from slipway.loop.prompts import prompt_of
+from slipway.serve.admin.access import needs
+
+PAGE = 50  # traces on one page
+
+
+def traces(pages: Pages) -> APIRouter:
+    """Needs the scope `read`."""
+    router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
+
+    @router.get("/traces")
+    def every(request: Request, given: Annotated[dict[str, str], Depends(filters.given)], before: str = "") -> Response:
+        found = api.traces(project, PAGE + 1, wanted=filters.wanted(given, before))
+        older = views.query({**given, "before": found[PAGE - 1].id}) if len(found) > PAGE else ""
+        document = trace_views.traces(found[:PAGE], f"{ROOT}/traces?{older}" if older else "")
+        return pages.page(request, t("Traces"), document, before=filters.form(given), after=_downloads(given))
+
+    @router.get("/traces/export.{form}")
+    def download(form: str, given: Annotated[dict[str, str], Depends(filters.given)]) -> Response:
+        if form not in export.TYPES:
+            raise HTTPException(404)
+        rows = export.written(project, filters.wanted(given, ""), form)
+        headers = {**page.HEADERS, "content-disposition": f'attachment; filename="traces.{form}"'}
+        return StreamingResponse(rows, headers=headers, media_type=export.TYPES[form])
+
+    @router.get("/traces/{id}")
+    def trace(request: Request, id: str) -> Response:
+        found, said = api.trace(project, id)
+        document = trace_views.trace(found, said, prompt_of(project, found))
+        return pages.page(request, t("Trace"), document, _around(pages, found.id), replay_form(pages, found))
+
+    _ = every, download, trace
+    return router
+
+
+def _downloads(given: dict[str, str]) -> str:
+    asked = views.query(given)
+    links = "".join(
+        f'<li><a href="{ROOT}/traces/export.{form}{page.line(f"?{asked}" if asked else "")}" download>'
+        f"{page.line(t('All of these as {form}', form=form.upper()))}</a></li>"
+        for form in export.TYPES
+    )
+    return f'<ul class="around">{links}</ul>'
+
+
+def _around(pages: Pages, id: str) -> str:
+    """Links to the next older and the next newer trace."""
+    older = api.traces(pages.project, 1, wanted=Wanted(before=id))
+    newer = pages.project.store.catalog.newer(id)
+    links = [
+        f'<a rel="{rel}" href="{ROOT}/traces/{other}">{page.line(text)}</a>'
+        for rel, other, text in (("prev", newer, t("newer")), ("next", older[0].id if older else "", t("older")))
+        if other
+    ]
+    return f'<p class="around">{" ".join(links)}</p>' if links else ""

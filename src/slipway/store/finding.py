@@ -1,0 +1,72 @@
+"""The traces that are wanted, newest first: from the index where a stretch has one, else from the catalog row by row.
+
+Pages are found by the number of the last row (keyset), so a page far back costs what the first one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from slipway.core.trace import Trace, Wanted
+from slipway.store import tables
+from slipway.store.rows import decoded
+from slipway.store.trace_index import TraceIndex
+from slipway.store.wanted import narrowed, place, thumbed
+
+FIRST, PAGE = 64, 512  # traces read at once: to begin with, and at most
+FEW = 2_000  # pieces of feedback up to which their traces are read one by one
+
+Found = tuple[int, Trace]
+
+
+def traces(connection: Connection, database: str, index: TraceIndex, after: int, wanted: Wanted) -> Iterator[Found]:
+    """(sequence number, trace) of those that are wanted and newer than `after`."""
+    if wanted.thumb and wanted.ids is None:
+        said = select(tables.feedback.c.trace).where(thumbed(wanted.thumb, database)).distinct().limit(FEW + 1)
+        ids = connection.execute(said).scalars().all()
+        if len(ids) <= FEW:
+            wanted = msgspec.structs.replace(wanted, ids=tuple(ids))
+    of = tables.traces.c
+    query = narrowed(select(of.seq, of.body).where(of.seq > after), wanted, database).order_by(of.seq.desc())
+    for row in _rows(connection, index, after, wanted, query):
+        trace = decoded("trace", row.seq, row.body, Trace)
+        if wanted.says(trace):
+            yield row.seq, trace
+
+
+def _rows(connection: Connection, index: TraceIndex, after: int, wanted: Wanted, query: Any) -> Iterator[Any]:
+    of = tables.traces.c
+    if wanted.ids is not None or not _narrow(wanted):
+        yield from _walk(connection, query)
+        return
+    end = select(func.max(of.seq))
+    top = connection.execute(end.where(of.seq < place(wanted.before)) if wanted.before else end).scalar()
+    for low, high, segment in index.stretches(top or 0, after + 1):
+        found = None if segment is None else index.found(segment, wanted)
+        if found is None:
+            yield from _walk(connection, query.where(of.seq.between(low, high)))
+            continue
+        seqs = [seq for seq in found if low <= seq <= high]
+        for start in range(0, len(seqs), PAGE):
+            yield from connection.execute(query.where(of.seq.in_(seqs[start : start + PAGE]))).all()
+
+
+def _narrow(wanted: Wanted) -> bool:
+    """Whether anything is left out for what it says or is."""
+    nothing = Wanted(before=wanted.before)
+    return wanted != nothing
+
+
+def _walk(connection: Connection, query: Any) -> Iterator[Any]:
+    """All rows, page by page, each twice as long as the one before: no statement stays open while a page is shown."""
+    size, rows = FIRST, connection.execute(query.limit(FIRST)).all()
+    while rows:
+        yield from rows
+        if len(rows) < size:
+            return
+        size = min(2 * size, PAGE)
+        rows = connection.execute(query.where(tables.traces.c.seq < rows[-1].seq).limit(size)).all()
