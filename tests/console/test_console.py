@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -17,8 +18,21 @@ from slipway.console.page import HEADERS
 from slipway.core.report import Report
 from slipway.core.trace import Wanted
 from slipway.loop.context import Context
+from slipway.store.watching import Look
 
-PAGES = ("", "/traces", "/feedback", "/reports", "/releases", "/data", "/runs", "/kept", "/playground", "/sign-in")
+PAGES = (
+    "",
+    "/traces",
+    "/feedback",
+    "/reports",
+    "/releases",
+    "/data",
+    "/runs",
+    "/playground",
+    "/monitor",
+    "/kept",
+    "/sign-in",
+)
 
 
 def page(server: Running, path: str, **headers: str) -> str:
@@ -85,8 +99,9 @@ def test_the_overview_tells_what_serves_and_what_needs_attention(server: Running
     assert links(page(server, "/traces?thumb=down&time=1d"), "/traces")
 
 
-def test_nothing_that_others_wrote_is_an_element(server: Running) -> None:
-    for path in ("/traces", "/feedback", *links(page(server, "/traces"), "/traces")):
+def test_nothing_that_others_wrote_is_an_element(server: Running, project: Context) -> None:
+    api.monitor(project).look()
+    for path in ("/traces", "/feedback", "/monitor", *links(page(server, "/traces"), "/traces")):
         text = page(server, path)
         assert Acting(text).found == [], path
         assert text.count("</main>") == 1
@@ -207,3 +222,19 @@ def test_the_language_is_kept_and_leads_back(server: Running) -> None:
     assert '<html lang="zh-CN">' in page(server, "", cookie=cookie)
     assert server.get("/console/language/zh", referer="http://evil.example/console").headers["location"] == "/console"
     assert server.get("/console/language/fr").status == 404
+
+
+def test_the_monitors_page_shows_new_questions_as_text(server: Running, project: Context) -> None:
+    monitor = api.monitor(project)
+    monitor.look()
+    version, body = monitor.watching.state(monitor.name)
+    kept = json.loads(body)
+    kept["unlike"] = [[0.9, one.id] for one in api.traces(project, 20)]
+    assert monitor.watching.keep(monitor.name, version, Look(json.dumps(kept).encode()))
+    text = page(server, "/monitor")
+    assert Acting(text).found == []
+    assert "&lt;script&gt;document.title" in text
+    assert text.count("</main>") == 1
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert set(links(text, "/traces")) >= {f"/traces/{one.id}" for one in api.traces(project, 20)}

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from slipway.builtin.strategies.agent import AgentConfig
-from slipway.project import schema
+from slipway.project import monitoring, schema
 
 ROOT = Path(__file__).parents[2]
 OF: dict[str, list[type[BaseModel]]] = {
@@ -29,6 +29,14 @@ OF: dict[str, list[type[BaseModel]]] = {
     "Keys of improve": [schema.ImproveConfig],
     "Keys of serve": [schema.ServeConfig],
     "Keys of telemetry": [schema.TelemetryConfig],
+    "Keys of monitor": [
+        monitoring.MonitorConfig,
+        monitoring.WatchRule,
+        monitoring.Sink,
+        monitoring.WebhookSink,
+        monitoring.EmailSink,
+        monitoring.CommandSink,
+    ],  # fmt: skip
     "Keys of machine": [schema.MachineConfig],
     "Keys of value": [schema.ValueConfig],
     "Keys of card": [schema.CardConfig],

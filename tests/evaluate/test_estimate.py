@@ -183,6 +183,16 @@ async def test_candidates_that_take_turns_are_repeated_each_by_its_own_temperatu
     assert told[-1] == (80, 80)
 
 
+async def test_another_candidate_answers_for_one_and_is_repeated_as_often(session: Session) -> None:
+    """As folds do: each example by the one that was fitted without it."""
+    config = EvaluateConfig.model_validate({"repeats": 2})
+    steady, failing = drawing(0.7), drawing(0.7, fails=0)  # the latter fails in its first draw
+    (found,) = await answer_all([Asked(steady, "code", [steady, failing, steady])], EXAMPLES, session, config)
+    assert [[bool(answer.error) for answer in every] for every in found] == [
+        [False, False], [True, False], [False, False]
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("fails", [0, 1])
 async def test_an_answer_of_several_that_failed_counts_for_itself_only(session: Session, fails: int) -> None:
     config = EvaluateConfig.model_validate({"metrics": ["exact_match"], "repeats": 4})

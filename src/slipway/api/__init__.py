@@ -23,6 +23,7 @@ from slipway.api.finding import diff, find, items
 from slipway.api.gate import gate_looks, plan_gate, rotate_gate
 from slipway.api.improving import improve, learning_curve, simulate
 from slipway.api.material import changes, datasets, fetch, models, pull_models, remove_model
+from slipway.api.monitoring import monitor
 from slipway.api.project import ask, check, init, json_schema, open_project, run, runs, serve, watch
 from slipway.api.release import export_verdict, history, promote, releases, rollback, verdict, verify
 from slipway.api.served import (
@@ -76,6 +77,7 @@ __all__ = [
     "learning_curve",
     "mine_feedback",
     "models",
+    "monitor",
     "open_project",
     "plan_gate",
     "promote",

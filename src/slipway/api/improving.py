@@ -11,6 +11,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.loop import simulate as _simulate
 from slipway.loop.context import Context, Listener
+from slipway.loop.drift import Drift, Drifting
 from slipway.loop.feedback import Reading
 from slipway.loop.improve.record import Turn
 from slipway.loop.improve.turn import Options
@@ -18,6 +19,7 @@ from slipway.loop.improve.turn import improve as _improve
 from slipway.project.fields import Budget
 
 PLAIN = _simulate.Traffic()
+STEADY = Drift()
 UNTOUCHED = 0.3  # of a pool, kept to measure with
 
 
@@ -33,15 +35,26 @@ def improve(project: Context, budget: str | None = None, *, dry_run: bool = Fals
 
 
 def simulate(
-    project: Context, pool: Path, traffic: _simulate.Traffic = PLAIN, url: str = "", key: str = ""
+    project: Context,
+    pool: Path,
+    traffic: _simulate.Traffic = PLAIN,
+    url: str = "",
+    key: str = "",
+    drift: Drift = STEADY,
+    other: Path | None = None,
 ) -> _simulate.Simulated:
     """Ask what serves the questions of a file of examples, and say of each answer what users would.
 
     `url`: of a running server of the project; without it the channel is asked here. Rows close to an example of dev,
-    gate or reserve are not asked. Raises ConfigError where none is left, MissingPrerequisite when nothing serves.
+    gate or reserve are not asked. `drift`: what changes on the way, and the days that the traffic spans; `other`: a
+    file of questions of another topic. Raises ConfigError where none is left, MissingPrerequisite when nothing serves.
     """
     asking = _simulate.OverHttp(project, url, key) if url else _simulate.InProcess(project)
-    return _simulate.simulate(project, _simulate.pool_of(project, pool, seed=traffic.seed), traffic, asking)
+    found = _simulate.pool_of(project, pool, seed=traffic.seed)
+    elsewhere = _simulate.pool_of(project, other, seed=traffic.seed).asked if other is not None else []
+    drifting = Drifting(drift, found.asked, elsewhere, traffic.seed)
+    drifting.check(over_http=bool(url))
+    return _simulate.simulate(project, found, traffic, asking, drifting=drifting)
 
 
 def learning_curve(

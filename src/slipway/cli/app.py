@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slipway.cli import choosing, dashboards, improving, terminal
+from slipway.cli import choosing, dashboards, improving, monitoring, terminal
 from slipway.cli.groups import GROUPS
 from slipway.cli.options import HERE, NONE, Channel, Host, Limit, Port, Project, Quiet, Set, open_project
 from slipway.cli.report import command
@@ -162,7 +162,7 @@ def serve(project: Project = HERE, set_: Set = NONE, host: Host = None, port: Po
     from slipway.cli.progress import Plain
     from slipway.console.routes import make_console
 
-    with open_project(project, set_, Plain()) as opened:
+    with open_project(project, set_, Plain()) as opened, monitoring.monitored(opened, set_):
         api.serve(opened, host, port, lambda url: _tell(opened, url), make_console(opened))
 
 
@@ -225,7 +225,7 @@ def up(
         if code and opened.project.serve.channel not in api.history(opened).channels:
             return code
         ready = (lambda url: ask_and_stop(opened, url)) if once else (lambda url: _tell(opened, url))
-        with beside(watch, seen):
+        with beside(watch, seen), monitoring.monitored(opened, set_):
             api.serve(opened, host, port, ready, make_console(opened))
     return code
 
@@ -322,5 +322,6 @@ command(app, "bench", help=t("Ask models with prompts: quality on dev, tokens a 
 
 improving.add(app)
 dashboards.add(app)
+monitoring.add(app)
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +14,8 @@ from slipway.cli.picture import Picture, check_picture, with_picture
 from slipway.cli.report import command
 from slipway.i18n import t
 from slipway.render.document import Document
+
+Change = Literal["new-topic", "language-shift", "slower", "worse", "spam"]
 
 if TYPE_CHECKING:
     from slipway.loop.improve.record import Turn
@@ -85,6 +87,23 @@ def simulate(
         int, typer.Option(min=0, help=t("So many turns of simulate and improve, and the learning curve."))
     ] = 0,
     budget: Annotated[str | None, typer.Option(help=t("Of a turn of improve."))] = None,
+    drift: Annotated[
+        Change | None,
+        typer.Option(help=t("What changes on the way: new-topic, language-shift, slower, worse or spam.")),
+    ] = None,
+    drift_since: Annotated[
+        float, typer.Option(min=0, max=1, help=t("The share of the requests after which it changes."))
+    ] = 0.5,
+    drift_strength: Annotated[
+        float, typer.Option(min=0, max=1, help=t("The share of the requests that it changes."))
+    ] = 0.5,
+    drift_from: Annotated[
+        Path | None, typer.Option(help=t("Questions with references of another topic, for new-topic."))
+    ] = None,
+    days: Annotated[
+        float,
+        typer.Option(min=0, max=366, help=t("Days up to now that the traffic is entered for; default it comes now.")),
+    ] = 0.0,
     picture: Picture = None,
     project: Project = HERE,
     set_: Set = NONE,
@@ -93,6 +112,7 @@ def simulate(
     from slipway import api
     from slipway.cli.progress import listener
     from slipway.errors import ConfigError
+    from slipway.loop.drift import Drift
     from slipway.loop.simulate import Traffic
     from slipway.render.pages import improving
 
@@ -102,6 +122,13 @@ def simulate(
             t("--turns asks the channel here, and --picture draws its curve"),
             t("give --url alone, or --turns with --picture"),
         )
+    if turns and (drift or days):
+        raise ConfigError(
+            t("--turns draws a learning curve, for which nothing changes on the way"),
+            t("leave --drift and --days away"),
+        )
+    if url and days:
+        raise ConfigError(t("a server enters what it is asked for now"), t("leave --days away, or leave --url away"))
     if key_env and not os.environ.get(key_env):
         raise ConfigError(t("the environment variable {name} is not set", name=key_env))
     traffic = Traffic(requests, noise, adversarial, said, rate, corrections, seed)
@@ -113,4 +140,6 @@ def simulate(
             )  # fmt: skip
             return with_picture(improving.curve(found), picture, lambda: improving.picture(found))
         with open_project(project, set_, listening) as opened:
-            return improving.simulated(api.simulate(opened, pool, traffic, url, os.environ.get(key_env, "")))
+            changing = Drift(drift, drift_since, drift_strength, days)
+            key = os.environ.get(key_env, "")
+            return improving.simulated(api.simulate(opened, pool, traffic, url, key, changing, drift_from))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,15 +37,22 @@ def beside(watch: Watch | None, seen: State | None) -> Generator[None]:
     if watch is None:
         yield
         return
-    stop = threading.Event()
 
-    def look() -> None:
+    def look(stop: threading.Event) -> None:
         try:
             watch.run(stop, seen or {})
         except Exception as error:  # noqa: BLE001  # nobody else would hear of it
             terminal.warn(t("watching ended: {kind}: {why}", kind=type(error).__name__, why=error))
 
-    thread = threading.Thread(target=look, name="slipway-watch", daemon=True)
+    with alongside(look, "slipway-watch"):
+        yield
+
+
+@contextmanager
+def alongside(work: Callable[[threading.Event], None], name: str) -> Generator[None]:
+    """Work in a thread while the body runs; it is told to stop, and waited for, when that ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), name=name, daemon=True)
     thread.start()
     try:
         yield

@@ -146,7 +146,7 @@ def _links(at: str) -> str:
         ("", t("Overview")), ("/traces", t("Traces")), ("/feedback", t("Feedback")), ("/reports", t("Reports")),
         ("/releases", t("Releases")), ("/data", t("Data")), ("/runs", t("Runs")),
         ("/kept", t("Kept data")),
-        ("/playground", t("Playground")),
+        ("/playground", t("Playground")), ("/monitor", t("Monitor")),
     )  # fmt: skip
     here = "/" + at.removeprefix(ROOT).strip("/").partition("/")[0] if at.removeprefix(ROOT).strip("/") else ""
     return "".join(

@@ -19,6 +19,7 @@ from slipway.console.entrance import LANGUAGE, entrance
 from slipway.console.kept import kept
 from slipway.console.material import material
 from slipway.console.measured import examples, measured
+from slipway.console.monitor import monitor
 from slipway.console.page import ROOT
 from slipway.console.traces import traces
 from slipway.console.visit import Pages
@@ -43,7 +44,20 @@ class Console:
     def __init__(self, project: Context, server: Inside) -> None:
         self.app = FastAPI(title="Slipway console", docs_url=None, redoc_url=None, openapi_url=None)
         pages = Pages(project, server)
-        made = (entrance, _served, traces, answers, measured, examples, material, work, _released, _decide, kept)
+        made = (
+            entrance,
+            _served,
+            traces,
+            answers,
+            measured,
+            examples,
+            material,
+            work,
+            _released,
+            _decide,
+            monitor,
+            kept,
+        )
         routers = [one(pages) for one in made]
         self.scopes = scopes(routers)
         for router in routers:

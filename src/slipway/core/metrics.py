@@ -29,17 +29,18 @@ class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a metric's numbers mean.
 
     `kind`: `quality` comes from a scorer and lies in [0, 1], an example without an answer gets the worst of it;
-    `operational` comes from the answer's own measurements. `form`: how examples become one number: their mean, a
-    quantile (`q`), macro F1 over labels, or the calibration error of confidences. `high` is None when values have no
-    upper bound. `answered`: only what was answered has it, so that two candidates have it on different examples, and it
-    is never compared; accuracy counts an abstention as wrong.
+    `operational` comes from the answer's own measurements; `likelihood` says how likely the references are, whatever
+    was answered, and decides nothing, as it has no highest value. `form`: how examples become one number: their mean, a
+    quantile (`q`), macro F1 over labels, the calibration error of confidences, or a `ratio` of two totals. `high` is
+    None when values have no upper bound. `answered`: only what was answered has it, so that two candidates have it on
+    different examples, and it is never compared; accuracy counts an abstention as wrong.
     """
 
     name: str
-    kind: Literal["quality", "operational"] = "quality"
+    kind: Literal["quality", "operational", "likelihood"] = "quality"
     higher_is_better: bool = True
     unit: Unit = ""
-    form: Literal["mean", "quantile", "macro_f1", "calibration"] = "mean"
+    form: Literal["mean", "quantile", "macro_f1", "calibration", "ratio"] = "mean"
     q: float = 0.0
     low: float = 0.0
     high: float | None = 1.0
@@ -64,6 +65,10 @@ class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
 def _cost(name: str, unit: Unit, q: float = 0.0, high: float | None = None) -> MetricInfo:
     form = "quantile" if q else "mean"
     return MetricInfo(name=name, kind="operational", higher_is_better=False, unit=unit, form=form, q=q, high=high)
+
+
+def _likelihood(name: str, low: float) -> MetricInfo:
+    return MetricInfo(name=name, kind="likelihood", higher_is_better=False, form="ratio", low=low, high=None)
 
 
 METRICS: dict[str, MetricInfo] = {
@@ -100,6 +105,8 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo(name="citation_recall"),
         MetricInfo(name="citation_coverage"),
         MetricInfo(name="citation_support"),
+        _likelihood("perplexity", 1.0),
+        _likelihood("bits_per_byte", 0.0),
         _cost("latency_p50", "seconds", 0.5),
         _cost("latency_p95", "seconds", 0.95),
         _cost("ttft_p50", "seconds", 0.5),

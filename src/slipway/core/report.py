@@ -8,6 +8,17 @@ from slipway.core.answer import Answer
 from slipway.core.material import Split
 from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.ref import Noun, Ref
+from slipway.i18n import Said
+
+
+class ReferenceLikelihood(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How likely an example's first reference is after the candidate's prompt: the sum of the negative natural-log
+    probabilities of its `tokens`, the one that ends an answer included where the engine scores it; `bytes` in UTF-8.
+    """
+
+    nats: float
+    tokens: int
+    bytes: int
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -21,6 +32,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected: tuple[str, ...] = ()  # the example's references; macro F1 needs the label, a person the answer
     draws: dict[str, tuple[float, ...]] = {}  # of several answers: what each scored; `metrics` has their mean
     facets: dict[str, str] = {}  # short values of the example's `meta`: what a rule of the gate may slice by
+    likelihood: ReferenceLikelihood | None = None  # where it was asked for and scored
+    folds: int = 0  # answered by one of so many candidates, which was fitted without its fold; 0: by the candidate
 
     @property
     def untimed(self) -> Score:
@@ -64,6 +77,8 @@ class Report(Noun, frozen=True, kw_only=True):
     meanings: dict[str, MetricInfo] = {}
     answers: str = ""  # digest of the untimed scores: equal on two machines that answer alike, as `scores` is not
     timed: str = ""  # the stretch of time in which all answers were measured; empty: not in one
+    unscored: Said | str = ""  # why there is no perplexity, where it was asked for
+    folds: int = 0  # of `evaluate.folds`: the examples are those of train and dev, and not of dev alone
 
     def meaning(self, metric: str) -> MetricInfo:
         """What a metric's numbers mean. Raises NotFound, with the nearest name, for one that is not known."""

@@ -35,10 +35,14 @@ _TURNS = 8  # examples of a turn, for each that is answered at the same time: fe
 
 
 class Asked(NamedTuple):
-    """A candidate, and the digest of the code that answers with it: part of an answer's cache key."""
+    """A candidate, and the digest of the code that answers with it: part of an answer's cache key.
+
+    `by`: who answers each example in its place, one for each (`evaluate.folds`); empty: it answers all itself.
+    """
 
     candidate: Candidate
     code: str
+    by: Sequence[Candidate] = ()
 
 
 @dataclass(frozen=True)
@@ -66,16 +70,13 @@ async def answer_all(
 
     Raises what loading a model or an index raises, before anything is answered.
     """
-    draws = [
-        [_Work.of(Asked(again, one.code), examples, session, timing) for again in _drawn(one.candidate, config.repeats)]
-        for one in asked
-    ]
+    draws = [[_Work.of(again, examples, session, timing) for again in _drawn(one, config.repeats)] for one in asked]
     work = [one for each in draws for one in each]
     waiting = [one for one in work if one.missing]
-    for one in waiting:  # loading a model is no part of a latency
-        await session.model(one.candidate)
-        if one.candidate.retrieve:
-            await session.retriever(one.candidate.retrieve)
+    for one in {id(who): who for each in waiting for who in each.by}.values():
+        await session.model(one)  # loading a model is no part of a latency
+        if one.retrieve:
+            await session.retriever(one.retrieve)
     done = sum(key in one.known for one in work for key in one.keys)
     total = len(work) * len(examples)
 
@@ -93,20 +94,24 @@ async def answer_all(
     return [list(zip(*(one.answers() for one in each), strict=True)) for each in draws]
 
 
-def _drawn(candidate: Candidate, times: int) -> list[Candidate]:
-    """The candidate, and then itself with other seeds; only once where no token is drawn."""
-    seed, found = candidate.sampling.seed or 0, [candidate]
-    for nth in range(1, times if candidate.sampling.temperature > 0 else 1):
-        sampling = msgspec.structs.replace(candidate.sampling, seed=seed + nth * SEEDS)
-        found.append(msgspec.structs.replace(candidate, sampling=sampling))
+def _drawn(asked: Asked, times: int) -> list[Asked]:
+    """What is asked, and then the same with other seeds; only once where no token is drawn."""
+    seed, found = asked.candidate.sampling.seed or 0, [asked]
+    for nth in range(1, times if asked.candidate.sampling.temperature > 0 else 1):
+        sampling = msgspec.structs.replace(asked.candidate.sampling, seed=seed + nth * SEEDS)
+        known: dict[int, Candidate] = {}  # the same object for the same candidate, as it stands there for many examples
+        for one in (asked.candidate, *asked.by):
+            known.setdefault(id(one), msgspec.structs.replace(one, sampling=sampling))
+        found.append(Asked(known[id(asked.candidate)], asked.code, [known[id(one)] for one in asked.by]))
     return found
 
 
 @dataclass
 class _Work:
-    """What one candidate has to answer, and what of that is known already, by cache key."""
+    """What one candidate has to answer, or others `by` its side, and what of that is known already, by cache key."""
 
     candidate: Candidate
+    by: Sequence[Candidate]
     examples: Sequence[Example]
     session: Session
     timing: Timing
@@ -116,12 +121,17 @@ class _Work:
     @classmethod
     def of(cls, asked: Asked, examples: Sequence[Example], session: Session, timing: Timing) -> _Work:
         named = [timing.cohort] if timing.cohort else []
-        keys = [digest_of([asked.candidate.digest, example.input, asked.code, *named]) for example in examples]
+        by = asked.by or [asked.candidate] * len(examples)
+        digests = {id(one): one.digest for one in by}
+        keys = [
+            digest_of([digests[id(one)], example.input, asked.code, *named])
+            for one, example in zip(by, examples, strict=True)
+        ]
         known: dict[str, Answer] = {}
         for key, value in session.store.catalog.recall("answer", keys).items():
             with contextlib.suppress(*UNDECODABLE):  # a damaged memory is no memory
                 known[key] = msgspec.json.decode(value, type=Answer)
-        return cls(asked.candidate, examples, session, timing, keys, known)
+        return cls(asked.candidate, by, examples, session, timing, keys, known)
 
     @property
     def missing(self) -> bool:
@@ -131,17 +141,17 @@ class _Work:
         """Answer what is missing of some examples, `config.parallel` at a time."""
         slots = asyncio.Semaphore(config.parallel)
 
-        async def one(key: str, example: Example) -> None:
+        async def one(key: str, candidate: Candidate, example: Example) -> None:
             async with slots:
-                got = await _attempt(self.candidate, example, self.session, config.timeout)
+                got = await _attempt(candidate, example, self.session, config.timeout)
             got = self.known[key] = msgspec.structs.replace(got, timed=self.timing.cohort or self.timing.at)
             if not got.error:  # an error is tried again by the next run
                 memory = {key: msgspec.json.encode(got)}
                 await asyncio.to_thread(self.session.store.catalog.remember, "answer", memory)
             told()
 
-        missing = [(self.keys[n], self.examples[n]) for n in which if self.keys[n] not in self.known]
-        tasks = [asyncio.ensure_future(one(key, example)) for key, example in missing]
+        missing = [(self.keys[n], self.by[n], self.examples[n]) for n in which if self.keys[n] not in self.known]
+        tasks = [asyncio.ensure_future(one(*each)) for each in missing]
         try:
             await asyncio.gather(*tasks)
         finally:

@@ -74,6 +74,13 @@ def estimates(
                 t("choose another metric, or leave out --adjust, --weights and --judge"),
             )
         return []
+    if any(score.folds for scores in sides for score in scores):  # an estimator takes its groups to be independent
+        if asked:
+            raise ConfigError(
+                t("these answers are out of folds, so nothing more can be estimated from them"),
+                t("leave out --adjust, --weights and --judge, or use --set evaluate.folds=null"),
+            )
+        return []
     found = _sides(*sides, examples, info)
     made: list[Estimated] = []
     if adjust.covariates:

@@ -78,6 +78,7 @@ def check(project: Project, file: Path, *, run_plugins: bool = False, remote: bo
     found = [*unsound, *_not_run(skip), *_extras(project), *_options(project, plugins, file, skip)]
     found += [*_models(project, root), *_prompts(project, root, plugins, skip), *_data(project, root, plugins, skip)]
     found += [*_metrics(project, plugins, skip), *_prices(project), *_machine(root), *_port(project)]
+    found += _folds(project, plugins, skip)
     found += [*_store(project, root), *_index_servers(project, plugins, skip), *check_serving(project)]
     if remote:
         found += check_remote(project, root, plugins)
@@ -109,6 +110,25 @@ def _extras(project: Project) -> Iterator[Finding]:
             "warning", t("`tune: {name}` can train nothing here: the extra 'train' is not installed", name=training[0]),
             "pip install 'slipway-ai[train]'",
         )  # fmt: skip
+
+
+def _folds(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
+    """What `evaluate.folds` costs, before it is run."""
+    count = project.evaluate.folds
+    if not count:
+        return
+    names: list[str] = []
+    for name in project.candidates:
+        config = effective(project, name)
+        tuned = [one for one in (config.tune, config.retrieve.tune if config.retrieve else None) if one]
+        with contextlib.suppress(SlipwayError):  # what cannot be loaded is told by `_options`
+            reads = any(one.name in skip or plugins.load("tuners", one.name).reads for one in tuned)
+            names += [name] if reads or config.few_shot else []
+    yield Finding(
+        "ok", t("evaluate.folds: {n} trainings more, {count} of each of: {names}", n=count * len(names), count=count,
+                names=", ".join(names) or "-"),
+        t("and every candidate answers the examples of train, too"),
+    )  # fmt: skip
 
 
 def _tuners(project: Project) -> set[str]:

@@ -113,14 +113,15 @@ async def _ask(engine: Engine) -> Usage:
 def estimate(project: Project, root: Path, plugins: Plugins) -> dict[str, Estimate]:
     """Model -> what `slipway run` asks of it when nothing was answered before.
 
-    Each candidate answers the dev split, and between one of them and all of them the gate split. Embedding documents
-    is not counted. Raises ConfigError for examples or a prompt that cannot be read.
+    Each candidate answers the dev split (with `evaluate.folds` train, too), and between one of them and all of them the
+    gate split. Embedding documents is not counted. Raises ConfigError for examples or a prompt that cannot be read.
     """
     task: Task = plugins.make("tasks", project.task.name, project.task.options, "task")
     with tempfile.TemporaryDirectory(prefix="slipway-check-") as state, closing(Store(Path(state))) as store:
         made = make_examples(project.data, root, store, task)
         examples = list(store.blobs.get_lines(made.items, Example))
     count = Counter(example.split for example in examples)
+    dev = count["dev"] + (count["train"] if project.evaluate.folds else 0)
     asked = sum(weigh(task.text(example.input)) for example in examples) / max(1, len(examples))
     configs = [effective(project, name) for name in project.candidates]
     found: dict[str, Estimate] = {}
@@ -131,8 +132,8 @@ def estimate(project: Project, root: Path, plugins: Plugins) -> dict[str, Estima
         most = _characters(config, project.data.chunk.max_chars)
         turns = int(config.strategy.options.get("turns", 5)) + 1 if config.strategy.name == "agent" else 1
         calls = (
-            config.samples * (count["dev"] + (count["gate"] if len(configs) == 1 else 0)),
-            config.samples * (count["dev"] + count["gate"]) * turns,
+            config.samples * (dev + (count["gate"] if len(configs) == 1 else 0)),
+            config.samples * (dev + count["gate"]) * turns,
         )
         few, many = (
             Usage(

@@ -11,8 +11,9 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +33,7 @@ from slipway.evaluate.aggregate import meanings
 from slipway.evaluate.scoring import evaluate, make_scorers, score
 from slipway.i18n import t
 from slipway.loop.context import Context
+from slipway.loop.drift import Drift, Drifting, Visit, visits
 from slipway.loop.feedback import heldout
 from slipway.loop.improve.rules import metric_of
 from slipway.project.schema import DataConfig, ExampleSource
@@ -89,8 +91,10 @@ class Simulated(msgspec.Struct, kw_only=True):
 class Asking(Protocol):
     """How a question reaches what serves."""
 
-    def ask(self, example: Example) -> tuple[Answer, str]:
-        """The answer, and the id of its trace. Raises SlipwayError for one that failed."""
+    def ask(self, example: Example, visit: Visit, changed: Callable[[Answer], Answer]) -> tuple[Answer, str]:
+        """The answer, and the id of its trace. `changed`: what is made of an answer before it is recorded, where that
+        can be. Raises SlipwayError for one that failed.
+        """
         ...
 
     def say(self, feedback: Feedback) -> None:
@@ -111,17 +115,18 @@ class InProcess:
         self._traces: list[Trace] = []
         self._feedback: list[Feedback] = []
 
-    def ask(self, example: Example) -> tuple[Answer, str]:
+    def ask(self, example: Example, visit: Visit, changed: Callable[[Answer], Answer]) -> tuple[Answer, str]:
         """By the code that serves."""
         context, id = self._context, uuid.uuid4().hex
         text = prompt_of(example.input, context.task.inputs)
         began = time.monotonic()
-        given = context.wait(answer(self._candidate, example.input, context.session))
+        given = changed(context.wait(answer(self._candidate, example.input, context.session)))
         self._traces.append(
             Trace(
-                id=id, at=now(), endpoint="/v1/chat/completions", channel=context.project.serve.channel,
-                release=self._release, status=200, request={"messages": [{"role": "user", "content": text}]},
-                answer=given, seconds=time.monotonic() - began,
+                id=id, at=visit.at or now(), endpoint="/v1/chat/completions", channel=context.project.serve.channel,
+                release=self._release, status=200,
+                request={"messages": [{"role": "user", "content": text}], "user": visit.user},
+                answer=given, seconds=given.seconds or time.monotonic() - began,
             )
         )  # fmt: skip
         return given, id
@@ -153,10 +158,10 @@ class OverHttp:
         if context.project.serve.channel != "production":
             self._model += f"@{context.project.serve.channel}"
 
-    def ask(self, example: Example) -> tuple[Answer, str]:
-        """POST /v1/chat/completions."""
+    def ask(self, example: Example, visit: Visit, changed: Callable[[Answer], Answer]) -> tuple[Answer, str]:
+        """POST /v1/chat/completions. What is answered cannot be changed here."""
         text = prompt_of(example.input, self._context.task.inputs)
-        body = {"model": self._model, "messages": [{"role": "user", "content": text}]}
+        body = {"model": self._model, "messages": [{"role": "user", "content": text}], "user": visit.user}
         headers, found = self._post("/v1/chat/completions", body)
         said = str(found["choices"][0]["message"]["content"])
         try:
@@ -225,8 +230,12 @@ def pool_of(context: Context, path: Path, untouched: float = 0.0, seed: int = 7)
     return Pool(asked, kept, {reason: n for reason, n in refused.items() if n})
 
 
-def simulate(context: Context, pool: Pool, traffic: Traffic, asking: Asking, first: int = 0) -> Simulated:
+def simulate(
+    context: Context, pool: Pool, traffic: Traffic, asking: Asking, first: int = 0, drifting: Drifting | None = None
+) -> Simulated:
     """Send the traffic. `first`: where in the pool it begins; past the end it begins again, as people ask again."""
+    drifting = drifting or Drifting(Drift(), pool.asked, (), traffic.seed)
+    who = visits(traffic.requests, drifting.drift.days, traffic.seed + first)
     rng = random.Random(traffic.seed + first)
     metric, scorers = _judges(context)
     found, began, at = Simulated(refused=pool.refused), time.monotonic(), 0.0
@@ -237,11 +246,13 @@ def simulate(context: Context, pool: Pool, traffic: Traffic, asking: Asking, fir
             if traffic.rate:
                 at += rng.expovariate(traffic.rate)
                 time.sleep(max(0.0, began + at - time.monotonic()))
+            share = n / traffic.requests
+            example = drifting.question(example, share)
             found.requests += 1
             draws = [rng.random() for _ in range(4)]
             wrong = _other(pool.asked, example, rng)
             try:
-                given, trace = asking.ask(example)
+                given, trace = asking.ask(example, who[n], partial(drifting.answer, share=share))
             except SlipwayError as error:
                 found.failed += 1
                 if found.failed == found.requests and found.failed >= 5:
@@ -251,7 +262,8 @@ def simulate(context: Context, pool: Pool, traffic: Traffic, asking: Asking, fir
             right = score(example, given, scorers).metrics.get(metric.name, 0.0) >= RIGHT
             found.right += right
             if draws[0] < traffic.said:
-                asking.say(_said(traffic, found, trace, right, (example.expected[0], wrong), draws))
+                said = _said(traffic, found, trace, right, (example.expected[0], wrong), draws)
+                asking.say(msgspec.structs.replace(said, at=who[n].at or said.at))
             progress("simulate", n + 1, traffic.requests)
     finally:
         asking.done()

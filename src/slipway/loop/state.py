@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal
 
 import msgspec
 
+from slipway.core.candidate import ModelPin
 from slipway.core.material import Dataset
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report
@@ -27,6 +28,13 @@ class Damage(msgspec.Struct, frozen=True):
     channel: str
     what: str
     how: str
+
+
+class Making(msgspec.Struct, frozen=True):
+    """What a candidate of the project is made with, beside examples: models pinned, and the passages."""
+
+    pins: Mapping[str, ModelPin]
+    chunks: Dataset | None
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -60,6 +68,7 @@ class Loop:
         self.store = context.store
         self.steps = Steps(context)
         self.indexed: set[str] = set()  # what candidates share is built once
+        self.made: dict[str, Making] = {}  # by digest of the candidate: what it can be made with again
         context.check_options()
         self.meanings = meanings(self.project, context.plugins)
         asked = dict.fromkeys([*self.project.evaluate.names, *self.project.gate])

@@ -25,6 +25,13 @@ def metric_problems(project: Project, plugins: Plugins) -> Iterator[Problem]:
     for at, name in asked:
         if not _makes(name, known | named):
             yield Problem(at, _unknown(name, sorted(known | named)))
+        elif name in METRICS and METRICS[name].kind == "likelihood":
+            why = t(
+                "'{name}' is reported and decides nothing: a likelihood has no highest value, so that one unseen "
+                "example can outweigh all others; name a metric of answers",
+                name=name,
+            )
+            yield Problem(at, why)
 
 
 def unmeasured(project: Project) -> Iterator[Problem]:

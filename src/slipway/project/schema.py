@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slipway.core.database import Address
+from slipway.core.metrics import METRICS
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.project.fields import (
@@ -31,6 +32,7 @@ from slipway.project.fields import (
     WebAddress,
     quantity,
 )
+from slipway.project.monitoring import MonitorConfig
 from slipway.project.plugin_config import MetricConfig, PluginConfig
 from slipway.project.telemetry import TelemetryConfig
 
@@ -253,6 +255,7 @@ class EvaluateConfig(Strict):
     parallel: int = Field(default=2, ge=1, le=256)
     timeout: Seconds = 120.0  # for one example
     repeats: int = Field(default=1, ge=1, le=64)  # answers an example, where the temperature is above 0
+    folds: int | None = Field(default=None, ge=2, le=20)  # train and dev, each fold by what was fitted without it
 
     @model_validator(mode="after")
     def _once(self) -> EvaluateConfig:
@@ -262,12 +265,21 @@ class EvaluateConfig(Strict):
             raise ValueError(t("metrics: '{name}' is listed twice", name=twice[0]))
         if not names:
             raise ValueError(t("metrics: name at least one"))
+        if names[0] in METRICS and METRICS[names[0]].kind == "likelihood":
+            raise ValueError(
+                t("metrics: '{name}' is reported and decides nothing: put a metric of answers first", name=names[0])
+            )
         return self
 
     @property
     def names(self) -> list[str]:
         """What the metrics are called."""
         return [metric.name for metric in self.metrics]
+
+    @property
+    def likelihoods(self) -> bool:
+        """Whether a metric asks how likely the references are."""
+        return any(name in METRICS and METRICS[name].kind == "likelihood" for name in self.names)
 
 
 class GateRule(Strict):
@@ -427,6 +439,7 @@ class Project(Strict):
     release: ReleaseConfig = ReleaseConfig()
     improve: ImproveConfig = ImproveConfig()
     serve: ServeConfig = ServeConfig()
+    monitor: MonitorConfig = MonitorConfig()
     machine: MachineConfig = MachineConfig()
     value: ValueConfig | None = None
     card: CardConfig = CardConfig()

@@ -109,13 +109,21 @@ def _distance(one: Contender, name: str, kind: str, bound: float, rival: Rival |
     if kind == "max":
         return _errors(bound - found.value, _reach(found.value, found.high, found.low))
     try:
-        compared = compare_pair(info, pair(rival[2] if rival else (), one.scores, info), 0.05)
+        compared = compare_pair(info, pair(*_common(rival[2] if rival else (), one.scores), info), 0.05)
     except ConfigError:  # nothing in common
         return -math.inf
     low, high = compared.low, compared.high
     worst, best = (low, high) if info.higher_is_better else (high, low)
     good = compared.effect if info.higher_is_better else -compared.effect
     return _errors(good + bound, _reach(compared.effect, worst, best))
+
+
+def _common(champion: Sequence[Score], challenger: Sequence[Score]) -> tuple[Sequence[Score], Sequence[Score]]:
+    """The examples that both answered: with `evaluate.folds`, a champion that cannot be fitted again has those of dev
+    only, a challenger those of train, too.
+    """
+    ids = {score.example for score in champion}
+    return champion, [score for score in challenger if score.example in ids]
 
 
 def _reach(value: float, near: float | None, far: float | None) -> float:

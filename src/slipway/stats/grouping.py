@@ -21,19 +21,21 @@ if TYPE_CHECKING:
     Statistic = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]  # weights [draws, n] -> [draws]
 
 
-def group_totals(values: Floats, groups: Codes) -> tuple[Floats, Floats]:
-    """Sum of values and number of examples per group, each [G]."""
+def group_totals(values: Floats, groups: Codes, weights: Floats | None = None) -> tuple[Floats, Floats]:
+    """Sum of values and number of examples per group, each [G]. `weights` [n]: as how many examples each counts."""
     import numpy as np
 
-    return np.bincount(groups, weights=values).astype(np.float64), np.bincount(groups).astype(np.float64)
+    counts = np.ones(len(values)) if weights is None else weights
+    sums, sizes = (np.bincount(groups, weights=one) for one in (values * counts, counts))
+    return sums.astype(np.float64), sizes.astype(np.float64)
 
 
-def standard_error(values: Floats, groups: Codes) -> float:
+def standard_error(values: Floats, groups: Codes, weights: Floats | None = None) -> float:
     """Cluster-robust standard error of the mean (linearised ratio, G/(G-1) correction); infinite for one group."""
     import numpy as np
 
-    sums, sizes = group_totals(values, groups)
+    sums, sizes = group_totals(values, groups, weights)
     if len(sums) < 2:
         return math.inf
-    residuals = sums - values.mean() * sizes
-    return float(np.sqrt(len(sums) / (len(sums) - 1) * np.sum(residuals**2)) / len(values))
+    residuals = sums - sums.sum() / sizes.sum() * sizes
+    return float(np.sqrt(len(sums) / (len(sums) - 1) * np.sum(residuals**2)) / sizes.sum())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slipway.stats.distributions import normal_quantile
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Totals:
-    """Groups with equal totals taken together: `sums` and `sizes` of a group, and how many `counts` there are, [J]."""
+    """Groups with equal totals taken together: `sums` and `sizes` of a group, and how many `counts` there are, [J].
+
+    Where groups are not quite independent, each counts as a part of one, so that `counts` are no whole numbers.
+    """
 
     sums: Floats
     sizes: Floats
@@ -48,9 +51,13 @@ class Totals:
         return Totals(-self.sums, self.sizes, self.counts)
 
 
-def totals(values: Floats, groups: Codes) -> Totals:
-    """Values [n] by group; equal groups are counted, not repeated."""
-    return merged(*group_totals(values, groups))
+def totals(values: Floats, groups: Codes, counted: float = 1.0, weights: Floats | None = None) -> Totals:
+    """Values [n] by group; equal groups are counted, each as the part `counted` of one, not repeated.
+
+    `weights` [n]: as how many values each counts.
+    """
+    found = merged(*group_totals(values, groups, weights))
+    return found if counted == 1 else replace(found, counts=found.counts * counted)
 
 
 def merged(sums: Floats, sizes: Floats) -> Totals:
@@ -78,12 +85,15 @@ def mean_bounds(
     support: tuple[float | None, float | None] = (None, None),
     tail: float = 0.025,
     stretch: float = 2.0,
+    counted: float = 1.0,
+    weights: Floats | None = None,
 ) -> tuple[float, float]:
     """Lower and upper confidence bound of the mean, each with one-sided error `tail`.
 
-    `support`: the range that values can have; see `ends` for None and `stretch`.
+    `support`: the range that values can have; see `ends` for None and `stretch`. `counted` and `weights`: see
+    `totals`.
     """
-    found, (low, high) = totals(values, groups), ends(values, support, stretch)
+    found, (low, high) = totals(values, groups, counted, weights), ends(values, support, stretch)
     return lower_bound(found, low, tail), -lower_bound(found.mirrored(), -high, tail)
 
 

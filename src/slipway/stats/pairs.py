@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.stats import right_or_wrong
 from slipway.stats.grouping import standard_error
+from slipway.stats.likelihoods import unscored
 from slipway.stats.means import Totals, ends, mean_bounds, tail_at, totals
 from slipway.stats.power import Needed, detectable, groups_needed
 from slipway.stats.quantile_pairs import QuantilePair
@@ -45,20 +47,26 @@ class Pair:
         return self.challenger.values - self.champion.values
 
     @property
+    def counted(self) -> float:
+        """As what part of one each group counts: see `Sample`."""
+        return min(self.champion.counted, self.challenger.counted)
+
+    @property
     def per_group(self) -> float:
-        """Examples of a group, on average."""
-        return len(self.champion) / self.champion.group_count
+        """Examples of a group, on average; of what counts as one, where a group counts as a part of it."""
+        return len(self.champion) / (self.champion.group_count * self.counted)
 
     def turned(self, info: MetricInfo) -> Turned | None:
         """How many answers became right and wrong, where nothing else can happen to one; else None.
 
         The metric must be right or wrong by definition, with one answer an example, and no two examples in a group.
-        Not for more than 3,000 examples.
+        Not for more than 3,000 examples, nor for out-of-fold answers, which are not independent.
         """
         import numpy as np
 
         n = len(self.champion)
-        if not info.right_or_wrong or self.champion.averaged or self.challenger.averaged or n > _ENUMERATED:
+        several = self.champion.averaged or self.challenger.averaged
+        if not info.right_or_wrong or several or n > _ENUMERATED or self.counted < 1:
             return None
         both = np.concatenate([self.champion.values, self.challenger.values])
         if self.champion.group_count < n or not np.isin(both, (0.0, 1.0)).all():
@@ -73,6 +81,8 @@ def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInf
 
     Raises ConfigError when the two did not answer the same examples, or share none that has the metric.
     """
+    if info.kind == "likelihood":
+        _comparable(info, champion, challenger)
     if info.answered:
         raise ConfigError(
             t("'{metric}' is over what each candidate answered, which are not the same examples", metric=info.name),
@@ -101,6 +111,23 @@ def pair(champion: Sequence[Score], challenger: Sequence[Score], info: MetricInf
     return Pair(worst_filled(left, info, largest), worst_filled(right, info, largest))
 
 
+def _comparable(info: MetricInfo, champion: Sequence[Score], challenger: Sequence[Score]) -> None:
+    """Raise ConfigError for likelihoods that say nothing beside each other."""
+    if info.name == "perplexity":
+        raise ConfigError(
+            t("perplexity counts a model's own tokens, and two models cut a text into different ones"),
+            t("compare bits_per_byte: it does not depend on the tokenizer, and ranks one model's candidates as "
+              "perplexity does"),
+        )  # fmt: skip
+    missing = unscored([*champion, *challenger])
+    if missing:
+        raise ConfigError(
+            t("{n} references have no likelihood, so that '{metric}' is not defined for both", n=missing,
+              metric=info.name),
+            t("`slipway eval show` says why; engine `llama` scores references"),
+        )  # fmt: skip
+
+
 def difference_bounds(
     info: MetricInfo, both: Pair, tail: float, claim: float = 0.0
 ) -> tuple[float | None, float | None]:
@@ -116,7 +143,7 @@ def difference_bounds(
         low = right_or_wrong.lower_bound(turned, tail, claim)
         return low, -right_or_wrong.lower_bound(turned.mirrored(), tail, -claim)
     differences, support = _differences(info, both)
-    return mean_bounds(differences, both.codes, support, tail, _STRETCH)
+    return mean_bounds(differences, both.codes, support, tail, _STRETCH, both.counted, both.champion.weights)
 
 
 def one_sided(info: MetricInfo, both: Pair, at: float = 0.0) -> tuple[float, float]:
@@ -160,8 +187,9 @@ def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05) -> Compariso
     else:
         differences, _ = _differences(info, both)
         turned = both.turned(info) is not None
-        error, mde = standard_error(differences, both.codes), detectable(*_totals(info, both), tail, turned=turned)
-        test = "exact-paired" if turned else "gaffke" if info.form == "mean" else "gaffke-first-order"
+        error = standard_error(differences, both.codes, both.champion.weights) / math.sqrt(both.counted)
+        mde = detectable(*_totals(info, both), tail, turned=turned)
+        test = "exact-paired" if turned else "gaffke" if info.form in ("mean", "ratio") else "gaffke-first-order"
     return Comparison(
         metric=info.name,
         higher_is_better=info.higher_is_better,
@@ -174,7 +202,7 @@ def compare_pair(info: MetricInfo, both: Pair, alpha: float = 0.05) -> Compariso
         high=None if high is None else max(high, effect),
         error=error,
         p_value=p_value,
-        test=test if groups == len(both.champion) else f"cluster-{test}",
+        test=("folds-" if both.counted < 1 else "") + (test if groups == len(both.champion) else f"cluster-{test}"),
         mde=mde,
         needed=difference_needs(info, both, 0.0, tail).likely if p_value >= alpha and effect else None,
     )
@@ -197,7 +225,7 @@ def difference_values(info: MetricInfo, both: Pair) -> tuple[Floats, tuple[float
 
 def _totals(info: MetricInfo, both: Pair) -> tuple[Totals, tuple[float, float]]:
     differences, support = difference_values(info, both)
-    return totals(differences, both.codes), support
+    return totals(differences, both.codes, both.counted, both.champion.weights), support
 
 
 def _quantiles(info: MetricInfo, both: Pair) -> QuantilePair:
@@ -217,4 +245,6 @@ def _only(found: Sample, ids: set[str]) -> Sample:
         gold=tuple(found.gold[index] for index in keep) if found.gold else (),
         predicted=tuple(found.predicted[index] for index in keep) if found.predicted else (),
         averaged=found.averaged,
+        counted=found.counted,
+        weights=None if found.weights is None else found.weights[chosen],
     )

@@ -15,7 +15,9 @@ from slipway.core.metrics import METRICS, MetricInfo
 from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
+from slipway.stats import likelihoods
 from slipway.stats.calibration import contributions, gap
+from slipway.stats.folds import counted
 from slipway.stats.macro_f1 import NOTHING, credited, macro_f1, macro_f1_influence
 from slipway.stats.means import mean_bounds
 from slipway.stats.quantiles import quantile, quantile_high, quantile_low
@@ -30,7 +32,8 @@ class Sample:
     """One metric of some examples: `values` [n], `groups` [n]; `gold` and `predicted` labels for macro F1 only.
 
     `failed` [n]: there is no answer, so that the value is what stands in for it. `averaged`: a value may be the mean of
-    several answers.
+    several answers. `counted`: as what part of one each group counts; below 1 for out-of-fold answers (`folds`).
+    `weights` [n]: how much each example counts, for a ratio of totals only.
     """
 
     ids: tuple[str, ...]
@@ -40,6 +43,8 @@ class Sample:
     gold: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
     averaged: bool = False
+    counted: float = 1.0
+    weights: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -81,7 +86,7 @@ def sample(scores: Sequence[Score], info: MetricInfo) -> Sample:
 
     found = [(score, _value(score, info)) for score in scores]
     kept = [(score, value) for score, value in found if value is not None and not math.isnan(value)]
-    failed = np.array([score.answer.failed for score, _ in kept], dtype=bool)
+    failed = np.array([score.answer.failed and info.kind != "likelihood" for score, _ in kept], dtype=bool)
     predicted = tuple(_prediction(score) for score, _ in kept) if info.form == "macro_f1" else ()
     made = Sample(
         ids=tuple(score.example for score, _ in kept),
@@ -94,6 +99,8 @@ def sample(scores: Sequence[Score], info: MetricInfo) -> Sample:
         ),
         predicted=predicted,
         averaged=any(score.draws for score in scores),
+        counted=counted(max((score.folds for score in scores), default=0)),
+        weights=likelihoods.weights([score for score, _ in kept], info) if info.kind == "likelihood" else None,
     )
     return worst_filled(made, info, float(made.values.max(initial=-math.inf)))
 
@@ -108,7 +115,7 @@ def worst_filled(found: Sample, info: MetricInfo, largest: float) -> Sample:
 
 
 def point(info: MetricInfo, found: Sample) -> float:
-    """The metric over the sample; raises ConfigError for an empty one."""
+    """The metric over the sample, of perplexity its logarithm; raises ConfigError for an empty one."""
     import numpy as np
 
     if not len(found):
@@ -117,6 +124,8 @@ def point(info: MetricInfo, found: Sample) -> float:
         return quantile(found.values, info.q)
     if info.form == "mean":
         return float(found.values.mean())
+    if info.form == "ratio":
+        return float(np.average(found.values, weights=found.weights))
     if info.form == "calibration":
         return float(contributions(found.values).mean())
     return float(macro_f1(found.gold, found.predicted)(np.ones((1, len(found))))[0])
@@ -132,7 +141,7 @@ def as_mean(info: MetricInfo, found: Sample) -> tuple[Floats, float | None, floa
         return macro_f1_influence(found.gold, found.predicted)
     if info.form == "calibration":
         return contributions(found.values), -1.0, 1.0
-    return found.values, info.low, info.high
+    return found.values, 0.0 if info.form == "ratio" else info.low, info.high
 
 
 def bounds(info: MetricInfo, found: Sample, tail: float = 0.025) -> tuple[float | None, float | None]:
@@ -143,23 +152,31 @@ def bounds(info: MetricInfo, found: Sample, tail: float = 0.025) -> tuple[float 
         high = quantile_high(found.late, codes, info.q, tail)
         return None if low is None else min(low, value), None if high is None else max(high, value)
     values, least, most = as_mean(info, found)
-    low, high = mean_bounds(values, codes, (least, most), tail)
+    low, high = mean_bounds(values, codes, (least, most), tail, counted=found.counted, weights=found.weights)
     if info.form in ("macro_f1", "calibration"):
         low, high = max(low, info.low), min(high, 1.0)
     return min(low, value), max(high, value)
 
 
 def aggregate(scores: Sequence[Score], info: MetricInfo) -> Aggregate | None:
-    """The metric with its 95% interval, None when no example has it. An end is None where the data give no bound."""
+    """The metric with its 95% interval, None when no example has it. An end is None where the data give no bound.
+
+    A likelihood that one of the references lacks is no metric of the others: None.
+    """
     found = sample(scores, info)
-    if not len(found):
+    if not len(found) or (info.kind == "likelihood" and likelihoods.unscored(scores)):
         return None
     low, high = bounds(info, found, 0.025)
+    if info.kind == "likelihood":
+        value, low, high = (likelihoods.shown(info, one) for one in (point(info, found), low, high))
+        return Aggregate(value=value or 0.0, low=low, high=high, n=len(found))
     return Aggregate(value=point(info, found), low=low, high=high, n=len(found))
 
 
 def _value(score: Score, info: MetricInfo) -> float | None:
     failed = score.answer.failed
+    if info.kind == "likelihood":
+        return likelihoods.value(score, info)
     if info.form == "calibration":
         return _gap(score)
     if info.answered and score.answer.abstained and not score.answer.error:

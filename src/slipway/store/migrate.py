@@ -16,7 +16,7 @@ from slipway.i18n import t
 from slipway.store import tables
 from slipway.store.database import Database
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 HEAD = REVISIONS[-1]
 _ALEMBIC = Table(  # Alembic's own table, as it makes it
     "alembic_version",

@@ -123,3 +123,47 @@ ledger = Table(  # what was decided, each entry bound to all before it: see `led
     Column("body", LargeBinary, nullable=False),
     Column("digest", String, nullable=False),
 )
+watch_states = Table(  # what the monitor knows between two looks, as JSON, by name
+    "watch_states",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+watch_units = Table(  # what a comparison with earlier traffic is learnt from: values of one user's questions
+    "watch_units",
+    metadata,
+    Column("seq", Place, primary_key=True, autoincrement=True),
+    Column("name", String, nullable=False, index=True),
+    Column("place", Float, nullable=False),  # drawn from [0, 1): which units stay when there are too many
+    Column("body", LargeBinary, nullable=False),
+)
+watch_hours = Table(  # sums for pictures
+    "watch_hours",
+    metadata,
+    Column("channel", String, nullable=False),
+    Column("metric", String, nullable=False),
+    Column("hour", String, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("total", Float, nullable=False),
+    PrimaryKeyConstraint("channel", "metric", "hour"),
+)
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("seq", Place, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("at", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+deliveries = Table(  # of an alert to a sink, until it arrived
+    "deliveries",
+    metadata,
+    Column("alert", String, nullable=False),
+    Column("sink", String, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due", String, nullable=False, index=True),  # when it is tried next; empty: it arrived, or was given up
+    Column("done", String, nullable=False),  # when it arrived
+    Column("error", String, nullable=False),
+    PrimaryKeyConstraint("alert", "sink"),
+)

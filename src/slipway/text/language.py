@@ -29,6 +29,8 @@ _SMALL = {
     "pt": "os e é são que qual quais quem quando onde por para com uma da do dos das em não foi quantos",
     "nl": "het een en is zijn was wat welke wie hoe wanneer waar waarom niet voor met op de te door werd naar hoeveel",
 }
+LANGUAGES = ("zh", "ja", "ko", *_SMALL, "und")
+"""What `of_short_text` can say."""
 _BY_WORD: dict[str, list[str]] = {}
 for _language, _words in _SMALL.items():
     for _word in _words.split():

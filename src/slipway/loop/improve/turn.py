@@ -126,6 +126,9 @@ class _Improving:
     def _loop(self) -> Loop:
         """A run over the project, with the rows that feedback gave among what is learnt from."""
         loop, data = Loop(self.context), self.context.project.data
+        # Dev as it is: what serves was fitted once, and a search would fit every recipe once more for each fold.
+        plain = loop.project.evaluate.model_copy(update={"folds": None})
+        loop.project = loop.project.model_copy(update={"evaluate": plain})
         listed = {source.path for source in data.examples}
         found = [path for path in sorted(self.context.root.glob(LEARNT)) if path.stat().st_size]
         mine = {path.relative_to(self.context.root).as_posix() for path in found}

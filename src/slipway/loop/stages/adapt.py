@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from slipway.adapt.candidates import effective, make_candidate, task_of
 from slipway.adapt.served import serving
 from slipway.adapt.tuning import TuneJob, tune
 from slipway.core.artifact import Artifact
-from slipway.core.candidate import Candidate, ModelPin, Retrieval
+from slipway.core.candidate import Candidate, Retrieval
 from slipway.core.material import Dataset, Example
 from slipway.core.protocols import makes_classifier, makes_embedder, makes_model, settled_by
 from slipway.core.ref import Ref, digest_of
@@ -19,7 +19,7 @@ from slipway.loop.model_lock import pin_models
 from slipway.loop.stages.asking import Asking, models_named
 from slipway.loop.stages.embedders import tuned_embedder, vectors_of
 from slipway.loop.stages.prompting import Prompts
-from slipway.loop.state import Loop
+from slipway.loop.state import Loop, Making
 from slipway.project.places import read_text
 
 
@@ -34,14 +34,10 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
         context.root, context.lock_file, context.listener.progress, context.plugins,
     )  # fmt: skip
     seen = [e for e in loop.store.blobs.get_lines(examples.items, Example) if e.split in ("train", "dev")]
-    candidates: dict[str, Candidate] = {}
+    making, candidates = Making(pins, chunks), dict[str, Candidate]()
     for name in project.candidates:
-        embedder = tuned_embedder(loop, name, pins, examples, chunks)
-        artifact = _tuned(loop, name, pins, examples, seen, chunks, embedder)
-        candidate = make_candidate(
-            project, name, context.root, pins, chunks.ref if chunks else None, seen, context.plugins, artifact, embedder
-        )
-        candidates[name] = candidate
+        candidates[name] = candidate = _made(loop, name, making, examples, seen)
+        loop.made[candidate.digest] = making
         loop.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
     for candidate in candidates.values():
         _index(loop, candidate)
@@ -49,17 +45,39 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
     return candidates
 
 
+def make_one(
+    loop: Loop, name: str, making: Making, examples: Dataset, seen: Sequence[Example], label: str
+) -> Candidate:
+    """A candidate of the project made from other examples, its passages indexed. `seen`: where labels, and the worked
+    examples of train, come from. `label`: at the end of the names of its steps and artifacts.
+    """
+    candidate = _made(loop, name, making, examples, seen, label)
+    _index(loop, candidate)
+    return candidate
+
+
+def _made(
+    loop: Loop, name: str, making: Making, examples: Dataset, seen: Sequence[Example], label: str = ""
+) -> Candidate:
+    (pins, chunks), context = (making.pins, making.chunks), loop.context
+    embedder = tuned_embedder(loop, name, pins, examples, chunks, label)
+    artifact = _tuned(loop, name, making, examples, seen, embedder, label)
+    at = chunks.ref if chunks else None
+    return make_candidate(loop.project, name, context.root, pins, at, seen, context.plugins, artifact, embedder)
+
+
 def _tuned(
     loop: Loop,
     name: str,
-    pins: Mapping[str, ModelPin],
+    making: Making,
     examples: Dataset,
     seen: Sequence[Example],
-    chunks: Dataset | None,
     embedder: Artifact | None,
+    label: str,
 ) -> Artifact | None:
     """What the candidate's tuner made, now or in an earlier run; None without one."""
     config, context, store = effective(loop.project, name), loop.context, loop.store
+    pins, chunks, step = making.pins, making.chunks, f"tune:{name}{label}"
     plugins, options = context.plugins, config.tune
     if options is None:
         return None
@@ -102,19 +120,19 @@ def _tuned(
     folder = store.folder / "work" / digest_of([name, asked, code])[:32]
 
     def work() -> Ref:
-        prompts = Prompts(loop, f"tune:{name}", plain, held) if plain is not None else None
+        prompts = Prompts(loop, step, plain, held) if plain is not None else None
         job = TuneJob(
             name=name, base=base, files=context.locate(base) if base else {}, folder=folder, held=held, reads=reads,
-            task=task, embed=lambda texts: vectors_of(loop, f"tune:{name}", base, texts),
+            task=task, embed=lambda texts: vectors_of(loop, step, base, texts),
             render=prompts.of if prompts is not None else lambda _: (),
-            listener=loop.progress(f"tune:{name}"), pairs=said.preferences, judged=said.thumbs, other=asking.model,
+            listener=loop.progress(step), pairs=said.preferences, judged=said.thumbs, other=asking.model,
             teach=lambda model, some: asking.answers(model, some, examples, chunks), grade=asking.score,
             load=lambda made: serving(base, made, context.locate, context.plugins, context.wait),
         )  # fmt: skip
         made = tune(job, options, [examples.ref] if reads else [], plugins, store)
-        return store.catalog.put("artifact", name, made)
+        return store.catalog.put("artifact", f"{name}{label}", made)
 
-    ref = loop.steps.step(f"tune:{name}", [], asked, code, work)
+    ref = loop.steps.step(step, [], asked, code, work)
     return store.catalog.get("artifact", ref.digest, Artifact)
 
 

@@ -23,9 +23,15 @@ if TYPE_CHECKING:
 
 
 def tuned_embedder(
-    loop: Loop, name: str, pins: Mapping[str, ModelPin], examples: Dataset, chunks: Dataset | None
+    loop: Loop,
+    name: str,
+    pins: Mapping[str, ModelPin],
+    examples: Dataset,
+    chunks: Dataset | None,
+    label: str = "",
 ) -> Artifact | None:
-    """What the tuner of a candidate's retriever made, now or in an earlier run; None without one.
+    """What the tuner of a candidate's retriever made, now or in an earlier run; None without one. `label`: at the end
+    of the names of its step and its artifact.
 
     Raises ConfigError for a tuner that makes something else, or an embedder that is not there.
     """
@@ -53,7 +59,7 @@ def tuned_embedder(
             plugins.code("tasks", loop.project.task.name),
         ]
     )
-    step = f"tune:{retrieve.embedder}"
+    step = f"tune:{retrieve.embedder}{label}"
 
     def work() -> Ref:
         folder = store.folder / "work" / digest_of([step, asked, chunks.ref, code])[:32]
@@ -65,7 +71,7 @@ def tuned_embedder(
             corpus=lambda: list(store.blobs.get_lines(chunks.items, Chunk)),
         )  # fmt: skip
         made = tune(job, options, [examples.ref, chunks.ref], plugins, store)
-        return store.catalog.put("artifact", made.name, made)
+        return store.catalog.put("artifact", f"{made.name}{label}", made)
 
     ref = loop.steps.step(step, [chunks.ref], asked, code, work)
     return store.catalog.get("artifact", ref.digest, Artifact)

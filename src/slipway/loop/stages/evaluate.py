@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Literal
+from itertools import groupby
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -16,20 +17,25 @@ from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset, Example
 from slipway.core.ref import Ref, digest_of
-from slipway.core.report import Report, Score
+from slipway.core.report import ReferenceLikelihood, Report, Score
 from slipway.errors import ConfigError, EngineError, SlipwayError
 from slipway.evaluate.aggregate import build_report
-from slipway.evaluate.answering import Asked, Timing, answer_all
+from slipway.evaluate.answering import Asked, Progress, Timing, answer_all
 from slipway.evaluate.encoders import encoders, teach
+from slipway.evaluate.likelihood import Scored, first_reason, likelihoods
 from slipway.evaluate.scoring import make_scorers, score_all, scorers_of
-from slipway.i18n import t
+from slipway.i18n import Said, say, t
 from slipway.loop.context import whoami
 from slipway.loop.model_lock import pin_models
 from slipway.loop.rates import measure as measure_rate
 from slipway.loop.rates import pin_rate, wanted
 from slipway.loop.stages.adapt import answering
+from slipway.loop.stages.folding import Answered, Folding
 from slipway.loop.state import Loop
-from slipway.runtime.cost import Rate
+from slipway.runtime.cost import Rate, make_cost
+from slipway.runtime.session import Session
+
+T = TypeVar("T")
 
 
 def pin_rates(loop: Loop, candidates: Iterable[Candidate]) -> None:
@@ -99,13 +105,21 @@ def same_time(reports: Sequence[Report]) -> bool:
 def _steps(
     loop: Loop, candidates: Sequence[Candidate], examples: Dataset, split: Literal["dev", "gate"], timing: Timing
 ) -> list[_Measuring]:
-    return [_Measuring(loop, candidate, examples, split, timing) for candidate in candidates]
+    folds = split == "dev" and loop.project.evaluate.folds and candidates
+    folding = Folding(loop, examples, candidates) if folds else None
+    return [
+        _Measuring(loop, candidate, examples, split, timing, folding.of(candidate) if folding else None)
+        for candidate in candidates
+    ]
 
 
 def _reports(loop: Loop, steps: Sequence[_Measuring]) -> list[Report]:
-    waiting = [one for one in steps if not one.finished]
-    if len(waiting) > 1:
-        _answer_in_turns(loop, waiting)
+    waiting = [one for one in steps if not one.finished and not one.apart]
+    while waiting:  # those that answer the same examples together
+        same = [one for one in waiting if one.together == waiting[0].together]
+        if len(same) > 1:
+            _answer_in_turns(loop, same)
+        waiting = [one for one in waiting if one not in same]
     return [one.report() for one in steps]
 
 
@@ -115,7 +129,7 @@ def _answer_in_turns(loop: Loop, waiting: Sequence[_Measuring]) -> None:
     Where a model cannot be loaded, the step that needs it says so, in its turn.
     """
     name, first = f"answer:{waiting[0].split}", waiting[0]
-    asked = [Asked(one.candidate, one.by) for one in waiting]
+    asked = [one.asked for one in waiting]
     config, progress = loop.project.evaluate, loop.progress(name)
     loop.context.listener.step(name, "running")
     started, state = time.monotonic(), "failed"
@@ -136,20 +150,31 @@ class _Measuring:
     """The step that measures one candidate on one split. `answers`: those that were made before, if they were."""
 
     def __init__(
-        self, loop: Loop, candidate: Candidate, examples: Dataset, split: Literal["dev", "gate"], timing: Timing
+        self,
+        loop: Loop,
+        candidate: Candidate,
+        examples: Dataset,
+        split: Literal["dev", "gate"],
+        timing: Timing,
+        folded: Answered | None,
     ) -> None:
-        self.loop, self.candidate, self.examples, self.timing = loop, candidate, examples, timing
+        self.loop, self.candidate, self.examples, self.timing, self.folded = loop, candidate, examples, timing, folded
         self.split: Literal["dev", "gate"] = split
-        self.by = answering(loop, candidate)
+        self.asked = Asked(candidate, answering(loop, candidate), folded.by if folded else ())
+        self.apart = folded is not None and folded.apart
         self.answers: list[tuple[Answer, ...]] | None = None
         prices = [loop.project.machine.model_dump(mode="json")]
         prices += [model.model_dump(mode="json")["price"] for model in loop.project.models.values()]
         rate = loop.context.rate_of(candidate.model)
         if rate is not None:
             prices.append(msgspec.to_builtins(rate))
-        config = [loop.project.evaluate.model_dump(mode="json"), prices, msgspec.to_builtins(loop.meanings)]
+        measured = loop.project.evaluate.model_dump(mode="json", exclude={"folds"})
+        config = [measured, prices, msgspec.to_builtins(loop.meanings)]
         if timing.cohort:
             config.append(timing.cohort)
+        if folded is not None:
+            each = zip(folded.examples, folded.by or [candidate] * len(folded.examples), strict=True)
+            config.append({"folds": loop.project.evaluate.folds, "by": digest_of([[e.id, c.digest] for e, c in each])})
         self.encoders = encoder_pins(loop)
         if self.encoders:
             engines = [loop.context.plugins.code("engines", pin.engine) for pin in self.encoders.values()]
@@ -159,12 +184,19 @@ class _Measuring:
         )  # fmt: skip
 
     @property
+    def together(self) -> list[str]:
+        """The examples by id where there are folds: those who answer the same ones take turns."""
+        return [example.id for example in self.folded.examples] if self.folded else []
+
+    @property
     def finished(self) -> bool:
         return self.loop.steps.finished(*self.step) is not None
 
     @cached_property
     def chosen(self) -> list[Example]:
-        """The examples of the split."""
+        """The examples of the split; where there are folds, those of train and dev."""
+        if self.folded is not None and self.folded.examples:
+            return list(self.folded.examples)
         found = [e for e in self.loop.store.blobs.get_lines(self.examples.items, Example) if e.split == self.split]
         if not found:
             raise ConfigError(
@@ -181,19 +213,93 @@ class _Measuring:
     def _work(self) -> Ref:
         loop, store, config, session = self.loop, self.loop.store, self.loop.project.evaluate, self.loop.context.session
         if self.answers is None:
-            asked, progress = [Asked(self.candidate, self.by)], loop.progress(self.step[0])
-            (self.answers,) = loop.context.wait(
-                answer_all(asked, self.chosen, session, config, self.timing, progress)
-            )  # fmt: skip
+            self.answers = self._answered()
         scorers = make_scorers(config.metrics, session.plugins)
         loop.context.wait(teach(scorers, self.encoders, self.chosen, self.answers, session))
         scores = score_all(self.candidate, self.chosen, self.answers, scorers)
+        scores, why = self._with_likelihoods(scores)
+        if self.folded is not None and self.folded.folds:
+            scores = [msgspec.structs.replace(score, folds=self.folded.folds) for score in scores]
         currency = next((s.answer.currency for s in scores if s.answer.currency), "")
         blob = store.blobs.put_lines(scores)
         made = build_report(
             self.candidate.ref, self.examples.ref, self.split, scores, blob, currency, loop.meanings
         )  # fmt: skip
+        if why is not None:
+            made = msgspec.structs.replace(made, unscored=why)
+        if self.folded is not None and self.folded.pooled:
+            made = msgspec.structs.replace(made, folds=config.folds or 0)
         return store.catalog.put("report", f"{self.candidate.name}/{self.split}", made)
+
+    def _answered(self) -> list[tuple[Answer, ...]]:
+        """Now, of this candidate alone."""
+        config, told = self.loop.project.evaluate, self.loop.progress(self.step[0])
+        done, total = 0, len(self.chosen)
+
+        async def ask(
+            session: Session, by: Sequence[Candidate], some: Sequence[Example]
+        ) -> Sequence[tuple[Answer, ...]]:
+            nonlocal done
+            before = done
+            asked = Asked(self.candidate, self.asked.code, by)
+            progress: Progress = lambda n, _: told(before + n, total)  # noqa: E731
+            (found,) = await answer_all([asked], some, session, config, self.timing, progress)
+            done += len(some)
+            return found
+
+        return self._each(ask)
+
+    def _with_likelihoods(self, scores: list[Score]) -> tuple[list[Score], Said | None]:
+        """The scores with how likely the references are, where a metric asks; and why some have none."""
+        config = self.loop.project.evaluate
+        if not config.likelihoods:
+            return scores, None
+
+        async def ask(session: Session, by: Sequence[Candidate], some: Sequence[Example]) -> Sequence[Scored]:
+            return await likelihoods(by, some, session, config, code, one_more)
+
+        done, progress = 0, self.loop.progress(f"{self.step[0]}:references")
+
+        def one_more() -> None:
+            nonlocal done
+            done += 1
+            progress(done, len(scores))
+
+        code = digest_of([self.asked.code, self.loop.context.code.of(likelihoods.__module__)])
+        found = self._each(ask)
+        missing, why = first_reason(found)
+        told = None if why is None else say(
+            "no perplexity: {n} of {all} references could not be scored; {why}", n=missing,
+            all=sum(any(score.expected) for score in scores), why=why,
+        )  # fmt: skip
+        return [
+            msgspec.structs.replace(score, likelihood=one if isinstance(one, ReferenceLikelihood) else None)
+            for score, one in zip(scores, found, strict=True)
+        ], told
+
+    def _each(
+        self, ask: Callable[[Session, Sequence[Candidate], Sequence[Example]], Coroutine[Any, Any, Sequence[T]]]
+    ) -> list[T]:
+        """What is asked of each example, in order. Candidates of folds that bring a model each are loaded one after the
+        other, each in a session of its own.
+        """
+        context, by = self.loop.context, self.asked.by or [self.candidate] * len(self.chosen)
+        if not self.apart:
+            return list(context.wait(ask(context.session, by, self.chosen)))
+
+        async def alone(whose: Candidate, some: Sequence[Example]) -> Sequence[T]:
+            cost = make_cost(self.loop.project, context.rate_of)
+            session = Session(context.store, context.locate, cost, context.tell, context.plugins)
+            try:
+                return await ask(session, [whose] * len(some), some)
+            finally:
+                await session.close()
+
+        found: list[T] = []
+        for _, each in groupby(zip(by, self.chosen, strict=True), key=lambda one: one[0].digest):
+            together = list(each)
+            found += context.wait(alone(together[0][0], [example for _, example in together]))
+        return found
 
 
 def encoder_pins(loop: Loop) -> dict[str, ModelPin]:
@@ -215,6 +321,7 @@ def measured_by(loop: Loop, candidate: Candidate) -> str:
     plugins = loop.context.plugins
     ours = (answer_all.__module__, score_all.__module__, teach.__module__, build_report.__module__)
     code = [answering(loop, candidate), loop.context.code.of(*ours)]
+    code += [loop.context.code.of(likelihoods.__module__)] if loop.project.evaluate.likelihoods else []
     return digest_of(
         [*code, *(plugins.code("scorers", one.scorer) for one in scorers_of(loop.project.evaluate.metrics, plugins))]
     )

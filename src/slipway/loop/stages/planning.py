@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from slipway.core.candidate import Candidate
 from slipway.core.look import Look
 from slipway.core.material import Dataset, Example
 from slipway.core.metrics import MetricInfo
-from slipway.core.report import Report
+from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.evaluate.scoring import facets
 from slipway.i18n import t
@@ -45,9 +47,14 @@ def plan_gate(context: Context, candidate: str | None = None) -> GatePlan:
     rivals, standing_in = _rivals(loop, rules, measured, chosen)
     report = measured.get(chosen)
     meanings: dict[str, MetricInfo] = {**(report.meanings if report else {}), **loop.meanings}
+    pilot = _whole(scores_of(loop, report)) if report else []
+    served = {channel: _whole(scores_of(loop, one)) for channel, one in rivals.items()}
+    if served:  # with `evaluate.folds`, one that cannot be fitted again answered only those of dev
+        ids = set.intersection(*({score.example for score in scores} for scores in (pilot, *served.values())))
+        pilot, *rest = ([s for s in scores if s.example in ids] for scores in (pilot, *served.values()))
+        served = dict(zip(served, rest, strict=True))
     known = Known(
-        scores=scores_of(loop, report) if report else (),
-        rivals={channel: scores_of(loop, theirs) for channel, theirs in rivals.items()},
+        scores=pilot, rivals=served,
         standing_in=standing_in, meanings=meanings, currency=report.currency if report else _currency(context),
     )  # fmt: skip
     where = places(context, examples)
@@ -70,6 +77,11 @@ def plan_gate(context: Context, candidate: str | None = None) -> GatePlan:
         meanings=meanings,
         currency=known.currency,
     )
+
+
+def _whole(scores: Sequence[Score]) -> list[Score]:
+    """As one candidate answers: folds are for dev, and gate has none."""
+    return [msgspec.structs.replace(score, folds=0) for score in scores]
 
 
 def _currency(context: Context) -> str:

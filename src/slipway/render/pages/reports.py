@@ -44,7 +44,32 @@ def candidates_table(title: str, found: Sequence[Report], metrics: Sequence[str]
     columns = [Column(t("metric")), *(Column(report.candidate.name, "measure") for report in found)]
     n = max((a.n for report in found for a in report.metrics.values()), default=0)
     shown = [str(row[0]) for row in rows]
-    return Table(f"{title}, {t('{n} examples', n=n)}", columns, rows, [*_notes(rows), *_apart(found, shown)])
+    notes = [*_folded(found), *_notes(rows), *_apart(found, shown), *_likelihoods(found, shown)]
+    return Table(f"{title}, {t('{n} examples', n=n)}", columns, rows, notes)
+
+
+def _folded(found: Sequence[Report]) -> list[str]:
+    """A note where examples of train stand among those of dev."""
+    folds = max((one.folds for one in found), default=0)
+    if not folds:
+        return []
+    return [
+        t(
+            "train and dev in {folds} folds: what is fitted to examples answered each fold after it was fitted without "
+            "it, and its intervals are wider for that",
+            folds=folds,
+        )
+    ]
+
+
+def _likelihoods(found: Sequence[Report], shown: Sequence[str]) -> list[str]:
+    """Why a candidate has no perplexity, and what does not compare."""
+    notes = [f"{one.candidate.name}: {told(one.unscored)}" for one in found if one.unscored]
+    if "perplexity" in shown and len(found) > 1:
+        notes.append(
+            t("perplexity counts a model's own tokens: between models with other tokenizers compare bits_per_byte")
+        )
+    return notes
 
 
 def _apart(found: Sequence[Report], shown: Sequence[str]) -> list[str]:
@@ -78,7 +103,8 @@ def report_table(found: Report) -> Table:
         [metric, _of(found, metric), aggregate.n, *(_of(found, metric, language) for language in languages)]
         for metric, aggregate in found.metrics.items()
     ]
-    notes = _notes(rows)
+    notes = [*_folded([found]), *_notes(rows)]
+    notes += [told(found.unscored)] if found.unscored else []
     if found.errors:
         notes.append(t("{n} examples got no answer; they count as the worst value", n=found.errors))
     return Table(
