@@ -41,13 +41,14 @@ end
 GOALS = {"raw": (700, 3.0)}
 
 
-def serve(folder: str, stub: str, durability: str) -> None:
-    """The gateway's process."""
+def serve(folder: str, stub: str, durability: str, collector: str = "") -> None:
+    """The gateway's process. `collector`: where it sends telemetry, which is otherwise off."""
     from slipway.core.candidate import Candidate, ModelPin
     from slipway.core.message import Sampling
     from slipway.core.ref import Ref
     from slipway.core.release import Release
     from slipway.project.schema import ServeConfig
+    from slipway.project.telemetry import TelemetryConfig
     from slipway.runtime.session import Session
     from slipway.serve.resources import ServeContext
     from slipway.serve.server import run
@@ -68,7 +69,9 @@ def serve(folder: str, stub: str, durability: str) -> None:
     store.catalog.promote("production", release.digest, by="bench", why="bench")
     context = ServeContext(
         project=PROJECT,
-        config=ServeConfig(port=0, parallel=64, durability=durability),  # type: ignore[arg-type]
+        config=ServeConfig(
+            port=0, parallel=64, durability=durability, telemetry=TelemetryConfig(endpoint=collector or None)
+        ),  # type: ignore[arg-type]
         store=store,
         session=Session(store, lambda pin: {}),
         verify=lambda release: None,
@@ -175,9 +178,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--stub", help=argparse.SUPPRESS)
+    parser.add_argument("--collector", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        return serve(args.serve, args.stub, args.durability)
+        return serve(args.serve, args.stub, args.durability, args.collector)
     if not shutil.which("wrk"):
         sys.exit("this benchmark needs wrk: apt-get install wrk")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # children inherit it

@@ -53,9 +53,9 @@ def project_file() -> Iterator[str]:
     """Every key of slipway.yaml with its type and default."""
     from pydantic import BaseModel
 
-    from slipway.project import fields, plugin_config, schema
+    from slipway.project import fields, plugin_config, schema, telemetry
 
-    ours = {module.__name__ for module in (fields, plugin_config, schema)}
+    ours = {module.__name__ for module in (fields, plugin_config, schema, telemetry)}
     yield "# The project file, key by key\n\n`slipway schema` prints the JSON schema.\n"
     for name, cls in vars(schema).items():
         if isinstance(cls, type) and issubclass(cls, BaseModel) and cls.__module__ in ours:

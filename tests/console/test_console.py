@@ -20,7 +20,19 @@ from slipway.core.trace import Wanted
 from slipway.loop.context import Context
 from slipway.store.watching import Look
 
-PAGES = ("", "/traces", "/feedback", "/reports", "/releases", "/data", "/runs", "/playground", "/monitor", "/sign-in")
+PAGES = (
+    "",
+    "/traces",
+    "/feedback",
+    "/reports",
+    "/releases",
+    "/data",
+    "/runs",
+    "/playground",
+    "/monitor",
+    "/kept",
+    "/sign-in",
+)
 
 
 def page(server: Running, path: str, **headers: str) -> str:

@@ -28,6 +28,7 @@ OF: dict[str, list[type[BaseModel]]] = {
     "Keys of release": [schema.ReleaseConfig],
     "Keys of improve": [schema.ImproveConfig],
     "Keys of serve": [schema.ServeConfig],
+    "Keys of telemetry": [schema.TelemetryConfig],
     "Keys of monitor": [
         monitoring.MonitorConfig,
         monitoring.WatchRule,

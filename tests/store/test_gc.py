@@ -243,3 +243,41 @@ def test_deleted_traces_leave_no_text_in_the_file(tmp_path: Path) -> None:
     gc(store, Retention(traces=30 * DAY))
     store.close()  # the log is emptied
     assert b"a private matter" not in (tmp_path / ".slipway" / "catalog.db").read_bytes()
+
+
+def _sizes(store: Store) -> list[tuple[str, int]]:
+    from sqlalchemy import text
+
+    with store.catalog.database.reader.connect() as connection:
+        return [
+            (row.id, row.n) for row in connection.execute(text("select id, length(body) n from traces order by seq"))
+        ]
+
+
+def test_beyond_a_size_the_oldest_traces_go_and_what_is_needed_stays(tmp_path: Path, address: Address | None) -> None:
+    store = Store(tmp_path, address)
+    made = [trace_of(request={"prompt": "x" * 100}) for _ in range(12)]
+    store.catalog.add_traces(made, [feedback_of(made[1])])
+    kept.examples(store, f"trace:{made[2].id}")
+    sizes = dict(_sizes(store))
+    limit = sum(sizes.values()) - sum(sizes[made[n].id] for n in (0, 3, 4)) + 1
+    batch, retention.BATCH = retention.BATCH, 2
+    try:
+        dry = gc(store, Retention(size=limit), dry_run=True)
+        swept = gc(store, Retention(size=limit))
+    finally:
+        retention.BATCH = batch
+    assert swept.removed == dry.removed == {"traces": 3}
+    assert [id for id, _ in _sizes(store)] == [made[n].id for n in (1, 2, *range(5, 12))]
+    assert sum(n for _, n in _sizes(store)) <= limit
+    assert gc(store, Retention(size=limit)).removed == {}
+
+
+def test_time_and_size_are_counted_once_together(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    old = [trace_of(at=ago(50)) for _ in range(4)]
+    store.catalog.add_traces([*old, *(trace_of(at=ago(1)) for _ in range(4))])
+    limit = sum(n for _, n in _sizes(store)[4:]) - 1  # of the young one too many
+    keep = Retention(traces=30 * DAY, size=limit)
+    assert gc(store, keep, dry_run=True).removed == {"traces": 5}
+    assert gc(store, keep).removed == {"traces": 5}

@@ -42,7 +42,7 @@ from slipway.api.served import (
     traces,
     traces_to_export,
 )
-from slipway.api.state import bundle, store_backup, store_gc, store_restore, store_stats, store_verify
+from slipway.api.state import bundle, kept, store_backup, store_gc, store_restore, store_stats, store_verify
 from slipway.api.whole import report
 
 __all__ = [
@@ -73,6 +73,7 @@ __all__ = [
     "init",
     "items",
     "json_schema",
+    "kept",
     "keys",
     "labelling",
     "learning_curve",

@@ -122,12 +122,21 @@ def import_feedback(
 
 
 def forget(
-    project: Context, trace: str = "", user: str = "", matching: str = "", *, yes: bool = False
+    project: Context,
+    trace: str = "",
+    user: str = "",
+    matching: str = "",
+    *,
+    yes: bool = False,
+    by: str = "",
+    why: str = "",
 ) -> _forgetting.Forgotten:
     """Take out what came from one trace (its id), one user (id or name of a key), or holds a text, and tell what it
     went into; without `yes` only tell. Done again it finds nothing. Raises Busy while a run is at work.
+
+    `by` (default: who runs this) and `why` are kept with the note that it was done (`api.kept`).
     """
-    return _forgetting.forget(project, trace, user, matching, yes=yes)
+    return _forgetting.forget(project, trace, user, matching, yes=yes, by=by, why=why)
 
 
 def export_traces(project: Context, file: Path, limit: int = 100_000, redact: Mode | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slipway.loop import kept as _kept
 from slipway.loop import sweep as _sweep
 from slipway.loop.context import Context
 from slipway.offline import archive as _archive
@@ -25,6 +26,11 @@ def store_gc(project: Context, *, dry_run: bool = False) -> _gc.Swept:
     Raises Busy while a run is at work in the project.
     """
     return _sweep.sweep(project, dry_run=dry_run)
+
+
+def kept(project: Context) -> _kept.Kept:
+    """What is kept of those who ask, for how long and how much of it there is; what was deleted when and why."""
+    return _kept.kept(project)
 
 
 def store_backup(project: Context, file: Path) -> _backup.Backup:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slipway.cli import choosing, improving, monitoring, terminal
+from slipway.cli import choosing, dashboards, improving, monitoring, terminal
 from slipway.cli.groups import GROUPS
 from slipway.cli.options import HERE, NONE, Channel, Host, Limit, Port, Project, Quiet, Set, open_project
 from slipway.cli.report import command
@@ -321,6 +321,7 @@ command(app, "bench", help=t("Ask models with prompts: quality on dev, tokens a 
 )
 
 improving.add(app)
+dashboards.add(app)
 monitoring.add(app)
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

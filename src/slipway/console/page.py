@@ -155,6 +155,7 @@ def _links(at: str) -> str:
         ("", t("Overview")), ("/traces", t("Traces")), ("/feedback", t("Feedback")), ("/reports", t("Reports")),
         ("/releases", t("Releases")), ("/data", t("Data")), ("/runs", t("Runs")),
         ("/labelling", t("Labelling")), ("/playground", t("Playground")), ("/monitor", t("Monitor")),
+        ("/kept", t("Kept data")),
     )  # fmt: skip
     here = "/" + at.removeprefix(ROOT).strip("/").partition("/")[0] if at.removeprefix(ROOT).strip("/") else ""
     return "".join(

@@ -16,6 +16,7 @@ from slipway.api.cards import about_release
 from slipway.console import page, views
 from slipway.console.answers import answers
 from slipway.console.entrance import LANGUAGE, entrance
+from slipway.console.kept import kept
 from slipway.console.labelling import labelling
 from slipway.console.material import material
 from slipway.console.measured import examples, measured
@@ -44,7 +45,20 @@ class Console:
     def __init__(self, project: Context, server: Inside) -> None:
         self.app = FastAPI(title="Slipway console", docs_url=None, redoc_url=None, openapi_url=None)
         pages = Pages(project, server)
-        made = (entrance, _served, traces, answers, measured, examples, material, work, _released, _decide, monitor)
+        made = (
+            entrance,
+            _served,
+            traces,
+            answers,
+            measured,
+            examples,
+            material,
+            work,
+            _released,
+            _decide,
+            monitor,
+            kept,
+        )
         routers = [*(one(pages) for one in made), *labelling(pages)]
         self.scopes = scopes(routers)
         for router in routers:

@@ -13,7 +13,7 @@ from slipway.core.trace import Feedback, Trace
 from slipway.i18n import t, told
 from slipway.render.cells import Link
 from slipway.render.document import Column, Document, Part, Passage, Section, Table
-from slipway.render.pages.served import feedback_table
+from slipway.render.pages.served import feedback_table, not_kept
 
 
 def traces(found: Sequence[Trace], older: str) -> Document:
@@ -28,7 +28,7 @@ def traces(found: Sequence[Trace], older: str) -> Document:
     ]
     rows: list[list[Any]] = [
         [
-            Link(one.asked or t("(empty)"), f"{ROOT}/traces/{one.id}"),
+            Link(one.asked or (t("(empty)") if one.kept else t("(not kept)")), f"{ROOT}/traces/{one.id}"),
             one.said if one.answer else told(one.error),
             one.at,
             one.channel,
@@ -45,6 +45,8 @@ def traces(found: Sequence[Trace], older: str) -> Document:
 
 def trace(found: Trace, said: Sequence[Feedback], prompt: Sequence[Message]) -> Document:
     """What was asked, what answered, the passages with those that it cites first, what it took, what users said."""
+    if not found.kept:
+        return Document(None, [not_kept(), _facts(found), feedback_table(said)])
     parts: list[Part] = [Section(who or t("input"), [Passage(what, whole=True)]) for who, what in found.turns]
     if found.answer is not None:
         parts += answer(found.answer)

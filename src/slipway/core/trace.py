@@ -32,6 +32,7 @@ class Trace(Noun, frozen=True, kw_only=True):
     overhead_seconds: float = 0.0
     key: str = ""  # id of the API key, never the key
     tenant: str = ""  # whose key that is, in a project with several tenants
+    kept: bool = True  # whether question, answer and passages are in it (`serve.bodies`)
 
     @property
     def turns(self) -> list[tuple[str, str]]:

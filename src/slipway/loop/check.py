@@ -30,6 +30,7 @@ from slipway.evaluate.scoring import make_scorers
 from slipway.files import why
 from slipway.i18n import t
 from slipway.loop.check_remote import check_remote
+from slipway.loop.check_serving import check_serving
 from slipway.loop.finding import Finding
 from slipway.loop.model_lock import absolute
 from slipway.loop.model_size import need
@@ -78,7 +79,7 @@ def check(project: Project, file: Path, *, run_plugins: bool = False, remote: bo
     found += [*_models(project, root), *_prompts(project, root, plugins, skip), *_data(project, root, plugins, skip)]
     found += [*_metrics(project, plugins, skip), *_prices(project), *_machine(root), *_port(project)]
     found += _folds(project, plugins, skip)
-    found += [*_store(project, root), *_index_servers(project, plugins, skip)]
+    found += [*_store(project, root), *_index_servers(project, plugins, skip), *check_serving(project)]
     if remote:
         found += check_remote(project, root, plugins)
     order = {"error": 0, "warning": 1, "ok": 2}

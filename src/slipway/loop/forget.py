@@ -266,11 +266,11 @@ class _Plan:
     def memo(self) -> list[tuple[str, str]]:
         return erase.remembered_with(self.store, self.texts)
 
-    def carry_out(self) -> None:
+    def carry_out(self, traces: int, by: str, why: str) -> None:
         held = [digest for digest in sorted(self.blobs) if self.store.blobs.has(digest)]
         erasure = Erasure(
-            at=now(), by=whoami(), blobs=tuple(held), candidates=tuple(sorted(self.candidates)),
-            traces=len(self.traces), feedback=len(self.feedback),
+            at=now(), by=by or whoami(), why=why, blobs=tuple(held), candidates=tuple(sorted(self.candidates)),
+            traces=traces, feedback=len(self.feedback),
         )  # fmt: skip
         memo = self.memo()
         erase.note(self.store, erasure)
@@ -283,8 +283,20 @@ class _Plan:
         erase.empty_log(self.store)
 
 
-def forget(context: Context, trace: str = "", user: str = "", matching: str = "", *, yes: bool = False) -> Forgotten:
-    """Find, and with `yes` delete, what came from one of the three. Raises Busy while a run is at work."""
+def forget(
+    context: Context,
+    trace: str = "",
+    user: str = "",
+    matching: str = "",
+    *,
+    yes: bool = False,
+    by: str = "",
+    why: str = "",
+) -> Forgotten:
+    """Find, and with `yes` delete, what came from one of the three. Raises Busy while a run is at work.
+
+    `by` and `why` are kept with the note of what was deleted: they must not name whoever is forgotten.
+    """
     if sum(map(bool, (trace, user, matching))) != 1:
         raise ConfigError(
             t("say what to forget: one of --trace, --user and --matching"), t("for example --trace 4bf92f3577b34da6")
@@ -305,7 +317,7 @@ def forget(context: Context, trace: str = "", user: str = "", matching: str = ""
             affected=plan.affected, elsewhere=plan.elsewhere, labels=len(plan.items) + len(plan.judgements),
         )  # fmt: skip
         if yes:
-            plan.carry_out()
+            plan.carry_out(len(known), by, why)
         return found
 
 

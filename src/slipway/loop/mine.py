@@ -34,7 +34,8 @@ Said = Iterable[tuple[Feedback, Trace]]
 
 class Mined(msgspec.Struct):
     """Rows by kind. `made`: rows of examples by `from`. `left`: traces left out, by reason: `no-reference`, `conflict`,
-    `input`, `history`, `reference`, `too-large`, `capped`, and `repeat` for those that are part of another row.
+    `input`, `history`, `reference`, `too-large`, `capped`, `not-kept` where what was asked was not written down
+    (`serve.bodies`), and `repeat` for those that are part of another row.
     `dropped`: rows left out, by kind and reason: `near-repeat`, and `exact`, `near`, `meaning` for what is held out.
     """
 
@@ -130,6 +131,8 @@ def without_repeats(task: Task, found: Mined) -> None:
 
 def input_of(task: Task, trace: Trace) -> tuple[bytes, Row] | str:
     """What names the input, and its fields; or why it is none that stands by itself."""
+    if not trace.kept:
+        return "not-kept"
     turns = [(role, clean_text(text, Counter())) for role, text in trace.turns if role in ("user", "assistant", "")]
     if len(turns) > 1:
         return "history"

@@ -16,6 +16,7 @@ from slipway.runtime.cost import make_cost
 from slipway.runtime.session import Session
 from slipway.serve.resources import ServeContext
 from slipway.serve.server import run
+from slipway.serve.telemetry.headers import read_headers
 
 
 def serve(
@@ -38,6 +39,7 @@ def serve(
     pins = pin_models(project, context.root, context.lock_file, context.listener.progress, context.plugins)
     session = Session(store, context.locate, make_cost(project, context.rate_of), context.tell, context.plugins)
     session.own.learn(context.secrets)
+    headers = read_headers(config.telemetry.headers_env if config.telemetry.endpoint else "")
     with daily(store, retention(project)), indexing(store):
         run(
             ServeContext(
@@ -48,6 +50,7 @@ def serve(
                 verify=lambda release: verify(release, store, context.locate),
                 models=pins,
                 console=console,
+                telemetry_headers=headers,
             ),
             ready,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -34,6 +34,7 @@ from slipway.project.fields import (
 )
 from slipway.project.monitoring import MonitorConfig
 from slipway.project.plugin_config import MetricConfig, PluginConfig
+from slipway.project.telemetry import TelemetryConfig
 
 
 class Price(Strict):
@@ -334,6 +335,8 @@ class ServeConfig(Strict):
     )  # open at once; one that asks nothing makes room for a new one
     durability: Literal["strict", "relaxed"] = "strict"
     redact: Redact = "off"  # personal data in traces and feedback that are kept; secrets never are
+    bodies: float = Field(default=1.0, ge=0, le=1)  # share of requests whose question, answer and passages are kept
+    telemetry: TelemetryConfig = TelemetryConfig()
     allowed_hosts: list[str] = []
     allowed_origins: list[str] = []
 
@@ -397,6 +400,7 @@ class RetentionConfig(Strict):
     feedback: Kept = None  # default: as long as traces; longer while its release serves
     answers: Kept = None  # what evaluation remembers of candidates' answers
     steps: Kept = None  # executed steps, and what they remember: parsed documents, vectors nothing needs
+    size: Annotated[Bytes, Field(gt=0)] | None = None  # of all traces, such as `2 GB`; beyond it the oldest go
 
 
 class StoreConfig(Strict):

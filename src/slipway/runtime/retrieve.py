@@ -18,6 +18,7 @@ from slipway.core.candidate import Retrieval
 from slipway.core.material import Chunk, Dataset
 from slipway.core.protocols import Embeds, Index, OutOfVocabulary, Ranks
 from slipway.core.ref import digest_of
+from slipway.core.spans import span
 from slipway.plugins import Plugins, reporting
 from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
@@ -142,10 +143,12 @@ class Retriever:
         first = retrieval.rerank or 0
         best = [_citation(self._chunks[id], score) for id, score in ranked[: max(retrieval.top_k, first)]]
         if first:
-            if reranker is None:
-                best[:first] = await rerank(question, best[:first], self._near(vector))
-            else:
-                best[:first] = await by_model(question, best[:first], reranker)
+            with span("rerank") as part, part.inside():
+                part.note({"slipway.rerank.passages": len(best[:first])})
+                if reranker is None:
+                    best[:first] = await rerank(question, best[:first], self._near(vector))
+                else:
+                    best[:first] = await by_model(question, best[:first], reranker)
         found = _within(best[: retrieval.top_k], retrieval.max_chars)
         if retrieval.excerpt_chars is None:
             return found

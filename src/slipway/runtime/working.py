@@ -24,9 +24,11 @@ from slipway.core.protocols import (
     Tool,
     missing,
 )
+from slipway.core.spans import span
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 from slipway.plugins import reporting
+from slipway.runtime import conventions
 from slipway.runtime.extract import extract
 from slipway.runtime.prompt import build_messages
 from slipway.runtime.session import Session
@@ -95,10 +97,13 @@ class Working:
         if self.candidate.retrieve is None:
             return ()
         started = time.monotonic()
-        retriever = await self._session.retriever(self.candidate.retrieve)
-        reranker = self.candidate.retrieve.reranker
-        ranks = await self._session.ranker(reranker) if reranker else None
-        found = await retriever.search(text, self.candidate.retrieve, ranks)
+        with span("retrieval") as part, part.inside():
+            retriever = await self._session.retriever(self.candidate.retrieve)
+            reranker = self.candidate.retrieve.reranker
+            ranks = await self._session.ranker(reranker) if reranker else None
+            found = await retriever.search(text, self.candidate.retrieve, ranks)
+            if part.on:
+                part.note(conventions.retrieval(self.candidate.retrieve, len(found)))
         self._spent.retrieve_seconds += time.monotonic() - started
         return found
 
@@ -118,7 +123,8 @@ class Working:
 
         if self.candidate.encoder is None:
             return np.zeros((len(texts), 0), np.float32)
-        return await text_vectors(texts, await self._session.embedder(self.candidate.encoder))
+        with conventions.embedding(self.candidate.encoder):
+            return await text_vectors(texts, await self._session.embedder(self.candidate.encoder))
 
     async def files(self) -> Mapping[str, Path]:
         """The candidate's files."""
@@ -187,19 +193,23 @@ class Working:
         """The model's deltas. Raises EngineError when the last one is missing: the stream was cut."""
         last = Delta()
         running = self._running()
-        with reporting("engines", self._engine_name()):
-            async with aclosing(generator(running.generate(request))) as stream:
-                async for last in stream:
-                    yield last
-        if last.finish is None:
-            raise cut()
+        with conventions.generation(self.candidate.model, request, stream=True) as part:
+            with reporting("engines", self._engine_name()):
+                async with aclosing(generator(part.over(running.generate(request)))) as stream:
+                    async for last in stream:
+                        yield last
+            if last.finish is None:
+                raise cut()
+            part.made(last.finish, last.usage)
         self._spent.usage += last.usage or Usage()
 
     async def complete(self, request: GenerateRequest) -> Completion:
         """The model's whole answer."""
         running = self._running()
-        with reporting("engines", self._engine_name()):
-            completion = await complete(running, request)
+        with conventions.generation(self.candidate.model, request) as part, part.inside():
+            with reporting("engines", self._engine_name()):
+                completion = await complete(running, request)
+            part.made(completion.finish, completion.usage)
         self._spent.usage += completion.usage
         return completion
 
@@ -208,8 +218,10 @@ class Working:
         running = self._running()
         if not isinstance(running, ScoresAnswers):
             raise missing(self.candidate.model.name if self.candidate.model else "", "score")
-        with reporting("engines", self._engine_name()):
-            found = await running.likelihoods(asked)
+        with conventions.generation(self.candidate.model, asked.request) as part, part.inside():
+            with reporting("engines", self._engine_name()):
+                found = await running.likelihoods(asked)
+            part.made("", found.usage)
         self._spent.usage += found.usage
         return found
 

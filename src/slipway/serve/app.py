@@ -12,6 +12,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from slipway.core.spans import answering, following
+from slipway.core.trace import Feedback, Trace
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import t
 from slipway.privacy.redact import Redactor
@@ -28,9 +30,11 @@ from slipway.serve.gateway.concurrency import Slots
 from slipway.serve.gateway.endpoints import Gateway
 from slipway.serve.gateway.router import Router
 from slipway.serve.prometheus import Metrics
+from slipway.serve.recording.bodies import Bodies
 from slipway.serve.recording.recorder import Recorder
 from slipway.serve.refuse import Refused, bad, draining, refusal, unexpected
 from slipway.serve.resources import ServeContext
+from slipway.serve.telemetry.telemetry import Telemetry
 
 log = logging.getLogger("slipway.serve")
 
@@ -49,14 +53,17 @@ class Application:
         config = context.config
         self.context = context
         self.metrics = Metrics()
+        self._bodies = Bodies(config.bodies, context.store.salt if config.bodies < 1 else b"")
+        self._redactor = redactor(context)
         self.slots = Slots(config.parallel, config.queue)
         self.recorder = Recorder(
             context.store.catalog,
             strict=config.durability == "strict",
             on_commit=self._committed,
-            clean=redactor(context).record,
+            clean=self._clean,
         )
         self.metrics.free.set_function(lambda: self.recorder.room.free)
+        self.telemetry = self._telemetry(context)
         self.router = Router(context, self.metrics)
         self.keys = Keys(context.store, config)
         self.origins = Origins(config)
@@ -66,7 +73,7 @@ class Application:
         self._running: set[asyncio.Task[Any]] = set()
         self._cut: set[asyncio.Task[Any]] = set()
         self._failed_before = 0
-        gateway = Gateway(context, self.router, self.slots, self.recorder, self.metrics)
+        gateway = Gateway(context, self.router, self.slots, self.recorder, self.metrics, self._bodies)
         self._posts: dict[str, Callable[[Call], Awaitable[None]]] = {
             "/v1/chat/completions": gateway.chat,
             "/v1/completions": gateway.completions,
@@ -77,7 +84,7 @@ class Application:
         inside = Inside(
             context.store, self.router, self.slots, self.metrics, self.trouble, context.session.trouble,
             Redactor(own=context.session.own), self.keys, self.sign_in, self._refused_key,
-            Aside(context.session, self.slots, config.deadline, lambda: self.draining), self.recorder,
+            Aside(context.session, self.slots, config.deadline, lambda: self.draining), self.recorder, self.telemetry,
         )  # fmt: skip
         self._admin = make_admin(inside)
         self._console = context.console(inside) if context.console else None
@@ -89,6 +96,8 @@ class Application:
         """Start the writer of traces, and begin to follow the channel."""
         sys.setswitchinterval(SWITCH_INTERVAL)
         self.recorder.start()
+        if self.telemetry is not None:
+            self.telemetry.start()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self.router.follow()), loop.create_task(self._follow_keys())]
 
@@ -99,7 +108,23 @@ class Application:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.recorder.close()
+        if self.telemetry is not None:
+            await asyncio.to_thread(self.telemetry.close)
         await self.context.session.close()
+
+    def _clean(self, record: Trace | Feedback) -> Trace | Feedback:
+        """What may be kept of a record."""
+        return self._redactor.record(self._bodies.record(record))
+
+    def _clean_trace(self, trace: Trace) -> Trace:
+        return self._redactor.trace(self._bodies.trace(trace))
+
+    def _telemetry(self, context: ServeContext) -> Telemetry | None:
+        config = context.config.telemetry
+        if config.endpoint is None:
+            return None
+        context.session.own.learn(context.telemetry_headers.values())
+        return Telemetry(context.project, config, context.telemetry_headers, self.metrics.sent, self._clean_trace)
 
     async def _follow_keys(self) -> None:
         while True:
@@ -171,7 +196,7 @@ class Application:
             self.recorder.require()
             if call.parent:
                 await self._own_trace(call)
-            await handler(call)
+            await self._handle(call, handler)
         except SlipwayError as error:
             refused = refusal(error)
             await call.answer(refused.status, refused.json(), extra=refused.headers)
@@ -184,6 +209,18 @@ class Application:
             log.exception("unexpected", extra={"trace": call.trace, "path": call.path[:200]})
             if not call.status:
                 await call.answer(500, unexpected().json())
+
+    async def _handle(self, call: Call, handler: Callable[[Call], Awaitable[None]]) -> None:
+        answering(call.trace)
+        if self.telemetry is None:
+            await handler(call)
+            return
+        followed = self.telemetry.begin(call)
+        try:
+            with following(followed):
+                await handler(call)
+        finally:
+            self.telemetry.finish(call, followed)
 
     async def _let_in(self, call: Call) -> bool:
         """Check Host, Origin and key; raises Refused. True when this was a preflight, and is answered."""

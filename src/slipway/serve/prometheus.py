@@ -47,7 +47,22 @@ class Metrics:
         self.auth_failures = Counter(
             "slipway_auth_failures", "Requests without a valid key, by reason", ("reason",), registry=r
         )
+        self._spans = Counter(
+            "slipway_telemetry_spans", "Spans for the collector, by what became of them", ("result",), registry=r
+        )
+        self._begin_at_zero()
         self._children: dict[tuple[str, ...], Counter | Histogram] = {}
+
+    def _begin_at_zero(self) -> None:
+        """What is known to be countable is there from the start: of a counter that appears as 1 no increase is seen."""
+        for counter, known in (
+            (self.records, ("written", "failed")),
+            (self.feedback, ("up", "down", "")),
+            (self.auth_failures, ("missing", "invalid", "throttled")),
+            (self._spans, ("sent", "dropped")),
+        ):
+            for value in known:
+                counter.labels(value)
 
     def request(self, endpoint: str, model: str, status: int, seconds: float) -> None:
         """One finished request."""
@@ -64,6 +79,10 @@ class Metrics:
     def first_token(self, model: str, seconds: float) -> None:
         """Seconds from the request to its first text."""
         self._child(self._first, model).observe(seconds)
+
+    def sent(self, result: str, spans: int) -> None:
+        """What became of spans on their way to a collector."""
+        self._spans.labels(result).inc(spans)
 
     def _child(self, parent: Counter | Histogram, *labels: str) -> Any:
         key = (str(id(parent)), *labels)

@@ -17,8 +17,9 @@ from slipway.store.store import Store
 class ServeContext:
     """`verify` re-hashes what a release pins and raises IntegrityError; it runs in a thread, before a release serves.
 
-    `models` are the raw models, asked by their own names. `session` is closed by the server when it ends.
-    `console`: makes what answers under `/console`, of the parts of the server (`serve.admin.routes.Inside`).
+    `models` are the raw models, asked by their own names. `session` is closed by the server when it ends. `console`:
+    makes what answers under `/console`, of the parts of the server (`serve.admin.routes.Inside`).
+    `telemetry_headers`: what a collector is sent besides, such as a token.
     """
 
     project: str
@@ -28,3 +29,4 @@ class ServeContext:
     verify: Callable[[Release], object]
     console: Callable[[Any], Any] | None = None
     models: Mapping[str, ModelPin] = field(default_factory=dict[str, ModelPin])
+    telemetry_headers: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -58,7 +58,7 @@ def remembered_with(store: Store, texts: Collection[bytes]) -> list[tuple[str, s
 
 def note(store: Store, erasure: Erasure) -> None:
     """Write down what will be missing; where nothing new is, nothing."""
-    if erasure.blobs or erasure.candidates:
+    if erasure.blobs or erasure.candidates or erasure.traces or erasure.feedback or erasure.rows:
         store.catalog.put(ERASURE, erasure.digest, erasure)
 
 

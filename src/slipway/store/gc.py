@@ -17,10 +17,13 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import delete
 
+from slipway.core.erasure import Erasure
 from slipway.core.material import Chunk, Dataset
 from slipway.core.ref import decoder_of
 from slipway.files import UNDECODABLE, sync
 from slipway.store import tables
+from slipway.store.catalog import now
+from slipway.store.erase import note
 from slipway.store.failing import reporting
 from slipway.store.reach import Reach, reach
 from slipway.store.retention import BATCH, Expired, Needed, Retention, before, expire
@@ -30,6 +33,7 @@ log = logging.getLogger("slipway.store")
 
 GRACE = 3600.0
 """Seconds for which a noun or blob stays though nothing points at it yet."""
+_UNSAID = ("nouns", "blobs")  # what nothing points at is no record of anybody
 _FROM_TRACE = re.compile(rb"\btrace:([0-9a-f]{32})\b")
 
 
@@ -57,17 +61,23 @@ def gc(store: Store, keep: Retention, *, dry_run: bool = False, grace: float = G
             reached = reach(connection, before(grace), gone)
         _nouns(store, reached, found, dry_run=dry_run)
         _blobs(store, reached, found, grace, dry_run=dry_run)
-    return _told(found, dry_run=dry_run)
+    return _told(store, found, dry_run=dry_run)
 
 
 def expire_records(store: Store, keep: Retention, gone: Callable[[], bool] = lambda: False) -> Swept:
     """Only what is over its time, without the project's lock: what a server does in the background."""
-    return _told(expire(store.catalog, keep, needed_by(store), gone=gone), dry_run=False)
+    return _told(store, expire(store.catalog, keep, needed_by(store), gone=gone), dry_run=False)
 
 
-def _told(found: Expired, *, dry_run: bool) -> Swept:
+def _told(store: Store, found: Expired, *, dry_run: bool) -> Swept:
     removed = Swept(removed=found.rows, bytes=found.bytes, dry_run=dry_run)
     if found.rows and not dry_run:
+        others = {kind: n for kind, n in found.rows.items() if kind not in ("traces", "feedback", *_UNSAID)}
+        gone = Erasure(
+            at=now(), by="", kind="retention", rows=others, bytes=sum(found.bytes.values()),
+            traces=found.rows.get("traces", 0), feedback=found.rows.get("feedback", 0),
+        )  # fmt: skip
+        note(store, gone)
         log.info("deleted what is over its time or needed by nothing", extra={"rows": found.rows, "bytes": found.bytes})
     return removed
 

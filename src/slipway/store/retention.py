@@ -30,12 +30,16 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Retention:
-    """Seconds after which each kind may go; None: never. `steps`: runs, and work remembered that is no answer."""
+    """Seconds after which each kind may go; None: never. `steps`: runs, and work remembered that is no answer.
+
+    `size`: bytes of all traces together, beyond which the oldest go before their time.
+    """
 
     traces: float | None = None
     feedback: float | None = None
     answers: float | None = None
     steps: float | None = None
+    size: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ class _Expiry:
             self._feedback(before(for_feedback))
         if keep.traces is not None:
             self._traces(before(keep.traces), None if for_feedback is None else before(for_feedback))
+        if keep.size is not None:
+            self._oversize(keep.size, None if for_feedback is None else before(for_feedback))
         if keep.answers is not None:
             self._memo("answers", tables.memo.c.kind == "answer", before(keep.answers))
         if keep.steps is not None:
@@ -123,16 +129,45 @@ class _Expiry:
         query = select(of.c.seq, of.c.at, of.c.id, of.c.release, func.length(of.c.body).label("size"))
         for rows in self._batches(of, query, limit):
             due = {row.id: row for row in rows if row.at < limit and row.id not in self.needed.traces}
-            if not due:
-                continue
-            with self._short() as connection:  # feedback that comes in now finds the trace, or finds it gone
-                said = select(tables.feedback.c.trace, tables.feedback.c.at)
-                for row in connection.execute(said.where(tables.feedback.c.trace.in_(list(due)))).all():
-                    if row.trace in due and not self._over(row, due[row.trace].release, for_feedback):
-                        del due[row.trace]
-                self._delete(connection, "traces", of, list(due.values()))
-            if not self.dry_run:
-                self.catalog.index.drop(row.seq for row in due.values())
+            self._drop(due, for_feedback)
+
+    def _oversize(self, size: float, for_feedback: str | None) -> None:
+        """The oldest traces, until the rest fits; those that feedback or examples need stay whatever the size."""
+        of, limit = tables.traces.c, None if self.keep.traces is None else before(self.keep.traces)
+        with self.catalog.database.reader.connect() as connection:
+            total = connection.execute(select(func.coalesce(func.sum(func.length(of.body)), 0))).scalar_one()
+        excess = float(total) - size - (self.found.bytes.get("traces", 0) if self.dry_run else 0)
+        query, last = select(of.seq, of.at, of.id, of.release, func.length(of.body).label("size")), -1
+        while excess > 0 and not self.gone():
+            with self.catalog.database.reader.connect() as connection:
+                rows = connection.execute(query.where(of.seq > last).order_by(of.seq).limit(BATCH)).all()
+            if not rows:
+                return
+            due: dict[str, Any] = {}
+            for row in rows:
+                last = row.seq
+                if excess <= 0:
+                    break
+                if row.id in self.needed.traces or (self.dry_run and limit is not None and row.at < limit):
+                    continue  # the latter is counted already
+                due[row.id] = row
+                excess -= row.size
+            excess += self._drop(due, for_feedback)
+
+    def _drop(self, due: dict[str, Any], for_feedback: str | None) -> int:
+        """Delete traces, but for those whose feedback stays; returns the bytes of these."""
+        if not due:
+            return 0
+        left = 0
+        with self._short() as connection:  # feedback that comes in now finds the trace, or finds it gone
+            said = select(tables.feedback.c.trace, tables.feedback.c.at)
+            for row in connection.execute(said.where(tables.feedback.c.trace.in_(list(due)))).all():
+                if row.trace in due and not self._over(row, due[row.trace].release, for_feedback):
+                    left += due.pop(row.trace).size
+            self._delete(connection, "traces", tables.traces, list(due.values()))
+        if not self.dry_run:
+            self.catalog.index.drop(row.seq for row in due.values())
+        return left
 
     def _batches(self, table: Table, query: Any, limit: str) -> Iterator[Sequence[Any]]:
         """Rows from the oldest on, up to the first batch that holds nothing over its time.

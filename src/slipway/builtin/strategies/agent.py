@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.core.answer import Answer, Step
 from slipway.core.message import Completion, Delta, GenerateRequest, Message, Tool, ToolCall, Usage
 from slipway.core.protocols import Work
+from slipway.core.spans import span
 from slipway.errors import EngineError
 from slipway.i18n import t
 
@@ -77,11 +78,14 @@ class AgentStrategy:
         started = time.monotonic()
         output, error = "", ""
         tool = work.tools.get(call.name)
+        name = call.name if tool else "unknown"  # what a model makes up names no span
         try:
-            if tool is None:
-                raise ValueError(f"there is no tool '{call.name}'; there are: {', '.join(work.tools)}")
-            async with asyncio.timeout(self.config.seconds):
-                output = (await tool.call(_arguments(call, tool.parameters)))[:LONGEST]
+            with span(f"execute_tool {name}") as part, part.inside():
+                part.note({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name})
+                if tool is None:
+                    raise ValueError(f"there is no tool '{call.name}'; there are: {', '.join(work.tools)}")
+                async with asyncio.timeout(self.config.seconds):
+                    output = (await tool.call(_arguments(call, tool.parameters)))[:LONGEST]
         except TimeoutError:
             error = f"no result within {self.config.seconds:g} s"
         except Exception as problem:  # noqa: BLE001  # the model is told of whatever a tool raises

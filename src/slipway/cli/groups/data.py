@@ -139,6 +139,7 @@ def forget(
     user: Annotated[str, typer.Option(help=t("Id or name of an API key."))] = "",
     matching: Annotated[str, typer.Option(help=t("All that holds this text, whatever its case."))] = "",
     yes: Annotated[bool, typer.Option("--yes", help=t("Delete it; without this it is only told."))] = False,
+    why: Annotated[str, typer.Option(help=t("The reason, which is kept with the note of it: name nobody."))] = "",
     project: Project = HERE,
 ) -> Document:
     """A dry run unless --yes."""
@@ -146,4 +147,4 @@ def forget(
     from slipway.render.pages.feedback import forgotten
 
     with open_project(project) as opened:
-        return forgotten(api.forget(opened, trace, user, matching, yes=yes))
+        return forgotten(api.forget(opened, trace, user, matching, yes=yes, why=why))

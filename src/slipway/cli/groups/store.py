@@ -26,6 +26,16 @@ def stats(project: Project = HERE, set_: Set = NONE) -> Document:
         return state.stats(api.store_stats(opened))
 
 
+@command(app, "kept", help=t("What is kept of those who ask and how long; what was deleted when and why."), rows=False)
+def kept(project: Project = HERE, set_: Set = NONE) -> Document:
+    """The rules, what there is, and the deletions."""
+    from slipway import api
+    from slipway.render.pages import kept as kept_page
+
+    with open_project(project, set_) as opened:
+        return kept_page.kept(api.kept(opened))
+
+
 @command(app, "gc", help=t("Delete what nothing needs, and what is over the time of store.retention."))
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help=t("Only say what would go."))] = False,

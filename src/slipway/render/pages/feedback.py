@@ -53,8 +53,8 @@ def taken(found: Taken) -> Document:
     return Document(found, [*parts, *_harvest(found.harvest, listed=True)])
 
 
-def forgotten(found: Forgotten) -> Document:
-    """What was deleted, or would be, and what it went into."""
+def forgotten(found: Forgotten, again: str = "") -> Document:
+    """What was deleted, or would be, and what it went into. `again`: how it is done, where not by `--yes`."""
     counts = [
         [t("traces"), len(found.traces)],
         [t("feedback"), found.feedback],
@@ -77,7 +77,7 @@ def forgotten(found: Forgotten) -> Document:
                        places=", ".join(found.elsewhere[:20])))  # fmt: skip
     parts.append(t("backups and files that were exported before still hold it"))
     if found.dry_run:
-        parts.append(t("nothing was deleted: run it again with --yes"))
+        parts.append(again or t("nothing was deleted: run it again with --yes"))
     return Document(found, parts)
 
 
@@ -96,4 +96,5 @@ def why_left() -> Mapping[str, str]:
         "reference": t("the correction is no reference of the task"), "too-large": t("it is too long to train on"),
         "capped": t("one key had decided as many inputs as it may"), "repeat": t("the same as another"),
         "trace": t("the trace is not kept any more"),
+        "not-kept": t("question and answer were not kept (serve.bodies)"),
     }  # fmt: skip

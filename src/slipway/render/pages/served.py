@@ -41,11 +41,18 @@ def trace(found: Trace, said: Sequence[Feedback]) -> Document:
         [t("error"), told(found.error)],
     ]
     parts: list[Any] = [Table("", [Column(t("field")), Column(t("value"))], [row for row in facts if row[1] != ""])]
+    if not found.kept:
+        return Document({"trace": found, "feedback": said}, [*parts, not_kept(), feedback_table(said)])
     for who, what in found.turns:
         parts += [f"{who}:" if who else t("input:"), Passage(what)]
     if found.answer:
         parts += [t("answer:"), Passage(found.answer.text), *_sources(found.answer)]
     return Document({"trace": found, "feedback": said}, [*parts, feedback_table(said)])
+
+
+def not_kept() -> str:
+    """Why a trace has no texts."""
+    return t("Question, answer and passages of this request were not kept: serve.bodies keeps those of a share only.")
 
 
 def feedback(found: Sequence[tuple[Feedback, Trace | None]]) -> Document:

@@ -30,6 +30,7 @@ from slipway.serve.gateway.router import Router
 from slipway.serve.prometheus import CONTENT_TYPE, Metrics
 from slipway.serve.recording.recorder import Recorder
 from slipway.serve.refuse import Refused, refusal
+from slipway.serve.telemetry.telemetry import Telemetry
 from slipway.store.store import Store
 
 MAX_LISTED = 1000
@@ -54,6 +55,7 @@ class Inside:
     refused_key: Callable[..., Refused | None]  # counts a wrong key; says when its address has to wait
     aside: Aside
     recorder: Recorder
+    telemetry: Telemetry | None = None
 
 
 def make_admin(server: Inside) -> FastAPI:

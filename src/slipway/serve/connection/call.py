@@ -5,11 +5,12 @@ framework's routing and validation cost more than everything else here together.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any
 
+from slipway.core.spans import parent_of
+from slipway.core.trace import Trace
 from slipway.i18n import t
 from slipway.serve.auth.caller import ANYONE
 from slipway.serve.refuse import Headers, Refused
@@ -20,7 +21,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
-_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$")
 _WANTED = frozenset(
     (
         b"host", b"origin", b"authorization", b"cookie", b"content-length", b"traceparent",
@@ -38,8 +38,9 @@ class Call:
     """A request being answered. `model_seconds`: time spent in models and queues, which is not Slipway's own."""
 
     __slots__ = (
-        "address", "began", "caller", "cors", "endpoint", "headers", "ignored", "method", "model", "model_seconds",
-        "parent", "path", "receive", "recorded", "release", "send", "started", "status", "trace", "twice",
+        "address", "began", "caller", "cors", "endpoint", "first", "headers", "ignored", "method", "model",
+        "model_seconds", "parent", "path", "queued", "receive", "recorded", "release", "send", "started", "status",
+        "trace", "twice", "written",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,8 +61,11 @@ class Call:
         self.model_seconds = 0.0
         self.began = False  # a model was asked
         self.recorded = False
+        self.queued = self.first = 0.0  # seconds: waited for a slot; from the request to its first text
+        self.written: Trace | None = None  # its record, as it goes to the catalog
         parent = self.headers.get(b"traceparent")
-        self.parent = trace_of(parent.decode("latin-1")) if parent else ""
+        found = parent_of(parent.decode("latin-1")) if parent else None
+        self.parent = found.trace if found else ""
         self.trace = self.parent or os.urandom(16).hex()
 
     def header(self, name: bytes) -> str:
@@ -154,14 +158,6 @@ def preflight_headers() -> Headers:
         (b"access-control-allow-headers", b"authorization, content-type, traceparent"),
         (b"access-control-max-age", b"600"),
     ]
-
-
-def trace_of(traceparent: str) -> str:
-    """The trace id in a W3C `traceparent` header; empty when it is malformed, as the standard wants it treated."""
-    found = _TRACEPARENT.match(traceparent)
-    if not found or traceparent.startswith("ff") or found[1] == "0" * 32:
-        return ""
-    return found[1]
 
 
 def _too_large(limit: int) -> Refused:

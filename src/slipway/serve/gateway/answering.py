@@ -13,6 +13,7 @@ from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogpro
 from slipway.errors import EngineError
 from slipway.i18n import t, told
 from slipway.runtime import respond as runtime
+from slipway.runtime.conventions import generation
 from slipway.runtime.session import Session
 from slipway.serve.gateway.router import Raw, Served
 
@@ -37,7 +38,10 @@ class Job:
         if isinstance(self.target, Served):
             return _made(await runtime.answer(self.target.candidate, self.input or {}, session, self.overrides))
         started = monotonic()
-        completion = await runtime.complete(self.target.engine, self.generation or GenerateRequest())
+        request = self.generation or GenerateRequest()
+        with generation(self.target.pin, request) as part, part.inside():
+            completion = await runtime.complete(self.target.engine, request)
+            part.made(completion.finish, completion.usage)
         self.logprobs = completion.logprobs
         return _answer(completion, self.target, session, monotonic() - started)
 
@@ -51,13 +55,17 @@ class Job:
     async def _raw_pieces(self, target: Raw, session: Session) -> AsyncGenerator[Delta | Answer]:
         started, first = monotonic(), 0.0
         deltas: list[Delta] = []
-        async with aclosing(_generator(target.engine.generate(self.generation or GenerateRequest()))) as stream:
-            async for delta in stream:
-                deltas.append(delta)
-                if delta.text:
-                    first = first or monotonic() - started
-                    yield delta
-        yield _answer(runtime.join(deltas), target, session, monotonic() - started, first)
+        request = self.generation or GenerateRequest()
+        with generation(target.pin, request, stream=True) as part:
+            async with aclosing(_generator(part.over(target.engine.generate(request)))) as stream:
+                async for delta in stream:
+                    deltas.append(delta)
+                    if delta.text:
+                        first = first or monotonic() - started
+                        yield delta
+            completion = runtime.join(deltas)
+            part.made(completion.finish, completion.usage)
+        yield _answer(completion, target, session, monotonic() - started, first)
 
 
 async def _checked(stream: AsyncIterator[Delta | Answer]) -> AsyncGenerator[Delta | Answer]:

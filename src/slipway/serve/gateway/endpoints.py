@@ -24,6 +24,7 @@ from slipway.core.trace import Feedback, Trace
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import Said, say, t
 from slipway.plugins import reporting
+from slipway.runtime import conventions
 from slipway.serve.connection.call import Call, ClientDisconnected
 from slipway.serve.gateway import openai_format
 from slipway.serve.gateway.answering import Job
@@ -31,6 +32,7 @@ from slipway.serve.gateway.concurrency import Slots, Watch
 from slipway.serve.gateway.openai_format import Form
 from slipway.serve.gateway.router import Raw, Router, Served
 from slipway.serve.prometheus import Metrics
+from slipway.serve.recording.bodies import PARTS, Bodies
 from slipway.serve.recording.recorder import Recorder
 from slipway.serve.refuse import Refused, bad, draining, refusal, unexpected
 from slipway.serve.requests import validate
@@ -58,7 +60,13 @@ class Gateway:
     """Answers calls. One for each server; belongs to one event loop."""
 
     def __init__(
-        self, context: ServeContext, router: Router, slots: Slots, recorder: Recorder, metrics: Metrics
+        self,
+        context: ServeContext,
+        router: Router,
+        slots: Slots,
+        recorder: Recorder,
+        metrics: Metrics,
+        bodies: Bodies,
     ) -> None:
         self._context = context
         self._config = context.config
@@ -67,6 +75,7 @@ class Gateway:
         self._slots = slots
         self._recorder = recorder
         self._metrics = metrics
+        self._bodies = bodies
         self._max_body = int(context.config.max_body)
 
     # -- endpoints ----------------------------------------------------------------------------------------------------
@@ -149,6 +158,7 @@ class Gateway:
         started = perf_counter()
         await self._slots.take()
         taken = perf_counter()
+        call.queued = taken - started
         call.began = True
         try:
             answer = await job.whole(self._session)
@@ -164,6 +174,7 @@ class Gateway:
         waited = perf_counter()
         await self._slots.take()
         taken = perf_counter()
+        call.queued = taken - waited
         call.began = True
         try:
             chunks = openai_format.Chunks(form, call.model, call.trace)
@@ -185,7 +196,8 @@ class Gateway:
     async def _send_piece(self, call: Call, chunks: openai_format.Chunks, piece: Delta | Answer) -> Answer | None:
         if not call.status:
             if isinstance(piece, Delta):
-                self._metrics.first_token(call.model, call.seconds)
+                call.first = call.seconds
+                self._metrics.first_token(call.model, call.first)
             await call.begin()
             opening = chunks.opening()
         else:
@@ -208,7 +220,7 @@ class Gateway:
         await self._recorder.write(self._trace(call, job, status, answer, error))
 
     def _trace(self, call: Call, job: Job, status: int, answer: Answer | None = None, error: Said | str = "") -> Trace:
-        return Trace(
+        call.written = Trace(
             id=call.trace,
             at=now(),
             endpoint=call.endpoint,
@@ -223,6 +235,7 @@ class Gateway:
             key=call.caller.key,
             tenant=call.caller.tenant,
         )
+        return call.written
 
     async def _ended(self, call: Call, job: Job | None, error: BaseException) -> None:
         """A request that did not come to its answer: say so to a client that is still there, and record it."""
@@ -295,7 +308,8 @@ class Gateway:
         taken = perf_counter()
         call.began = True
         try:
-            vectors = await engine.embed(texts)
+            with conventions.embedding(target.pin):
+                vectors = await engine.embed(texts)
             tokens = 0
             if isinstance(target.engine, CountsTokens) and "tokenize" in target.engine.capabilities:
                 for text in texts:
@@ -316,7 +330,7 @@ class Gateway:
             said, call.ignored = validate.read(body, FeedbackBody)
             if said.thumb is None and said.score is None and said.correction is None and said.comment is None:
                 raise bad(t("the feedback says nothing"), t("send at least one of thumb, score, correction, comment"))
-            await self._check_trace(said.trace)
+            kept = await self._check_trace(said.trace)
             feedback = Feedback(
                 id=uuid.uuid4().hex,
                 trace=said.trace,
@@ -335,13 +349,17 @@ class Gateway:
             await self._failed(call, None, refusal(error))
             return
         self._metrics.feedback.labels(said.thumb or "").inc()
-        await call.answer(200, msgspec.json.encode({"id": feedback.id, "object": "feedback", "trace": said.trace}))
+        told: dict[str, object] = {"id": feedback.id, "object": "feedback", "trace": said.trace}
+        if not kept:
+            told["not_kept"] = PARTS
+        await call.answer(200, msgspec.json.encode(told))
 
-    async def _check_trace(self, trace: str) -> None:
+    async def _check_trace(self, trace: str) -> bool:
+        """Whether question and answer of a trace are kept. Raises Refused (404) where there is no such trace."""
         if self._recorder.pending(trace):
-            return
+            return self._bodies.keeps(trace)
         try:
-            await asyncio.to_thread(self._context.store.catalog.trace, trace)
+            return (await asyncio.to_thread(self._context.store.catalog.trace, trace)).kept
         except NotFound as error:
             raise Refused(404, error.message, error.hint, param="trace", code="trace_not_found") from error
 

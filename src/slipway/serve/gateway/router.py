@@ -79,6 +79,7 @@ class Router:
         self._context = context
         self._metrics = metrics
         self._own = Channel(context.config.channel)
+        metrics.refused.labels(self._own.name)  # 0 from the start
         self._channels = {self._own.name: self._own}
         self._known: dict[str, Raw | Served] = {}  # what is asked often, by every name it has
         self._pinned: dict[str, Served] = {}

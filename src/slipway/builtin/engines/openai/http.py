@@ -22,6 +22,7 @@ import aiohttp
 import msgspec
 
 from slipway.builtin.engines.openai.config import OpenAIConfig
+from slipway.core.spans import traceparent
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite
 from slipway.files import UNDECODABLE
 from slipway.i18n import t
@@ -141,7 +142,8 @@ class Server:
             sock_connect=config.connect_timeout,
             sock_read=config.first_token_timeout if stream else None,
         )
-        return await self._session.post(url, data=body, timeout=timeout, allow_redirects=False)
+        headers = {"traceparent": parent} if (parent := traceparent()) else {}
+        return await self._session.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> EngineError:
         """What a status other than 200 means, in words; the connection is given back or closed."""
