@@ -92,7 +92,7 @@ def _error(error: SlipwayError) -> Finding:
 def _extras(project: Project) -> Iterator[Finding]:
     engines = {model.engine for model in project.models.values()}
     needed = {engine: engine in engines for engine in ("openvino", "llama", "onnx")}
-    needed["onnx"] |= not engines.isdisjoint(("static", "cross-encoder"))  # its table is distilled by the same packages
+    needed["onnx"] |= not engines.isdisjoint(("static", "cross-encoder", "seq2seq"))  # they run by the same packages
     needed["data"] = project.data.has_documents
     needed["retrieve"] = any(effective(project, name).retrieve for name in project.candidates)
     needed["postgres"] = bool(project.store.url)

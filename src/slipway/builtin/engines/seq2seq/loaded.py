@@ -39,7 +39,7 @@ class Loaded:
         self.name, self.shape = name, read_shape(name, files)
         self.tokenizer = read_tokenizer(files)
         self.tokenizer.encode_special_tokens = True  # what a text spells out is text
-        weights = _weights(name, files)
+        weights = weights_of(name, files)
         if self.tokenizer.get_vocab_size() > len(weights["shared.weight"]):
             raise _unusable(name, t("its tokenizer has more tokens than its weights"))
         try:
@@ -98,7 +98,8 @@ class Loaded:
             ) from error
 
 
-def _weights(name: str, files: Mapping[str, Path]) -> dict[str, Floats]:
+def weights_of(name: str, files: Mapping[str, Path]) -> dict[str, Floats]:
+    """Every tensor, by its name in transformers. Raises EngineError where there are none, or too many."""
     paths = sorted(path for key, path in files.items() if key.endswith(".safetensors"))
     if not paths:
         raise _unusable(name, t("it has no safetensors"))
