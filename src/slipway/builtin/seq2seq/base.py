@@ -88,7 +88,6 @@ def write(model: Any, files: Mapping[str, Path], folder: Path) -> dict[str, Path
 def _small(job: Job, options: Seq2SeqOptions) -> dict[str, Path]:
     """A T5 1.1 with random weights that the seed determines, and a tokenizer that train determines."""
     quiet()
-    import torch
     from transformers import T5Config, T5ForConditionalGeneration
 
     folder = job.folder / "base"
@@ -107,9 +106,7 @@ def _small(job: Job, options: Seq2SeqOptions) -> dict[str, Path]:
     model: Any = T5ForConditionalGeneration(T5Config(**shape))
     told = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True, **shape}
     files[CONFIG].write_text(json.dumps(told, indent=1, sort_keys=True), "utf-8")
-    with torch.no_grad():
-        model.shared.weight.mul_(options.width**-0.5)  # what is embedded is as large as what is said (Vaswani 2017)
-        return write(model, files, folder)
+    return write(model, files, folder)
 
 
 def _tokenizer(texts: Sequence[str], size: int) -> Any:
