@@ -13,13 +13,13 @@ import pytest
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 pytest.importorskip("safetensors", reason="writes a model")
 
-from slipway.builtin.engines.seq2seq.drawing import Tail
-from slipway.builtin.engines.seq2seq.engine import Seq2SeqEngine
-from slipway.builtin.engines.seq2seq.loaded import Loaded
-from slipway.core.message import GenerateRequest, LikelihoodRequest, Message, Sampling
-from slipway.errors import EngineError
-from slipway.testing.engines import EngineContract, complete
-from tiny_t5 import write_t5
+from slipway.builtin.engines.seq2seq.drawing import Tail  # noqa: E402
+from slipway.builtin.engines.seq2seq.engine import Seq2SeqEngine  # noqa: E402
+from slipway.builtin.engines.seq2seq.loaded import Loaded  # noqa: E402
+from slipway.core.message import GenerateRequest, LikelihoodRequest, Message, Sampling  # noqa: E402
+from slipway.errors import EngineError  # noqa: E402
+from slipway.testing.engines import EngineContract, complete  # noqa: E402
+from tiny_t5 import write_t5  # noqa: E402
 
 if TYPE_CHECKING:
     from slipway.core.protocols import Capability, Engine
@@ -124,7 +124,11 @@ async def test_penalties_keep_a_letter_from_coming_again(engine: Seq2SeqEngine) 
         ("config.json", b'{"model_type": "bert"}', "model_type: bert"),
         ("config.json", b'{"model_type": "t5", "d_model": 1e9}', "d_model"),
         ("config.json", b'{"model_type": "t5", "feed_forward_proj": "gated-silu"}', "feed_forward_proj"),
-        ("config.json", b'{"model_type": "t5", "d_model": 32, "num_layers": 4000, "d_kv": 8, "num_heads": 2, "feed_forward_proj": "gated-gelu", "relative_attention_num_buckets": 8}', "block.2"),
+        (
+            "config.json",
+            b'{"model_type": "t5", "d_model": 32, "num_layers": 4000, "d_kv": 8, "num_heads": 2, "feed_forward_proj": "gated-gelu", "relative_attention_num_buckets": 8}',
+            "block.2",
+        ),
         ("tokenizer.json", b"[]", "tokenizer.json"),
         ("model.safetensors", b"", "safetensors"),
     ],

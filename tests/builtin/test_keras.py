@@ -16,13 +16,13 @@ if any(find_spec(name) is None for name in ("keras", "torch")):
     pytest.skip("needs the extra keras", allow_module_level=True)
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras with NumPy 2.4
 
-from slipway.builtin.classifiers.classifier import load
-from slipway.builtin.classifiers.litert import GRAPH, Litert, require_extra
-from slipway.builtin.dense.writing import Layer, tflite
-from slipway.builtin.tuners.keras import KerasTuner
-from slipway.core.candidate import ModelPin
-from slipway.core.material import Example
-from slipway.testing.tuners import Job, TunerContract
+from slipway.builtin.classifiers.classifier import load  # noqa: E402
+from slipway.builtin.classifiers.litert import GRAPH, Litert, require_extra  # noqa: E402
+from slipway.builtin.dense.writing import Layer, tflite  # noqa: E402
+from slipway.builtin.tuners.keras import KerasTuner  # noqa: E402
+from slipway.core.candidate import ModelPin  # noqa: E402
+from slipway.core.material import Example  # noqa: E402
+from slipway.testing.tuners import Job, TunerContract  # noqa: E402
 
 if TYPE_CHECKING:
     from slipway.core.artifact import Made
@@ -45,7 +45,9 @@ class Talk(Job):
 
 
 def tuner(**options: object) -> KerasTuner:
-    return KerasTuner(KerasTuner.Config.model_validate({"threads": 1, "epochs": 6, "units": (16,), "batch_size": 8, **options}))
+    return KerasTuner(
+        KerasTuner.Config.model_validate({"threads": 1, "epochs": 6, "units": (16,), "batch_size": 8, **options})
+    )
 
 
 @pytest.mark.slow
@@ -104,7 +106,9 @@ def test_a_file_is_the_same_each_time_and_its_weights_lie_where_the_schema_wants
     assert Litert(content, 7, 3).scores(np.eye(7, dtype=np.float32)[2]).tolist() == [7.5, 8.5, 9.5]
 
 
-@pytest.mark.parametrize("spoil", [lambda one: one[:40], lambda one: b"", lambda one: b"x" * 400, lambda one: one[:-200]])
+@pytest.mark.parametrize(
+    "spoil", [lambda one: one[:40], lambda one: b"", lambda one: b"x" * 400, lambda one: one[:-200]]
+)
 def test_a_damaged_network_is_told(spoil: object) -> None:
     content = tflite([Layer(np.ones((40, 3), np.float32), np.zeros(3, np.float32), relu=False)])
     with pytest.raises(IntegrityError, match="no network that can be run"):

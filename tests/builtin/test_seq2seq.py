@@ -12,17 +12,17 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
-from slipway.builtin.causal import parity
-from slipway.builtin.causal.losses import AnswersAside
-from slipway.builtin.causal.rows import Row
-from slipway.builtin.seq2seq import base
-from slipway.builtin.training.placing import Place
-from slipway.builtin.tuners.seq2seq import Seq2SeqTuner
-from slipway.core.artifact import Made
-from slipway.core.candidate import ModelPin
-from slipway.errors import ConfigError, SlipwayError
-from slipway.testing.tuners import Job, TunerContract
-from tiny_t5 import write_t5
+from slipway.builtin.causal import parity  # noqa: E402
+from slipway.builtin.causal.losses import AnswersAside  # noqa: E402
+from slipway.builtin.causal.rows import Row  # noqa: E402
+from slipway.builtin.seq2seq import base  # noqa: E402
+from slipway.builtin.training.placing import Place  # noqa: E402
+from slipway.builtin.tuners.seq2seq import Seq2SeqTuner  # noqa: E402
+from slipway.core.artifact import Made  # noqa: E402
+from slipway.core.candidate import ModelPin  # noqa: E402
+from slipway.errors import ConfigError, SlipwayError  # noqa: E402
+from slipway.testing.tuners import Job, TunerContract  # noqa: E402
+from tiny_t5 import write_t5  # noqa: E402
 
 if TYPE_CHECKING:
     from slipway.core.protocols import Tuner

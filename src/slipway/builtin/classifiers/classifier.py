@@ -34,8 +34,8 @@ _LARGEST = 2 << 30  # bytes of one array
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What is not an array. `kind`: `linear` multiplies features with weights, `nearest` lets `k` neighbours vote,
     `network` is a trained network, to whose scores those of `linear` over counted features are added, `mix` times; for
-    a text that the network cannot read they stand alone, `alone` times. `dense` is a network over the features themselves,
-    the vector before the counted ones.
+    a text that the network cannot read they stand alone, `alone` times. `dense` is a network over the features
+    themselves, the vector before the counted ones.
 
     `dimension`: of the vectors that it reads; 0: none. `temperature`: scores are divided by it before they become
     probabilities. `threshold`: under this confidence (0 to 1) it abstains.

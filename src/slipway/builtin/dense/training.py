@@ -1,26 +1,19 @@
-"""The dense network in Keras: its layers, its callbacks, and how a killed run goes on. Imported only where Keras is.
-
-Keras' own `BackupAndRestore` keeps weights and the epoch in two files and forgets what the other callbacks count, so a
-run that was killed would end with other weights than one that was not. `Kept` writes all of it into one file.
-"""
+"""The dense network in Keras: its layers, its training, and what it becomes. Imported only where Keras is."""
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from slipway.builtin.dense.keeping import FILE, Keeping
 from slipway.builtin.dense.options import DenseOptions
 from slipway.builtin.dense.writing import Layer
-from slipway.builtin.training.failures import no_number
 from slipway.builtin.training.placing import derived
 from slipway.errors import ConfigError
-from slipway.files import cache_folder, replace_file
+from slipway.files import cache_folder
 from slipway.i18n import t
 
 if TYPE_CHECKING:
@@ -28,10 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
-
-FILE = "keras.npz"
-_COUNTED = {"EarlyStopping": ("wait", "best", "best_epoch", "stopped_epoch"),
-            "ReduceLROnPlateau": ("wait", "best", "cooldown_counter")}  # fmt: skip
 
 
 def the_keras() -> Any:
@@ -93,13 +82,20 @@ def train(
     slower = keras.callbacks.ReduceLROnPlateau(
         monitor=watched, factor=options.reduce_factor, patience=options.reduce_patience, min_lr=1e-6
     )
-    kept = _kept(keras, [stopping, slower], folder / FILE, batches, options.epochs, progress)
-    kept.resume(model)
+    kept = Keeping(model, stopping, slower, folder / FILE, options.epochs, progress)
+    kept.resume()
+
+    def begins(epoch: int, logs: Any) -> None:
+        batches.epoch = epoch
+
     if not kept.ended:
+        keeping = keras.callbacks.LambdaCallback(
+            on_train_begin=kept.restore, on_epoch_begin=begins, on_epoch_end=kept.epoch_ended
+        )
         held = (dev[0], keras.ops.one_hot(dev[1], labels)) if dev else None
         model.fit(
             batches, epochs=options.epochs, initial_epoch=kept.epoch, validation_data=held, shuffle=False, verbose=0,
-            callbacks=[stopping, slower, kept],
+            callbacks=[stopping, slower, keeping],
         )  # fmt: skip
     else:
         model.set_weights(stopping.best_weights)
@@ -145,88 +141,6 @@ def _batches(
         def __getitem__(self, at: int) -> tuple[Floats, Floats]:
             order = np.random.default_rng(derived(seed, "order", self.epoch)).permutation(len(classes))
             places = order[at * size : (at + 1) * size]
-            return rows(places), hot[classes[places]]
+            return rows(places.tolist()), hot[classes[places]]
 
     return Batches()
-
-
-def _kept(keras: Any, callbacks: Sequence[Any], path: Path, batches: Any, epochs: int, progress: Any) -> Any:
-    """The callback that keeps everything after each epoch, and tells how far it is."""
-    import numpy as np
-
-    class Kept(keras.callbacks.Callback):
-        """`epoch`: how many are done. `ended`: nothing is left to train."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.epoch, self.ended = 0, False
-            self.curve: list[dict[str, float]] = []
-            self._counted: dict[str, dict[str, Any]] = {}
-            self._best: list[Any] = []
-
-        def resume(self, model: Any) -> None:
-            """From the file, where there is one that can be read; else from the beginning."""
-            try:
-                with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as held:
-                    state = msgspec.json.decode(held["state"].tobytes())
-                    values = [held[f"v{n}"] for n in range(state["variables"])]
-                    self._best = [held[f"b{n}"] for n in range(state["best"])]
-            except (OSError, ValueError, KeyError, EOFError, msgspec.MsgspecError):
-                return
-            for variable, value in zip(_variables(model), values, strict=True):
-                variable.assign(value)
-            self.epoch, self.ended, self.curve = state["epoch"], state["ended"], state["curve"]
-            self._counted = state["counted"]
-            self._restore()
-            for n, numbers in enumerate(self.curve):
-                progress(n + 1, epochs, **numbers)
-
-        def _restore(self) -> None:
-            for one in callbacks:
-                vars(one).update(self._counted.get(type(one).__name__, {}))
-                if self._best and hasattr(one, "best_weights"):
-                    one.best_weights = self._best
-
-        def on_train_begin(self, logs: Any = None) -> None:
-            self._restore()  # the others have just begun anew
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            batches.epoch = epoch
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            found = {"loss": float(logs["loss"])}
-            found |= {"dev_loss": float(logs["val_loss"])} if "val_loss" in logs else {}
-            found["learning_rate"] = float(logs.get("learning_rate", self.model.optimizer.learning_rate))
-            if not all(map(math.isfinite, found.values())):
-                raise no_number(t("the loss"), epoch + 1, epochs)
-            self.epoch, self.curve = epoch + 1, [*self.curve, found]
-            self.ended = bool(self.model.stop_training) or self.epoch == epochs
-            self._write()
-            progress(self.epoch, epochs, **found)
-
-        def _write(self) -> None:
-            values = [np.asarray(keras.ops.convert_to_numpy(one)) for one in _variables(self.model)]
-            best = callbacks[0].best_weights or []
-            counted = {
-                type(one).__name__: {name: _plain(getattr(one, name)) for name in _COUNTED[type(one).__name__]}
-                for one in callbacks
-            }
-            state = {
-                "epoch": self.epoch, "ended": self.ended, "curve": self.curve, "counted": counted,
-                "variables": len(values), "best": len(best),
-            }  # fmt: skip
-            arrays = {f"v{n}": one for n, one in enumerate(values)} | {f"b{n}": one for n, one in enumerate(best)}
-            held = io.BytesIO()
-            np.savez(held, state=np.frombuffer(msgspec.json.encode(state), np.uint8), **arrays)
-            replace_file(path, held.getvalue())
-
-    return Kept()
-
-
-def _variables(model: Any) -> list[Any]:
-    """All that changes in training: weights, statistics, what dropout is drawn from, the optimiser's."""
-    return [*model.variables, *model.optimizer.variables]
-
-
-def _plain(value: Any) -> Any:
-    return int(value) if isinstance(value, int) else float(value)

@@ -26,7 +26,7 @@ _MOST_TEXTS = 200_000  # that a vocabulary is learned from
 
 
 def base_files(job: Job, options: Seq2SeqOptions) -> Mapping[str, Path]:
-    """The files of the candidate's model, or of one that is made now. Raises ConfigError for a model of another kind."""
+    """Of the candidate's model, or of one that is made now. Raises ConfigError for a model of another kind."""
     if job.base is None:
         return _small(job, options)
     if job.base.engine != "seq2seq" or not job.files:

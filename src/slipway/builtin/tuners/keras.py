@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class KerasTuner(ClassifierTuner[DenseOptions]):
-    """Trains on train, stops and calibrates by dev, always on the processor. A killed run goes on after its last epoch."""
+    """Trains on train, stops and calibrates by dev, on the processor. A killed run goes on after its last epoch."""
 
     Config: ClassVar[type[DenseOptions]] = DenseOptions
 

@@ -52,7 +52,7 @@ class Job(Protocol):
 
     @property
     def base(self) -> ModelPin | None:
-        """The model that the candidate names; only a tuner that makes a classifier or begins from nothing may get None."""
+        """The model that the candidate names. Only a tuner of classifiers, or `from_nothing`, may get None."""
         ...
 
     @property
