@@ -103,12 +103,15 @@ def _extras(project: Project) -> Iterator[Finding]:
             yield Finding(
                 "error", t("the extra '{extra}' is not installed", extra=extra), f"pip install 'slipway-ai[{extra}]'"
             )
-    training = sorted(name for name in _tuners(project) if BUILTIN["tuners"].get(name, ("", ""))[1] == "train")
-    if training and importlib.util.find_spec("torch") is None:
-        yield Finding(
-            "warning", t("`tune: {name}` can train nothing here: the extra 'train' is not installed", name=training[0]),
-            "pip install 'slipway-ai[train]'",
-        )  # fmt: skip
+    for extra, module in (("train", "torch"), ("keras", "keras")):
+        training = sorted(name for name in _tuners(project) if BUILTIN["tuners"].get(name, ("", ""))[1] == extra)
+        if training and importlib.util.find_spec(module) is None:
+            yield Finding(
+                "warning",
+                t("`tune: {name}` can train nothing here: the extra '{extra}' is not installed", name=training[0],
+                  extra=extra),
+                f"pip install 'slipway-ai[{extra}]'",
+            )  # fmt: skip
 
 
 def _folds(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
