@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
 from slipway.builtin.causal import parity  # noqa: E402
-from slipway.builtin.causal.losses import AnswersAside  # noqa: E402
+from slipway.builtin.causal.aside import AnswersAside  # noqa: E402
 from slipway.builtin.causal.rows import Row  # noqa: E402
 from slipway.builtin.seq2seq import base  # noqa: E402
 from slipway.builtin.training.placing import Place  # noqa: E402

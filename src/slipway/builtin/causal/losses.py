@@ -17,12 +17,6 @@ from slipway.builtin.causal.batches import Batch, length
 from slipway.builtin.causal.rows import Row
 
 
-def answers_of(model: Any, rows: Sequence[Row], device: str) -> Answers:
-    """Of a causal model, or of one that reads the prompt with an encoder."""
-    kind = AnswersAside if model.config.is_encoder_decoder else Answers
-    return kind(model, rows, device)
-
-
 class Answers:
     """`loss(batch)` of a `transformers` causal model over these rows: (sum, number of tokens)."""
 
@@ -70,34 +64,3 @@ class Answers:
         same = numbers[:, None, :, None] == numbers[:, None, None, :]
         seen = same & torch.ones((width, width), dtype=torch.bool).tril()
         return {"attention_mask": seen.to(self._device), "position_ids": positions.to(self._device)}
-
-
-class AnswersAside(Answers):
-    """Of an encoder-decoder: the prompt is read by the encoder, the answer written by the decoder. Each row is alone in
-    its pack; rows are filled up on the right, which the encoder is told.
-    """
-
-    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """As of `Answers`."""
-        model, rows = self._model, [self._rows[place] for (place,) in batch]
-        read, seen = _filled([row.ids[: row.start] for row in rows])
-        said, asked = _filled([(model.config.decoder_start_token_id, *row.ids[row.start : -1]) for row in rows])
-        seen, asked = seen.to(self._device), asked.to(self._device)
-        known = model.get_encoder()(input_ids=read.to(self._device), attention_mask=seen.long()).last_hidden_state
-        hidden = model.get_decoder()(
-            input_ids=said.to(self._device), encoder_hidden_states=known, encoder_attention_mask=seen.long(),
-            use_cache=False,
-        ).last_hidden_state[asked]  # fmt: skip
-        if getattr(model.config, "scale_decoder_outputs", False):
-            hidden = hidden * model.config.d_model**-0.5
-        wanted = torch.tensor([token for row in rows for token in row.ids[row.start :]])
-        return model.get_output_embeddings()(hidden), wanted.to(self._device)
-
-
-def _filled(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """(rows filled up to the longest, where their tokens are)."""
-    lengths = torch.tensor([len(row) for row in rows])
-    ids = torch.zeros((len(rows), int(lengths.max())), dtype=torch.long)
-    there = torch.arange(ids.shape[1])[None, :] < lengths[:, None]
-    ids[there] = torch.tensor([token for row in rows for token in row])
-    return ids, there

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from slipway.builtin.causal.losses import answers_of
+from slipway.builtin.causal.aside import AnswersAside
+from slipway.builtin.causal.losses import Answers
 from slipway.builtin.causal.options import CausalOptions
 from slipway.builtin.causal.rows import Row
 from slipway.builtin.training.placing import Place
@@ -99,7 +100,8 @@ def _gap(model: Any, row: Row, ends: Sequence[int], place: Place) -> float:
     if len(row.ids) == row.start:
         return float("inf")
     with torch.no_grad(), place.autocast():
-        logits, served = answers_of(model, [row], place.device).logits(((0,),))
+        kind = AnswersAside if model.config.is_encoder_decoder else Answers
+        logits, served = kind(model, [row], place.device).logits(((0,),))
     scores = logits.float().log_softmax(-1)
     if int(served[-1]) in ends:
         served[-1] = max(ends, key=lambda end: float(scores[-1, end]))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from slipway.builtin.causal.aside import AnswersAside
 from slipway.builtin.causal.batches import batches
-from slipway.builtin.causal.losses import AnswersAside
 from slipway.builtin.causal.rows import Rows
 from slipway.builtin.seq2seq.options import Seq2SeqOptions
 from slipway.builtin.training.loop import Course, train
