@@ -50,6 +50,7 @@ class TestSeq2SeqEngine(EngineContract):
         return engine_of(request.getfixturevalue("files"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [
@@ -149,3 +150,37 @@ def test_what_may_be_the_beginning_of_a_stop_is_held_back() -> None:
     assert [tail.push(text) for text in ("a", "a E", "a EN", "a ENo", "a ENo\ufffd")] == ["a", " ", "", "ENo", ""]
     assert tail.push("a ENoé END b") == "é "
     assert tail.stopped
+
+
+@pytest.fixture
+def pieces(files: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
+    """A tokenizer as T5 has them: pieces of words, spaces as a letter, unknown characters."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    letters = [(token, -3.0) for token in "▁abcdefghijklmnopqrstuvwxyz"]
+    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *letters, ("▁card", -2.0), ("▁refund", -2.0)]
+    made = Tokenizer(models.Unigram(vocabulary, unk_id=2))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    made.add_special_tokens(["<pad>", "</s>", "<unk>"])
+    made.save(str(tmp_path / "tokenizer.json"))
+    return {**files, "tokenizer.json": tmp_path / "tokenizer.json"}
+
+
+async def test_a_tokenizer_of_pieces_streams_whole_texts(pieces: dict[str, Path]) -> None:
+    engine = engine_of(pieces)
+    request = GenerateRequest(prompt="my card", sampling=Sampling(max_tokens=40, temperature=1.5, seed=3))
+    streamed = "".join([delta.text async for delta in engine.generate(request)])
+    assert streamed == await engine.text_of(await engine.answer_ids(request))
+    assert await engine.count_tokens("my card") == 4
+    choices = ("card refund", "refund  card", "refund 卡")
+    answer = await complete(engine, GenerateRequest(prompt="which", choices=choices))
+    assert answer.text in choices, "as it was given, not as the tokenizer spells it"
+    await engine.close()
+
+
+async def test_choices_that_the_model_cannot_tell_apart_are_refused(pieces: dict[str, Path]) -> None:
+    engine = engine_of(pieces)
+    with pytest.raises(EngineError, match="the same to the model") as caught:
+        await complete(engine, GenerateRequest(prompt="which", choices=("卡片", "退款")))
+    assert caught.value.status == 400
+    await engine.close()

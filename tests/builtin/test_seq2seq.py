@@ -72,7 +72,7 @@ class TestSeq2SeqTunerFromNothing(TunerContract):
 def test_a_small_one_learns_what_is_asked(tmp_path: Path) -> None:
     """The number of each ship stands in the question, for train as for dev."""
     made = tuner(
-        width=48, layers=1, heads=2, vocabulary=400, max_steps=None, epochs=150, patience=0, learning_rate=5e-3,
+        width=48, layers=1, heads=2, vocabulary=400, max_steps=None, epochs=60, patience=0, learning_rate=5e-3, dropout=0.0,
         parity_examples=20, parity_tokens=12,
     ).tune(job(tmp_path, None))  # fmt: skip
     assert made.measured["loss"] < 0.1
@@ -83,6 +83,7 @@ def test_a_small_one_learns_what_is_asked(tmp_path: Path) -> None:
     assert texts == ["ship 4"]
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_transformers(tmp_path: Path) -> None:
     files = write_t5(tmp_path)
     model = base.load(files, 0.0).eval()
@@ -96,6 +97,7 @@ def test_the_loss_is_that_of_transformers(tmp_path: Path) -> None:
     assert mine.item() == pytest.approx(3 * theirs[0].item() + 4 * theirs[1].item(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_other_weights_than_the_trained_ones_are_found_out(tmp_path: Path) -> None:
     files = write_t5(tmp_path / "one")
     model = base.load(files, 0.0)
@@ -108,6 +110,7 @@ def test_other_weights_than_the_trained_ones_are_found_out(tmp_path: Path) -> No
         parity.check(asked, other, model, [1], options, PLACE)
 
 
+@pytest.mark.slow
 def test_what_was_written_is_what_transformers_reads(tmp_path: Path) -> None:
     from transformers import AutoModelForSeq2SeqLM
 

@@ -73,9 +73,8 @@ class Seq2SeqEngine(Made[Seq2SeqConfig]):
         """Stream an answer; one of `choices` comes in one piece."""
         self._check(request)
         loaded = await self._ready()
-        prompt = self._prompt(loaded, request)
-        usage, tail, ids = Usage(prompt_tokens=len(prompt)), Tail(request.sampling.stop), list[int]()
-        choices = self._choices(loaded, request)
+        prompt, choices = await self._read(loaded, request)
+        tail, ids = Tail(request.sampling.stop), list[int]()
         finish: FinishReason = "length"
         async with aclosing(self._tokens(loaded, prompt, request, choices)) as tokens:
             async for token in tokens:
@@ -97,7 +96,7 @@ class Seq2SeqEngine(Made[Seq2SeqConfig]):
         for answer in asked.answers:
             check_text(answer)
         loaded = await self._ready()
-        prompt = self._prompt(loaded, asked.request)
+        prompt = await self._compute(loaded, self._prompt, loaded, asked.request)
         writing = await self._compute(loaded, loaded.encode, prompt)
         found: list[Likelihood] = []
         for answer in asked.answers:
@@ -116,7 +115,8 @@ class Seq2SeqEngine(Made[Seq2SeqConfig]):
     async def prompt_ids(self, request: GenerateRequest) -> list[int]:
         """As the encoder reads them, the end included."""
         self._check(request)
-        return self._prompt(await self._ready(), request)
+        loaded = await self._ready()
+        return await self._compute(loaded, self._prompt, loaded, request)
 
     async def token_ids(self, text: str) -> list[int]:
         """Of text within an answer."""
@@ -131,7 +131,7 @@ class Seq2SeqEngine(Made[Seq2SeqConfig]):
         """Of an answer, the end included where it came."""
         self._check(request)
         loaded = await self._ready()
-        prompt, choices = self._prompt(loaded, request), self._choices(loaded, request)
+        prompt, choices = await self._read(loaded, request)
         async with aclosing(self._tokens(loaded, prompt, request, choices)) as tokens:
             return [token async for token in tokens]
 
@@ -147,6 +147,10 @@ class Seq2SeqEngine(Made[Seq2SeqConfig]):
     def _check(self, request: GenerateRequest) -> None:
         check_request(request, self.name, self.capabilities)
         check_fits(request, self.name, self.config.context)
+
+    async def _read(self, loaded: Loaded, request: GenerateRequest) -> tuple[list[int], Choices | None]:
+        """Tokens of the prompt, and the choices. In a thread: a long text takes a while."""
+        return await self._compute(loaded, lambda: (self._prompt(loaded, request), self._choices(loaded, request)))
 
     def _prompt(self, loaded: Loaded, request: GenerateRequest) -> list[int]:
         text = request.prompt if request.prompt is not None else written(request.messages)
