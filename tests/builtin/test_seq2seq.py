@@ -122,6 +122,7 @@ def test_what_was_written_is_what_transformers_reads(tmp_path: Path) -> None:
         assert torch.allclose(theirs(**asked).logits, mine(**asked).logits, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "pin", "says"),
     [
@@ -135,6 +136,7 @@ def test_what_cannot_be_is_told(options: dict[str, object], pin: ModelPin, says:
         tuner(**options).tune(Job(tmp_path / "job", ("train", "dev"), pin, files))
 
 
+@pytest.mark.slow
 def test_a_tensor_of_another_size_is_told(tmp_path: Path) -> None:
     files = write_t5(tmp_path / "base")
     config = json.loads(files["config.json"].read_text())
