@@ -18,6 +18,8 @@ from slipway.errors import IntegrityError
 pytest.importorskip("torch", reason="torch is not installed: pip install 'slipway-ai[train]'")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'slipway-ai[onnx]'")
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras with NumPy 2.4
+
 PROJECT = """\
 slipway: 1
 name: desk

@@ -11,25 +11,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from slipway.builtin.causal.batches import Batch
+from slipway.builtin.causal.losses import Answers
 from slipway.builtin.causal.rows import Row
 
 
-class AnswersAside:
-    """As `losses.Answers`, of a `transformers` encoder-decoder. Each row is alone in its pack."""
+class AnswersAside(Answers):
+    """Of a `transformers` encoder-decoder over these rows; each row is alone in its pack."""
 
     def __init__(self, model: Any, rows: Sequence[Row], device: str) -> None:
         self._model, self._rows, self._device = model, rows, device
 
-    def __call__(self, batch: Batch) -> tuple[Tensor, float]:
-        """(cross-entropy in nats, summed over the tokens of the answers; how many they are)."""
-        logits, wanted = self.logits(batch)
-        return functional.cross_entropy(logits.float(), wanted, reduction="sum"), float(len(wanted))
-
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """([n, vocabulary], the tokens that stand there [n]), row after row."""
+        """As of `Answers`."""
         model, rows = self._model, [self._rows[place] for (place,) in batch]
         read, seen = _filled([row.ids[: row.start] for row in rows])
         said, asked = _filled([(model.config.decoder_start_token_id, *row.ids[row.start : -1]) for row in rows])

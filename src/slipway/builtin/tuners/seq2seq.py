@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from slipway.builtin.causal.rows import rows_of
 from slipway.builtin.engines.onnx.engine import require_packages
@@ -26,14 +25,10 @@ class Seq2SeqTuner:
     Config: ClassVar[type[Seq2SeqOptions]] = Seq2SeqOptions
     reads: ClassVar[tuple[Literal["train", "dev"], ...]] = ("train", "dev")
     from_nothing: ClassVar[bool] = True
+    settled = staticmethod(settled)
 
     def __init__(self, config: Seq2SeqOptions) -> None:
         self.config = config
-
-    @classmethod
-    def settled(cls, config: Seq2SeqOptions) -> Mapping[str, Any]:
-        """Device, numbers and threads."""
-        return settled(config)
 
     def tune(self, job: Job) -> Made:
         """Train, write, compare.
