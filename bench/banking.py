@@ -64,6 +64,10 @@ CANDIDATES = {
     "encoder, MiniLM + n-grams": "model: minilm, tune: {encoder: {max_tokens: 64}}",
     "encoder, MiniLM int8 + n-grams": "model: minilm, tune: {encoder: {max_tokens: 64, precision: int8, "
     "disagreement: 0.03}}",
+    "keras, n-grams": "tune: keras",
+    "keras, MiniLM + n-grams": "model: minilm, tune: keras",
+    "seq2seq, from nothing": "prompt: text.md, sampling: {max_tokens: 24}, tune: {seq2seq: {max_tokens: 160, "
+    "epochs: 12, parity_examples: 300, parity_tokens: 24}}",
     "zero-shot": "model: writer, prompt: prompt.md, sampling: {max_tokens: 24}",
     "few-shot (5 nearest)": "model: writer, prompt: prompt.md, sampling: {max_tokens: 24}, "
     "few_shot: {k: 5, choose: nearest, embedder: minilm}",
@@ -74,6 +78,7 @@ SAMPLED = ("zero-shot", "few-shot (5 nearest)")
 def project(folder: Path, data: Path, candidate: str) -> None:
     """A project with one candidate."""
     (folder / "prompt.md").write_text(PROMPT, "utf-8")
+    (folder / "text.md").write_text("{{ text }}", "utf-8")
     (folder / "slipway.yaml").write_text(
         f"""slipway: 1
 name: banking

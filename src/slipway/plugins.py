@@ -47,6 +47,7 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "openvino": ("slipway.builtin.engines.openvino.engine:OpenvinoEngine", "openvino"),
         "onnx": ("slipway.builtin.engines.onnx.engine:OnnxEngine", "onnx"),
         "static": ("slipway.builtin.engines.static.engine:StaticEngine", "onnx"),
+        "seq2seq": ("slipway.builtin.engines.seq2seq.engine:Seq2SeqEngine", "onnx"),
         "cross-encoder": ("slipway.builtin.engines.onnx.ranker:RankerEngine", "onnx"),
         "openai": ("slipway.builtin.engines.openai.engine:OpenAIEngine", ""),
         "echo": ("slipway.builtin.engines.echo:EchoEngine", ""),
@@ -90,6 +91,8 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "textcnn": ("slipway.builtin.tuners.textcnn:TextCnnTuner", "train"),
         "bilstm": ("slipway.builtin.tuners.bilstm:BiLstmTuner", "train"),
         "encoder": ("slipway.builtin.tuners.encoder:EncoderTuner", "train"),
+        "seq2seq": ("slipway.builtin.tuners.seq2seq:Seq2SeqTuner", "train"),
+        "keras": ("slipway.builtin.tuners.keras:KerasTuner", "keras"),
         "contrastive": ("slipway.builtin.tuners.contrastive:ContrastiveTuner", "train"),
     },
     "scorers": {

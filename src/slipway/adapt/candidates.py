@@ -18,7 +18,7 @@ from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, FewShot, ModelPin, Retrieval, ToolPin
 from slipway.core.material import Example
 from slipway.core.message import Sampling
-from slipway.core.protocols import Labelled, Task, asks_model
+from slipway.core.protocols import Labelled, Task, asks_model, from_nothing
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -81,7 +81,8 @@ def make_candidate(
         return apply(candidate, artifact, base)
     if not asks_model(plugins.load("strategies", config.strategy.name)):
         return candidate
-    if config.model is None or config.prompt is None:
+    begins = config.tune is not None and from_nothing(plugins.load("tuners", config.tune.name))
+    if config.prompt is None or (config.model is None and not begins):
         raise ConfigError(
             t("candidates.{name} needs a model and a prompt", name=name),
             t("give both, or `extends` a candidate that has them"),

@@ -93,7 +93,7 @@ def _error(error: SlipwayError) -> Finding:
 def _extras(project: Project) -> Iterator[Finding]:
     engines = {model.engine for model in project.models.values()}
     needed = {engine: engine in engines for engine in ("openvino", "llama", "onnx")}
-    needed["onnx"] |= not engines.isdisjoint(("static", "cross-encoder"))  # its table is distilled by the same packages
+    needed["onnx"] |= not engines.isdisjoint(("static", "cross-encoder", "seq2seq"))  # they run by the same packages
     needed["data"] = project.data.has_documents
     needed["retrieve"] = any(effective(project, name).retrieve for name in project.candidates)
     needed["postgres"] = bool(project.store.url)
@@ -104,12 +104,15 @@ def _extras(project: Project) -> Iterator[Finding]:
             yield Finding(
                 "error", t("the extra '{extra}' is not installed", extra=extra), f"pip install 'slipway-ai[{extra}]'"
             )
-    training = sorted(name for name in _tuners(project) if BUILTIN["tuners"].get(name, ("", ""))[1] == "train")
-    if training and importlib.util.find_spec("torch") is None:
-        yield Finding(
-            "warning", t("`tune: {name}` can train nothing here: the extra 'train' is not installed", name=training[0]),
-            "pip install 'slipway-ai[train]'",
-        )  # fmt: skip
+    for extra, module in (("train", "torch"), ("keras", "keras")):
+        training = sorted(name for name in _tuners(project) if BUILTIN["tuners"].get(name, ("", ""))[1] == extra)
+        if training and importlib.util.find_spec(module) is None:
+            yield Finding(
+                "warning",
+                t("`tune: {name}` can train nothing here: the extra '{extra}' is not installed", name=training[0],
+                  extra=extra),
+                f"pip install 'slipway-ai[{extra}]'",
+            )  # fmt: skip
 
 
 def _folds(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ def base_of(job: Job) -> tuple[ModelPin, Path, ModelHeader]:
             t("name a model of engine llama whose source is a GGUF file"),
         )
     require("torch", "transformers", "gguf")
-    _quiet()
+    quiet()
     path, _ = sorted_files(job.base.name, job.files)
     header = read_header(path)
     if header.architecture not in ARCHITECTURES:
@@ -41,7 +41,7 @@ def base_of(job: Job) -> tuple[ModelPin, Path, ModelHeader]:
     return job.base, path, header
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Nothing is fetched, and no bars but ours are drawn; read when the libraries are imported for the first time."""
     os.environ.update(dict.fromkeys(_ENVIRONMENT, "1"))
 
@@ -62,7 +62,7 @@ def load(path: Path, dtype: str = "float32") -> Any:
 
     Nothing is fetched. Raises ConfigError for a file in a quantisation, or with tensors, that transformers cannot read.
     """
-    _quiet()
+    quiet()
     import torch
     import transformers
     from transformers import AutoModelForCausalLM, GgufConfig

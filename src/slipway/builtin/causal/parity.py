@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from slipway.builtin.causal.aside import AnswersAside
 from slipway.builtin.causal.losses import Answers
 from slipway.builtin.causal.options import CausalOptions
 from slipway.builtin.causal.rows import Row
+from slipway.builtin.training.options import CausalTraining
 from slipway.builtin.training.placing import Place
 from slipway.core.artifact import Made
 from slipway.core.material import Example
@@ -41,7 +43,7 @@ class Compared(NamedTuple):
 
 
 def check(
-    job: Job, made: Made, model: Any, ends: Sequence[int], options: CausalOptions, place: Place
+    job: Job, made: Made, model: Any, ends: Sequence[int], options: CausalTraining, place: Place
 ) -> dict[str, float]:
     """The shares of examples of dev (without any, of train) that agree. Raises SlipwayError, naming some that do not,
     where fewer than `options.parity` do.
@@ -51,7 +53,7 @@ def check(
 
 
 def judged(
-    job: Job, made: Made, model: Any, ends: Sequence[int], options: CausalOptions, place: Place,
+    job: Job, made: Made, model: Any, ends: Sequence[int], options: CausalTraining, place: Place,
     examples: Sequence[Example],
 ) -> dict[str, float]:  # fmt: skip
     """`check` on these examples."""
@@ -69,7 +71,9 @@ def judged(
         raise SlipwayError(
             t("only {share:.1%} of {n} examples are answered by the served file as by the trained model: {names}",
               share=agreed, n=len(found), names=names),
-            t("file_type: f16 rounds less, and so does a base in q8_0 or f16; `parity` says how many must agree"),
+            t("file_type: f16 rounds less, and so does a base in q8_0 or f16; `parity` says how many must agree")
+            if isinstance(options, CausalOptions)
+            else t("that is a defect of the export; report it with the model's config.json"),
         )  # fmt: skip
     largest = sorted(one.gap for one in found)[math.ceil(_MOST * len(found)) - 1]  # inf where nothing was served
     told = {"parity": agreed, "parity_same": same, "parity_examples": float(len(found))}
@@ -97,7 +101,8 @@ def _gap(model: Any, row: Row, ends: Sequence[int], place: Place) -> float:
     if len(row.ids) == row.start:
         return float("inf")
     with torch.no_grad(), place.autocast():
-        logits, served = Answers(model, [row], place.device).logits(((0,),))
+        kind = AnswersAside if model.config.is_encoder_decoder else Answers
+        logits, served = kind(model, [row], place.device).logits(((0,),))
     scores = logits.float().log_softmax(-1)
     if int(served[-1]) in ends:
         served[-1] = max(ends, key=lambda end: float(scores[-1, end]))

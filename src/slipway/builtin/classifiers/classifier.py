@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from slipway.builtin.classifiers.features import Vocabulary, grams
+from slipway.builtin.classifiers.litert import Litert, open_litert
 from slipway.builtin.classifiers.network import Reading, Scoring, open_network
 from slipway.errors import IntegrityError
 from slipway.i18n import t
@@ -33,13 +34,14 @@ _LARGEST = 2 << 30  # bytes of one array
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What is not an array. `kind`: `linear` multiplies features with weights, `nearest` lets `k` neighbours vote,
     `network` is a trained network, to whose scores those of `linear` over counted features are added, `mix` times; for
-    a text that the network cannot read they stand alone, `alone` times.
+    a text that the network cannot read they stand alone, `alone` times. `dense` is a network over the features
+    themselves, the vector before the counted ones.
 
     `dimension`: of the vectors that it reads; 0: none. `temperature`: scores are divided by it before they become
     probabilities. `threshold`: under this confidence (0 to 1) it abstains.
     """
 
-    kind: Literal["linear", "nearest", "network"]
+    kind: Literal["linear", "nearest", "network", "dense"]
     labels: tuple[str, ...]
     dimension: int = 0
     temperature: float = 1.0
@@ -59,9 +61,13 @@ class Classifier:
     is used in single.
     """
 
-    def __init__(self, header: Header, arrays: Mapping[str, NDArray[Any]], network: Scoring | None = None) -> None:
+    def __init__(
+        self, header: Header, arrays: Mapping[str, NDArray[Any]], network: Scoring | None = None,
+        dense: Litert | None = None,
+    ) -> None:  # fmt: skip
         self.header = header
         self.network = network
+        self.dense = dense
         self.saved = dict(arrays)
         self.arrays = {name: one.astype("float32") if one.dtype == "float16" else one for name, one in arrays.items()}
         self._vocabulary = Vocabulary(arrays["codes"], arrays["idf"]) if "codes" in arrays else None
@@ -101,6 +107,8 @@ class Classifier:
             return self._similar(text, vector)
         if self.header.kind == "linear":
             return self.linear(text, vector)
+        if self.dense is not None:
+            return self.dense.scores(self.features(text, vector))
         own = self.network.scores(text) if self.network else None
         counted = self.linear(text, vector)
         return self.header.alone * counted if own is None else own + self.header.mix * counted
@@ -120,6 +128,16 @@ class Classifier:
                 found = found + values.astype(np.float64) @ self.arrays["grams"][at]
         return found
 
+    def features(self, text: str, vector: Floats) -> Floats:
+        """What a `dense` one reads of a text: its vector, then its counted features; float32, [dimension + m]."""
+        import numpy as np
+
+        counted = np.zeros(len(self.arrays["codes"]) if self._vocabulary is not None else 0, np.float32)
+        if self._vocabulary is not None:
+            at, values = self._vocabulary.row(grams(text))
+            counted[at] = values
+        return np.concatenate([vector, counted], dtype=np.float32)
+
     def _similar(self, text: str, vector: Floats) -> NDArray[np.float64]:
         import numpy as np
 
@@ -128,10 +146,7 @@ class Classifier:
         if self.header.dimension:
             found += self.arrays["vectors"] @ vector
         if self._vocabulary is not None:
-            at, values = self._vocabulary.row(grams(text))
-            query = np.zeros(len(self.arrays["codes"]), np.float32)
-            query[at] = values
-            found += self._rows() @ query
+            found += self._rows() @ self.features(text, vector)[len(vector) :]
         return found / kinds
 
     def _rows(self) -> Any:
@@ -177,7 +192,9 @@ def load(path: Path, files: Mapping[str, Path] | None = None) -> Classifier:
                     arrays[info.filename.removesuffix(".npy")] = np.load(held, allow_pickle=False)
         reading = header.reading
         network = open_network(reading, arrays.get("words"), files or {}) if reading is not None else None
-        return Classifier(header, arrays, network)
+        width = header.dimension + len(arrays.get("codes", ()))
+        dense = open_litert(files or {}, width, len(header.labels)) if header.kind == "dense" else None
+        return Classifier(header, arrays, network, dense)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
         raise IntegrityError(
             t("{path} is no classifier: {why}", path=path.name, why=error), t("`slipway run adapt` makes it again")

@@ -99,7 +99,7 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
         path = job.folder / GRAPH
         path.write_bytes(self.export(job, module))
         served = Remembering(Network(reader, path.read_bytes()))
-        texts = [text for text, _ in _dev(job, given.labels)] + given.texts
+        texts = [text for text, _ in labelled_dev(job, given.labels)] + given.texts
         read_texts = [(text, row) for text in texts if (row := reader.read(text)) is not None][: parity.MOST]
         trained = in_batches(module, [row for _, row in read_texts], module)
         asked = [text for text, _ in read_texts]
@@ -143,13 +143,13 @@ class NetworkTuner(ClassifierTuner[ConfigT]):
         arrays |= {"codes": vocabulary.codes, "idf": vocabulary.idf, "bias": weights.bias}
         arrays["grams"] = weights.grams.astype(np.float16)
         classifier = Classifier(header, arrays, served)
-        dev, mix, alone = _dev(job, given.labels), 0.5, 1.0
+        dev, mix, alone = labelled_dev(job, given.labels), 0.5, 1.0
         if len(dev) >= LEAST:
             mix, alone = parity.mixed(classifier, [text for text, _ in dev], [place for _, place in dev])
         return Classifier(msgspec.structs.replace(header, mix=mix, alone=alone), arrays, served)
 
 
-def _dev(job: Job, labels: Sequence[str]) -> list[tuple[str, int]]:
+def labelled_dev(job: Job, labels: Sequence[str]) -> list[tuple[str, int]]:
     """Texts of dev with the place of their label; of several labels the first. Without those that train lacks."""
     places = {normalize_label(name): n for n, name in enumerate(labels)}
     found = [
@@ -169,7 +169,7 @@ def _task(job: Job, given: Labels, reader: Reader, read: list[list[int] | None],
               n=len(set(classes.tolist()))),
             t("use an encoder that reads your languages, or `tune: probe`, which needs none"),
         )  # fmt: skip
-    dev = [(reader.read(text), place) for text, place in _dev(job, given.labels)]
+    dev = [(reader.read(text), place) for text, place in labelled_dev(job, given.labels)]
     known = [(row, place) for row, place in dev if row is not None]
     counts = np.bincount(classes, minlength=len(given.labels))
     weights = np.where(counts > 0, len(classes) / (np.maximum(counts, 1) * (counts > 0).sum()), 0.0)

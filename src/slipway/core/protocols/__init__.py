@@ -28,7 +28,16 @@ from slipway.core.protocols.engines import (
 from slipway.core.protocols.indexes import Elsewhere, Index
 from slipway.core.protocols.scorers import Compares, Scorer
 from slipway.core.protocols.tasks import Labelled, ReadsFiles, Strategy, Structured, Task, Tool, Work, asks_model
-from slipway.core.protocols.tuners import Job, Served, Tuner, makes_classifier, makes_embedder, makes_model, settled_by
+from slipway.core.protocols.tuners import (
+    Job,
+    Served,
+    Tuner,
+    from_nothing,
+    makes_classifier,
+    makes_embedder,
+    makes_model,
+    settled_by,
+)
 
 if TYPE_CHECKING:
     from slipway.core.protocols.engines import Vectors
@@ -64,6 +73,7 @@ __all__ = [
     "Windows",
     "Work",
     "asks_model",
+    "from_nothing",
     "makes_classifier",
     "makes_embedder",
     "makes_model",

@@ -52,7 +52,7 @@ class Job(Protocol):
 
     @property
     def base(self) -> ModelPin | None:
-        """The model that the candidate names; only a tuner that makes a classifier may get None."""
+        """The model that the candidate names. Only a tuner of classifiers, or `from_nothing`, may get None."""
         ...
 
     @property
@@ -137,7 +137,8 @@ class Tuner(Protocol):
     A class with the attribute `makes = "classifier"` makes what the strategy `classifier` reads: its candidates need no
     prompt, and the model that they name, if they name one, is one that embeds. One with `embedder` in `makes` makes a
     model that embeds and stands in `retrieve.tune`; it gets the passages. The attribute `models` names the options
-    whose values are other models of the project (`models = ("teacher",)`).
+    whose values are other models of the project (`models = ("teacher",)`). One with `from_nothing = True` makes a model
+    also where the candidate names none.
 
     Called in the main thread; it may take hours, and is ended by KeyboardInterrupt or killed. The same job is then done
     again in the same folder. Equal jobs should make equal files.
@@ -164,6 +165,11 @@ def makes_model(tuner: type[Tuner]) -> bool:
 def makes_classifier(tuner: type[Tuner]) -> bool:
     """Whether a tuner's candidates answer by a classifier, without a prompt."""
     return getattr(tuner, "makes", "") == "classifier"
+
+
+def from_nothing(tuner: type[Tuner]) -> bool:
+    """Whether a tuner's candidates need to name no model."""
+    return getattr(tuner, "from_nothing", False)
 
 
 def settled_by(tuner: type[Tuner], config: Any) -> Any:

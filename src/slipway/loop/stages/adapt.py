@@ -10,7 +10,7 @@ from slipway.adapt.tuning import TuneJob, tune
 from slipway.core.artifact import Artifact
 from slipway.core.candidate import Candidate, Retrieval
 from slipway.core.material import Dataset, Example
-from slipway.core.protocols import makes_classifier, makes_embedder, makes_model, settled_by
+from slipway.core.protocols import from_nothing, makes_classifier, makes_embedder, makes_model, settled_by
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -87,7 +87,8 @@ def _tuned(
             t("candidates.{name}.tune: the tuner '{tuner}' makes an embedder", name=name, tuner=options.name),
             t("write it under retrieve: candidates.{name}.retrieve.tune", name=name),
         )
-    if not makes_classifier(tuner) and (config.model is None or config.prompt is None):
+    lacking = config.prompt is None or (config.model is None and not from_nothing(tuner))
+    if lacking and not makes_classifier(tuner):
         return None  # `make_candidate` says what is missing
     base = pins[config.model] if config.model else None
     task, task_options = task_of(loop.project, seen, plugins)

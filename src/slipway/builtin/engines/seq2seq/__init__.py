@@ -1,0 +1,1 @@
+"""Encoder-decoders of the T5 family, run by ONNX Runtime: their graphs, and how they write."""
