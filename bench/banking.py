@@ -74,9 +74,9 @@ CANDIDATES = {
     "zero-shot": "model: writer, prompt: prompt.md, sampling: {max_tokens: 24}",
     "few-shot (5 nearest)": "model: writer, prompt: prompt.md, sampling: {max_tokens: 24}, "
     "few_shot: {k: 5, choose: nearest, embedder: minilm}",
-    "lora": "model: writer, system: Intent of the message., prompt: text.md, "
+    "lora": "model: writer, system: Intent?, prompt: text.md, "
     "strategy: {direct: {labels: {by: score, prior: 0}}}, tune: {lora: {learning_rate: 1.0e-3, r: 16, alpha: 32, "
-    "dropout: 0.05, batch_size: 16, epochs: 8, patience: 3, dtype: bfloat16, parity: 0.9}}",
+    "batch_size: 16, epochs: 4, dtype: bfloat16, parity: 0.9}}",
 }
 SAMPLED = ("zero-shot", "few-shot (5 nearest)", "lora")
 FEW, CHOOSING = 20, 2  # rows a label that `lora` learns, and that choose the epoch

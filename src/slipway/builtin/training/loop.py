@@ -172,8 +172,8 @@ class _Run:
         return {"loss": loss, "learning_rate": options.learning_rate * share}
 
     def _mine(self, batches: Sequence[Any]) -> Iterator[tuple[Any, float]]:
-        """This process's share, each with the weight 1. Where there are fewer batches, or examples, than processes, and
-        all must compute as often: another's batch with the weight 0.
+        """The share of this process, each batch with the weight 1. Where there are fewer batches, or examples, than
+        processes, and all must compute as often: a batch of another with the weight 0.
         """
         for at in range(0, len(batches), self.peers.size):
             place = at + self.peers.rank
