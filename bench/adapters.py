@@ -3,9 +3,10 @@
     python bench/adapters.py --base FILE.gguf [--requests 500] [--adapters 4] [--json]
 
 SmolLM2-135M-Instruct in Q8_0 with LoRA adapters (r 8, all seven matrices) whose weights are random, so that each writes
-something else. First the base alone and each adapter alone answer prompts, in processes of their own; kept are prompts
-to which all of them give different answers, so that an answer tells who gave it. Then one process with all adapters
-answers requests in random order, eight at once; all prompts begin alike, so that caches have something to confuse.
+something else. First the base alone and each adapter alone answer prompts, in processes of their own; kept are pairs
+of a prompt and an adapter whose answer nothing else gives, and gives clearly, so that an answer tells who gave it. Then
+one process with all adapters answers requests in random order, eight at once; all prompts begin alike, so that caches
+have something to confuse.
 
 Memory is what a process needs after it has answered: Pss of `/proc/PID/smaps_rollup`, which has pages of files (the
 base is mapped) and pages of its own (`anonymous`). The process with all adapters has answered the requests; the one
@@ -27,13 +28,15 @@ import numpy as np
 from slipway.builtin.causal.exporting import write_adapter
 from slipway.builtin.engines.gguf_model import read_header
 from slipway.builtin.engines.llama.engine import LlamaEngine
-from slipway.core.message import GenerateRequest, Message, Sampling
+from slipway.core.message import Completion, GenerateRequest, Message, Sampling
 from slipway.runtime.respond import complete
 
 TOPICS = ("harbour", "invoice", "storm", "cooking", "taxes", "chess", "rivers", "trains", "sleep", "bees", "glass",
           "violin", "desert", "bread", "snow")  # fmt: skip
-ASKED = "You are asked about one thing, and you say a few words about it, no more than that. What do you say about {}?"
-TOKENS = 6
+ASKED = "You say a few words about one thing. What do you say about {}?"
+TOKENS = 3
+SCALE = 0.05  # of the random weights: each adapter changes what is said, and in its own way
+MARGIN = 0.3  # nats between the token that is said and the next; several requests at once round otherwise than one
 
 
 class _Pair:
@@ -56,7 +59,7 @@ def adapter(base: Path, seed: int, target: Path) -> Path:
     }  # fmt: skip
     learned = {
         f"model.layers.{layer}.{name}": _Pair(
-            draw.normal(0, 0.03, (8, read)).astype(np.float32), draw.normal(0, 0.03, (write, 8)).astype(np.float32)
+            draw.normal(0, SCALE, (8, read)).astype(np.float32), draw.normal(0, SCALE, (write, 8)).astype(np.float32)
         )
         for layer in range(int(numbers["llama.block_count"]))
         for name, (read, write) in sizes.items()
@@ -75,35 +78,44 @@ def memory(pid: int) -> dict[str, float]:
 def request(prompt: str, name: str | None) -> GenerateRequest:
     turns = (Message("user", prompt),)
     scales = {name: 1.0} if name else {}
-    return GenerateRequest(messages=turns, sampling=Sampling(max_tokens=TOKENS, temperature=0.0), adapters=scales)
+    sampling = Sampling(max_tokens=TOKENS, temperature=0.0)
+    return GenerateRequest(messages=turns, sampling=sampling, adapters=scales, logprobs=2)
 
 
-async def answered(files: dict[str, Path], asked: list[tuple[str, str | None]]) -> tuple[list[str], dict[str, float]]:
-    """(texts, memory of the process that gave them)."""
+async def answered(
+    files: dict[str, Path], asked: list[tuple[str, str | None]]
+) -> tuple[list[Completion], dict[str, float]]:
+    """(answers, memory of the process that gave them)."""
     engine = LlamaEngine(LlamaEngine.Config(context=256, parallel=8, measure=False, cache_mb=0), "writer", files)
     try:
         await engine.start()
         slots = asyncio.Semaphore(8)
 
-        async def one(prompt: str, name: str | None) -> str:
+        async def one(prompt: str, name: str | None) -> Completion:
             async with slots:
-                return (await complete(engine, request(prompt, name))).text
+                return await complete(engine, request(prompt, name))
 
-        texts = await asyncio.gather(*(one(*pair) for pair in asked))
+        said = await asyncio.gather(*(one(*pair) for pair in asked))
         assert engine.pid is not None
-        return list(texts), memory(engine.pid)
+        return list(said), memory(engine.pid)
     finally:
         await engine.close()
 
 
-def alone(base: Path, files: dict[str, Path], prompts: list[str]) -> dict[tuple[str, str | None], str]:
+def alone(base: Path, files: dict[str, Path], prompts: list[str]) -> dict[tuple[str, str | None], Completion]:
     """(prompt, adapter) -> what it says in a process of its own; None is the base."""
-    said: dict[tuple[str, str | None], str] = {}
+    said: dict[tuple[str, str | None], Completion] = {}
     for name in (None, *files):
         asked: list[tuple[str, str | None]] = [(prompt, name) for prompt in prompts]
         held = {"base.gguf": base} | ({files[name].name: files[name]} if name else {})
         said |= dict(zip(asked, asyncio.run(answered(held, asked))[0], strict=True))
     return said
+
+
+def clear(said: Completion) -> bool:
+    """Whether each token was clearly the likeliest."""
+    gaps = [one.logprob - next((p for text, p in one.top if text != one.token), -99.0) for one in said.logprobs]
+    return bool(gaps) and min(gaps) > MARGIN
 
 
 def main() -> None:
@@ -118,17 +130,26 @@ def main() -> None:
         names = [f"adapter{n}" for n in range(args.adapters)]
         made = {name: adapter(args.base, n, Path(folder) / f"{name}.lora.gguf") for n, name in enumerate(names)}
         said = alone(args.base, made, prompts)
-        telling = [one for one in prompts if len({said[one, name] for name in (None, *names)}) == len(names) + 1]
+        telling: list[tuple[str, str | None]] = [
+            (prompt, name)
+            for prompt in prompts
+            for name in names
+            if clear(said[prompt, name])
+            and all(said[prompt, other].text != said[prompt, name].text for other in (None, *names) if other != name)
+        ]
         draw = random.Random(1)
-        mixed: list[tuple[str, str | None]] = [(draw.choice(telling), draw.choice(names)) for _ in range(args.requests)]
+        mixed = [draw.choice(telling) for _ in range(args.requests)]
         files = {"base.gguf": args.base, **{path.name: path for path in made.values()}}
-        texts, together = asyncio.run(answered(files, mixed))
+        answers, together = asyncio.run(answered(files, mixed))
         others: list[tuple[str, str | None]] = [(f"{prompt} ({name})", None) for prompt, name in mixed]
         _, base = asyncio.run(answered({"base.gguf": args.base}, others))
         size = sum(path.stat().st_size for path in made.values()) / 1e6 / len(made)
     found = {
-        "requests": len(mixed), "right": sum(said[pair] == text for pair, text in zip(mixed, texts, strict=True)),
-        "prompts": len(prompts), "prompts_that_all_answer_differently": len(telling), "adapter_mb": round(size, 1),
+        "requests": len(mixed),
+        "right": sum(said[pair].text == one.text for pair, one in zip(mixed, answers, strict=True)),
+        "answers_that_tell_their_adapter": len(telling),
+        "fewest_of_an_adapter": min(sum(one == name for _, one in telling) for name in names),
+        "adapter_mb": round(size, 1),
         **{f"{kind}_mb_base_alone": round(value) for kind, value in base.items()},
         **{f"{kind}_mb_with_all": round(value) for kind, value in together.items()},
         "times_base_alone": round(together["pss"] / base["pss"], 3), "processes": 1,

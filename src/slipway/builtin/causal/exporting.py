@@ -62,7 +62,7 @@ class Names:
 
 
 def write_adapter(header: ModelHeader, learned: Mapping[str, Any], alpha: float, target: Path) -> None:
-    """`learned`: `lora.learned`. In 16 bits, for an engine keeps its adapters in memory. Equal pairs make equal files."""
+    """`learned`: `lora.learned`. In 16 bits, for an engine keeps adapters in memory. Equal pairs make equal files."""
     import gguf
 
     names = Names(header)

@@ -38,6 +38,7 @@ MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
 BATCH, SMALL_BATCH = 512, 128  # prompt tokens at a time: a larger batch is faster, and cancelling waits for one
 SMALL_BYTES = 400 << 20  # a model file up to which the larger batch takes a second or two on two cores
 _WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
+RETURNED = {"MALLOC_TRIM_THRESHOLD_": "131072"}  # glibc gives what is freed back, rather than keep ever larger pieces
 TAIL = 64  # characters of a prompt that may decide how what follows it is cut into tokens
 MOST_CONTINUATIONS = 20_000  # that are remembered as tokens
 OUTSIDE_JSON = "y"  # no JSON value has it outside a string
@@ -383,7 +384,8 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         }  # fmt: skip
         return ChildSettings(
             name=self.name, engine="llama", runtime="llama.cpp", module="slipway.builtin.engines.llama.child",
-            line={**line, **more}, environment={"GOMP_SPINCOUNT": str(choice.spin)},
+            line={**line, **more},
+            environment={"GOMP_SPINCOUNT": str(choice.spin), **(RETURNED if self.adapters else {})},
             load_seconds=config.load_seconds, max_crashes=config.max_crashes, ping="/slots", health="/health",
             limits=Limits(
                 memory_gb=config.memory_gb, stall_seconds=config.stall_seconds, room=ROOM_BYTES + self._cache_bytes()
