@@ -34,8 +34,8 @@ from slipway.runtime.respond import complete
 TOPICS = ("harbour", "invoice", "storm", "cooking", "taxes", "chess", "rivers", "trains", "sleep", "bees", "glass",
           "violin", "desert", "bread", "snow")  # fmt: skip
 ASKED = "You say a few words about one thing. What do you say about {}?"
-TOKENS = 3
-SCALE = 0.05  # of the random weights: each adapter changes what is said, and in its own way
+TOKENS = 2
+SCALE = 0.07  # of the random weights: each adapter changes what is said, and in its own way
 MARGIN = 0.3  # nats between the token that is said and the next; several requests at once round otherwise than one
 
 

@@ -18,7 +18,7 @@ from tiny_llama import write_adapter, write_llama  # noqa: E402
 
 LONG = "The ship number twelve lies in the harbour since the storm of last week, and nobody knows why. " * 2
 OTHER = "0123456789 " * 18
-Asked = tuple[str, Mapping[str, float]]
+Asked = tuple[str, dict[str, float]]
 
 
 @pytest.fixture(scope="module")
