@@ -70,3 +70,22 @@ def write_llama(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def write_adapter(path: Path, seed: int) -> Path:
+    """A LoRA adapter of rank 4 for the tiny Llama; its weights are noise, large enough to change what is said."""
+    rng = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for layer in range(2):
+        for name, read, write in (("attn_q", 64, 64), ("attn_v", 64, 32), ("ffn_down", 128, 64)):
+            for part, shape in (("a", (4, read)), ("b", (write, 4))):
+                value = rng.normal(0, 0.3, shape).astype(np.float32)
+                writer.add_tensor(f"blk.{layer}.{name}.weight.lora_{part}", value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

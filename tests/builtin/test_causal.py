@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -340,14 +341,50 @@ def test_killed_in_the_middle_it_ends_with_the_same_file(tmp_path: Path, tiny: M
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path: Path, tiny: Mapping[str, Path]) -> None:
-    one = LoraTuner(LoraTuner.Config(**QUICK)).tune(OneJob(tmp_path / "one", tiny))
-    two = LoraTuner(LoraTuner.Config(**QUICK, processes=2)).tune(OneJob(tmp_path / "two", tiny))
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_learn_what_one_learns(tmp_path: Path, tiny: Mapping[str, Path], parallel: str) -> None:
+    options = {**QUICK, "clip": 0.05}
+    one = LoraTuner(LoraTuner.Config(**options)).tune(OneJob(tmp_path / "one", tiny))
+    two = LoraTuner(LoraTuner.Config(**options, processes=2, parallel=parallel)).tune(OneJob(tmp_path / "two", tiny))
     assert two.measured["processes"] == 2
     for name in ("loss", "dev_loss"):
-        assert two.measured[name] == pytest.approx(one.measured[name], rel=1e-3)
+        assert two.measured[name] == pytest.approx(one.measured[name], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_processes_that_fail_say_why(tmp_path: Path, tiny: Mapping[str, Path]) -> None:
+    options = {**QUICK, "learning_rate": 1e30, "processes": 2}
     with pytest.raises(SlipwayError, match="not a finite number any more"):
-        LoraTuner(LoraTuner.Config(**{**QUICK, "learning_rate": 1e30}, processes=2)).tune(OneJob(tmp_path / "x", tiny))
+        LoraTuner(LoraTuner.Config(**options)).tune(OneJob(tmp_path / "job", tiny))
+
+
+class KillingJob(OneJob):
+    """Kills the second of the processes that train in its folder after three steps."""
+
+    def progress(self, done: int, total: int | None, /, **numbers: float) -> None:
+        super().progress(done, total, **numbers)
+        for entry in Path("/proc").glob("[0-9]*") if done == 3 else ():
+            with contextlib.suppress(OSError):
+                command, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes().split(b"\0")
+                if b"causal.worker" in command and str(self.folder).encode() in command and b"RANK=1" in environment:
+                    os.kill(int(entry.name), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_one_of_two_processes_is_killed_and_the_run_goes_on(tmp_path: Path, tiny: Mapping[str, Path]) -> None:
+    """The other ends, too; started again, all ends as if nothing had been."""
+    tuner = LoraTuner(LoraTuner.Config(**QUICK, dropout=0.2, processes=2, parallel="fsdp"))
+    with pytest.raises(SlipwayError, match=r"(?s)process 1 .* was killed \(signal 9\).*run the same command again"):
+        tuner.tune(KillingJob(tmp_path / "job", tiny))
+    assert (tmp_path / "job" / "checkpoint.pt").exists()
+    resumed = OneJob(tmp_path / "job", tiny)
+    whole = OneJob(tmp_path / "whole", tiny)
+    assert digests(tuner.tune(resumed)) == digests(tuner.tune(whole))
+
+
+def test_a_model_is_shared_out_among_several() -> None:
+    with pytest.raises(ValueError, match="say processes: 2"):
+        LoraTuner.Config(parallel="fsdp")
 
 
 @pytest.mark.slow

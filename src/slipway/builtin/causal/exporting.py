@@ -62,7 +62,7 @@ class Names:
 
 
 def write_adapter(header: ModelHeader, learned: Mapping[str, Any], alpha: float, target: Path) -> None:
-    """`learned`: `lora.learned`. Equal pairs make equal files."""
+    """`learned`: `lora.learned`. In 16 bits, for an engine keeps adapters in memory. Equal pairs make equal files."""
     import gguf
 
     names = Names(header)
@@ -72,12 +72,19 @@ def write_adapter(header: ModelHeader, learned: Mapping[str, Any], alpha: float,
     writer.add_float32("adapter.lora.alpha", alpha)
     for name, pair in sorted(learned.items()):
         tensor = names.of(f"{name}.weight")
-        writer.add_tensor(f"{tensor}.lora_a", pair.a.numpy())
-        writer.add_tensor(f"{tensor}.lora_b", names.rows(tensor, pair.b.numpy()).copy())
+        writer.add_tensor(f"{tensor}.lora_a", _half(pair.a.numpy()))
+        writer.add_tensor(f"{tensor}.lora_b", _half(names.rows(tensor, pair.b.numpy())))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def _half(values: Matrix) -> NDArray[Any]:
+    """In 16 bits, unless a number is too large for them."""
+    import numpy as np
+
+    return (values.astype(np.float16) if np.abs(values).max(initial=0.0) <= np.finfo(np.float16).max else values).copy()
 
 
 def deltas(header: ModelHeader, learned: Mapping[str, Any], scale: float) -> dict[str, Callable[[Matrix], Matrix]]:

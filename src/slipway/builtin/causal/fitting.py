@@ -15,11 +15,11 @@ import torch
 
 from slipway.builtin.causal import base, lora
 from slipway.builtin.causal.batches import batches, shared_out
-from slipway.builtin.causal.losses import Answers
+from slipway.builtin.causal.losses import Answers, Picked
 from slipway.builtin.causal.options import CausalOptions, FullOptions, LoraOptions
 from slipway.builtin.causal.rows import Row
 from slipway.builtin.training.loop import Course, Progress, train
-from slipway.builtin.training.peers import Peers
+from slipway.builtin.training.peers import Peers, Sharded
 from slipway.builtin.training.placing import Place, derived, place_of, repeatable
 
 RUN = "run.json"
@@ -69,10 +69,11 @@ def fit(run: Run, folder: Path, progress: Progress, peers: Peers | None = None, 
     seed = derived(run.seed, options.seed, "causal")
     with ExitStack() as stack:
         stack.enter_context(repeatable(place, seed))
-        model = build(run, place)
         if not steps:
-            return Fitted(model, place, {})
-        learn, held = Answers(model, run.train, place.device), Answers(model, run.dev, place.device)
+            return Fitted(build(run, place), place, {})
+        picked = _shared_out(run, place, peers) if isinstance(peers, Sharded) else Picked(build(run, place))
+        model = picked.model
+        learn, held = Answers(picked, run.train, place.device), Answers(picked, run.dev, place.device)
         pack = options.max_tokens if options.packing else 0
         course = Course(
             model,
@@ -89,6 +90,14 @@ def fit(run: Run, folder: Path, progress: Progress, peers: Peers | None = None, 
     return Fitted(model, place, measured)
 
 
-def trained_parts(model: Any) -> dict[str, torch.Tensor]:
-    """What training changed, on the CPU."""
-    return {name: p.detach().cpu() for name, p in model.named_parameters() if p.requires_grad}
+def _shared_out(run: Run, place: Place, peers: Sharded) -> Picked:
+    def make() -> tuple[Picked, Picked, list[torch.nn.Module]]:
+        picked = Picked(build(run, place))
+        return picked, picked, list(picked.model.get_decoder().layers)
+
+    return peers.shared_out(make)
+
+
+def trained_parts(model: Any, peers: Peers) -> dict[str, torch.Tensor]:
+    """What training changed, whole, on the CPU; called by every process."""
+    return {name: peers.whole(p) for name, p in model.named_parameters() if p.requires_grad}

@@ -10,18 +10,34 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from slipway.builtin.causal.batches import Batch, length
 from slipway.builtin.causal.rows import Row
 
 
+class Picked(nn.Module):
+    """A `transformers` causal model that says what comes next at some places. A module, for FSDP puts weights together
+    where modules are called.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, lines: Tensor, columns: Tensor, **more: Tensor) -> Tensor:
+        """`ids` [rows, tokens]; places [n] and [n] -> logits [n, vocabulary]."""
+        hidden = self.model.get_decoder()(input_ids=ids, use_cache=False, **more).last_hidden_state
+        return self.model.get_output_embeddings()(hidden[lines, columns])
+
+
 class Answers:
     """`loss(batch)` of a `transformers` causal model over these rows: (sum, number of tokens)."""
 
     def __init__(self, model: Any, rows: Sequence[Row], device: str) -> None:
-        self._model, self._rows, self._device = model, rows, device
+        self._picked = model if isinstance(model, Picked) else Picked(model)
+        self._rows, self._device = rows, device
 
     def __call__(self, batch: Batch) -> tuple[Tensor, float]:
         """Cross-entropy in nats, summed over the tokens of the answers."""
@@ -44,11 +60,9 @@ class Answers:
                 wanted += row.ids[row.start :]
                 at += len(row.ids)
         more = self._apart(batch, width) if any(len(pack) > 1 for pack in batch) else {}
-        decoder = self._model.get_decoder()
-        hidden = decoder(input_ids=ids.to(self._device), use_cache=False, **more).last_hidden_state
-        lines, columns = torch.tensor(places).T
-        picked = hidden[lines.to(self._device), columns.to(self._device)]
-        return self._model.get_output_embeddings()(picked), torch.tensor(wanted).to(self._device)
+        lines, columns = torch.tensor(places).to(self._device).T
+        logits = self._picked(ids.to(self._device), lines, columns, **more)
+        return logits, torch.tensor(wanted).to(self._device)
 
     def _apart(self, batch: Batch, width: int) -> dict[str, Tensor]:
         """For packs: each row begins at position 0 and sees itself only."""

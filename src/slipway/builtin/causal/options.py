@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from slipway.builtin.training.options import CausalTraining, Rank
 from slipway.i18n import t
@@ -17,13 +17,22 @@ class CausalOptions(CausalTraining):
     """What both recipes take.
 
     `packing`: several examples in one row, each blind to the others. `checkpointing`: computes a layer twice instead of
-    keeping it; less memory. `processes`: how many train together on this machine. `file_type`: of a merged model.
+    keeping it; less memory. `processes`: how many train together on this machine. `parallel`: `ddp`, each holds the
+    whole model; `fsdp`, each holds its part of the weights, of the gradients and of the optimiser's state.
+    `file_type`: of a merged model.
     """
 
     packing: bool = False
     checkpointing: bool = False
     processes: int = Field(default=1, ge=1, le=64)
+    parallel: Literal["ddp", "fsdp"] = "ddp"
     file_type: Literal["q8_0", "f16"] = "q8_0"
+
+    @model_validator(mode="after")
+    def _among(self) -> CausalOptions:
+        if self.parallel == "fsdp" and self.processes == 1:
+            raise ValueError(t("parallel: fsdp shares a model out among processes: say processes: 2, or more"))
+        return self
 
 
 class LoraOptions(Rank, CausalOptions):

@@ -1,13 +1,15 @@
 """Several processes that train one model, started by torchrun: `python -m torch.distributed.run -m ...worker FOLDER`.
 
-Each holds the whole model and computes its share of every batch; gradients are added up (data parallelism). The cores
-are shared out, too.
+Each computes its share of every batch, and gradients are added up (data parallelism); with `parallel: fsdp` each holds
+only its part of the model. The cores are shared out, too.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from slipway.errors import SlipwayError
 from slipway.i18n import t
 
 TRAINED, MEASURED, FAILED = "trained.pt", "measured.json", "failed.json"
+_KILLED = re.compile(r"rank\s*: (\d+) .*\n\s*exitcode\s*: -(\d+) ")  # in what torchrun says at its end
 
 
 def run(folder: Path, processes: int, progress: Progress) -> dict[str, float]:
@@ -50,6 +53,14 @@ def _failure(folder: Path, code: int) -> SlipwayError:
     if (folder / FAILED).exists():
         said = json.loads((folder / FAILED).read_text("utf-8"))
         return SlipwayError(said["message"], said["hint"])
+    told = (folder / "torchrun.log").read_text("utf-8", "replace")
+    for rank, number in _KILLED.findall(told):
+        if int(number) != signal.SIGTERM:  # which torchrun sends to the others
+            return SlipwayError(
+                t("process {rank} of those that train was killed (signal {number})", rank=rank, number=number),
+                t("the system kills what takes too much memory: lower batch_size or max_tokens; run the same command "
+                  "again to go on from the last checkpoint"),
+            )  # fmt: skip
     return SlipwayError(
         t("the processes that train ended with status {code}", code=code),
         t("{path} holds what they said; run the same command again to go on", path=folder / "torchrun.log"),

@@ -20,22 +20,24 @@ def main(folder: Path) -> int:
     import torch.distributed as dist
 
     from slipway.builtin.causal.fitting import RUN, Run, fit, trained_parts
-    from slipway.builtin.training.peers import Group
+    from slipway.builtin.training.peers import Group, Sharded
+    from slipway.builtin.training.placing import place_of
 
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    peers = Group()
+    run = msgspec.json.decode((folder / RUN).read_bytes(), type=Run)
+    peers = Sharded(place_of(run.typed).device) if run.typed.parallel == "fsdp" else Group()
 
     def told(done: int, total: int | None, /, **numbers: float) -> None:
         if peers.rank == 0:
             print(json.dumps({"done": done, "total": total, **numbers}), flush=True)  # noqa: T201  # read by `together`
 
     try:
-        run = msgspec.json.decode((folder / RUN).read_bytes(), type=Run)
         fitted = fit(run, folder, told, peers)
+        parts = trained_parts(fitted.model, peers)
         if peers.rank == 0:
-            torch.save(trained_parts(fitted.model), folder / TRAINED)
+            torch.save(parts, folder / TRAINED)
             (folder / MEASURED).write_text(json.dumps(fitted.measured), "utf-8")
         dist.barrier()
         return 0

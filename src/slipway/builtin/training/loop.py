@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,14 +150,12 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         torch.manual_seed(derived(self.seed, step, self.peers.rank))
         lost = count = 0.0
-        for batch in batches[self.peers.rank :: self.peers.size]:
-            if not len(batch):  # fewer examples than processes
-                continue
+        for batch, weight in self._mine(batches):
             with self.place.autocast():
                 sum_of, n = self.course.loss(batch)
-            sum_of.backward()
-            lost, count = lost + float(sum_of.detach()), count + n
-            self.tokens += self.course.tokens(batch) if self.course.tokens else 0
+            (sum_of * weight).backward()
+            lost, count = lost + weight * float(sum_of.detach()), count + weight * n
+            self.tokens += self.course.tokens(batch) if self.course.tokens and weight else 0
         lost, count = self.peers.sum([lost, count])
         loss = lost / count if count else 0.0
         if not math.isfinite(loss):
@@ -167,11 +165,23 @@ class _Run:
         for parameter in parameters:
             if parameter.grad is not None:
                 parameter.grad.div_(max(count, 1.0))
-        norm = float(nn.utils.clip_grad_norm_(parameters, options.clip))
+        norm = float(self.peers.whole(nn.utils.clip_grad_norm_(parameters, options.clip)))
         if not math.isfinite(norm):
             raise no_number(t("the gradient"), step + 1, total)
         self.optimizer.step()
         return {"loss": loss, "learning_rate": options.learning_rate * share}
+
+    def _mine(self, batches: Sequence[Any]) -> Iterator[tuple[Any, float]]:
+        """The share of this process, each batch with the weight 1. Where there are fewer batches, or examples, than
+        processes, and all must compute as often: a batch of another with the weight 0.
+        """
+        for at in range(0, len(batches), self.peers.size):
+            place = at + self.peers.rank
+            batch = batches[place] if place < len(batches) else ()
+            if len(batch):
+                yield batch, 1.0
+            elif self.peers.in_step:
+                yield next(one for one in batches if len(one)), 0.0
 
     def _share(self, step: int, total: int) -> float:
         """The share of the highest learning rate in this step: up in a line, then down as the schedule says."""
@@ -196,10 +206,10 @@ class _Run:
         self.course.module.eval()
         lost = count = 0.0
         with torch.no_grad():
-            for batch in self.course.dev[self.peers.rank :: self.peers.size]:
+            for batch, weight in self._mine(self.course.dev):
                 with self.place.autocast():
                     sum_of, n = (self.course.dev_loss or self.course.loss)(batch)
-                lost, count = lost + float(sum_of), count + n
+                lost, count = lost + weight * float(sum_of), count + weight * n
         lost, count = self.peers.sum([lost, count])
         found = lost / max(count, 1.0)
         if not math.isfinite(found):
@@ -216,10 +226,9 @@ class _Run:
     # -- what is kept --------------------------------------------------------------------------------------------
 
     def _weights(self) -> dict[str, Tensor]:
-        """What training changes: parameters that are trained, and buffers."""
-        module = self.course.module
-        kept = {name: p.detach().to("cpu", copy=True) for name, p in self.trained.items()}
-        return kept | {f"buffer {name}": b.detach().to("cpu", copy=True) for name, b in self._buffers(module)}
+        """What training changes: parameters that are trained, and buffers; of each what this process has."""
+        kept = {name: self.peers.kept(p) for name, p in self.trained.items()}
+        return kept | {f"buffer {name}": self.peers.kept(b) for name, b in self._buffers(self.course.module)}
 
     @staticmethod
     def _buffers(module: nn.Module) -> list[tuple[str, Tensor]]:
@@ -237,15 +246,17 @@ class _Run:
         """Now and then, and after an evaluation; never so often that writing takes a good part of the time."""
         waited, every = time.monotonic() - self.saved, self.options.checkpoint_seconds
         pause = max(0.0 if evaluated else every, _WRITING * self.write_seconds) if every else 0.0
-        if waited >= pause:
+        if self.peers.agreed(waited >= pause):
             self._write()
 
     def _write(self) -> None:
-        if self.peers.rank:
+        if self.peers.rank and not self.peers.in_step:
             return
         begun = time.monotonic()
-        whole = {"weights": self._weights(), "optimizer": self.optimizer.state_dict(), **vars(self.state)}
-        checkpoint.save(self.folder, {**whole, "place": vars(self.place), "steps": len(self.plan)})
+        held = {"weights": self._weights(), "optimizer": self.optimizer.state_dict(), **vars(self.state)}
+        whole = self.peers.gathered(held)
+        if not self.peers.rank:
+            checkpoint.save(self.folder, {**whole, "place": vars(self.place), "steps": len(self.plan)})
         self.saved = time.monotonic()
         self.write_seconds = self.saved - begun
 
@@ -254,12 +265,28 @@ class _Run:
         found = checkpoint.load(self.folder)
         if not found or (found.get("place"), found.get("steps")) != (vars(self.place), len(self.plan)):
             return
-        self._put(found["weights"])
-        self.optimizer.load_state_dict(found["optimizer"])
+        self._put(self._parts(found["weights"]))
+        self.optimizer.load_state_dict(found["optimizer"] | {"state": self._moments(found["optimizer"]["state"])})
         self.state = _State(**{name: found[name] for name in vars(_State())})
+        self.state.kept = self._parts(self.state.kept)
         for step, numbers in self.state.curve:
             self.progress(step, len(self.plan), **numbers)
         self.since = time.monotonic()
+
+    def _parts(self, whole: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What this process has of weights."""
+        return {
+            name: self.peers.part(value, self.trained[name]) if name in self.trained else value
+            for name, value in whole.items()
+        }
+
+    def _moments(self, whole: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """What this process has of the optimiser's state, by the number of the parameter."""
+        numbered = [p for group in self.optimizer.param_groups for p in group["params"]]
+        return {
+            number: {name: self.peers.part(value, numbered[number]) for name, value in state.items()}
+            for number, state in whole.items()
+        }
 
     # -- what is told --------------------------------------------------------------------------------------------
 

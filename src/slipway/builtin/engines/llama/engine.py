@@ -38,6 +38,7 @@ MEASURED_PROMPT, MEASURED_ANSWER = 192, 16  # tokens
 BATCH, SMALL_BATCH = 512, 128  # prompt tokens at a time: a larger batch is faster, and cancelling waits for one
 SMALL_BYTES = 400 << 20  # a model file up to which the larger batch takes a second or two on two cores
 _WITH_ADAPTERS: frozenset[Capability] = frozenset(("adapters",))
+RETURNED = {"MALLOC_TRIM_THRESHOLD_": "131072"}  # glibc gives what is freed back, rather than keep ever larger pieces
 TAIL = 64  # characters of a prompt that may decide how what follows it is cut into tokens
 MOST_CONTINUATIONS = 20_000  # that are remembered as tokens
 OUTSIDE_JSON = "y"  # no JSON value has it outside a string
@@ -49,7 +50,9 @@ class LlamaConfig(LocalConfig):
     spin: int | None = Field(default=None, ge=0, le=10**9)  # GOMP_SPINCOUNT; None: measured
     measure: bool = True  # at the first load on this machine; False: every core, and 1,000
     batch: int | None = Field(default=None, ge=16, le=4096)  # prompt tokens at a time; None: by the size of the file
-    cache_mb: int = Field(default=128, ge=0, le=1_048_576)  # memory for prefixes that no slot holds any more
+    cache_mb: int = Field(
+        default=128, ge=0, le=1_048_576
+    )  # for prefixes that no slot holds; 0 where there are adapters
 
 
 class LlamaEngine(LocalEngine[LlamaConfig]):
@@ -376,12 +379,13 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         config = self.config
         line = {
             "model": str(self.model), "adapters": [str(path) for path in self.adapters.values()],
-            "context": config.context, "parallel": parallel, "batch": self._batch(), "cache_mb": config.cache_mb,
+            "context": config.context, "parallel": parallel, "batch": self._batch(), "cache_mb": self._cache_mb,
             "threads": choice.threads,
         }  # fmt: skip
         return ChildSettings(
             name=self.name, engine="llama", runtime="llama.cpp", module="slipway.builtin.engines.llama.child",
-            line={**line, **more}, environment={"GOMP_SPINCOUNT": str(choice.spin)},
+            line={**line, **more},
+            environment={"GOMP_SPINCOUNT": str(choice.spin), **(RETURNED if self.adapters else {})},
             load_seconds=config.load_seconds, max_crashes=config.max_crashes, ping="/slots", health="/health",
             limits=Limits(
                 memory_gb=config.memory_gb, stall_seconds=config.stall_seconds, room=ROOM_BYTES + self._cache_bytes()
@@ -396,7 +400,12 @@ class LlamaEngine(LocalEngine[LlamaConfig]):
         """Memory for keys and values, those of prefixes that no slot holds included."""
         config = self.config
         held = self.header.cache_bytes(config.context * config.parallel) if self.header else 0
-        return held + (config.cache_mb << 20)
+        return held + (self._cache_mb << 20)
+
+    @property
+    def _cache_mb(self) -> int:
+        """With adapters nothing: llama.cpp finds a prefix there by its tokens alone, whichever adapter computed it."""
+        return 0 if self.adapters else self.config.cache_mb
 
     async def _chosen(self) -> Choice:
         config, default = self.config, default_choice()
