@@ -247,7 +247,7 @@ def frame(found: list[Seen]):
     """What evidently looks at: a row for each request, with the values that the monitor compares."""
     import pandas as pd
 
-    rows = [{**one.values, "language": one.question.language} for one in found if one.question is not None]
+    rows = [{**one.values, "language": one.asked.language} for one in found if one.asked is not None]
     return pd.DataFrame(rows)
 
 

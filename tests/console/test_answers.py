@@ -67,7 +67,7 @@ def test_a_trace_is_asked_again_and_nothing_is_kept(apart: Context, own: Running
 def test_a_form_of_another_page_asks_nothing(apart: Context, own: Running) -> None:
     trace, known = asked(apart, own), candidates(apart)
     for path in (f"/traces/{trace.id}/replay", "/playground", "/playground/0"):
-        given = {"candidate": known["plain"], "question": "x", "best": "0"}
+        given = {"candidate": known["plain"], "text": "x", "best": "0"}
         assert submit(own, path, given, origin="http://evil.example").status == 403, path
 
 
@@ -81,7 +81,7 @@ def test_asking_here_is_refused_while_users_take_every_slot(apart: Context) -> N
             busy = submit(server, f"/traces/{trace.id}/replay", {"candidate": known["plain"]})
             assert busy.status == 429
             assert "busy" in busy.body.decode()
-            assert submit(server, "/playground", {"candidate": known["plain"], "question": "x"}).status == 429
+            assert submit(server, "/playground", {"candidate": known["plain"], "text": "x"}).status == 429
         finally:
             slots.running -= 1
         assert submit(server, f"/traces/{trace.id}/replay", {"candidate": known["plain"]}).status == 200
@@ -95,7 +95,7 @@ def test_who_may_only_read_or_only_ask(apart: Context) -> None:
         server.until("/readyz")
         reply = server.chat("hello", model="demo", headers={"authorization": f"Bearer {keys['ask']}"})
         trace, known = reply.headers["x-slipway-trace"], candidates(apart)
-        given = {"candidate": known["plain"], "question": "x"}
+        given = {"candidate": known["plain"], "text": "x"}
         for scope, replay, play in (("read", 403, 403), ("ask", 403, 303), ("ask read", 200, 303)):
             key = {"authorization": f"Bearer {keys[scope]}"}
             assert submit(server, f"/traces/{trace}/replay", given, **key).status == replay, scope
@@ -108,7 +108,7 @@ def test_who_may_only_read_or_only_ask(apart: Context) -> None:
 def play(server: Running, project: Context, question: str, **more: str) -> tuple[str, str]:
     """(path of the answers, their page)."""
     known = candidates(project)
-    reply = submit(server, "/playground", {"candidate": list(known.values()), "question": question, **more})
+    reply = submit(server, "/playground", {"candidate": list(known.values()), "text": question, **more})
     assert reply.status == 303, reply.body[-500:]
     path = reply.headers["location"].removeprefix("/console")
     return path, server.get(f"/console{path}").body.decode()
@@ -153,10 +153,10 @@ def test_none_is_good(apart: Context, own: Running) -> None:
 
 def test_what_cannot_be_asked_is_told(apart: Context, own: Running) -> None:
     known = candidates(apart)
-    assert submit(own, "/playground", {"candidate": known["plain"], "question": " "}).status == 400
-    assert submit(own, "/playground", {"question": "x"}).status == 400
-    assert submit(own, "/playground", {"candidate": known["plain"], "question": "x" * 20_001}).status == 400
-    assert submit(own, "/playground", {"candidate": [f"{n:064x}" for n in range(5)], "question": "x"}).status == 400
+    assert submit(own, "/playground", {"candidate": known["plain"], "text": " "}).status == 400
+    assert submit(own, "/playground", {"text": "x"}).status == 400
+    assert submit(own, "/playground", {"candidate": known["plain"], "text": "x" * 20_001}).status == 400
+    assert submit(own, "/playground", {"candidate": [f"{n:064x}" for n in range(5)], "text": "x"}).status == 400
     assert own.get("/console/playground/0000").status == 404
 
 

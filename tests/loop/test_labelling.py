@@ -122,7 +122,7 @@ def test_a_queue_of_bad_answers_becomes_rows_with_lineage(project: Context) -> N
     assert found.estimate is not None
     assert found.estimate.value == pytest.approx(34 / 40)
     assert found.estimate.low < 34 / 40 <= found.estimate.high
-    written = queues.write("bad")
+    written = queues.make_rows("bad")
     assert written.rows == {"examples": 10, "preferences": 6, "thumbs": 10}
     examples = rows(project, "feedback/bad.examples.jsonl")
     traces = {one.id for one in made}
@@ -166,7 +166,7 @@ def test_nothing_that_is_held_out_is_shown_or_written(project: Context) -> None:
     assert dev
     assert dev <= {one.text for one in examples if one.split == "dev"}
     judge_all(queues, "dev", ADA, {"decision": "accept"})
-    written = queues.write("dev")
+    written = queues.make_rows("dev")
     assert (written.rows, written.held_out) == ({}, 2 * len(dev))
     assert not (project.root / "feedback").exists() or not list((project.root / "feedback").glob("dev.*"))
 
@@ -181,7 +181,7 @@ def test_documents_and_comparisons_and_rubrics_and_spans(project: Context) -> No
     word = item.text.split()[1]
     start = item.text.find(word)
     judge_all(queues, "spans", ADA, lambda one: {"spans": [[0, 3, "thing"]]})
-    written = queues.write("spans")
+    written = queues.make_rows("spans")
     assert written.rows["spans"] + written.held_out == 5
     assert all(row["spans"] == [{"start": 0, "end": 3, "label": "thing", "text": row["marked"][:3]}]
                for row in rows(project, "feedback/spans.spans.jsonl"))  # fmt: skip
@@ -200,12 +200,12 @@ def test_documents_and_comparisons_and_rubrics_and_spans(project: Context) -> No
     assert {pair.answer, pair.other} == {"the steel one", "the oak one"}
     assert len(pair.lineage.split()) == 2
     judge_all(queues, "pairs", ADA, {"choice": "second"})
-    assert queues.write("pairs").rows == {"preferences": 1}
+    assert queues.make_rows("pairs").rows == {"preferences": 1}
     assert rows(project, "feedback/pairs.preferences.jsonl")[0]["chosen"] == pair.other
 
     queues.create(Plan(name="points", kind="rubric", rubric=(Criterion("kind", 1, 3), Criterion("true", 0, 1))))
     judge_all(queues, "points", ADA, {"scores": {"kind": 3, "true": 1}})
-    assert queues.write("points").rows["thumbs"] >= 1
+    assert queues.make_rows("points").rows["thumbs"] >= 1
     for wrong in ({}, {"kind": 4, "true": 1}, {"kind": True, "true": 1}, {"kind": 2}):
         with pytest.raises(ConfigError):
             queues.judge("points", queues.labels.items("points")[0].id, BOB, {"scores": wrong})
@@ -290,7 +290,7 @@ def test_several_annotators_agree_disagree_and_somebody_decides(project: Context
     queues.adjudicate("two", item.id, CY, {"label": "harbour"}, settled.id)
     with pytest.raises(Busy, match="adjudicated"):
         queues.judge("two", item.id, Person("dee"), {"label": "cargo"})
-    queues.write("two")
+    queues.make_rows("two")
     row = rows(project, "feedback/two.examples.jsonl")[0]
     assert (row["answer"], row["from"]) == ("harbour", "adjudication")
     assert row["lineage"].split()[-3:] == ["annotator:ada", "annotator:bob", "annotator:cy"]
@@ -447,7 +447,7 @@ def test_forgetting_takes_items_labels_and_rows(project: Context, by: str) -> No
     judge_all(queues, "q", BOB, {"decision": "accept"})
     for item, _ in queues.conflicts("q"):
         queues.adjudicate("q", item.id, CY, {"decision": "accept"})
-    assert queues.write("q").rows["examples"] == 2
+    assert queues.make_rows("q").rows["examples"] == 2
     options = {"trace": {"trace": secret.id}, "annotator": {"user": "ann"}, "matching": {"matching": "paulina quist"}}
     told = api.forget(project, **options[by])
     assert told.labels == {"trace": 4, "annotator": 2, "matching": 5}[by]
@@ -505,7 +505,7 @@ def test_labelled_rows_outrank_what_users_said(project: Context) -> None:
     queues = api.labelling(project)
     queues.create(Plan(name="q"))
     judge_all(queues, "q", ADA, {"decision": "correct", "text": "the green one"})
-    queues.write("q")
+    queues.make_rows("q")
     assert api.mine_feedback(project).rows["examples"] == 0
 
 

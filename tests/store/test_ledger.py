@@ -37,6 +37,8 @@ UNVERSIONED = (  # as it was before there was a ledger
     "ALTER TABLE memo DROP COLUMN digest", "ALTER TABLE memo DROP COLUMN at", "ALTER TABLE keys DROP COLUMN seq",
     "ALTER TABLE keys DROP COLUMN scopes", "ALTER TABLE keys DROP COLUMN tenant", "DROP TABLE gate_examples",
     *(f"ALTER TABLE gate_uses DROP COLUMN {name}" for name in ("kind", "asked", "project", "who")),
+    *(f"DROP TABLE {name}" for name in ("watch_states", "watch_units", "watch_hours", "alerts", "deliveries")),
+    *(f"DROP TABLE {name}" for name in ("label_queues", "label_items", "judgements", "label_claims")),
     "PRAGMA user_version = 1",
 )  # fmt: skip
 

@@ -19,8 +19,8 @@ from slipway.cli import terminal
 from slipway.cli.options import HERE, NONE, Project, Set, open_project
 from slipway.cli.picture import Picture, check_picture, with_picture
 from slipway.cli.report import command
-from slipway.cli.watching import alongside
 from slipway.i18n import language, t
+from slipway.loop.background import beside
 from slipway.render.document import Document
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def monitored(opened: Context, overrides: Sequence[str] = ()) -> Generator[None]
     if not opened.project.monitor.serve:
         yield
         return
-    with alongside(partial(_beside, opened.root, overrides), "slipway-monitor"):
+    with beside("slipway-monitor", partial(_beside, opened.root, overrides)):
         yield
 
 

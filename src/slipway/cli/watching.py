@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from slipway.cli import terminal
 from slipway.i18n import t
+from slipway.loop import background
 
 if TYPE_CHECKING:
     from slipway.loop.watch import State, Watch
@@ -44,18 +45,5 @@ def beside(watch: Watch | None, seen: State | None) -> Generator[None]:
         except Exception as error:  # noqa: BLE001  # nobody else would hear of it
             terminal.warn(t("watching ended: {kind}: {why}", kind=type(error).__name__, why=error))
 
-    with alongside(look, "slipway-watch"):
+    with background.beside("slipway-watch", look):
         yield
-
-
-@contextmanager
-def alongside(work: Callable[[threading.Event], None], name: str) -> Generator[None]:
-    """Work in a thread while the body runs; it is told to stop, and waited for, when that ends."""
-    stop = threading.Event()
-    thread = threading.Thread(target=work, args=(stop,), name=name, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()

@@ -58,7 +58,7 @@ class Asked:
     -1: none is good.
     """
 
-    question: str
+    text: str
     sides: list[Side]
     blind: bool
     key: str
@@ -100,7 +100,7 @@ def answers(pages: Pages) -> APIRouter:
     @router.post("/playground")
     async def ask(request: Request, caller: Annotated[Caller, needs("ask")]) -> Response:
         given = await pages.fields(request)
-        question = (given.get("question") or [""])[0].strip()
+        question = (given.get("text") or [""])[0].strip()
         named = list(dict.fromkeys(given.get("candidate", [])))
         if not question or len(question) > LONGEST:
             raise Refused(400, t("ask something of at most {n} characters", n=LONGEST))
@@ -117,7 +117,7 @@ def answers(pages: Pages) -> APIRouter:
         found = waiting.get(token, caller.key)
         hidden = found.blind and found.chosen is None
         columns = [_column(_title(n, side, hidden), side, [], plain=hidden) for n, side in enumerate(found.sides)]
-        asked = html.body(Document(None, [Section(t("question"), [Passage(found.question, whole=True)])]))
+        asked = html.body(Document(None, [Section(t("question"), [Passage(found.text, whole=True)])]))
         below = _choice(token, found) + html.body(Document(None, [_cost(found, hidden)]))
         return pages.page(request, t("Playground"), asked + _beside(columns), after=below + _question(pages, found))
 
@@ -187,7 +187,7 @@ async def _keep(pages: Pages, asked: Asked, caller: Caller) -> None:
         trace = Trace(
             id=uuid.uuid4().hex, at=now(), endpoint=f"{ROOT}/playground", channel=PLAYGROUND,
             release=releases.get(side.candidate.digest, ""), status=200,
-            request={"messages": [{"role": "user", "content": asked.question}]}, answer=side.answer,
+            request={"messages": [{"role": "user", "content": asked.text}]}, answer=side.answer,
             seconds=side.answer.seconds, key=caller.key, tenant=caller.tenant,
         )  # fmt: skip
         score = 1.0 if n == asked.chosen else 0.0
@@ -229,7 +229,7 @@ def _question(pages: Pages, asked: Asked | None = None) -> str:
     return page.form(
         f"{ROOT}/playground",
         t("Ask"),
-        page.area("question", t("Question"), asked.question if asked else ""),
+        page.area("text", t("Question"), asked.text if asked else ""),
         page.group(t("Candidates"), boxes),
         page.box("blind", "yes", t("hide the names until one is chosen"), checked=asked is None or asked.blind),
         method="post",

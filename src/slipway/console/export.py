@@ -17,7 +17,7 @@ from slipway.render.csv import harmless
 
 TYPES = {"jsonl": "application/x-ndjson; charset=utf-8", "csv": "text/csv; charset=utf-8"}
 _PAGE = 200
-_TITLES = ("trace", "at", "channel", "release", "status", "seconds", "question", "answer", "thumb", "score",
+_TITLES = ("trace", "at", "channel", "release", "status", "seconds", "input", "answer", "thumb", "score",
            "correction", "comment", "cost", "currency", "error")  # fmt: skip
 
 

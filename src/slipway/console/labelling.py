@@ -106,7 +106,7 @@ def _queues(pages: Pages, queues: Labelling) -> APIRouter:
     @router.post("/{name}/write", dependencies=[needs("admin")])
     async def write(request: Request, name: str) -> Response:
         await pages.form(request)
-        found = await _done(lambda: queues.write(name))
+        found = await _done(lambda: queues.make_rows(name))
         return pages.page(request, name, documents.written(found))
 
     _ = listed, create, status, write

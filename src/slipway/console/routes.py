@@ -115,13 +115,7 @@ def _released(pages: Pages) -> APIRouter:
 
     @router.get("/releases")
     def releases(request: Request) -> Response:
-        back = page.form(
-            f"{ROOT}/rollback",
-            t("Roll back"),
-            _channels(pages),
-            page.field("why", t("Why"), required=""),
-            method="post",
-        )
+        back = _moving(pages, "rollback", t("Roll back"))
         found = api.releases(project)
         named = [(one.digest, f"{one.digest[:12]} {one.candidate.name}") for _, one, _ in found]
         compare = page.form(
@@ -138,13 +132,7 @@ def _released(pages: Pages) -> APIRouter:
         found, cards = about_release(project, digest)
         judged, report = api.verdict(project, digest), api.find(project, "report", found.report.digest)
         parts = [*explained(judged, report).parts, Picture(verdict_picture(judged, report)), *cards.parts]
-        promote = page.form(
-            f"{ROOT}/releases/{found.digest}/promote",
-            t("Promote"),
-            _channels(pages),
-            page.field("why", t("Why"), required=""),
-            method="post",
-        )
+        promote = _moving(pages, f"releases/{found.digest}/promote", t("Promote"))
         return pages.page(request, found.ref.short, Document(None, parts), before=promote)
 
     @router.get("/difference")
@@ -191,6 +179,12 @@ def _why(given: dict[str, str]) -> str:
     if not why:
         raise Refused(400, t("say why"), t("the history of what was decided keeps the reason"))
     return why
+
+
+def _moving(pages: Pages, to: str, label: str) -> str:
+    """The form that moves a channel, with a reason."""
+    why = page.field("why", t("Why"), required="")
+    return page.form(f"{ROOT}/{to}", label, _channels(pages), why, method="post")
 
 
 def _channels(pages: Pages) -> str:

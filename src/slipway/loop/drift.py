@@ -112,7 +112,7 @@ class Drifting:
     def _now(self, share: float) -> bool:
         return self.drift.change is not None and share >= self.drift.since
 
-    def question(self, usual: Example, share: float) -> Example:
+    def asked(self, usual: Example, share: float) -> Example:
         """What is asked instead. `share`: of the requests, those that were before this one."""
         if not self._now(share) or self._rng.random() >= self.drift.strength:
             return usual

@@ -247,7 +247,7 @@ def simulate(
                 at += rng.expovariate(traffic.rate)
                 time.sleep(max(0.0, began + at - time.monotonic()))
             share = n / traffic.requests
-            example = drifting.question(example, share)
+            example = drifting.asked(example, share)
             found.requests += 1
             draws = [rng.random() for _ in range(4)]
             wrong = _other(pool.asked, example, rng)

@@ -158,7 +158,7 @@ def test_who_asks_decides_whether_it_is_recorded(tmp_path: Path) -> None:
 def test_bodies_go_where_the_project_says_so_and_are_redacted(tmp_path: Path) -> None:
     store = Store(tmp_path)
     promote(store, release(store, echo()))
-    telemetry = {"bodies": ["question", "answer"]}
+    telemetry = {"bodies": ["input", "answer"]}
     with collecting() as collector, sending(store, collector, telemetry=telemetry, redact="mask") as server:
         server.until()
         server.chat("write to zacharias@example.org about the keel")

@@ -24,6 +24,7 @@ class DenseOptions(AbstainConfig):
     batch_norm: bool = True
     ngrams: bool = True
     features: int = Field(default=4096, ge=16, le=65_536)
+    seed: int = Field(default=0, ge=0, le=2**31)
     learning_rate: float = Field(default=2e-3, gt=0, le=10, allow_inf_nan=False)
     weight_decay: float = Field(default=0.01, ge=0, le=1)
     epochs: int = Field(default=40, ge=1, le=10_000)
@@ -32,7 +33,6 @@ class DenseOptions(AbstainConfig):
     reduce_patience: int = Field(default=2, ge=1, le=10_000)
     reduce_factor: float = Field(default=0.5, gt=0, lt=1)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
-    seed: int = Field(default=0, ge=0, le=2**31)
     threads: int | None = Field(default=None, ge=1, le=1024)
     disagreement: float = Field(default=0.0, ge=0, le=1)
 

@@ -90,9 +90,7 @@ def export(
 ) -> Document:
     """Rows go to feedback/ of the project; without those close to what is held out."""
     from slipway import api
-    from slipway.core.ref import canonical
     from slipway.render.pages.labelling import written
-    from slipway.store.new_file import new_file
 
     if (file is None) != (format is None):
         raise ConfigError(
@@ -101,12 +99,10 @@ def export(
     with open_project(project) as opened:
         queues = api.labelling(opened)
         if file is None:
-            return written(queues.write(name))
-        tasks, interface = queues.tasks(name)
-        with new_file(file) as out:
-            out.write(canonical(tasks))
-        told = t("{n} tasks written to {file}", n=len(tasks), file=file)
-        data = {"tasks": len(tasks), "file": str(file), "interface": interface}
+            return written(queues.make_rows(name))
+        tasks, interface = queues.export(name, file)
+        told = t("{n} tasks written to {file}", n=tasks, file=file)
+        data = {"tasks": tasks, "file": str(file), "interface": interface}
         return Document(data, [told, t("the labelling interface for Label Studio:"), interface])
 
 

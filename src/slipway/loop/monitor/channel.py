@@ -106,14 +106,14 @@ class Channel:
     def see(self, seen: Seen) -> tuple[dict[str, float], dict[str, str]]:
         """One request, or one word of feedback, in the order in which they came: all its values and categories."""
         values, category = dict(seen.values), dict[str, str]()
-        if seen.question is not None:
+        if seen.asked is not None:
             recent = self.kept.recent
-            values["repeats"] = float(seen.question.digest in recent)
-            self.kept.recent = [*recent, seen.question.digest][-RECENT:]
+            values["repeats"] = float(seen.asked.digest in recent)
+            self.kept.recent = [*recent, seen.asked.digest][-RECENT:]
             if self._open.is_new(seen):
-                category["languages"] = seen.question.language
+                category["languages"] = seen.asked.language
                 if self._familiar is not None:
-                    more, topics = self._familiar.values(seen.question)
+                    more, topics = self._familiar.values(seen.asked)
                     values |= more
                     category |= topics
                     self._unlike(more.get("novelty"), seen.trace)

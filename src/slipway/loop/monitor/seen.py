@@ -35,7 +35,7 @@ class Seen:
     unit: str
     trace: str
     release: str
-    question: Question | None = None
+    asked: Question | None = None
 
 
 class Unit(msgspec.Struct):

@@ -6,7 +6,6 @@ Secrets come from the environment and never stand in what is sent, kept or shown
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -22,6 +21,7 @@ import msgspec
 from slipway.core.alert import Alert
 from slipway.errors import MissingPrerequisite, SlipwayError
 from slipway.i18n import t
+from slipway.loop.loop_thread import LoopThread
 from slipway.loop.monitor import message
 from slipway.project.monitoring import CommandSink, EmailSink, Sink, WebhookSink
 
@@ -35,7 +35,11 @@ class NotDelivered(SlipwayError):
 def send(sink: Sink, alert: Alert, root: Path) -> None:
     """By the one way that the sink is."""
     if sink.webhook is not None:
-        asyncio.run(_post(sink.webhook, alert))
+        thread = LoopThread()  # the caller may have a running loop itself
+        try:
+            thread.run(_post(sink.webhook, alert))
+        finally:
+            thread.close()
     elif sink.email is not None:
         _mail(sink.email, alert)
     elif sink.command is not None:

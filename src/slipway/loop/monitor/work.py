@@ -84,7 +84,7 @@ class Monitor:
                 channel.pass_time(seen.at)
                 passed = seen.at
             values, category = channel.see(seen)
-            counted = {"requests": 1.0} if seen.question else {}
+            counted = {"requests": 1.0} if seen.asked else {}
             counted |= {f"{name}={what}": 1.0 for name, what in category.items()}
             for name, value in (values | counted).items():
                 into = hours[name, moment(seen.at)[:13]]

@@ -49,7 +49,7 @@ def _there(found: Kept) -> Table:
 def _elsewhere(found: Kept, sending: Mapping[str, int] | None, trouble: str) -> Part:
     if not found.sent:
         return t("No telemetry is sent anywhere (serve.telemetry).")
-    names = {"question": t("questions"), "answer": t("answers"), "passages": t("passages")}
+    names = {"input": t("questions"), "answer": t("answers"), "passages": t("passages")}
     rows: list[list[Any]] = [
         [t("to"), found.sent],
         [t("requests whose spans are sent"), f"{found.sent_share:.0%}"],

@@ -14,7 +14,7 @@ from slipway.core.answer import Answer, Citation, Step
 from slipway.core.trace import Feedback, Trace
 from slipway.i18n import Said, catalog
 
-PARTS = ("question", "answer", "passages")
+PARTS = ("input", "answer", "passages")
 _WHOLE = 1 << 64
 _MEASURED = (  # of an answer: what stays; a field that comes later does not, until it is named here
     "usage", "finish", "seconds", "first_token_seconds", "retrieve_seconds", "cost", "currency", "label", "confidence",

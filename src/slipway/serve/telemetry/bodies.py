@@ -15,11 +15,11 @@ LONGEST = 16_000  # characters of one text
 
 
 def bodies(trace: Trace, wanted: Collection[str]) -> dict[str, Value]:
-    """Of `question`, `answer` and `passages` those that are wanted and were kept."""
+    """Of `input`, `answer` and `passages` those that are wanted and were kept."""
     found: dict[str, Value] = {}
     if not trace.kept:
         return found
-    if "question" in wanted:
+    if "input" in wanted:
         found["gen_ai.input.messages"] = _json([_message(role or "user", text) for role, text in trace.turns])
     answer = trace.answer
     if answer is None:
