@@ -172,6 +172,7 @@ def plain_loss(model: Any, row: Row) -> float:
     return -float(sum(logits[at - 1, row.ids[at]] for at in range(row.start, len(row.ids))))
 
 
+@pytest.mark.slow
 def test_only_answers_count_however_rows_are_put_together(model: Any) -> None:
     """Alone, side by side, or in one row: no example sees another."""
     with torch.no_grad():

@@ -138,6 +138,7 @@ EVIL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", some(EVIL))
 def test_no_pattern_keeps_the_server_itself_busy(piece):
     """Every regular expression that meets what a client sent takes time in proportion to its length."""

@@ -175,6 +175,7 @@ def test_a_folder_of_qdrant_that_another_process_holds_is_told(folder):
     QdrantIndex(QdrantConfig(path=folder)).answers()
 
 
+@pytest.mark.slow
 @needs("qdrant_client")
 def test_a_qdrant_server_that_is_down_or_is_none_is_told(server):
     from slipway.builtin.indexes.external.qdrant import QdrantConfig, QdrantIndex

@@ -53,6 +53,7 @@ ROWS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", some(ROWS), ids=" ".join)
 def test_what_has_a_table_is_csv_and_markdown_too(ran: Path, command: tuple[str, ...]) -> None:
     done = slipway(*command, "-C", str(ran), "--csv")

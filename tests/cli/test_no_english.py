@@ -70,6 +70,7 @@ WRONG = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", some(REPORTS, 2), ids=" ".join)
 def test_every_report_is_chinese(ran: Path, command: tuple[str, ...]) -> None:
     done = slipway("--lang", "zh", *command, "-C", str(ran), COLUMNS="200")

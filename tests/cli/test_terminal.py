@@ -81,6 +81,7 @@ COMMANDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", some(COMMANDS, 2), ids=lambda c: ascii(" ".join(c))[:40])
 def test_no_command_prints_what_acts(hostile: Path, command: tuple[str, ...]) -> None:
     place = ["-C", str(hostile)] if len(command) > 1 or command[0] in ("runs", "check", "run") else []

@@ -75,6 +75,7 @@ def words(document: Document) -> Counter[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("command", some(COMMANDS, 2))
 def test_no_word_and_no_number_is_broken(

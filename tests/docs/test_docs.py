@@ -91,6 +91,7 @@ def test_commands_and_their_options_exist(where: str, line: str) -> None:
             assert word.partition("=")[0] in known, f"{where}: no option {word!r}: {line}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("where", "text"), list(blocks("python")))
 def test_python_runs(where: str, text: str, tmp_path: Path) -> None:
     done = subprocess.run(

@@ -144,6 +144,7 @@ def test_what_fits_nothing_answers_the_same_examples_once(asked: Made) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_folds_are_fitted_once_and_gate_has_none(desk: Made) -> None:
     folder, first = desk
     assert sum("fold-" in step for step in first.ran) == 10

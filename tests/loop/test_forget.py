@@ -135,6 +135,7 @@ def _killed(folder: str, trace: str, at: int) -> None:
         api.forget(project, trace=trace, yes=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 2, 3, 4])
 def test_killed_at_any_step_it_can_be_done_again(learnt: tuple[Path, Trace, str], at: int) -> None:
     folder, trace, _ = learnt

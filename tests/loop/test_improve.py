@@ -136,6 +136,7 @@ def improve(folder: Path, *overrides: str, budget: str | None = None, dry_run: b
 # a turn --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_feedback_becomes_a_better_release_and_the_next_turn_finds_nothing(folder: Path) -> None:
     told(folder, release="f" * 64)  # which is gone: what was said of it is feedback all the same
     before, spent = serving(folder), looks(folder)

@@ -143,6 +143,7 @@ def test_answers_that_are_shown_are_a_look_and_once_only(folder: Path) -> None:
     assert "3 of 10 looks" in listed.stdout
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_used_up_refuses_before_anything_is_measured(folder: Path) -> None:
     assert run(folder, "release.looks=1").release is not None
     assert run(folder, "release.looks=1").cached  # the same again is no look

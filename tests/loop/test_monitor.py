@@ -420,6 +420,7 @@ def test_a_mail_arrives_and_a_refused_one_is_tried_again(tmp_path: Path) -> None
         Sink.model_validate({"email": {**given, "to": ["a@b.c\nBcc: all@example.com"]}})
 
 
+@pytest.mark.slow
 def test_a_command_reads_json_has_no_shell_and_is_ended_with_all_it_began(tmp_path: Path) -> None:
     script = tmp_path / "page.py"
     script.write_text("import sys; open('got', 'w').write(sys.stdin.read() + '|' + sys.argv[1])")

@@ -57,6 +57,7 @@ def test_other_numbers_stay(text: str) -> None:
     assert personal.find(text) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

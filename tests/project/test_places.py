@@ -138,6 +138,7 @@ NO_FILES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", some(NO_FILES, 2))
 @pytest.mark.parametrize("kind", some(["pipe", "zero", "folder", "long name"], 2))
 def test_what_is_no_file_neither_blocks_nor_fills_the_memory(folder: Path, override: str, kind: str) -> None:

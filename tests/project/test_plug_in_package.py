@@ -80,6 +80,7 @@ def test_what_its_readme_says_to_run_works(package: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_its_readme_and_entry_points_show_every_kind(package: Path, tmp_path: Path) -> None:
     entries = declared(package)["project"]["entry-points"]
     assert set(entries) == {f"slipway.{kind}" for kind in KINDS}

@@ -168,6 +168,7 @@ SERIES: dict[str, tuple[list[dict[str, str]], list[dict[str, str]]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.service
 def test_each_alert_fires_on_what_it_is_for_and_on_nothing_near_it(tmp_path: Path) -> None:
     made = {alert.name: alert for alert in alerts()}

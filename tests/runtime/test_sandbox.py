@@ -76,6 +76,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template", some(HOSTILE, 12))
 def test_a_template_that_runs_away_is_stopped(template: str) -> None:
     tracemalloc.start()

@@ -118,6 +118,7 @@ def holds_key(data: str | bytes) -> bool:
     return any(form[at : at + 12] in text for form in forms for at in range(0, len(form) - 12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [PROJECT, "remote"])
 @pytest.mark.parametrize("step", [1, 3, 1000])
 def test_an_upstream_that_says_its_key_is_not_repeated(

@@ -201,6 +201,7 @@ restore.restore(store, Path(sys.argv[2]), replace=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", some(["_put_blob", "_replace_rows", "_replace_salt"]))
 @pytest.mark.parametrize("kind", KINDS)
 def test_kill_9_in_the_middle_leaves_what_was_there(

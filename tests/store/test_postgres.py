@@ -118,6 +118,7 @@ def test_a_password_that_is_wrong_missing_or_in_a_file(
     Catalog(Postgres(Address(database.url, password_file=str(tmp_path / "password")))).close()
 
 
+@pytest.mark.slow
 def test_a_password_that_was_changed_is_read_again(own: Server, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PASSWORD)
     catalog = Catalog(Postgres(Address(own.database().url, password_file=str(tmp_path / "password"))))

@@ -229,6 +229,7 @@ def test_limits_of_pages_depth_bytes_and_time(site: Site, tmp_path: Path) -> Non
     assert get(config(site, delay=0.2, max_time=0.5, **off), tmp_path / "d").stopped == "max_time"
 
 
+@pytest.mark.slow
 def test_a_hostile_site_is_bounded_and_nothing_off_its_scope_is_asked_for(tmp_path: Path) -> None:
     with Site("127.0.0.2").running() as other, hostile(other.url).running() as site:
         limits = {"max_file": 5_000_000}

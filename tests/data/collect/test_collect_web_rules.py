@@ -123,6 +123,7 @@ def test_links_of_a_page() -> None:
     assert find_links('<meta content="NOINDEX, nofollow" name=ROBOTS><a href=x>', "http://h/") == type(found)((), False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

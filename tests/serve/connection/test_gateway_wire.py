@@ -160,6 +160,7 @@ def test_half_a_body_does_not_pass_for_a_whole_one(tmp_path: Path) -> None:
         assert server.chat("x", "writer").status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"", HEAD, HEAD + b"content-length: 100\r\n\r\n{"])
 def test_half_open_connections_do_not_keep_others_out(tmp_path: Path, sent: bytes) -> None:
     with held() as released, serving(make_context(Store(tmp_path), [echo()], connections=50)) as server:

@@ -186,6 +186,7 @@ def test_sigterm_drains(tmp_path: Path) -> None:
         assert [trace.status for _, trace in Store(tmp_path).catalog.traces()] == [200, 200]
 
 
+@pytest.mark.slow
 def test_drain_ends_when_its_time_is_over(tmp_path: Path) -> None:
     spec = {"config": {"drain": 0.5}, "engine": {"delay": 60.0}}
     with child(tmp_path, **spec) as (process, server):

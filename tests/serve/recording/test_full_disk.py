@@ -78,6 +78,7 @@ def test_a_disk_that_fills_while_serving(disk: SmallDisk) -> None:
     assert set(acknowledged) <= kept(folder)  # on the full disk, after kill -9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", some([signal.SIGTERM, signal.SIGKILL], 2))
 def test_a_server_started_on_a_full_disk(disk: SmallDisk, end: signal.Signals) -> None:
     folder = disk.path / ".slipway"

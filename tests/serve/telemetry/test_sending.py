@@ -61,19 +61,20 @@ def test_a_collector_that_is_down_at_the_start_gets_it_later(tmp_path: Path) -> 
         assert counted(server, "dropped") == 0
 
 
+@pytest.mark.slow
 def test_a_collector_that_never_answers_holds_up_nothing_and_what_does_not_fit_is_counted(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         with sending(tmp_path, f"http://127.0.0.1:{deaf.getsockname()[1]}", queue=3) as server:
             server.until()
-            server.chat("begins to be sent")
-            until(lambda: not server.application.telemetry._queue)
-            replies = [server.chat(f"question {n}") for n in range(8)]
+            replies = [server.chat(f"question {n}") for n in range(9)]
             assert {reply.status for reply in replies} == {200}
-            assert counted(server, "dropped") == 5 * 2  # five requests, each with its own span and the model's
+            # Three wait, and one may be on its way; each request has its own span and the model's.
+            assert until(lambda: counted(server, "dropped")) in (5 * 2, 6 * 2)
             began = time.monotonic()
         assert time.monotonic() - began < 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_waited_for_and_nothing_is_lost(tmp_path: Path, status: int) -> None:
     with collecting() as collector:
