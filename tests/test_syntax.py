@@ -28,6 +28,7 @@ def collecting():
     gc.set_threshold(*before)
 
 
+@pytest.mark.slow
 def test_threads_that_parse_at_once_do_not_disturb_each_other(collecting):
     source = inspect.getsource(plugins)
 

@@ -79,6 +79,7 @@ async def test_a_busy_machine_is_not_measured(model, monkeypatch):
     assert not watch.asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"x": 1}', b'{"x": {"threads": "many", "spin": 1}}', b"\xff"])
 async def test_a_damaged_memory_is_measured_anew(model, damage):
     thread_choice.memory_file().parent.mkdir(parents=True)

@@ -78,6 +78,7 @@ def test_stopped_after_any_step_it_ends_with_the_same_bits(tmp_path: Path, more:
         assert (again, heard) == (measured, told), "the curve is whole, too"
 
 
+@pytest.mark.slow
 def test_another_seed_or_another_plan_does_not_go_on_from_it(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         fit(tmp_path / "one", stop=5)

@@ -41,6 +41,7 @@ def statuses(folder: Path) -> list[str]:
     return [draft.status for draft in file.load(folder / "drafts" / "questions.jsonl")]
 
 
+@pytest.mark.slow
 def test_from_documents_to_examples_by_a_sheet(folder: Path) -> None:
     done = slipway("data", "draft", "-n", "3", "-C", str(folder), "--json")
     assert done.returncode == 0, done.stderr
@@ -71,6 +72,7 @@ def keys_for(folder: Path, pressed: str, lines: list[str]) -> None:
         review.settle()
 
 
+@pytest.mark.slow
 def test_each_key_does_what_it_says_and_a_review_goes_on_where_it_stopped(folder: Path) -> None:
     assert slipway("data", "draft", "-C", str(folder)).returncode == 0
     keys_for(folder, "axrsq", [])
@@ -123,6 +125,7 @@ def test_a_draft_is_edited_in_sight_and_keys_work_again_after_it(folder: Path) -
     assert "Really?" in text
 
 
+@pytest.mark.slow
 def test_at_a_terminal_one_key_is_enough_and_hostile_text_does_not_act(folder: Path) -> None:
     hostile = Draft(
         id="1", question=f"What is {EVIL}?", answer=EVIL, source=f"a#{EVIL}", language="en", rule=EVIL, document="d",

@@ -45,6 +45,7 @@ run(["nonsense"])
 """
 
 
+@pytest.mark.slow
 def test_every_help_is_chinese() -> None:
     """In one process of its own: help texts are made when the commands are imported."""
     done = subprocess.run(

@@ -56,6 +56,7 @@ def dev(project: Context, name: str = "grounded") -> Report:
     return api.find(project, "report", name, "dev")
 
 
+@pytest.mark.slow
 def test_a_number_leads_to_its_examples_the_worst_first(twice: Context, shown: Running) -> None:
     found = dev(twice)
     page = get(shown, f"/console/reports/{found.digest}")

@@ -74,6 +74,7 @@ def changes(store: Store, dataset: Dataset, action: str = "dropped") -> list[tup
     return [(change.item, change.reason) for change in every if change.action == action]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [

@@ -123,6 +123,7 @@ def test_a_plugin_is_run_when_that_is_asked_for(folder: Path) -> None:
     assert (folder / "was-run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

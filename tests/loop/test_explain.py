@@ -105,6 +105,7 @@ def test_a_picture_that_cannot_be_is_refused(folder: Path, tmp_path: Path, comma
     assert taken.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_without_a_verdict_a_gate_or_a_report_it_is_said_what_to_do(folder: Path) -> None:
     done = slipway("release", "verdict", "--why", "-C", str(folder))
     assert done.returncode != 0

@@ -160,6 +160,7 @@ def project(folder: Path, kind: str, options: str) -> Path:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", some(CASES, 4), ids="-".join)
 def test_whoever_fails_is_named_with_what_to_do(tmp_path: Path, case: tuple[str, str]) -> None:
     kind, at = case

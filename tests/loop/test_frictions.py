@@ -14,6 +14,7 @@ from slipway.errors import ConfigError, MissingPrerequisite
 from slipway.serve.server import bind
 
 
+@pytest.mark.slow
 def test_broken_rows_are_loud(ran: Path) -> None:
     file = ran / "questions.jsonl"
     n = len(file.read_text("utf-8").splitlines())
@@ -110,6 +111,7 @@ def test_a_port_in_use_says_so(ran: Path) -> None:
         assert "in use" not in chinese
 
 
+@pytest.mark.slow
 def test_json_of_outcomes_stays_whole(ran: Path) -> None:
     told = json.loads(slipway("run", "--json", "-C", str(ran)).stdout)
     assert told["damage"] == []

@@ -84,6 +84,7 @@ def test_looks_go_with_the_examples_whatever_their_order_and_company(
     assert number(run(folder)) == 2
 
 
+@pytest.mark.slow
 def test_each_look_has_less_alpha_and_says_so_before(folder: Path) -> None:
     from slipway.loop.context import Silent
 

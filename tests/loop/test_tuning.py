@@ -125,6 +125,7 @@ def test_the_report_shows_what_was_measured_and_how_the_loss_went(folder: Path) 
     assert "Loss by step" in text
 
 
+@pytest.mark.slow
 def test_what_one_machine_saw_is_told_and_is_no_part_of_the_artifact(folder: Path, tmp_path: Path) -> None:
     seen = TUNER.replace("measured={", 'observed={"nanoseconds": float(time.perf_counter_ns())}, measured={')
     digests: list[str] = []

@@ -49,6 +49,7 @@ def store(tmp_path: Path) -> Store:
     return filled(tmp_path / "own")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("into", KINDS)
 @pytest.mark.parametrize("of", KINDS)
 def test_each_database_restores_into_each(
@@ -259,6 +260,7 @@ def test_kill_9_at_any_instant_leaves_the_old_or_the_new(store: Store, tmp_path:
         target.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_backup_while_others_write_is_of_one_instant(
     kind: str, opened: Callable[[str, str], Store], tmp_path: Path, request: pytest.FixtureRequest

@@ -98,6 +98,7 @@ def test_the_second_time_needs_nothing(wheels, cache):
     assert models.find("pypi:toy-model==1.0", cache=cache) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "error", "words"),
     some(

@@ -186,6 +186,7 @@ def documents(folder: Path, count: int) -> list[Path]:
     return paths
 
 
+@pytest.mark.slow
 def test_a_child_that_hangs_is_replaced(tmp_path: Path) -> None:
     work = parse_many(tasks(documents(tmp_path, 3), seconds=1), 3, 1)
     found = dict([next(work)])
@@ -197,6 +198,7 @@ def test_a_child_that_hangs_is_replaced(tmp_path: Path) -> None:
     assert found[0].documents[0].text == found[2].documents[0].text == GOOD.strip()
 
 
+@pytest.mark.slow
 def test_a_child_that_dies_is_replaced(tmp_path: Path) -> None:
     work = parse_many(tasks(documents(tmp_path, 7), seconds=120), 7, 1)
     found = dict([next(work)])

@@ -149,6 +149,7 @@ def test_a_session_ends(server: Running, store: Store) -> None:
     assert server.get("/v1/me", **second).status == 401
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [
     lambda c: c[:-1] + ("0" if c[-1] != "0" else "1"), lambda c: c + "x", lambda c: "", lambda c: c + "; " + c,
     lambda c: c.replace(".", "..", 1), lambda c: f"{COOKIE}=a.b.c.d", lambda c: f"{COOKIE}=" + "f" * 5000,

@@ -16,6 +16,7 @@ from slipway.serve.gateway import router
 from slipway.store.store import Store
 
 
+@pytest.mark.slow
 def test_the_server_stops_answering_and_comes_back_when_the_bytes_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from served import PROJECT, Running, echo, make_context, promote, release, serving
 from slipway.core.release import Release
 from slipway.errors import IntegrityError
@@ -21,6 +23,7 @@ def load(server: Running, stop: threading.Event, seen: Counter[tuple[int, str, s
         seen[(reply.status, text, reply.headers["x-slipway-release"])] += 1
 
 
+@pytest.mark.slow
 def test_switching_under_load_drops_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     model = echo(delay=0.02)

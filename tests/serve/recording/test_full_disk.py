@@ -127,6 +127,7 @@ def test_a_read_only_file_system_is_served_by_relaxed_and_refused_by_strict(tmp_
             refused_first(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", some([errno.EIO, errno.ENOSPC], 2))
 def test_a_disk_that_answers_with_errors(tmp_path: Path, number: int) -> None:
     folder, failing = tmp_path / ".slipway", tmp_path / "failing"
