@@ -35,6 +35,7 @@ from slipway.loop.monitor.status import status
 from slipway.loop.monitor.watcher import moment
 from slipway.loop.simulate import Traffic
 from slipway.project.monitoring import MonitorConfig, Sink
+from slipway.serve.recording.bodies import without
 from slipway.testing.catalogs import feedback_of, trace_of
 from slipway.testing.projects import FILE, write_project
 
@@ -290,6 +291,19 @@ def test_who_asks_makes_a_unit(project: Context) -> None:
     ]
     assert unit() != unit()  # nobody known: each question by itself
     assert unit(request={"messages": turns}) == unit(request={"messages": [*turns, turns[1], turns[2]]})
+
+
+def test_of_a_trace_without_texts_only_what_was_measured_is_watched(project: Context) -> None:
+    """An answer that was not kept is no empty answer, and its question no new one (`serve.bodies`)."""
+    reader = Reader(project, project.champion(), free_scorers(project))
+    whole = answered(project, 1e9, "ann")
+    with_text, bare = reader.seen(whole), reader.seen(without(whole))
+    assert with_text is not None
+    assert bare is not None
+    assert bare.asked is None
+    assert set(with_text.values) - set(bare.values) >= {"answer_length", *free_scorers(project)}
+    assert set(bare.values) >= {"error_rate", "abstained", "latency", "ttft"}
+    assert bare.values.items() <= with_text.values.items()
 
 
 @pytest.mark.slow

@@ -61,8 +61,9 @@ class Reader:
         if 400 <= trace.status < 500:
             return None
         asked = trace.asked
-        question = read(asked, vector)
-        values = self._values(trace.answer, trace.status >= 500, question.language, asked)
+        question = read(asked, vector) if trace.kept else None  # without texts, only what was measured says something
+        language = question.language if question else None
+        values = self._values(trace.answer, trace.status >= 500, language, asked)
         return Seen(seconds(trace.at), values, self._unit(trace), trace.id, trace.release, question)
 
     def said(self, feedback: Feedback, trace: Trace | None) -> Seen | None:
@@ -100,14 +101,15 @@ class Reader:
         first = turns[0][1] if turns else ""
         return f"talk:{hashed(first):x}:{trace.id if len(turns) < 2 else ''}"
 
-    def _values(self, answer: Answer | None, failed: bool, language: str, asked: str) -> dict[str, float]:
+    def _values(self, answer: Answer | None, failed: bool, language: str | None, asked: str) -> dict[str, float]:
+        """`language`: of the question; None where no text was kept."""
         wrong = failed or answer is None or bool(answer.error)
         values = {"error_rate": float(wrong)}
         if wrong or answer is None:
             return values
         values["abstained"] = float(answer.abstained)
         values |= _measured(answer)
-        if not answer.abstained:
+        if not answer.abstained and language is not None:
             example = Example(input=inputs_of(asked, self._inputs), language=language)
             values |= score(example, answer, self._scorers).metrics
             values |= _said(answer, language)

@@ -84,7 +84,7 @@ class Monitor:
                 channel.pass_time(seen.at)
                 passed = seen.at
             values, category = channel.see(seen)
-            counted = {"requests": 1.0} if seen.asked else {}
+            counted = {"requests": 1.0} if "error_rate" in seen.values else {}
             counted |= {f"{name}={what}": 1.0 for name, what in category.items()}
             for name, value in (values | counted).items():
                 into = hours[name, moment(seen.at)[:13]]
@@ -250,7 +250,7 @@ class Monitor:
         for start in range(0, len(ids), 500):
             part = tuple(ids[start : start + 500])
             traces = self._context.store.catalog.traces(len(part), wanted=Wanted(ids=part))
-            found |= {trace.id: trace.asked for _, trace in traces}
+            found |= {trace.id: trace.asked for _, trace in traces if trace.kept}
         vectors = self._vectors(list(found.values()), pin) if pin is not None else [None] * len(found)
         return {id: questions.read(text, vector) for (id, text), vector in zip(found.items(), vectors, strict=True)}
 
@@ -262,7 +262,8 @@ class Monitor:
         vectors: dict[str, Any] = {}
         pin = self._embedder(candidate)
         if pin is not None and channel.learnt["questions"].known is not None:
-            part = mine[:: max(1, -(-len(mine) // EMBEDDED))]
+            told = [trace for trace in mine if trace.kept]
+            part = told[:: max(1, -(-len(told) // EMBEDDED))]
             vectors = dict(zip([one.id for one in part], self._vectors([one.asked for one in part], pin), strict=True))
         found = [reader.seen(trace, vectors.get(trace.id)) for trace in mine]
         about = {trace.id: trace for trace in self._about(said)}
