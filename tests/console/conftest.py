@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import threading
@@ -14,7 +15,10 @@ from hosting import HOSTILE, Answers, Canary, ask_hostile, context
 from served import Running, serving
 from slipway import api
 from slipway.core.answer import Answer
+from slipway.core.labelling import Criterion
+from slipway.errors import MissingPrerequisite
 from slipway.loop.context import Context
+from slipway.loop.labelling.room import Plan
 from slipway.store.catalog import now
 from slipway.testing.catalogs import trace_of
 from slipway.testing.projects import FILE, write_project
@@ -91,4 +95,18 @@ def hostile(hostile_folder: Path, canary: Canary) -> Iterator[Running]:
         long = "<b>long</b> " * 90_000
         answer = Answer(text=long, raw=f"{long} ")
         project.store.catalog.add_traces([trace_of(request={"prompt": long}, answer=answer, at=now())])
+        queues(project, [text.replace("{url}", f"http://127.0.0.1:{canary.server_port}") for text in HOSTILE])
         yield found
+
+
+def queues(project: Context, texts: list[str]) -> None:
+    """A queue of each kind, whose names, labels and instructions hold such texts."""
+    labels = ("</button><img src=x onerror=alert(1)>", 'a" onfocus="x', "plain")
+    rubric = tuple(Criterion(name, 1, 3) for name in labels)
+    for plan in (
+        Plan(name="answers", instructions=texts[0]), Plan(name="blind", kind="answer", blind=True),
+        Plan(name="labels", kind="label", labels=labels), Plan(name="pairs", kind="compare"),
+        Plan(name="marks", kind="spans", labels=labels), Plan(name="points", kind="rubric", rubric=rubric),
+    ):  # fmt: skip
+        with contextlib.suppress(MissingPrerequisite):  # of pairs there may be none
+            api.labelling(project).create(plan)
