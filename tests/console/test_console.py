@@ -9,16 +9,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 from hosting import context
 
 from served import Reply, Running, serving
 from slipway import api
 from slipway.console.page import HEADERS
+from slipway.core.alert import Alert
 from slipway.core.report import Report
 from slipway.core.trace import Wanted
 from slipway.loop.context import Context
-from slipway.store.watching import Look
+from slipway.store.watching import Look, Watching
 
 PAGES = (
     "",
@@ -97,6 +99,22 @@ def test_the_overview_tells_what_serves_and_what_needs_attention(server: Running
     assert f'href="/console/releases/{digest}"' in text
     assert "7 answers got a thumb down in the last day" in text
     assert links(page(server, "/traces?thumb=down&time=1d"), "/traces")
+
+
+def test_the_overview_tells_which_alerts_are_not_over(server: Running, project: Context) -> None:
+    told = "latency is higher than it was"
+    assert told not in page(server, "")
+    watching = Watching(project.store.catalog.database)
+    begun = Alert(
+        id="begun", at="2026-01-02T00:00:00Z", state="firing", project="demo", channel="production", release="r",
+        rule="latency.before", metric="latency", direction="up", against="before", seen=2.0, expected=1.0, n=9,
+        since="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    assert watching.keep("elsewhere", 0, Look(b"1", alerts=[begun]))
+    assert told in page(server, "")
+    over = msgspec.structs.replace(begun, id="over", state="cleared", at="2026-01-03T00:00:00Z")
+    assert watching.keep("elsewhere", 1, Look(b"2", alerts=[over]))
+    assert told not in page(server, "")
 
 
 def test_nothing_that_others_wrote_is_an_element(server: Running, project: Context) -> None:

@@ -25,9 +25,11 @@ from slipway.console.page import ROOT
 from slipway.console.traces import traces
 from slipway.console.visit import Pages
 from slipway.console.work import work
+from slipway.core.alert import open_alerts
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import LANGUAGES, speaking, t
 from slipway.loop.context import Context
+from slipway.loop.monitor.message import subject
 from slipway.render.cells import Link
 from slipway.render.document import Document, Picture
 from slipway.render.pages.releases import release_difference
@@ -37,6 +39,7 @@ from slipway.serve.admin.access import needs, scopes
 from slipway.serve.admin.routes import Inside
 from slipway.serve.auth.caller import Caller
 from slipway.serve.refuse import Refused
+from slipway.store.watching import Watching
 
 
 class Console:
@@ -198,6 +201,8 @@ def _attention(pages: Pages, down: int) -> list[Link | str]:
     found: list[Link | str] = []
     if trouble := pages.server.trouble():
         found.append(t("The server is not ready: {why}", why=trouble))
+    alerts = open_alerts(Watching(pages.project.store.catalog.database).alerts(200))
+    found += [Link(subject(alert), f"{ROOT}/monitor") for alert in alerts]
     if down:
         told = t("{n} answers got a thumb down in the last day", n=down)
         found.append(Link(told, f"{ROOT}/traces?{views.query({'thumb': 'down', 'time': '1d'})}"))

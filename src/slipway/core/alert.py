@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -38,6 +39,15 @@ class Alert(Noun, frozen=True, kw_only=True):
     scale: str = "share"  # of `seen` and `expected`: a share, a rank among values before, or the share of `category`
     category: str = ""
     traces: tuple[str, ...] = ()
+
+
+def open_alerts(alerts: Iterable[Alert]) -> list[Alert]:
+    """Of alerts, newest first, those whose change is not over."""
+    newest: dict[tuple[str, str, str], Alert] = {}
+    for one in alerts:
+        if one.state != "test":
+            newest.setdefault((one.channel, one.rule, one.category), one)
+    return [one for one in newest.values() if one.state == "firing"]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
