@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import contextlib
 import errno
 import logging
@@ -118,6 +119,8 @@ async def _tell(server: uvicorn.Server, listener: socket.socket, on_ready: Calla
     while not server.started:
         await asyncio.sleep(0.01)
     log.info("listening", extra={"address": address_of(listener)})
+    gc.collect()
+    gc.freeze()  # modules and routes stay for good: collections need not look through them again and again
     if on_ready is not None:
         on_ready(address_of(listener))
 
