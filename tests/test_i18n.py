@@ -209,6 +209,7 @@ def test_help_is_english_when_nothing_is_chosen() -> None:
     assert not CHINESE.search(shown.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "variables"),
     [(("--lang", "zh"), {}), ((), {"LANG": "zh_CN.UTF-8"}), ((), {"SLIPWAY_LANG": "zh", "LANG": "en_US.UTF-8"})],

@@ -18,6 +18,7 @@ def score(metric, expected, text, question="?", language="und", error="", **opti
     return Plugins().make("scorers", metric, options, "test").score(example, Answer(text=text, raw=text, error=error))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILTIN["scorers"])
 def test_every_scorer_keeps_the_contract(name):
     class Contract(ScorerContract):

@@ -75,6 +75,7 @@ REPORTING = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", some(REPORTING, 2), ids=" ".join)
 def test_every_report_is_a_table_for_people_and_json_for_programs(ran: Path, command: tuple[str, ...]) -> None:
     shown = slipway(*command, "-C", str(ran))

@@ -79,6 +79,7 @@ def test_a_sound_server_is_asked_once_and_the_price_of_it_and_of_a_run_is_told(
     assert "secret-of-mine" not in f"{call}{run}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     some(

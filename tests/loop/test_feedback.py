@@ -214,6 +214,7 @@ def list_mined(folder: Path) -> None:
     (folder / "slipway.yaml").write_text(text.replace("[{path: questions.jsonl}]", listed), "utf-8")
 
 
+@pytest.mark.slow
 def test_from_a_served_answer_to_a_clean_train_split(ran: Path) -> None:
     before = examples_of(ran)
     gate = next(e for e in before if e.split == "gate")

@@ -54,6 +54,7 @@ def left(folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["trace", "user", "matching"])
 def test_nothing_is_left_and_a_run_makes_it_clean(learnt: tuple[Path, Trace, str], by: str) -> None:
     folder, trace, key = learnt

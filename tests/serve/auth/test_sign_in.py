@@ -227,6 +227,7 @@ def test_a_scope_or_tenant_changed_in_the_file_shows(tmp_path: Path) -> None:
                     store.catalog.verify_history()
 
 
+@pytest.mark.slow
 def test_keys_with_scopes_on_the_command_line(tmp_path: Path) -> None:
     folder = str(write_project(tmp_path / "demo").parent)
     assert (
