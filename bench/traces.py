@@ -3,7 +3,7 @@ in English and in Chinese, several filters at once; and what the index costs to 
 
 1,015,000: the last 15,576 are in the small files, as many as there can be, and those that are in none.
 
-    nice -n 10 python bench/traces.py [--traces 1015000] [--folder /tmp/bench-traces] [--postgres URL] [--repeat 40]
+    nice -n 10 python bench/traces.py [--traces 1015000] [--folder FOLDER] [--postgres URL] [--repeat 40]
 
 Questions and answers are sentences of this repository's documentation, put together anew; bodies have about 2 KB. The
 catalog takes 4 GB. It stays in the folder, so that a second call only measures. Times are those of the catalog, bodies
@@ -17,6 +17,7 @@ import json
 import random
 import re
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -176,7 +177,7 @@ def main() -> None:
     """As in the module's text."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", type=int, default=1_015_000)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/bench-traces"))  # noqa: S108
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "bench-traces")
     parser.add_argument("--postgres", default="")
     parser.add_argument("--repeat", type=int, default=40)
     parser.add_argument("--without", action="store_true", help="without the index, as before")

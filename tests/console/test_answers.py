@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 from hosting import context
 
@@ -18,6 +19,7 @@ from slipway.core.candidate import Candidate
 from slipway.core.trace import PLAYGROUND, Trace
 from slipway.loop.context import Context
 from slipway.loop.prompts import prompt_of
+from slipway.serve.recording.bodies import without
 
 
 @pytest.fixture
@@ -158,6 +160,15 @@ def test_what_cannot_be_asked_is_told(apart: Context, own: Running) -> None:
     assert submit(own, "/playground", {"candidate": known["plain"], "text": "x" * 20_001}).status == 400
     assert submit(own, "/playground", {"candidate": [f"{n:064x}" for n in range(5)], "text": "x"}).status == 400
     assert own.get("/console/playground/0000").status == 404
+
+
+def test_a_trace_whose_texts_were_not_kept_is_not_asked_again(apart: Context, own: Running) -> None:
+    bare = msgspec.structs.replace(without(asked(apart, own)), id="b" * 32)
+    apart.store.catalog.add_traces([bare])
+    assert "/replay" not in own.get(f"/console/traces/{bare.id}").body.decode()
+    refused = submit(own, f"/traces/{bare.id}/replay", {"candidate": candidates(apart)["plain"]})
+    assert refused.status == 400, refused.body[-600:]
+    assert "not kept" in refused.body.decode()
 
 
 def test_the_prompt_is_made_again(apart: Context, own: Running) -> None:

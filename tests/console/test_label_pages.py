@@ -16,6 +16,7 @@ from hosting import HOSTILE, context
 from test_console import Acting
 
 from commands import slipway
+from desk import FILE, WORDS
 from served import Reply, Running, serving
 from slipway import api
 from slipway.core.answer import Answer, Citation
@@ -219,26 +220,6 @@ def test_who_may_label_and_who_may_see_the_others(run_once: Path, tmp_path: Path
 
 # in a browser --------------------------------------------------------------------------------------------------------
 
-DESK = """\
-slipway: 1
-name: desk
-task: classify
-data:
-  examples: [{path: rows.csv}]
-  split: {train: 0.1, dev: 0.45, gate: 0.45}
-candidates:
-  probe: {tune: {probe: {strength: 16}}}
-evaluate: {metrics: [accuracy]}
-gate: {accuracy: {min: 0.2, confidence: point}}
-serve: {port: 0}
-improve: {most: 3}
-"""
-WORDS = {
-    "billing": ["invoice", "charge", "refund", "payment", "fee", "receipt"],
-    "delivery": ["parcel", "courier", "late", "tracking", "box", "driver"],
-    "login": ["password", "account", "locked", "code", "sign", "token"],
-}
-
 
 def sentences(label: str, n: int, rng: random.Random) -> list[str]:
     return [
@@ -255,7 +236,7 @@ def desk(tmp_path: Path) -> Path:
     folder.mkdir()
     lines = [f'"{one}","{label}"' for label in WORDS for one in sentences(label, 40, rng)]
     (folder / "rows.csv").write_text("\n".join(["text,label", *lines]) + "\n", "utf-8")
-    (folder / "slipway.yaml").write_text(DESK, "utf-8")
+    (folder / "slipway.yaml").write_text(FILE, "utf-8")
     from datetime import UTC, datetime, timedelta
 
     at = (datetime.now(UTC) - timedelta(hours=20)).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from commands import ready, slipway
+from desk import FILE, WORDS
 from slipway import api
 from slipway.core.answer import Answer
 from slipway.core.material import Example
@@ -32,25 +33,6 @@ from slipway.project.fields import Budget
 from slipway.release.planning import Known, Place
 from slipway.testing.catalogs import feedback_of, trace_of
 
-FILE = """\
-slipway: 1
-name: desk
-task: classify
-data:
-  examples: [{path: rows.csv}]
-  split: {train: 0.1, dev: 0.45, gate: 0.45}
-candidates:
-  probe: {tune: {probe: {strength: 16}}}
-evaluate: {metrics: [accuracy]}
-gate: {accuracy: {min: 0.2, confidence: point}}
-serve: {port: 0}
-improve: {most: 3}
-"""
-WORDS = {
-    "billing": ["invoice", "charge", "refund", "payment", "fee", "receipt"],
-    "delivery": ["parcel", "courier", "late", "tracking", "box", "driver"],
-    "login": ["password", "account", "locked", "code", "sign", "token"],
-}
 BROKEN = """
 from typing import ClassVar
 from pydantic import BaseModel

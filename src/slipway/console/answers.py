@@ -27,7 +27,7 @@ from slipway.console.visit import Pages
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate
 from slipway.core.trace import PLAYGROUND, Feedback, Trace
-from slipway.errors import NotFound, SlipwayError
+from slipway.errors import ConfigError, NotFound, SlipwayError
 from slipway.i18n import t, told
 from slipway.loop.prompts import conversation
 from slipway.render import html
@@ -76,6 +76,10 @@ def answers(pages: Pages) -> APIRouter:
         given = await pages.form(request)
         found, _ = await run_in_threadpool(api.trace, pages.project, id)
         candidate = await run_in_threadpool(_candidate, pages, given.get("candidate", ""))
+        if not found.asked:
+            raise ConfigError(
+                t("what was asked was not kept, so it cannot be asked again"), t("serve.bodies says what share is kept")
+            )
         turns = conversation(found)
         side = (await _ask(pages, [candidate], turns))[0]
         before = Side(candidate, found.answer, page_error(found))

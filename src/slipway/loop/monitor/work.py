@@ -132,9 +132,9 @@ class Monitor:
             try:
                 read, _ = self.look()
             except SlipwayError as error:
-                log.error("nothing read", extra={"why": error.message})
+                log.error("the monitor could not read what is new", extra={"why": error.message})
             except Exception:
-                log.exception("nothing read")
+                log.exception("the monitor could not read what is new")
             pause = max(0.2, (time.process_time() - began) * (1 / _SHARE - 1))
             stop.wait(pause if read == PAGE else max(pause, self.config.every))
         courier.join()
@@ -144,9 +144,9 @@ class Monitor:
             try:
                 self.deliver()
             except SlipwayError as error:
-                log.error("no alert delivered", extra={"why": error.message})
+                log.error("the monitor could not deliver an alert", extra={"why": error.message})
             except Exception:
-                log.exception("no alert delivered")
+                log.exception("the monitor could not deliver an alert")
 
     def relearn(self, now: float | None = None) -> None:
         """Later traffic is compared with what is served from now on: what changed is accepted."""
