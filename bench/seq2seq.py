@@ -71,7 +71,7 @@ def main() -> None:
         begun = time.process_time()
         asyncio.run(engine.start())
         start = time.process_time() - begun
-        loaded = engine._loaded
+        loaded = engine._held
         assert loaded is not None
         draw, ours, theirs, same = np.random.default_rng(0), list[float](), list[float](), 0
         for _ in range(args.answers + 1):

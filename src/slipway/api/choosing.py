@@ -23,12 +23,15 @@ def bench(
 ) -> _bench.Bench:
     """Ask models (names of the project, sources, files, URL#model) with prompts (candidates or files), on dev.
 
-    Without a project a built-in set of texts is asked, for speed only. `per_hour`: what the machine costs, `0.50 CNY`.
+    Without a project a built-in set of texts is asked, for speed only. `engine` loads local models that the project
+    does not have; `key_env` names the variable that holds a server's key. `per_hour`: what the machine costs,
+    `0.50 CNY`.
     """
-    price = Money.model_validate(per_hour) if per_hour else None
-    return _bench.bench(
-        models, project, prompts, examples, engine=engine, key_env=key_env, per_hour=price, listener=listener
-    )
+    asking = _bench.Asking(
+        models=models, prompts=prompts, examples=examples, engine=engine, key_env=key_env,
+        per_hour=Money.model_validate(per_hour) if per_hour else None,
+    )  # fmt: skip
+    return _bench.bench(asking, project, listener)
 
 
 def recommend(needs: _recommend.Needs, project: Context | None = None) -> _recommend.Advice:

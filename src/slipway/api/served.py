@@ -136,7 +136,8 @@ def forget(
 
     `by` (default: who runs this) and `why` are kept with the note that it was done (`api.kept`).
     """
-    return _forgetting.forget(project, trace, user, matching, yes=yes, by=by, why=why)
+    origin = _forgetting.Origin(trace=trace, user=user, matching=matching)
+    return _forgetting.forget(project, origin, yes=yes, by=by, why=why)
 
 
 def export_traces(project: Context, file: Path, limit: int = 100_000, redact: Mode | None = None) -> int:

@@ -131,7 +131,7 @@ def simulate(
         raise ConfigError(t("a server enters what it is asked for now"), t("leave --days away, or leave --url away"))
     if key_env and not os.environ.get(key_env):
         raise ConfigError(t("the environment variable {name} is not set", name=key_env))
-    traffic = Traffic(requests, noise, adversarial, said, rate, corrections, seed)
+    traffic = Traffic(requests, seed, rate, said, corrections, noise, adversarial)
     with listener() as listening:
         if turns:
             found = api.learning_curve(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -18,7 +19,7 @@ from slipway.console import filters, page
 from slipway.console import label_forms as forms
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
-from slipway.core.labelling import PICKS, Judgement, Pick, Queue, Source, Value
+from slipway.core.labelling import PICKS, Pick, Queue, Source, Value
 from slipway.core.trace import Wanted
 from slipway.errors import Busy
 from slipway.i18n import t
@@ -57,7 +58,7 @@ async def _done(work: Callable[[], T]) -> T:
 
 
 async def _said(
-    pages: Pages, request: Request, queues: Labelling, name: str, id: str, keep: Callable[[Value, str], Judgement]
+    pages: Pages, request: Request, queues: Labelling, name: str, id: str, keep: Callable[[Value, str], object]
 ) -> None:
     """Keep what the form of an item brings, with the judgement that it was made beside."""
     given = await pages.form(request, MOST)
@@ -148,10 +149,7 @@ def _work(pages: Pages, queues: Labelling) -> APIRouter:
 
     @router.post("/{name}/items/{id}")
     async def judge(request: Request, name: str, id: str, caller: Annotator) -> Response:
-        def keep(value: Value, seen: str) -> Judgement:
-            return queues.judge(name, id, _person(caller), value, seen)
-
-        await _said(pages, request, queues, name, id, keep)
+        await _said(pages, request, queues, name, id, partial(queues.judge, name, id, _person(caller)))
         return _to(f"{AT}/{name}/work")
 
     @router.post("/{name}/undo")
@@ -210,10 +208,7 @@ def _settling(pages: Pages, queues: Labelling) -> APIRouter:
 
     @router.post("/{name}/conflicts/{id}")
     async def settle(request: Request, name: str, id: str, caller: Admin) -> Response:
-        def keep(value: Value, seen: str) -> Judgement:
-            return queues.adjudicate(name, id, _person(caller), value, seen)
-
-        await _said(pages, request, queues, name, id, keep)
+        await _said(pages, request, queues, name, id, partial(queues.adjudicate, name, id, _person(caller)))
         return _to(f"{AT}/{name}/conflicts")
 
     _ = conflicts, conflict, settle

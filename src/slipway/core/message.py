@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -156,6 +157,12 @@ class Likelihoods(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     answers: tuple[Likelihood, ...]
     usage: Usage = Usage()
+
+    @classmethod
+    def of(cls, found: Sequence[tuple[float, int]], prompt_tokens: int) -> Likelihoods:
+        """Of answers that were followed to their ends: (log-probability, tokens) each."""
+        usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=sum(tokens for _, tokens in found))
+        return cls(answers=tuple(Likelihood(logprob=one, tokens=tokens) for one, tokens in found), usage=usage)
 
 
 FinishReason = Literal["stop", "length", "tool_calls"]

@@ -37,6 +37,16 @@ _TRACE = re.compile(r"trace:([0-9a-f]{32})")
 _ANNOTATOR = re.compile(r"annotator:(\S+)")
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where what is forgotten came from; one of them. `trace`: an id; `user`: id or name of a key; `matching`: a text
+    that it holds.
+    """
+
+    trace: str = ""
+    user: str = ""
+    matching: str = ""
+
+
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was made with what is forgotten. `done`: what happens to it; `how`: what a person has to do."""
 
@@ -283,32 +293,23 @@ class _Plan:
         erase.empty_log(self.store)
 
 
-def forget(
-    context: Context,
-    trace: str = "",
-    user: str = "",
-    matching: str = "",
-    *,
-    yes: bool = False,
-    by: str = "",
-    why: str = "",
-) -> Forgotten:
-    """Find, and with `yes` delete, what came from one of the three. Raises Busy while a run is at work.
+def forget(context: Context, origin: Origin, *, yes: bool = False, by: str = "", why: str = "") -> Forgotten:
+    """Find, and with `yes` delete, what came from an origin. Raises Busy while a run is at work.
 
     `by` and `why` are kept with the note of what was deleted: they must not name whoever is forgotten.
     """
-    if sum(map(bool, (trace, user, matching))) != 1:
+    if sum(map(bool, (origin.trace, origin.user, origin.matching))) != 1:
         raise ConfigError(
             t("say what to forget: one of --trace, --user and --matching"), t("for example --trace 4bf92f3577b34da6")
         )
     with context.store.lock(), context.store.sweeping():
         plan = _Plan(context)
-        if trace:
-            plan.by_trace(trace)
-        elif user:
-            plan.by_user([user])
+        if origin.trace:
+            plan.by_trace(origin.trace)
+        elif origin.user:
+            plan.by_user([origin.user])
         else:
-            plan.matching(matching)
+            plan.matching(origin.matching)
         plan.look()
         known = {t.id for t in erase.every_trace(context.store) if t.id in plan.traces}
         found = Forgotten(

@@ -53,12 +53,12 @@ class Traffic:
     """
 
     requests: int = 100
+    seed: int = 7
+    rate: float | None = None
+    said: float = 1.0
+    corrections: float = 0.5
     noise: float = 0.1
     adversarial: float = 0.0
-    said: float = 1.0
-    rate: float | None = None
-    corrections: float = 0.5
-    seed: int = 7
 
 
 class Pool(msgspec.Struct, frozen=True):

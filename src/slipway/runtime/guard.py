@@ -34,6 +34,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+_NO_TEXT = {
+    Embeds: "embed", Scores: "score", ScoresAnswers: "likelihoods", CountsTokens: "count_tokens",
+    OutOfVocabulary: "out_of_vocabulary", Windows: "windows",
+}  # fmt: skip
+"""The methods that return no text of the server: only their errors are cleaned."""
+
+
 class Guarded:
     """What `engine` says, without the secrets in `own`. Everything else of the engine is as it was."""
 
@@ -43,20 +50,11 @@ class Guarded:
         # It has the methods that the engine has and no others: that is how they are asked for.
         if isinstance(engine, Completes):
             self.complete = self._cleaned(engine.complete, self._whole)
-        if isinstance(engine, Embeds):
-            self.embed = self._cleaned(engine.embed)
-        if isinstance(engine, Scores):
-            self.score = self._cleaned(engine.score)
-        if isinstance(engine, ScoresAnswers):
-            self.likelihoods = self._cleaned(engine.likelihoods)
-        if isinstance(engine, CountsTokens):
-            self.count_tokens = self._cleaned(engine.count_tokens)
         if isinstance(engine, TellsTrouble):
             self.trouble = self._cleaned(engine.trouble, own.scrub)
-        if isinstance(engine, OutOfVocabulary):
-            self.out_of_vocabulary = self._cleaned(engine.out_of_vocabulary)
-        if isinstance(engine, Windows):
-            self.windows = self._cleaned(engine.windows)
+        for protocol, method in _NO_TEXT.items():
+            if isinstance(engine, protocol):
+                setattr(self, method, self._cleaned(getattr(engine, method)))
 
     @property
     def capabilities(self) -> frozenset[Capability]:

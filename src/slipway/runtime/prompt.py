@@ -18,7 +18,7 @@ from jinja2.meta import find_undeclared_variables
 
 from slipway.core.answer import Citation
 from slipway.core.message import Message
-from slipway.core.protocols import Labelled, Task
+from slipway.core.protocols import Input, Labelled, Task
 from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.runtime.sandbox import Prompt, TooMuch, compile_prompt, parse
@@ -83,7 +83,7 @@ def _try(prompt: Prompt, where: str, task: type[Task] | Task) -> None:
 def build_messages(
     template: str,
     system: str,
-    input: Mapping[str, Any],
+    input: Input,
     passages: Sequence[Citation],
     examples: Sequence[Mapping[str, Any]],
     language: str = "und",

@@ -6,16 +6,15 @@ called, and what it took is filled in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any
 
 import msgspec
 
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate
 from slipway.core.message import Delta
-from slipway.core.protocols import Task
+from slipway.core.protocols import Input, Task
 from slipway.errors import EngineError
 from slipway.i18n import say, t
 from slipway.plugins import reporting
@@ -26,11 +25,7 @@ __all__ = ["AS_MEASURED", "Overrides", "Spent", "answer", "complete", "generator
 
 
 async def respond(
-    candidate: Candidate,
-    input: Mapping[str, Any],
-    session: Session,
-    overrides: Overrides = AS_MEASURED,
-    spent: Spent | None = None,
+    candidate: Candidate, input: Input, session: Session, overrides: Overrides = AS_MEASURED, spent: Spent | None = None
 ) -> AsyncIterator[Delta | Answer]:
     """Answer one input: text deltas as they are made, then exactly one Answer.
 
@@ -58,11 +53,7 @@ async def respond(
 
 
 async def answer(
-    candidate: Candidate,
-    input: Mapping[str, Any],
-    session: Session,
-    overrides: Overrides = AS_MEASURED,
-    spent: Spent | None = None,
+    candidate: Candidate, input: Input, session: Session, overrides: Overrides = AS_MEASURED, spent: Spent | None = None
 ) -> Answer:
     """`respond`, waited for."""
     async with aclosing(generator(respond(candidate, input, session, overrides, spent))) as stream:

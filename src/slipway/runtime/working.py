@@ -17,6 +17,7 @@ from slipway.core.protocols import (
     Capability,
     Completes,
     Engine,
+    Input,
     Labelled,
     ScoresAnswers,
     Structured,
@@ -74,7 +75,7 @@ class Working:
     """`core.protocols.Work`, over a session's engines and retrievers."""
 
     def __init__(
-        self, candidate: Candidate, input: Mapping[str, Any], session: Session, overrides: Overrides, spent: Spent
+        self, candidate: Candidate, input: Input, session: Session, overrides: Overrides, spent: Spent
     ) -> None:
         self.candidate = candidate
         self.task: Task = session.task(candidate)
@@ -140,10 +141,7 @@ class Working:
         return await self._session.nearest_examples(few_shot, text, self.task)
 
     def request(
-        self,
-        passages: Sequence[Citation] = (),
-        examples: Sequence[Mapping[str, Any]] = (),
-        input: Mapping[str, Any] | None = None,
+        self, passages: Sequence[Citation] = (), examples: Sequence[Input] = (), input: Input | None = None
     ) -> GenerateRequest:
         """The candidate's prompt for the input, or for another one, within what the caller may change."""
         candidate, overrides, sampling = self.candidate, self._overrides, self.candidate.sampling

@@ -45,12 +45,10 @@ def of_system(error: OSError, path: Path | str) -> SlipwayError:
     return SlipwayError(t("the system said: {why}", why=error), t("check disk space and permissions"))
 
 
-def full(path: Path | str) -> MissingPrerequisite:
-    """The disk, or this user's share of it, is full."""
-    return MissingPrerequisite(
-        t("the disk of {folder} is full", folder=path),
-        t("free some space, then run the same command again; what was finished is kept, delete nothing in .slipway"),
-    )
+def full(path: Path | str, todo: str = "") -> MissingPrerequisite:
+    """The disk, or this user's share of it, is full. `todo`: what to do where the disk is another machine's."""
+    own = t("free some space, then run the same command again; what was finished is kept, delete nothing in .slipway")
+    return MissingPrerequisite(t("the disk of {folder} is full", folder=path), todo or own)
 
 
 def read_only(path: Path | str) -> MissingPrerequisite:
@@ -69,12 +67,10 @@ def forbidden(path: Path | str) -> MissingPrerequisite:
     )
 
 
-def broken_disk(path: Path | str) -> IntegrityError:
-    """The disk answers with an error of its own."""
-    return IntegrityError(
-        t("the disk of {path} reports errors", path=path),
-        t("stop, copy the project's folder to another disk, and look at the system's log (dmesg)"),
-    )
+def broken_disk(path: Path | str, todo: str = "") -> IntegrityError:
+    """The disk answers with an error of its own. `todo`: as for `full`."""
+    own = t("stop, copy the project's folder to another disk, and look at the system's log (dmesg)")
+    return IntegrityError(t("the disk of {path} reports errors", path=path), todo or own)
 
 
 def damaged(path: Path, why: str) -> IntegrityError:

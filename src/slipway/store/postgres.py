@@ -18,6 +18,7 @@ from sqlalchemy.engine import ExceptionContext
 from slipway.core.database import Address
 from slipway.errors import Busy, ConfigError, IntegrityError, MissingPrerequisite, SlipwayError
 from slipway.i18n import t
+from slipway.store import failing
 
 WAIT = 30  # seconds for a lock
 _LINK = {"connect_timeout": "5", "tcp_user_timeout": "10000", "keepalives_idle": "10", "keepalives_interval": "5"}
@@ -184,10 +185,8 @@ def _not_there(where: str, why: str) -> SlipwayError:
 
 
 def _full(where: str, why: str) -> SlipwayError:
-    return MissingPrerequisite(
-        t("the disk of {folder} is full", folder=where),
-        t("free some space on the database server, then run the same command again; what was finished is kept"),
-    )
+    todo = t("free some space on the database server, then run the same command again; what was finished is kept")
+    return failing.full(where, todo)
 
 
 def _read_only(where: str, why: str) -> SlipwayError:
@@ -212,10 +211,8 @@ def _refused(where: str, why: str) -> SlipwayError:
 
 
 def _broken(where: str, why: str) -> SlipwayError:
-    return IntegrityError(
-        t("the disk of {path} reports errors", path=where),
-        t("stop, and look at the log of the database server; then restore a backup: `slipway store restore`"),
-    )
+    todo = t("stop, and look at the log of the database server; then restore a backup: `slipway store restore`")
+    return failing.broken_disk(where, todo)
 
 
 def _damaged(where: str, why: str) -> SlipwayError:

@@ -20,15 +20,15 @@ class DenseOptions(AbstainConfig):
     """
 
     units: tuple[int, ...] = Field(default=(256,), max_length=8)
-    dropout: float = Field(default=0.5, ge=0, lt=1)
-    batch_norm: bool = True
     ngrams: bool = True
     features: int = Field(default=4096, ge=16, le=65_536)
-    seed: int = Field(default=0, ge=0, le=2**31)
-    learning_rate: float = Field(default=2e-3, gt=0, le=10, allow_inf_nan=False)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    batch_norm: bool = True
     weight_decay: float = Field(default=0.01, ge=0, le=1)
     epochs: int = Field(default=40, ge=1, le=10_000)
     batch_size: int = Field(default=32, ge=1, le=65_536)
+    seed: int = Field(default=0, ge=0, le=2**31)
+    learning_rate: float = Field(default=2e-3, gt=0, le=10, allow_inf_nan=False)
     patience: int = Field(default=6, ge=0, le=10_000)
     reduce_patience: int = Field(default=2, ge=1, le=10_000)
     reduce_factor: float = Field(default=0.5, gt=0, lt=1)

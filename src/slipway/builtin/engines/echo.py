@@ -23,7 +23,6 @@ from slipway.core.message import (
     Delta,
     FinishReason,
     GenerateRequest,
-    Likelihood,
     LikelihoodRequest,
     Likelihoods,
     NamedTool,
@@ -131,10 +130,7 @@ class EchoEngine(Made[EchoConfig]):
         share = math.log(1 / (len(asked.answers) + 99))
         found = [share + math.log(100) * (answer == said) for answer in asked.answers]
         counts = [len(_tokens(answer)) for answer in asked.answers]
-        return Likelihoods(
-            answers=tuple(Likelihood(logprob=one, tokens=n) for one, n in zip(found, counts, strict=True)),
-            usage=Usage(prompt_tokens=prompt, completion_tokens=sum(counts)),
-        )
+        return Likelihoods.of(list(zip(found, counts, strict=True)), prompt)
 
     async def count_tokens(self, text: str) -> int:
         """Words, and single characters of what is not a word."""

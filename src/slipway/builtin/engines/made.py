@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from slipway.builtin.engines.checks import check_request, missing
-from slipway.core.message import Delta, GenerateRequest
-from slipway.core.protocols import Capability, OnEvent
+from slipway.core.protocols import OnEvent
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -35,18 +33,6 @@ class Made(Generic[C]):
 
     def prepare(self) -> None:
         """What else an engine has, before it is started."""
-
-
-class Encoder(Made[C]):
-    """One that makes vectors and no text."""
-
-    capabilities: frozenset[Capability]
-
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
-        """Refused: an encoder makes no text."""
-        check_request(request, self.name, self.capabilities)
-        raise missing(self.name, "generate")
-        yield Delta()  # pragma: no cover -- makes this an iterator
 
 
 def _nobody(event: str, details: Mapping[str, Any]) -> None:

@@ -80,7 +80,7 @@ class Contrast:
         course = Course(
             self.module, lambda epoch: modules.shuffled(lengths, recipe.batch_size, seed, epoch),
             lambda places: self._lost([given[at] for at in places]), dev,
-            lambda places: self._lost([judged[at] for at in places]), groups=groups(self.module, recipe),
+            lambda places: self._lost([judged[at] for at in places]), groups=groups(self.module, recipe, recipe.decay),
         )  # fmt: skip
         measured = {"pairs": float(len(given)), "dev_pairs": float(len(judged))}
         before = {name: value.clone() for name, value in self.module.state_dict().items()}

@@ -5,39 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from slipway.builtin.engines.onnx import graph
+from slipway.builtin.training.options import EncoderTraining
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
 from slipway.i18n import t
 
 if TYPE_CHECKING:
     from slipway.builtin.networks.modules import Encoder
-
-
-class Rates(Protocol):
-    """How fast is learned."""
-
-    @property
-    def learning_rate(self) -> float:
-        """Of the uppermost layer."""
-        ...
-
-    @property
-    def decay(self) -> float:
-        """From each layer to the one below."""
-        ...
-
-    @property
-    def head_rate(self) -> float:
-        """Of the head."""
-        ...
-
-    @property
-    def weight_decay(self) -> float:
-        """Of matrices (Loshchilov and Hutter 2019)."""
-        ...
 
 
 def base_files(job: Job) -> Mapping[str, Path]:
@@ -68,14 +45,16 @@ def starting(job: Job, labels: int, dropout: float) -> Encoder:
     return modules.Encoder(body, labels, shape.hidden, shape.pooling, shape.pad, dropout)
 
 
-def groups(module: Encoder, rates: Rates) -> list[dict[str, Any]]:
-    """Parameters by how fast they learn: lower layers slower (Howard and Ruder 2018), the head at its own rate."""
+def groups(module: Encoder, options: EncoderTraining, decay: float, head_rate: float = 0.0) -> list[dict[str, Any]]:
+    """Parameters by how fast they learn: each layer at the rate of the one above times `decay` (Howard and Ruder 2018),
+    the head at its own. Only matrices shrink.
+    """
     layers = 1 + max((_layer(name) for name, _ in module.encoder.named_parameters()), default=0)
     found: dict[tuple[float, float], list[Any]] = {}
     for name, parameter in module.named_parameters():
         head = name.startswith("head.")
-        rate = rates.head_rate if head else rates.learning_rate * rates.decay ** (layers - 1 - _layer(name))
-        shrink = rates.weight_decay if parameter.dim() > 1 and not head else 0.0
+        rate = head_rate if head else options.learning_rate * decay ** (layers - 1 - _layer(name))
+        shrink = options.weight_decay if parameter.dim() > 1 and not head else 0.0
         found.setdefault((rate, shrink), []).append(parameter)
     return [{"params": params, "lr": rate, "weight_decay": shrink} for (rate, shrink), params in found.items()]
 

@@ -21,11 +21,11 @@ class Seq2SeqOptions(CausalTraining):
     batch_size: int = Field(default=16, ge=1, le=65_536)
     parity: float = Field(default=1.0, ge=0, le=1)  # both compute in float32, so nothing but a tie may differ
     parity_margin: float = Field(default=0.02, ge=0, le=10)
-    dropout: float | None = Field(default=None, ge=0, lt=1)
     width: int = Field(default=128, ge=16, le=2048)
     layers: int = Field(default=2, ge=1, le=48)
     heads: int = Field(default=4, ge=1, le=64)
     vocabulary: int = Field(default=4000, ge=300, le=64_000)
+    dropout: float | None = Field(default=None, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _divided(self) -> Seq2SeqOptions:

@@ -31,11 +31,6 @@ class ContrastiveConfig(EncoderTraining):
     temperature: float = Field(default=0.05, gt=0, le=1)
     cosine: float = Field(default=0.999, ge=-1, le=1)
 
-    @property
-    def head_rate(self) -> float:
-        """There is no head."""
-        return 0.0
-
 
 class ContrastiveTuner:
     """InfoNCE with the other passages of a batch as negatives (Henderson et al. 2017, Karpukhin et al. 2020), and hard

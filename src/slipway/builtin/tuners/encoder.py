@@ -63,7 +63,10 @@ class EncoderTuner(NetworkTuner[EncoderConfig]):
 
         module = starting(job, len(task.labels), self.config.dropout).to(place_of(self.config).device)
         self._start_head(module, task)
-        return module, learn(module, groups(module, self.config), task, self.config, job)
+        return module, learn(module, self._groups(module), task, self.config, job)
+
+    def _groups(self, module: Encoder) -> list[dict[str, Any]]:
+        return groups(module, self.config, self.config.decay, self.config.head_rate)
 
     def _start_head(self, module: Encoder, task: Task) -> None:
         import torch

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from slipway.builtin.classifiers import preparing
 from slipway.builtin.classifiers.classifier import Classifier
 from slipway.builtin.classifiers.litert import GRAPH, Litert, require_extra, require_litert
-from slipway.builtin.classifiers.preparing import (
-    ClassifierTuner,
-    Counted,
-    arrays_of,
-    calibrated,
-    counted,
-    header_of,
-    labelled,
-    made,
-)
+from slipway.builtin.classifiers.preparing import ClassifierTuner, Counted
 from slipway.builtin.dense.options import DenseOptions
 from slipway.builtin.networks import parity
 from slipway.builtin.networks.tuner import labelled_dev
@@ -52,12 +44,13 @@ class KerasTuner(ClassifierTuner[DenseOptions]):
         from slipway.builtin.dense import training
         from slipway.builtin.dense.writing import tflite
 
-        given = labelled(job)
-        calibrated(job, self.config)
-        found = counted(job, given.texts, self.config.ngrams, self.config.features)
+        given = preparing.labelled(job)
+        preparing.calibrated(job, self.config)
+        found = preparing.counted(job, given.texts, self.config.ngrams, self.config.features)
         dev = labelled_dev(job, given.labels)
         dev_texts = [text for text, _ in dev]
-        header, arrays = header_of("dense", given.labels, found), arrays_of(found)
+        header = preparing.header_of("dense", given.labels, found)
+        arrays = preparing.arrays_of(found)
         # Its features are read as they will be when it is served; the network is there once it is trained.
         reading = Classifier(header, arrays)
         dev_rows = self._rows(reading, job, dev_texts)
@@ -83,7 +76,7 @@ class KerasTuner(ClassifierTuner[DenseOptions]):
         agreed = parity.compare(texts, trained, _Asked(served, texts, compared), given.labels, self.config.disagreement)
         measured |= {"examples": float(len(given.texts)), "labels": float(len(given.labels)), **agreed.measured}
         (job.folder / training.FILE).unlink(missing_ok=True)
-        return made(job, Classifier(header, arrays, dense=served), self.config, measured, {GRAPH: path})
+        return preparing.made(job, Classifier(header, arrays, dense=served), self.config, measured, {GRAPH: path})
 
     @staticmethod
     def _rows(reading: Classifier, job: Job, texts: Sequence[str]) -> NDArray[np.float32]:

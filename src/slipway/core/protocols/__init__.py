@@ -27,7 +27,17 @@ from slipway.core.protocols.engines import (
 )
 from slipway.core.protocols.indexes import Elsewhere, Index
 from slipway.core.protocols.scorers import Compares, Scorer
-from slipway.core.protocols.tasks import Labelled, ReadsFiles, Strategy, Structured, Task, Tool, Work, asks_model
+from slipway.core.protocols.tasks import (
+    Input,
+    Labelled,
+    ReadsFiles,
+    Strategy,
+    Structured,
+    Task,
+    Tool,
+    Work,
+    asks_model,
+)
 from slipway.core.protocols.tuners import (
     Job,
     Served,
@@ -52,6 +62,7 @@ __all__ = [
     "EmbedsQuestions",
     "Engine",
     "Index",
+    "Input",
     "Job",
     "Labelled",
     "OnEvent",

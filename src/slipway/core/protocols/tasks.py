@@ -13,6 +13,9 @@ from slipway.core.message import Completion, Delta, GenerateRequest, LikelihoodR
 if TYPE_CHECKING:
     from slipway.core.protocols.engines import Capability, Vectors
 
+Input = Mapping[str, Any]
+"""What a task is asked, or a worked example of it: names of fields -> values."""
+
 
 class Task(Protocol):
     """What an input, a reference and an output are. Made as `Task(config)`.
@@ -33,7 +36,7 @@ class Task(Protocol):
         """The input that a chat makes: `turns` of role and content, the user's last. Raises ConfigError."""
         ...
 
-    def text(self, input: Mapping[str, Any]) -> str:
+    def text(self, input: Input) -> str:
         """One text for an input: searched with, told the language of, compared for repeats."""
         ...
 
@@ -100,7 +103,7 @@ class Work(Protocol):
         ...
 
     @property
-    def input(self) -> Mapping[str, Any]:
+    def input(self) -> Input:
         """A valid input of the task."""
         ...
 
@@ -134,15 +137,12 @@ class Work(Protocol):
         """The candidate's files, checked against their digests when they are first asked for."""
         ...
 
-    async def examples(self, text: str) -> Sequence[Mapping[str, Any]]:
+    async def examples(self, text: str) -> Sequence[Input]:
         """The candidate's worked examples for a text."""
         ...
 
     def request(
-        self,
-        passages: Sequence[Citation] = (),
-        examples: Sequence[Mapping[str, Any]] = (),
-        input: Mapping[str, Any] | None = None,
+        self, passages: Sequence[Citation] = (), examples: Sequence[Input] = (), input: Input | None = None
     ) -> GenerateRequest:
         """The candidate's prompt for the input, or for another one, with its sampling and constraints."""
         ...

@@ -21,9 +21,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     answer: str
     source: str
     language: str
+    passage: str = ""
     rule: str
     document: str
-    passage: str = ""
     status: Status = "proposed"
     exported: str = ""
 

@@ -91,11 +91,6 @@ _DEFAULT = re.compile(
     re.IGNORECASE,
 )
 _DEFAULTS_TO = re.compile(rf"(?:The )?{_QUOTE}(?P<term>{_TERM}){_QUOTE} defaults to (?P<value>[^;,]{{1,100}}?)$")
-_MOST = re.compile(
-    r"The (?P<what>(?:default )?(?:maximum|minimum|max|min|largest|smallest|longest|highest|lowest|upper|lower)"
-    r" (?!of\b)[\w \"'`()/-]{3,90}?) (?:is|are) (?:currently |always |limited to )?(?P<value>[^;]{1,100}?)$",
-    re.IGNORECASE,
-)
 _HOW = re.compile(
     rf"(?:In order to|To) (?P<goal>(?!be\b|this\b|that\b)[a-z]+ [^,;:]{{8,90}}), (?P<way>(?:please )"
     rf"?(?:{_IMPERATIVES}) .+)$"
@@ -103,6 +98,11 @@ _HOW = re.compile(
 _FULL = re.compile(
     r"(?P<full>[A-Z][\w-]+(?:[ -](?:(?:of|and|the|for|to|in|on) )?[\w-]+){1,6})"
     r" ?\((?P<short>[A-Z][A-Za-z]{1,5}[A-Z]|[A-Z]{2})s?\)"
+)
+_MOST = re.compile(
+    r"The (?P<what>(?:default )?(?:maximum|minimum|max|min|largest|smallest|longest|highest|lowest|upper|lower)"
+    r" (?!of\b)[\w \"'`()/-]{3,90}?) (?:is|are) (?:currently |always |limited to )?(?P<value>[^;]{1,100}?)$",
+    re.IGNORECASE,
 )
 _SHORT = re.compile(r"\b(?P<short>[A-Z]{2,6}) ?\((?P<full>[A-Z][\w-]+(?:[ -][\w-]+){1,6})\)")
 _STANDS = re.compile(r"\b(?P<short>[A-Z]{2,8}) (?:stands for|is short for|is an abbreviation (?:of|for))"

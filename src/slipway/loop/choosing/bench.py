@@ -53,6 +53,21 @@ from slipway.runtime.session import Session
 LEAST_TOKENS = 16  # that must be read, or written, for a rate to mean anything
 
 
+class Asking(msgspec.Struct, kw_only=True):
+    """What is asked. `models`: names of the project, sources, files, URL#model, or tuned candidates. `prompts`: names
+    of candidates, whose model is exchanged, or files of templates; default the first candidate that asks a model. A
+    tuned candidate is asked with its own prompt alone, on which it was trained. `examples`: of dev. `engine`: for
+    models that the project does not have. `key_env`: the variable with the key of a server. `per_hour`: the machine's.
+    """
+
+    models: Sequence[str]
+    prompts: Sequence[str] = ()
+    examples: int = 20
+    engine: str | None = None
+    key_env: str = ""
+    per_hour: Money | None = None
+
+
 class Row(msgspec.Struct, kw_only=True):
     """One model with one prompt. Rates are tokens a second, times seconds, memory bytes; None: it could not be told.
 
@@ -64,22 +79,22 @@ class Row(msgspec.Struct, kw_only=True):
     prompt: str
     engine: str
     quality: Aggregate | None = None
+    cost: float | None = None
+    memory: int | None = None
+    currency: str = ""
+    answered: int = 0
+    failed: int = 0
     load: float | None = None
     warm_up: float | None = None
     first_token: float | None = None
     seconds: float | None = None
-    reading: float | None = None
-    writing: float | None = None
-    memory: int | None = None
-    cost: float | None = None
-    currency: str = ""
     ratio: float | None = None
-    read: int | None = None  # tokens of a query, the median
-    written: int | None = None
-    answered: int = 0
-    failed: int = 0
     error: str = ""
     hint: str = ""
+    read: int | None = None  # tokens of a query, the median
+    written: int | None = None
+    reading: float | None = None
+    writing: float | None = None
 
 
 class Bench(msgspec.Struct, kw_only=True):
@@ -95,29 +110,20 @@ class Bench(msgspec.Struct, kw_only=True):
     meaning: MetricInfo | None = None
 
 
-def bench(
-    names: Sequence[str],
-    context: Context | None = None,
-    prompts: Sequence[str] = (),
-    examples: int = 20,
-    *,
-    engine: str | None = None,
-    key_env: str = "",
-    per_hour: Money | None = None,
-    listener: Listener | None = None,
-) -> Bench:
+def bench(asking: Asking, context: Context | None = None, listener: Listener | None = None) -> Bench:
     """Ask every model with every prompt. A model that does not load is a row that says so; the others go on.
 
-    Without a project (`context` None) a built-in set of short texts is asked, and nothing is scored. `prompts`: names
-    of candidates, whose model is exchanged, or files of templates; default the first candidate that asks a model. A
-    tuned candidate is asked with its own prompt alone, on which it was trained.
-    Raises NotFound for an unknown model or prompt, ConfigError where there is nothing to ask.
+    Without a project (`context` None) a built-in set of short texts is asked, and nothing is scored. Raises NotFound
+    for an unknown model or prompt, ConfigError where there is nothing to ask.
     """
     known = context.project.models if context else {}
-    asked = subjects(names, known, engine, key_env, tuned_names(context.project) if context else ())
+    asked = subjects(
+        asking.models, known, asking.engine, asking.key_env, tuned_names(context.project) if context else ()
+    )
     with ExitStack() as stack:
-        plan = make_plan(context, examples, stack, listener or (context.listener if context else Silent()), per_hour)
-        chosen = [find_prompt(plan, text) for text in prompts]
+        listener = listener or (context.listener if context else Silent())
+        plan = make_plan(context, asking.examples, stack, listener, asking.per_hour)
+        chosen = [find_prompt(plan, text) for text in asking.prompts]
         if not chosen and (not asked or any(one.config for one in asked)):
             chosen = [first_prompt(plan)]
         if not asked:

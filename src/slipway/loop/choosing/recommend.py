@@ -42,10 +42,10 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     memory: float | None = None
     latency: float | None = None
     price: Money | None = None
+    context: int = 4096
     per_hour: Money | None = None
     read: int | None = None
     written: int | None = None
-    context: int = 4096
 
 
 class Miss(msgspec.Struct, frozen=True):

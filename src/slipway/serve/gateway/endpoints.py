@@ -10,8 +10,8 @@ import asyncio
 import base64
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
 from typing import Any, cast
 
@@ -154,29 +154,31 @@ class Gateway:
             made = openai_format.whole(form, call.model, answer, own, job.logprobs)
         await call.answer(200, made)
 
-    async def _whole(self, call: Call, job: Job) -> Answer:
+    @asynccontextmanager
+    async def _slot(self, call: Call) -> AsyncGenerator[float]:
+        """Wait for a slot and hold it; gives the moment at which the waiting began."""
         started = perf_counter()
         await self._slots.take()
         taken = perf_counter()
         call.queued = taken - started
         call.began = True
         try:
-            answer = await job.whole(self._session)
+            yield started
         finally:
-            ended = perf_counter()
-            call.model_seconds += ended - started
-            self._slots.give(ended - taken)
+            self._slots.give(perf_counter() - taken)
+
+    async def _whole(self, call: Call, job: Job) -> Answer:
+        async with self._slot(call) as started:
+            try:
+                answer = await job.whole(self._session)
+            finally:
+                call.model_seconds += perf_counter() - started
         self._metrics.first_token(call.model, answer.first_token_seconds)
         return answer
 
     async def _stream(self, call: Call, job: Job, form: Form) -> None:
         """Send text as it is made. Headers go with the first piece, so that an early failure still has a status."""
-        waited = perf_counter()
-        await self._slots.take()
-        taken = perf_counter()
-        call.queued = taken - waited
-        call.began = True
-        try:
+        async with self._slot(call) as waited:
             chunks = openai_format.Chunks(form, call.model, call.trace)
             async with aclosing(job.pieces(self._session)) as pieces:
                 async for piece in pieces:
@@ -187,8 +189,6 @@ class Gateway:
                         break
                 else:
                     raise Refused(502, t("the model stopped without an answer"), t("try again"))
-        finally:
-            self._slots.give(perf_counter() - taken)
         await self._record(call, job, 200, answer)
         own = openai_format.extension(answer, call.trace, call.release, call.ignored)
         await call.piece(chunks.closing(answer, own, include_usage=job.include_usage), last=True)
@@ -303,21 +303,16 @@ class Gateway:
         )
 
     async def _embed(self, call: Call, target: Raw, engine: Embeds, texts: list[str]) -> tuple[Any, Usage]:
-        started = perf_counter()
-        await self._slots.take()
-        taken = perf_counter()
-        call.began = True
-        try:
-            with conventions.embedding(target.pin):
-                vectors = await engine.embed(texts)
-            tokens = 0
-            if isinstance(target.engine, CountsTokens) and "tokenize" in target.engine.capabilities:
-                for text in texts:
-                    tokens += await target.engine.count_tokens(text)
-        finally:
-            ended = perf_counter()
-            call.model_seconds += ended - started
-            self._slots.give(ended - taken)
+        async with self._slot(call) as started:
+            try:
+                with conventions.embedding(target.pin):
+                    vectors = await engine.embed(texts)
+                tokens = 0
+                if isinstance(target.engine, CountsTokens) and "tokenize" in target.engine.capabilities:
+                    for text in texts:
+                        tokens += await target.engine.count_tokens(text)
+            finally:
+                call.model_seconds += perf_counter() - started
         return vectors, Usage(prompt_tokens=tokens)
 
     # -- feedback -----------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_text
-from slipway.builtin.engines.made import Encoder
+from slipway.builtin.engines.lazy import Encoder
 from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.onnx.sessions import READY, open_ready, open_session
 from slipway.core.protocols import Capability, OnEvent
@@ -74,7 +74,7 @@ class OnnxConfig(BaseModel):
     question_prefix: str | None = Field(default=None, max_length=500)  # before a question instead: "query: "
 
 
-class OnnxEngine(Encoder[OnnxConfig]):
+class OnnxEngine(Encoder[OnnxConfig, "Loaded"]):
     """Embeds texts with a BERT or XLM-RoBERTa encoder and counts its tokens."""
 
     Config: ClassVar[type[OnnxConfig]] = OnnxConfig
@@ -83,27 +83,18 @@ class OnnxEngine(Encoder[OnnxConfig]):
 
     def prepare(self) -> None:
         """Nothing is loaded yet."""
+        super().prepare()
         self.precision = self.config.precision  # what is in force after `start`
-        self._loading = asyncio.Lock()
-        self._loaded: Loaded | None = None
 
-    async def start(self) -> None:
-        """Build or find the graph, and load it with its tokenizer. The first time takes some seconds."""
-        await self._ready()
+    def load(self) -> Loaded:
+        """Build or find the graph, and load it with its tokenizer."""
+        loaded = load(self.config, self.name, self.files, self.tell)
+        self.precision = loaded.precision
+        return loaded
 
-    async def _ready(self) -> Loaded:
-        async with self._loading:
-            if self._loaded is None:
-                self._loaded = await asyncio.to_thread(load, self.config, self.name, self.files, self.tell)
-                self.precision = self._loaded.precision
-            return self._loaded
-
-    async def close(self) -> None:
-        """Forget the model; its memory goes, and its threads end, when the runs in progress have ended."""
-        async with self._loading:
-            if self._loaded is not None:
-                self._loaded.closed = True
-                self._loaded = None
+    def let_go(self, loaded: Loaded) -> None:
+        """Its threads end after the runs in progress."""
+        loaded.closed = True
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, [len(texts), hidden size], float32. Cancelling stops it after the runs in progress.
@@ -122,7 +113,7 @@ class OnnxEngine(Encoder[OnnxConfig]):
 
         for text in texts:
             check_text(text)
-        loaded = await self._ready()
+        loaded = await self.loaded()
         loop = asyncio.get_running_loop()
         vectors = np.zeros((len(texts), loaded.encoder.hidden), np.float32)
         if not texts:
@@ -151,13 +142,13 @@ class OnnxEngine(Encoder[OnnxConfig]):
         """
         for text in (*texts, *heads):
             check_text(text)
-        loaded = await self._ready()
+        loaded = await self.loaded()
         return await asyncio.to_thread(lambda: [loaded.windows(*pair) for pair in zip(texts, heads, strict=True)])
 
     async def count_tokens(self, text: str) -> int:
         """Tokens of `text`, without the special ones at its ends."""
         check_text(text)
-        loaded = await self._ready()
+        loaded = await self.loaded()
         return await asyncio.to_thread(lambda: len(loaded.tokenizer.encode(text, add_special_tokens=False).ids))
 
     async def out_of_vocabulary(self, text: str) -> float:
@@ -167,7 +158,7 @@ class OnnxEngine(Encoder[OnnxConfig]):
         English question has an unknown token, and every Chinese one has a third of them or more.
         """
         check_text(text)
-        loaded = await self._ready()
+        loaded = await self.loaded()
         return await asyncio.to_thread(unknown_share, loaded.tokenizer, text)
 
 

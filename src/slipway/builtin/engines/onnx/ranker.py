@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_text
-from slipway.builtin.engines.made import Encoder
+from slipway.builtin.engines.lazy import Encoder
 from slipway.builtin.engines.onnx.engine import PROBES, read
 from slipway.core.protocols import Capability
 from slipway.errors import EngineError
@@ -40,7 +40,7 @@ class RankerConfig(BaseModel):
     threads: int = Field(default=0, ge=0, le=256)
 
 
-class RankerEngine(Encoder[RankerConfig]):
+class RankerEngine(Encoder[RankerConfig, "_Loaded"]):
     """Scores pairs of texts, one run for each, side by side on the processors."""
 
     Config: ClassVar[type[RankerConfig]] = RankerConfig
@@ -49,22 +49,11 @@ class RankerEngine(Encoder[RankerConfig]):
 
     def prepare(self) -> None:
         """Nothing is loaded yet."""
-        self._loading = asyncio.Lock()
-        self._loaded: _Loaded | None = None
+        super().prepare()
         self.precision = self.config.precision  # what is in force after `start`
 
-    async def start(self) -> None:
-        """Build or find the graph, and load it with its tokenizer."""
-        await self._ready()
-
-    async def _ready(self) -> _Loaded:
-        async with self._loading:
-            if self._loaded is None:
-                self._loaded = await asyncio.to_thread(self._load)
-                self.precision = self._loaded.precision
-            return self._loaded
-
-    def _load(self) -> _Loaded:
+    def load(self) -> _Loaded:
+        """Build or find the graph, and load it with its tokenizer; in int8 only where it ranks nearly alike."""
         import numpy as np
 
         encoder, tokenizer, graphs = read(self.name, self.files, pairs=True)
@@ -77,19 +66,15 @@ class RankerEngine(Encoder[RankerConfig]):
         near = float(np.corrcoef(found)[0, 1])
         if near >= _LEAST_CORRELATION:
             return quick
+        self.precision = "fp32"
         self.tell("precision", {"model": self.name, "wanted": "int8", "used": "fp32", "correlation": near})
         return exact
-
-    async def close(self) -> None:
-        """Forget the model; its memory goes when the runs in progress have ended."""
-        async with self._loading:
-            self._loaded = None
 
     async def rank(self, question: str, texts: Sequence[str]) -> list[float]:
         """The score of each text, as the model's head gives it. Cancelling stops it after the runs in progress."""
         for text in (question, *texts):
             check_text(text)
-        loaded = await self._ready()
+        loaded = await self.loaded()
         loop = asyncio.get_running_loop()
         runs = [loop.run_in_executor(loaded.pool, loaded.score, question, text) for text in texts]
         try:

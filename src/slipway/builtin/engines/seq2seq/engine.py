@@ -15,14 +15,13 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_fits, check_request, check_text, refuse, too_long
-from slipway.builtin.engines.made import Made
+from slipway.builtin.engines.lazy import Lazy
 from slipway.builtin.engines.seq2seq.drawing import Choices, Draw, Tail
 from slipway.builtin.engines.seq2seq.loaded import Loaded
 from slipway.core.message import (
     Delta,
     FinishReason,
     GenerateRequest,
-    Likelihood,
     LikelihoodRequest,
     Likelihoods,
     Message,
@@ -46,33 +45,25 @@ class Seq2SeqConfig(BaseModel):
     threads: int | None = Field(default=None, ge=1, le=512)
 
 
-class Seq2SeqEngine(Made[Seq2SeqConfig]):
+class Seq2SeqEngine(Lazy[Seq2SeqConfig, Loaded]):
     """`files`: `config.json`, `tokenizer.json` and `*.safetensors` of a T5 or mT5."""
 
     Config: ClassVar[type[Seq2SeqConfig]] = Seq2SeqConfig
     engine: ClassVar[str] = "seq2seq"
     capabilities: frozenset[Capability] = frozenset(("generate", "choices", "tokenize", "score"))
 
-    def prepare(self) -> None:
-        """Nothing is loaded yet."""
-        self._loading = asyncio.Lock()
-        self._loaded: Loaded | None = None
-
-    async def start(self) -> None:
+    def load(self) -> Loaded:
         """Build the graphs and load them."""
-        await self._ready()
+        return Loaded(self.name, self.files, self.config.threads or usable_cores())
 
-    async def close(self) -> None:
-        """Forget the model; its memory goes when the steps in progress have ended."""
-        async with self._loading:
-            if self._loaded is not None:
-                self._loaded.pool.shutdown(wait=False, cancel_futures=True)
-                self._loaded = None
+    def let_go(self, loaded: Loaded) -> None:
+        """What waits for a thread is cancelled."""
+        loaded.pool.shutdown(wait=False, cancel_futures=True)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
         """Stream an answer; one of `choices` comes in one piece."""
         self._check(request)
-        loaded = await self._ready()
+        loaded = await self.loaded()
         prompt, choices = await self._read(loaded, request)
         tail, ids = Tail(request.sampling.stop), list[int]()
         finish: FinishReason = "length"
@@ -95,18 +86,17 @@ class Seq2SeqEngine(Made[Seq2SeqConfig]):
         self._check(asked.request)
         for answer in asked.answers:
             check_text(answer)
-        loaded = await self._ready()
+        loaded = await self.loaded()
         prompt = await self._compute(loaded, self._prompt, loaded, asked.request)
         writing = await self._compute(loaded, loaded.encode, prompt)
-        found: list[Likelihood] = []
+        found: list[tuple[float, int]] = []
         for answer in asked.answers:
             ids = [*loaded.tokens(answer), *([loaded.shape.end] if asked.ended else [])]
             if len(ids) > self.config.context:
                 raise too_long(self.name, len(ids), self.config.context)
             logprobs = await self._compute(loaded, loaded.logprobs, writing, ids)
-            found.append(Likelihood(logprob=sum(logprobs), tokens=len(ids)))
-        usage = Usage(prompt_tokens=len(prompt), completion_tokens=sum(one.tokens for one in found))
-        return Likelihoods(answers=tuple(found), usage=usage)
+            found.append((sum(logprobs), len(ids)))
+        return Likelihoods.of(found, len(prompt))
 
     async def count_tokens(self, text: str) -> int:
         """Tokens of raw text, without the one that ends it."""
@@ -115,34 +105,27 @@ class Seq2SeqEngine(Made[Seq2SeqConfig]):
     async def prompt_ids(self, request: GenerateRequest) -> list[int]:
         """As the encoder reads them, the end included."""
         self._check(request)
-        loaded = await self._ready()
+        loaded = await self.loaded()
         return await self._compute(loaded, self._prompt, loaded, request)
 
     async def token_ids(self, text: str) -> list[int]:
         """Of text within an answer."""
         check_text(text)
-        return (await self._ready()).tokens(text)
+        return (await self.loaded()).tokens(text)
 
     async def text_of(self, ids: Sequence[int]) -> str:
         """Without special tokens."""
-        return (await self._ready()).text(ids)
+        return (await self.loaded()).text(ids)
 
     async def answer_ids(self, request: GenerateRequest) -> list[int]:
         """Of an answer, the end included where it came."""
         self._check(request)
-        loaded = await self._ready()
+        loaded = await self.loaded()
         prompt, choices = await self._read(loaded, request)
         async with aclosing(self._tokens(loaded, prompt, request, choices)) as tokens:
             return [token async for token in tokens]
 
     # -- inside -------------------------------------------------------------------------------------------------------
-
-    async def _ready(self) -> Loaded:
-        async with self._loading:
-            if self._loaded is None:
-                threads = self.config.threads or usable_cores()
-                self._loaded = await asyncio.to_thread(Loaded, self.name, self.files, threads)
-            return self._loaded
 
     def _check(self, request: GenerateRequest) -> None:
         check_request(request, self.name, self.capabilities)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.engines.checks import check_text
-from slipway.builtin.engines.made import Encoder
+from slipway.builtin.engines.lazy import Encoder
 from slipway.builtin.engines.onnx.engine import read_tokenizer, require_packages, unknown_share
 from slipway.builtin.engines.static import distill
 from slipway.core.protocols import Capability
@@ -36,37 +36,18 @@ class StaticConfig(BaseModel):
     prefix: str = Field(default="", max_length=200)  # put before each text
 
 
-class StaticEngine(Encoder[StaticConfig]):
+class StaticEngine(Encoder[StaticConfig, "tuple[Any, NDArray[np.float32]]"]):
     """Embeds texts by a table of token vectors, and counts their tokens."""
 
     Config: ClassVar[type[StaticConfig]] = StaticConfig
     engine: ClassVar[str] = "static"
     capabilities: frozenset[Capability] = frozenset(("embed", "tokenize"))
 
-    def prepare(self) -> None:
-        """Nothing is loaded yet."""
-        self._loading = asyncio.Lock()
-        self._loaded: tuple[Any, NDArray[np.float32]] | None = None
-
-    async def start(self) -> None:
-        """Load tokenizer and table. The first time the table is made: seconds to a minute, told as `distilling`."""
-        await self._ready()
-
-    async def _ready(self) -> tuple[Any, NDArray[np.float32]]:
-        async with self._loading:
-            if self._loaded is None:
-                self._loaded = await asyncio.to_thread(self._load)
-            return self._loaded
-
-    def _load(self) -> tuple[Any, NDArray[np.float32]]:
+    def load(self) -> tuple[Any, NDArray[np.float32]]:
+        """Tokenizer and table. The first time the table is made: seconds to a minute, told as `distilling`."""
         require_packages()
         found = distill.table(self.name, self.files, self.tell)
         return read_tokenizer(self.files), found
-
-    async def close(self) -> None:
-        """Forget the table."""
-        async with self._loading:
-            self._loaded = None
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, [len(texts), hidden size], float32. All texts without a known token have one and the same."""
@@ -74,7 +55,7 @@ class StaticEngine(Encoder[StaticConfig]):
 
         for text in texts:
             check_text(text)
-        tokenizer, table = await self._ready()
+        tokenizer, table = await self.loaded()
         vectors = np.zeros((len(texts), table.shape[1]), np.float32)
         for start in range(0, len(texts), _TOGETHER):
             part = [self.config.prefix + text for text in texts[start : start + _TOGETHER]]
@@ -84,13 +65,13 @@ class StaticEngine(Encoder[StaticConfig]):
     async def count_tokens(self, text: str) -> int:
         """Tokens of `text`, without special ones."""
         check_text(text)
-        tokenizer, _ = await self._ready()
+        tokenizer, _ = await self.loaded()
         return await asyncio.to_thread(lambda: len(tokenizer.encode(text, add_special_tokens=False).ids))
 
     async def out_of_vocabulary(self, text: str) -> float:
         """The part of a text's tokens that the vocabulary does not know, 0 to 1."""
         check_text(text)
-        tokenizer, _ = await self._ready()
+        tokenizer, _ = await self.loaded()
         return await asyncio.to_thread(unknown_share, tokenizer, text)
 
 
