@@ -1,13 +1,17 @@
-"""What telemetry costs: requests a second and CPU of a gateway that sends every request to a collector, beside one that
-sends nothing.
+"""What being watched costs: requests a second and CPU of a gateway that sends every request to a collector and has a
+monitor beside it, next to a gateway without the two.
 
-    python bench/telemetry.py [--pairs 6] [--seconds 6] [--connections 50] [--json]
+    python bench/telemetry.py [--pairs 6] [--seconds 6] [--connections 50] [--only otlp|monitor] [--json]
 
 Needs `wrk` (apt-get install wrk). Two gateways run at once, each with a store of its own, in front of the stub of
 `stub_server.py`, which answers at once: nothing hides what telemetry takes, and a model only makes its share smaller.
 They are asked in turn, the order changing with each pair; of each pair the ratio is taken, and of the ratios the
 median, so that what else the machine does falls on both. CPU is that of the gateway's process, from /proc. The
 collector is a process of its own that reads and counts; a run fails when a span is neither there nor told as dropped.
+
+The monitor is `slipway monitor`, started as `slipway serve` starts it. It looks every second here (60 by default) and
+is behind with reading all the time, so it takes the most that it may: a fifth of a core. It is stopped (SIGSTOP) while
+the other gateway is asked. A run fails when it read nothing.
 
 Goal: at most 10% fewer requests a second, in the median of pairs.
 """
@@ -20,6 +24,7 @@ import os
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +36,13 @@ from gateway import PROJECT, cpu, load, start, wait_ready
 
 HERE = Path(__file__).parent
 GOAL = 0.9
+WATCHED = """slipway: 1
+name: assistant
+task: answer
+models: {stub: {engine: openai, base_url: "STUB/v1", model: stub}}
+candidates: {plain: {model: stub, prompt: prompt.md}}
+monitor: {every: 1}
+"""
 
 
 def collect() -> None:
@@ -69,6 +81,22 @@ def collect() -> None:
     asyncio.run(run())
 
 
+def start_monitor(root: Path, stub_url: str) -> subprocess.Popen[bytes]:
+    """`slipway monitor` of a gateway whose store is in `root`."""
+    (root / "slipway.yaml").write_text(WATCHED.replace("STUB", stub_url), "utf-8")
+    (root / "prompt.md").write_text("{{ question }}", "utf-8")
+    return subprocess.Popen([sys.executable, "-m", "slipway", "monitor", "-C", str(root)])
+
+
+def monitored(root: Path) -> int:
+    """Requests that the monitor has read."""
+    from slipway import api
+    from slipway.loop.monitor.status import status
+
+    with api.open_project(root) as opened:
+        return status(api.monitor(opened)).read
+
+
 def dropped(url: str) -> int:
     with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
@@ -76,58 +104,75 @@ def dropped(url: str) -> int:
     return int(float(next((line.removeprefix(name) for line in lines if line.startswith(name)), "0")))
 
 
+def pairs_of(
+    gateways: dict[str, tuple[Any, str]], monitor: Any, args: argparse.Namespace, folder: Path
+) -> list[dict[str, dict[str, float]]]:
+    """(requests a second, CPU microseconds a request) of each gateway, in turn."""
+    script = folder / "post.lua"
+    for _, url in gateways.values():
+        wait_ready(url)
+    for _, url in gateways.values():  # imports, connections, caches
+        load(url, (PROJECT, ""), args.connections, 2, script)
+    pairs: list[dict[str, dict[str, float]]] = []
+    for n in range(args.pairs):
+        pair: dict[str, dict[str, float]] = {}
+        for name in ("off", "on") if n % 2 == 0 else ("on", "off"):
+            process, url = gateways[name]
+            if monitor:
+                monitor.send_signal(signal.SIGCONT if name == "on" else signal.SIGSTOP)
+            before = cpu(process.pid)
+            found = load(url, (PROJECT, ""), args.connections, args.seconds, script)
+            if found["bad"]:
+                sys.exit(f"{name}: {found['bad']:.0f} requests failed")
+            time.sleep(1.0)  # what is in the queue belongs to it
+            found["cpu_us"] = (cpu(process.pid) - before) / max(found["requests"], 1) * 1e6
+            pair[name] = found
+        pairs.append(pair)
+    return pairs
+
+
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Pairs of (requests a second, CPU microseconds a request), without and with telemetry."""
+    """All of it, and whether each span and each request is accounted for."""
     stub, line = start(str(HERE / "stub_server.py"), "0")
     stub_url = f"http://127.0.0.1:{line.split()[-1]}"
     collector, collector_url = start(__file__, "--collect")
     gateways: dict[str, tuple[Any, str]] = {}
-    for name, more in (("off", ()), ("on", ("--collector", collector_url))):
+    send = () if args.only == "monitor" else ("--collector", collector_url)
+    for name, more in (("off", ()), ("on", send)):
         gateways[name] = start(
-            str(HERE / "gateway.py"), "--serve", str(folder / name), "--stub", stub_url,
+            str(HERE / "gateway.py"), "--serve", str(folder / name / ".slipway"), "--stub", stub_url,
             "--durability", args.durability, *more,
         )  # fmt: skip
-    pairs: list[dict[str, dict[str, float]]] = []
+    monitor = None if args.only == "otlp" else start_monitor(folder / "on", stub_url)
     try:
-        for _, url in gateways.values():
-            wait_ready(url)
-        for process, url in gateways.values():  # imports, connections, caches
-            load(url, (PROJECT, ""), args.connections, 2, folder / "post.lua")
-            _ = process
-        for n in range(args.pairs):
-            pair: dict[str, dict[str, float]] = {}
-            for name in ("off", "on") if n % 2 == 0 else ("on", "off"):
-                process, url = gateways[name]
-                before = cpu(process.pid)
-                found = load(url, (PROJECT, ""), args.connections, args.seconds, folder / "post.lua")
-                if found["bad"]:
-                    sys.exit(f"{name}: {found['bad']:.0f} requests failed")
-                time.sleep(1.0)  # what is in the queue belongs to it
-                found["cpu_us"] = (cpu(process.pid) - before) / max(found["requests"], 1) * 1e6
-                pair[name] = found
-            pairs.append(pair)
-        lost = dropped(gateways["on"][1])
+        pairs = pairs_of(gateways, monitor, args, folder)
+        lost = dropped(gateways["on"][1]) if send else 0
         gateways["on"][0].send_signal(signal.SIGTERM)
         gateways["on"][0].wait(60)
         with urllib.request.urlopen(collector_url, timeout=60) as answer:
             came = int(answer.read())
     finally:
-        for process in (*(process for process, _ in gateways.values()), collector, stub):
+        started = [*(process for process, _ in gateways.values()), collector, stub, *([monitor] if monitor else [])]
+        for process in started:
+            process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)
-        for process in (*(process for process, _ in gateways.values()), collector, stub):
+        for process in started:
             process.wait(60)
+    seen = monitored(folder / "on") if monitor else 0
+    if monitor and not seen:
+        sys.exit("the monitor read nothing")
     asked = int(sum(pair["on"]["requests"] for pair in pairs))
-    if came + lost < 2 * asked:
+    if send and came + lost < 2 * asked:
         sys.exit(f"{asked} requests were answered; {came} spans came and {lost} were dropped: some are unaccounted for")
     ratios = sorted(pair["on"]["rps"] / pair["off"]["rps"] for pair in pairs)
-    work = {name: statistics.median(pair[name]["cpu_us"] for pair in pairs) for name in ("off", "on")}
     return {
         "pairs": [{name: pair[name]["rps"] for name in ("off", "on")} for pair in pairs],
         "ratio": statistics.median(ratios),
         "range": [ratios[0], ratios[-1]],
-        "cpu_us": work,
+        "cpu_us": {name: statistics.median(pair[name]["cpu_us"] for pair in pairs) for name in ("off", "on")},
         "spans": came,
         "dropped": lost,
+        "monitored": seen,
         "load": os.getloadavg()[0],
     }
 
@@ -136,8 +181,9 @@ def show(found: dict[str, Any]) -> None:
     for pair in found["pairs"]:
         print(f"off {pair['off']:7.0f}/s   on {pair['on']:7.0f}/s   ratio {pair['on'] / pair['off']:.3f}")
     off, on = found["cpu_us"]["off"], found["cpu_us"]["on"]
-    print(f"CPU of a request: {off:.0f} us without, {on:.0f} us with telemetry ({on / off - 1:+.1%})")
-    print(f"spans there {found['spans']}, dropped {found['dropped']}; load average {found['load']:.1f}")
+    print(f"CPU of a request: {off:.0f} us without, {on:.0f} us watched ({on / off - 1:+.1%})")
+    print(f"spans there {found['spans']}, dropped {found['dropped']}; the monitor read {found['monitored']} requests")
+    print(f"load average {found['load']:.1f}")
     least, most = found["range"]
     good = "yes" if found["ratio"] >= GOAL else "NO"
     print(f"requests/s, on to off, median of pairs: {found['ratio']:.3f} ({least:.3f} to {most:.3f})")
@@ -149,6 +195,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=6)
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--connections", type=int, default=50)
+    parser.add_argument("--only", choices=("otlp", "monitor"), help="one of the two ways of being watched")
     parser.add_argument("--durability", default="strict", choices=("strict", "relaxed"))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--collect", action="store_true", help=argparse.SUPPRESS)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _FIRST = 10.0  # seconds after the start, when engines have loaded
 _AGAIN = 30.0  # seconds before a monitor that ended is started again
-_NICE = 10
+_NICE = 19
 
 
 def add(app: typer.Typer) -> None:

@@ -68,8 +68,9 @@ def test_a_collector_that_never_answers_holds_up_nothing_and_what_does_not_fit_i
             server.until()
             replies = [server.chat(f"question {n}") for n in range(9)]
             assert {reply.status for reply in replies} == {200}
-            # Three wait, and one may be on its way; each request has its own span and the model's.
-            assert until(lambda: counted(server, "dropped")) in (5 * 2, 6 * 2)
+            # Three wait, and up to three may be on their way; each request has its own span and the model's.
+            assert until(lambda: counted(server, "dropped") >= 3 * 2)
+            assert counted(server, "dropped") in range(3 * 2, 6 * 2 + 1, 2)
             began = time.monotonic()
         assert time.monotonic() - began < 15
 
