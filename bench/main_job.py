@@ -5,7 +5,7 @@
 Works on a copy (the corpus is linked beside it), so the example's own state is not touched; the models are pulled
 first, since a download is no part of the loop. Reports wall and CPU seconds of `slipway up --once`, the peak of the
 summed memory of all its processes (PSS: shared pages counted once), the second `slipway run`, `slipway --help`, and
-grounded against closed-book on the gate split (paired, with interval).
+grounded against closed-book and quote against grounded on the gate split (paired, with interval).
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def main() -> None:
         print(f"second run: {wall:.2f} s, {cpu:.2f} CPU-s, {ran}")
         print(f"slipway --help: {min(timed('--help')[1] for _ in range(5)):.2f} CPU-s (best of 5)")
         if not options.skip_compare:
-            print(timed("eval", "--compare", "closed-book", "grounded", "--split", "gate", *here)[3].stdout)
+            for pair in (("closed-book", "grounded"), ("grounded", "quote")):
+                print(timed("eval", "--compare", *pair, "--split", "gate", *here)[3].stdout)
 
 
 if __name__ == "__main__":
