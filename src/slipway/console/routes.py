@@ -30,6 +30,7 @@ from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import LANGUAGES, speaking, t
 from slipway.loop.context import Context
 from slipway.loop.monitor.message import subject
+from slipway.loop.stages.looks import frozen_looks
 from slipway.render.cells import Link
 from slipway.render.document import Document, Picture
 from slipway.render.pages.releases import release_difference
@@ -215,7 +216,7 @@ def _attention(pages: Pages, down: int) -> list[Link | str]:
             "The newest verdict of the gate, on '{name}', is not a pass", name=newest.report.name.partition("/")[0]
         )
         found.append(Link(told, f"{ROOT}/reports/{newest.report.digest}"))
-    used, budget = len(api.gate_looks(pages.project)), pages.project.project.release.looks
+    used, budget = len(frozen_looks(pages.project)), pages.project.project.release.looks
     if used >= budget:
         found.append(
             t("The looks at the gate split are used up ({n} of {budget}): add examples", n=used, budget=budget)
