@@ -20,6 +20,7 @@ from slipway.console.measured import origin
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.material import Change, Chunk, Dataset, Document, Example
+from slipway.data.folds import folds_of, folds_together
 from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.render import document as shown
@@ -38,11 +39,16 @@ def material(pages: Pages) -> APIRouter:
     router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
 
     @router.get("/data")
-    def data(request: Request) -> Response:
+    def data(request: Request, folds: str = "") -> Response:
+        every = api.datasets(project)
+        listed = folds_together(every)
+        if folds:
+            listed = [(at, one, 0) for at, one in every if folds_of(one) == folds]
         columns = [Column(t("dataset")), Column(t("when"), "time"), Column(t("items"), "count"), Column(t("counts"))]
         rows: list[list[Any]] = [
-            [_link(one), at, one.size, one.counts] for at, one in api.datasets(project)[:100]
-        ]  # fmt: skip
+            [_link(one) if not n else _folds(one, n), at, one.size, one.counts if not n else ""]
+            for at, one, n in listed[:100]
+        ]
         return pages.page(request, t("Data"), shown.Document(None, [Table(t("Data"), columns, rows)]))
 
     @router.get("/data/{digest}")
@@ -90,6 +96,11 @@ def material(pages: Pages) -> APIRouter:
 
 def _link(one: Dataset) -> Link:
     return Link(f"{one.name} {one.digest[:12]}", f"{ROOT}/data/{one.digest}")
+
+
+def _folds(one: Dataset, n: int) -> Link:
+    """All of a cross-validation; each is listed on a page of its own."""
+    return Link(f"{data_pages.folded(one.name, n)} {one.lineage[0].digest[:12]}", f"{ROOT}/data?folds={folds_of(one)}")
 
 
 def _back(found: Dataset) -> str:

@@ -122,7 +122,7 @@ class Live:
                 self._close()
                 self._curve, self._curve_of = open(self._folder / TOLD, "wb"), run  # noqa: SIM115  # `close` closes it
                 self._curve.write(msgspec.json.encode({"run": run}) + b"\n")
-            self._curve.write(msgspec.json.encode(line) + b"\n")
+            self._curve.write(msgspec.json.encode(line, enc_hook=str) + b"\n")
             self._write()
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class Live:
             unchanged=self._unchanged,
         )  # fmt: skip
         with contextlib.suppress(OSError):
-            replace_file(self._folder / STATE, msgspec.json.encode(doing))
+            replace_file(self._folder / STATE, msgspec.json.encode(doing, enc_hook=str))
 
 
 @contextlib.contextmanager
