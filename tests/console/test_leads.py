@@ -18,6 +18,7 @@ from slipway.core.artifact import Artifact
 from slipway.core.ref import Ref
 from slipway.core.report import Report
 from slipway.core.run import Run
+from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
 from slipway.store.catalog import now
 
@@ -65,7 +66,7 @@ def test_a_number_leads_to_its_examples_the_worst_first(twice: Context, shown: R
     values = [float(one) for one in re.findall(r"token_f1 ([0-9.]+)", listed)]
     assert len(values) == len(api.items(twice, found))
     assert values == sorted(values)
-    example = next(one for one in hrefs(listed) if re.search(r"/examples/[0-9a-f]{16}$", one))
+    example = next(one for one in hrefs(listed) if re.search(r"/examples/[0-9a-f]{16}\?", one))
     whole = get(shown, example)
     assert "expected" in whole
     assert "questions.jsonl" in whole, "where it came from"
@@ -80,11 +81,67 @@ def test_two_reports_are_compared_on_their_examples(twice: Context, shown: Runni
     assert "effect, 95% interval" in page
 
 
+def walked(server: Running, path: str, rel: str) -> list[str]:
+    """What is reached from a page by its links of this relation, page after page."""
+    found = list[str]()
+    while path and len(found) < 200:
+        found.append(path)
+        leads = re.search(rf'<a rel="{rel}" href="([^"]*)"', get(server, path))
+        path = unescape(leads[1]) if leads else ""
+    return found
+
+
+def test_examples_are_walked_in_the_order_and_the_part_that_was_listed(twice: Context, shown: Running) -> None:
+    report = dev(twice)
+    for asked in ("metric=token_f1", "metric=retrieval_recall&language=en", "facet=x&value=y&metric=token_f1"):
+        listed = [one for one in hrefs(get(shown, f"/console/reports/{report.digest}/examples?{asked}"))
+                  if re.search(r"/examples/[0-9a-f]{16}\?", one)]  # fmt: skip
+        if asked.startswith("facet"):
+            assert listed == []
+            continue
+        assert len(listed) == 8
+        assert walked(shown, listed[0], "next") == listed
+        assert walked(shown, listed[-1], "prev") == listed[::-1]
+        assert f"?{asked.split('&')[0]}" in get(shown, listed[3]), "and back to the list"
+        assert "(4 / 8)" in get(shown, listed[3])
+    worst = [
+        one for one in hrefs(get(shown, f"/console/reports/{report.digest}")) if re.search(r"/examples/\w{16}", one)
+    ]
+    assert walked(shown, worst[0], "next")[: len(worst)] == worst
+    bare = worst[0].partition("?")[0]
+    assert "(1 / 8)" in get(shown, bare)
+    assert "rel=" not in get(shown, f"{bare}?language=zh").partition("<main")[2], "it is not among those"
+
+
+def test_what_changed_most_is_walked_with_both_answers(twice: Context, shown: Running) -> None:
+    two = f"before={dev(twice, 'plain').digest}&after={dev(twice).digest}&metric=token_f1"
+    changed = [one for one in hrefs(get(shown, f"/console/compare?{two}")) if "/compare/" in one]
+    assert len(changed) > 2
+    assert walked(shown, changed[0], "next") == changed
+    assert walked(shown, changed[-1], "prev") == changed[::-1]
+    page = get(shown, changed[0])
+    assert page.count("<h2>answer</h2>") + page.count("<h3>answer</h3>") == 2
+    assert unescape(page).count(f"/console/compare?{two}") == 1
+    assert shown.get(f"/console/compare/ffff?{two}").status == 404
+
+
+def test_items_are_walked_past_those_that_are_held_back(twice: Context, shown: Running) -> None:
+    for name in ("examples", "chunks"):
+        found = api.find(twice, "dataset", name)
+        items = api.items(twice, found)
+        free = [n for n, one in enumerate(items) if getattr(one, "split", "") not in ("gate", "reserve")]
+        at = f"/console/data/{found.digest}/items/"
+        assert walked(shown, f"{at}{free[0]}", "next") == [f"{at}{n}" for n in free]
+        assert walked(shown, f"{at}{free[-1]}", "prev") == [f"{at}{n}" for n in free[::-1]]
+    assert shown.get(f"{at}-1").status == 404
+
+
 def test_an_item_leads_to_what_it_was_cut_from(twice: Context, shown: Running) -> None:
     chunks = api.find(twice, "dataset", "chunks")
     page = get(shown, f"/console/data/{chunks.digest}")
     item = get(shown, next(one for one in hrefs(page) if "/items/" in one))
-    document = get(shown, next(one for one in hrefs(item) if "/items/" in one))
+    of = next(one for one in hrefs(item) if "/items/" in one and chunks.digest not in one)
+    document = get(shown, of)
     assert "text/markdown" in document
     assert shown.get(f"/console/data/{chunks.digest}/items/100000").status == 404
 
@@ -143,9 +200,12 @@ def test_a_training_shows_its_losses_and_its_log(twice: Context, shown: Running)
     page = get(shown, "/console/runs/done1")
     assert "Loss by step" in page
     assert "not json &lt;b&gt;" in page
-    assert "data-live" not in get(shown, "/console/runs")
-    twice.store.catalog.record(Run(id="now1", step="evaluate", status="running", started=now()))
-    assert "data-live" in get(shown, "/console/runs")
-    assert "data-live" in get(shown, "/console/runs/now1")
+    assert "data-live" not in page
+    with at_work(twice):
+        twice.store.catalog.record(Run(id="now1", step="evaluate", status="running", started=now()))
+        assert "data-live" in get(shown, "/console/runs/now1")
+        for path in ("", "/releases", "/data", "/reports", "/monitor"):
+            get(shown, f"/console{path}")
+    assert "interrupted" in get(shown, "/console/runs/now1"), "nobody is at work any more"
     twice.store.catalog.record(Run(id="now1", step="evaluate", status="failed", started=now(), error="no"))
     assert shown.get("/console/runs/nope").status == 404

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -67,10 +66,17 @@ def material(pages: Pages) -> APIRouter:
     @router.get("/data/{digest}/items/{number}")
     def item(request: Request, digest: str, number: int) -> Response:
         found = api.find(project, "dataset", digest)
-        one = next(islice(api.items(project, found, number + 1), number, None), None) if number >= 0 else None
-        if one is None or _held(one):
+        most = None if found.kind == "examples" else max(0, number) + 2  # of examples the next one may be far away
+        before, one, after = _beside(api.items(project, found, most), number)
+        if one is None:
             raise NotFound(t("there is no such item here"), t("examples of gate and reserve are not shown"))
-        return pages.page(request, _name(one)[:120], _whole(pages, found, one), _back(found))
+        at = f"{ROOT}/data/{found.digest}"
+        around = page.around(
+            ("", f"{at}?start={number // ITEMS * ITEMS}" if number >= ITEMS else at, found.ref.short),
+            ("prev", "" if before is None else f"{at}/items/{before}", t("previous")),
+            ("next", "" if after is None else f"{at}/items/{after}", t("next")),
+        )
+        return pages.page(request, _name(one)[:120], _whole(pages, found, one), around)
 
     @router.get("/versions")
     def versions(request: Request, before: str, after: str) -> Response:
@@ -105,6 +111,22 @@ def _folds(one: Dataset, n: int) -> Link:
 
 def _back(found: Dataset) -> str:
     return f'<p><a href="{ROOT}/data/{found.digest}">{page.line(found.ref.short)}</a></p>'
+
+
+def _beside(items: Iterable[Item], number: int) -> tuple[int | None, Item | None, int | None]:
+    """An item, with the numbers of those before and after it that may be shown; none where it may not itself."""
+    before, found = None, None
+    for n, one in enumerate(items):
+        if _held(one):
+            if n == number:
+                break
+        elif n < number:
+            before = n
+        elif n == number:
+            found = one
+        else:
+            return before, found, n
+    return before, found, None
 
 
 def _held(one: Item) -> bool:

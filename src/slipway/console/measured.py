@@ -5,16 +5,18 @@ Examples of the gate are never shown here: a look at them is counted, and a link
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from slipway import api
 from slipway.api.finding import scored
 from slipway.console import page, trace_views, views
+from slipway.console.answers import Side, beside, column
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
+from slipway.core.candidate import Candidate
 from slipway.core.material import Example
 from slipway.core.metrics import METRICS, MetricInfo
 from slipway.core.release import Verdict
@@ -22,6 +24,8 @@ from slipway.core.report import Aggregate, Report, Score
 from slipway.errors import NotFound
 from slipway.evaluate import compare
 from slipway.i18n import t, told
+from slipway.loop.context import Context
+from slipway.render import html
 from slipway.render.cells import Amount, Link, amount, estimate, info_of, unbounded
 from slipway.render.document import Column, Document, Part, Passage, Picture, Section, Table
 from slipway.render.pages import reports as report_pages
@@ -34,6 +38,7 @@ from slipway.serve.refuse import Refused
 
 SHOWN = 100  # examples on one page
 Scored = tuple[Example, Score]
+Asked = dict[str, str]
 
 
 def measured(pages: Pages) -> APIRouter:
@@ -61,30 +66,12 @@ def measured(pages: Pages) -> APIRouter:
             parts = [*_judged(pages, found), report_pages.report_table(found), hidden]
             return pages.page(request, _title(found), Document(None, parts))
         rows = scored(project, found)
-        worst = _worst(rows, found, _first(found))[:10]
-        parts = [_linked(found), *_slices(found, rows), _examples(found, worst, t("The worst examples"))]
+        first = asked(_first(found))
+        listed = _examples(found, _wanted(rows, found, first)[:10], t("The worst examples"), first)
+        parts = [_linked(found), *_slices(found, rows), listed]
         return pages.page(request, _title(found), Document(None, parts))
 
-    @router.get("/compare")
-    def pair(request: Request, before: str, after: str, metric: str = "") -> Response:
-        two = [_open(pages, one) for one in (before, after)]
-        first, second = (f"{one.candidate.name} {one.digest[:6]}" for one in two)
-        metric = metric or _first(two[1])
-        info = two[1].meaning(metric)
-        rows = [scored(project, one) for one in two]
-        sides = [[score for _, score in one] for one in rows]
-        effect = compare.compare(sides[0], sides[1], info)
-        changed = compare.most_changed(sides[0], sides[1], info, 30)
-        every = {one.id: one for one, _ in (*rows[0], *rows[1])}
-        parts: list[Part] = [
-            report_pages.comparison_table([effect], first, second, two[1].currency),
-            report_pages.changed_table(changed, metric, first, second, every),
-        ]
-        if metric in METRICS and METRICS[metric].timed:
-            parts.append(t("Latencies of two reports were measured under different loads: the difference says little."))
-        return pages.page(request, t("Two candidates on the same examples"), Document(None, parts), after=_pair(two))
-
-    _ = reports, report, pair
+    _ = reports, report
     return router
 
 
@@ -93,36 +80,134 @@ def examples(pages: Pages) -> APIRouter:
     router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
 
     @router.get("/reports/{digest}/examples")
-    def every(
-        request: Request, digest: str, metric: str = "", language: str = "", facet: str = "", value: str = "",
-        page_: int = 0,
-    ) -> Response:  # fmt: skip
+    def every(request: Request, digest: str, asked: Annotated[Asked, Depends(asked)], page_: int = 0) -> Response:
         found = _open(pages, digest)
-        rows = _part(scored(project, found), language, facet, value)
-        if metric and metric not in found.metrics:
-            raise NotFound(t("this report has no metric '{name}'", name=metric[:60]), "")
-        metric = metric or _first(found)
-        rows = _worst([one for one in rows if metric in one[1].metrics], found, metric)
-        what = ", ".join(filter(None, (language, f"{facet} = {value}" if facet else "")))
+        rows = _wanted(scored(project, found), found, asked)
+        metric, facet = asked["metric"] or _first(found), asked["facet"]
+        what = ", ".join(filter(None, (asked["language"], f"{facet} = {asked['value']}" if facet else "")))
         said = t("by {metric}, the worst first: {n} examples {what}", metric=metric, n=len(rows), what=what)
         start = max(0, page_) * SHOWN
-        parts: list[Part] = [said, _examples(found, rows[start : start + SHOWN], t("Examples"))]
+        parts: list[Part] = [said, _examples(found, rows[start : start + SHOWN], t("Examples"), asked)]
         if len(rows) > start + SHOWN:
-            asked = {"metric": metric, "language": language, "facet": facet, "value": value, "page_": str(page_ + 1)}
-            parts.append(Link(t("more"), f"{ROOT}/reports/{found.digest}/examples?{views.query(asked)}"))
+            more = views.query({**asked, "page_": str(page_ + 1)})
+            parts.append(Link(t("more"), f"{ROOT}/reports/{found.digest}/examples?{more}"))
         return pages.page(request, _title(found), Document(None, parts))
 
     @router.get("/reports/{digest}/examples/{id}")
-    def example(request: Request, digest: str, id: str) -> Response:
+    def example(request: Request, digest: str, id: str, asked: Annotated[Asked, Depends(asked)]) -> Response:
         found = _open(pages, digest)
-        for one, score in scored(project, found):
-            if one.id == id:
-                back = f'<p><a href="{ROOT}/reports/{found.digest}">{page.line(_title(found))}</a></p>'
-                return pages.page(request, t("Example {id}", id=id), _example(found, one, score), back)
-        raise NotFound(t("this report has no example '{id}'", id=id[:32]), "")
+        rows = scored(project, found)
+        held = next((row for row in rows if row[0].id == id), None)
+        if held is None:
+            raise NotFound(t("this report has no example '{id}'", id=id[:32]), "")
+        listed, query = [one.id for one, _ in _wanted(rows, found, asked)], views.query(asked)
+        at = f"{ROOT}/reports/{found.digest}"
+        back = f"{at}/examples?{query}" if query else at
+        around = _walked(listed, id, back, _title(found), lambda other: f"{at}/examples/{other}?{query}")
+        return pages.page(request, t("Example {id}", id=id), _example(found, *held), around)
 
     _ = every, example
     return router
+
+
+def compared(pages: Pages) -> APIRouter:
+    """Needs the scope `read`."""
+    router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
+
+    @router.get("/compare")
+    def pair(request: Request, before: str, after: str, metric: str = "") -> Response:
+        found = _Pair(pages, before, after, metric)
+        effect = compare.compare(*found.sides, found.info)
+        every = {one.id: one for one, _ in (*found.rows[0], *found.rows[1])}
+        parts: list[Part] = [
+            report_pages.comparison_table([effect], *found.names, found.two[1].currency),
+            report_pages.changed_table(found.changed(), found.metric, *found.names, every, found.to),
+        ]
+        if found.metric in METRICS and METRICS[found.metric].timed:
+            parts.append(t("Latencies of two reports were measured under different loads: the difference says little."))
+        title = t("Two candidates on the same examples")
+        return pages.page(request, title, Document(None, parts), after=_pair(found.two))
+
+    @router.get("/compare/{id}")
+    def changed(request: Request, id: str, before: str, after: str, metric: str = "") -> Response:
+        found = _Pair(pages, before, after, metric)
+        held = [next((row for row in rows if row[0].id == id), None) for rows in found.rows]
+        if held[0] is None or held[1] is None:
+            raise NotFound(t("the two reports have no example '{id}' in common", id=id[:32]), "")
+        (one, first), (_, second) = held[0], held[1]
+        asked = Document(None, [*_given(one), *origin(one)])
+        sides = [
+            column(name, Side(of, score.answer), [])
+            for name, of, score in zip(found.names, found.candidates(project), (first, second), strict=True)
+        ]
+        scores = html.body(Document(None, [found.scores(first, second)]))
+        title = t("Two candidates on the same examples")
+        around = _walked([each.example for each in found.changed()], id, found.to(""), title, found.to)
+        return pages.page(request, t("Example {id}", id=id), html.body(asked) + beside(sides) + scores, around)
+
+    _ = pair, changed
+    return router
+
+
+class _Pair:
+    """Two reports on examples that may be shown, and the metric that they are compared by."""
+
+    def __init__(self, pages: Pages, before: str, after: str, metric: str) -> None:
+        self.two = [_open(pages, one) for one in (before, after)]
+        first, second = (f"{one.candidate.name} {one.digest[:6]}" for one in self.two)
+        self.names = first, second
+        self.metric = metric or _first(self.two[1])
+        self.info = self.two[1].meaning(self.metric)
+        self.rows = [scored(pages.project, one) for one in self.two]
+        champion, challenger = ([score for _, score in one] for one in self.rows)
+        self.sides = champion, challenger
+
+    def changed(self) -> list[compare.Changed]:
+        """Those that changed most, in their order."""
+        return compare.most_changed(self.sides[0], self.sides[1], self.info, 30)
+
+    def to(self, id: str) -> str:
+        """The page about one of them; without an id, about all."""
+        asked = {"before": self.two[0].digest, "after": self.two[1].digest, "metric": self.metric}
+        return f"{ROOT}/compare{id and f'/{id}'}?{views.query(asked)}"
+
+    def candidates(self, project: Context) -> list[Candidate]:
+        """What was measured."""
+        return [project.store.catalog.get("candidate", one.candidate.digest, Candidate) for one in self.two]
+
+    def scores(self, first: Score, second: Score) -> Table:
+        """Of one example, side by side."""
+        metrics = list(dict.fromkeys([*first.metrics, *second.metrics]))
+        rows = [[name, *(self._value(name, one) for one in (first, second))] for name in metrics]
+        return Table(t("Scores"), [Column(t("metric")), *(Column(one, "measure") for one in self.names)], rows)
+
+    def _value(self, metric: str, score: Score) -> Amount | None:
+        report = self.two[1]
+        value = score.metrics.get(metric)
+        return None if value is None else Amount(value, info_of(metric, report.meanings), report.currency)
+
+
+def asked(metric: str = "", language: str = "", facet: str = "", value: str = "") -> Asked:
+    """Which examples an address asks for, and by what they are put in order."""
+    return {"metric": metric, "language": language, "facet": facet, "value": value}
+
+
+def _wanted(rows: Sequence[Scored], found: Report, asked: Asked) -> list[Scored]:
+    """Those of a language or a slice, the worst first. Raises NotFound for a metric that the report has not."""
+    metric = asked["metric"]
+    if metric and metric not in found.metrics:
+        raise NotFound(t("this report has no metric '{name}'", name=metric[:60]), "")
+    metric = metric or _first(found)
+    kept = _part(rows, asked["language"], asked["facet"], asked["value"])
+    return _worst([one for one in kept if metric in one[1].metrics], found, metric)
+
+
+def _walked(listed: Sequence[str], id: str, back: str, title: str, to: Callable[[str], str]) -> str:
+    """Links from one of a list to the list, to the one before and to the one after; of one that is not in it, none."""
+    at = listed.index(id) if id in listed else -1
+    before, after = (to(listed[n]) if at >= 0 and 0 <= n < len(listed) else "" for n in (at - 1, at + 1))
+    place = f" ({at + 1} / {len(listed)})" if at >= 0 else ""
+    return page.around(("", back, f"{title}{place}"), ("prev", before, t("previous")), ("next", after, t("next")))
 
 
 def _part(rows: Sequence[Scored], language: str, facet: str, value: str) -> list[Scored]:
@@ -157,7 +242,7 @@ def _title(found: Report) -> str:
 
 def _first(found: Report) -> str:
     """The metric that examples are put in order by, where none was asked for: the first of quality."""
-    quality = [name for name in found.metrics if not (name in METRICS and METRICS[name].timed)]
+    quality = [name for name in found.metrics if info_of(name, found.meanings).kind == "quality"]
     return next(iter(quality or found.metrics), "")
 
 
@@ -230,11 +315,14 @@ def _worst(rows: Sequence[Scored], found: Report, metric: str) -> list[Scored]:
     return sorted(rows, key=lambda one: (sign * one[1].metrics.get(metric, 0.0), one[0].id))
 
 
-def _examples(found: Report, rows: Sequence[Scored], title: str) -> Table:
+def _examples(found: Report, rows: Sequence[Scored], title: str, asked: Mapping[str, str]) -> Table:
+    """`asked`: what of an address leads from one of them to the next."""
+    query = views.query(asked)
     columns = [Column(t("input"), "excerpt", 80), Column(t("expected"), "excerpt", 60),
                Column(t("answer"), "excerpt", 80), Column(t("scores")), Column(t("language"))]  # fmt: skip
     lines = [
-        [Link(one.text or t("(empty)"), f"{ROOT}/reports/{found.digest}/examples/{one.id}"), " | ".join(one.expected),
+        [Link(one.text or t("(empty)"), f"{ROOT}/reports/{found.digest}/examples/{one.id}?{query}"),
+         " | ".join(one.expected),
          told(score.answer.error) or score.answer.text, score.metrics, score.language]
         for one, score in rows
     ]  # fmt: skip
@@ -247,13 +335,19 @@ def _example(found: Report, one: Example, score: Score) -> Document:
     values = [[name, Amount(value, info_of(name, meanings), found.currency)] for name, value in score.metrics.items()]
     columns = [Column(t("metric")), Column(t("value"), "measure")]
     parts: list[Part] = [
-        Section(t("input"), [Passage(one.text, whole=True)]),
-        Section(t("expected"), [Passage(" | ".join(one.expected) or t("(empty)"), whole=True)]),
+        *_given(one),
         *trace_views.answer(score.answer),
         Table(t("Scores"), columns, values),
         *origin(one),
     ]
     return Document(None, parts)
+
+
+def _given(one: Example) -> list[Part]:
+    return [
+        Section(t("input"), [Passage(one.text, whole=True)]),
+        Section(t("expected"), [Passage(" | ".join(one.expected) or t("(empty)"), whole=True)]),
+    ]
 
 
 def origin(one: Example) -> list[Part]:

@@ -135,6 +135,15 @@ def form(action: str, button: str, *fields: str, method: str = "get") -> str:
     )  # fmt: skip
 
 
+def around(*links: tuple[str, str, str]) -> str:
+    """Links above a page: (relation, address, text); one without an address is left out. The keys n and p follow the
+    relations `next` and `prev`.
+    """
+    kept = [(f'rel="{rel}" ' if rel else "", escape(to), line(text)) for rel, to, text in links if to]
+    shown = " ".join(f'<a {rel}href="{to}">{text}</a>' for rel, to, text in kept)
+    return f'<p class="around">{shown}</p>' if shown else ""
+
+
 def script(name: str) -> str:
     """A script of ours that one kind of page needs."""
     return f'<script src="{_address(name)}" defer></script>'

@@ -19,7 +19,7 @@ from slipway.console.entrance import LANGUAGE, entrance
 from slipway.console.kept import kept
 from slipway.console.labelling import labelling
 from slipway.console.material import material
-from slipway.console.measured import examples, measured
+from slipway.console.measured import compared, examples, measured
 from slipway.console.monitor import monitor
 from slipway.console.page import ROOT
 from slipway.console.traces import traces
@@ -56,6 +56,7 @@ class Console:
             answers,
             measured,
             examples,
+            compared,
             material,
             work,
             _released,
