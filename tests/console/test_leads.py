@@ -163,9 +163,10 @@ def test_nothing_that_can_be_reached_shows_what_the_gate_holds(twice: Context, s
     todo, seen = deque(["/console"]), set[str]()
     while todo:
         path = todo.popleft()
-        if path in seen or "/language/" in path or "/assets/" in path:
+        one = re.sub(r"(/examples/[0-9a-f]+)\?.*", r"\1", path)  # by whatever list: only what is next differs
+        if one in seen or "/language/" in path or "/assets/" in path:
             continue
-        seen.add(path)
+        seen.add(one)
         text = get(shown, path)
         assert [one for one in held if one in unescape(text)] == [], path
         todo.extend(hrefs(text))
