@@ -42,13 +42,13 @@ class Doing(msgspec.Struct, frozen=True, kw_only=True):
     step: str = ""
     run: str = ""
     since: str = ""
+    said: tuple[str, ...] = ()
+    ran: int = 0
+    unchanged: int = 0
     what: str = ""
     done: int = 0
     total: int | None = None
     left: float | None = None
-    said: tuple[str, ...] = ()
-    ran: int = 0
-    unchanged: int = 0
 
 
 class Seen(NamedTuple):
