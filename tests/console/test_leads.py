@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
+import msgspec
 import pytest
 from hosting import context
 
@@ -18,6 +19,7 @@ from slipway.core.artifact import Artifact
 from slipway.core.ref import Ref
 from slipway.core.report import Report
 from slipway.core.run import Run
+from slipway.data.folds import fold_name
 from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
 from slipway.store.catalog import now
@@ -210,3 +212,19 @@ def test_a_training_shows_its_losses_and_its_log(twice: Context, shown: Running)
     assert "interrupted" in get(shown, "/console/runs/now1"), "nobody is at work any more"
     twice.store.catalog.record(Run(id="now1", step="evaluate", status="failed", started=now(), error="no"))
     assert shown.get("/console/runs/nope").status == 404
+
+
+def test_the_sets_of_a_cross_validation_are_one_line_that_leads_to_each(twice: Context, shown: Running) -> None:
+    whole = api.find(twice, "dataset", "examples")
+    names = [fold_name("examples", n, 3) for n in range(3)]
+    for name in names:
+        made = msgspec.structs.replace(whole, name=name, lineage=(whole.ref,))
+        twice.store.catalog.put("dataset", name, made)
+    page = get(shown, "/console/data")
+    assert page.count("examples [3 folds]") == 1
+    assert "fold-1-of-3" not in page
+    assert "examples [3 折]" in shown.get("/console/data", **{"accept-language": "zh"}).body.decode()
+    each = get(shown, next(one for one in hrefs(page) if "folds=" in one))
+    assert all(name in each for name in names)
+    assert whole.ref.short not in each
+    assert "nothing yet" in get(shown, "/console/data?folds=<b>")
