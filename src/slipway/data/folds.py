@@ -12,8 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from slipway.core.material import Dataset, Example
 from slipway.data.leaks import alike
 from slipway.errors import ConfigError
@@ -120,8 +118,8 @@ def folds_of(found: Dataset) -> str:
 
 
 def folds_together(found: Sequence[tuple[str, Dataset]]) -> list[tuple[str, Dataset, int]]:
-    """(when, set, folds) in the same order, with the sets of one cross-validation in the place of the first of them:
-    it stands for all, and has its name without the fold. `folds`: how many they are; 0 for a set that is none of them.
+    """(when, set, folds) in the same order, where the first of the sets of one cross-validation stands for all of
+    them. `folds`: how many they are; 0 for a set that is none of them.
     """
     places: dict[str, int] = {}
     together: list[tuple[str, Dataset, int]] = []
@@ -131,6 +129,5 @@ def folds_together(found: Sequence[tuple[str, Dataset]]) -> list[tuple[str, Data
         if place < len(together):
             together[place] = (*together[place][:2], together[place][2] + 1)
         else:
-            bare = msgspec.structs.replace(one, name=one.name.rpartition(":")[0]) if same else one
-            together.append((at, bare, int(bool(same))))
+            together.append((at, one, int(bool(same))))
     return together

@@ -30,8 +30,8 @@ def datasets(found: Sequence[tuple[str, Dataset]]) -> page.Document:
 
 
 def folded(name: str, folds: int) -> str:
-    """`examples [5 folds]`, or the bare name of what is no fold."""
-    return f"{name} [{t('{n} folds', n=folds)}]" if folds else name
+    """`examples [5 folds]` for the set of a fold that stands for all, or the name of what is no fold."""
+    return f"{name.rpartition(':')[0]} [{t('{n} folds', n=folds)}]" if folds else name
 
 
 def dataset(found: Dataset, items: Sequence[Document | Chunk | Example], changes: Sequence[Change]) -> page.Document:
