@@ -83,6 +83,7 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "kto": ("slipway.builtin.tuners.preferences:KtoTuner", "train"),
         "grpo": ("slipway.builtin.tuners.rewards:GrpoTuner", "train"),
         "rloo": ("slipway.builtin.tuners.rewards:RlooTuner", "train"),
+        "reward": ("slipway.builtin.tuners.reward:RewardTuner", "train"),
         "probe": ("slipway.builtin.tuners.probe:ProbeTuner", ""),
         "nearest": ("slipway.builtin.tuners.nearest:NearestTuner", ""),
         "majority": ("slipway.builtin.tuners.majority:MajorityTuner", ""),
