@@ -329,16 +329,12 @@ def reporting(kind: str, name: str) -> Generator[None]:
 def _explain(kind: str, name: str, error: BaseException) -> None:
     """Raise what says that a disk or the memory is full, which is no defect of a plug-in."""
     if is_full(error):
-        hint = t(
-            "free some space, then run the same command again; what was finished is kept, delete nothing in .slipway"
-        )
         told = why(error) if isinstance(error, OSError) else str(error)[:200]
         raise MissingPrerequisite(
             t("the {kind} '{name}' cannot write: {why}", kind=_one(kind), name=name, why=told),
-            t(
-                "free some space, then run the same command again; what was finished is kept, delete nothing in .slipway"
-            ),
-        ) from error
+            t("free some space, then run the same command again; what was finished is kept, delete nothing in"
+              " .slipway"),
+        ) from error  # fmt: skip
     if isinstance(error, MemoryError):
         told = str(error)[:200] or type(error).__name__
         raise MissingPrerequisite(
