@@ -52,5 +52,8 @@ def _memory(error: Exception) -> SlipwayError:
     first = (str(error).splitlines() or [""])[0][:200]
     return SlipwayError(
         t("training needs more memory than there is: {why}", why=first or type(error).__name__),
-        t("lower batch_size (and raise accumulate to make up for it) or max_tokens, or set checkpointing: true"),
+        t(
+            "lower batch_size (and raise accumulate to make up for it) or max_tokens; `lora` and `full` also take"
+            " checkpointing: true"
+        ),
     )
