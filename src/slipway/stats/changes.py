@@ -13,8 +13,8 @@ alarms is at least c weeks. Neither independence nor a distribution is asked for
 that hang together (one user's questions) must be one value, and a bound must hold at every hour of the week.
 `loop.monitor` sees to both.
 
-Two samples: q is known from a reference only, by upper bounds q_1 < ... < q_n with errors p_1 > ... > p_n. M is kept for
-each, and the evidence is the least of w_j M(q_j). Let q_J be the first bound that holds: the evidence is at most
+Two samples: q is known from a reference only, by upper bounds q_1 < ... < q_n with errors p_1 > ... > p_n. M is kept
+for each, and the evidence is the least of w_j M(q_j). Let q_J be the first bound that holds: the evidence is at most
 w_J M(q), and P(J > j) <= p_j. Where weights grow with j and w_1 (1 - p_1) + ... + w_(n-1) (p_(n-2) - p_(n-1)) + w_n
 p_(n-1) = 1, the mean of w_J is at most 1: the reference and what is new have one error together (a p-value made an
 e-value, Vovk and Wang 2021, "E-values: calibration, combination and applications"), and p_n is left for J > n. So few
@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slipway.stats.means import mean_bounds
+from slipway.stats.means import lower_bound, totals
 
 if TYPE_CHECKING:
     from slipway.stats.grouping import Codes, Floats
@@ -118,7 +118,8 @@ def mean_at_most(values: Sequence[float] | Floats, tail: float) -> float:
     found = np.asarray(values, dtype=np.float64)
     if not len(found):
         return 1.0
-    return mean_bounds(found, np.arange(len(found), dtype=np.intp), (0.0, 1.0), tail)[1]
+    units = totals(found, np.arange(len(found), dtype=np.intp))
+    return -lower_bound(units.mirrored(), -1.0, tail)
 
 
 def mean_rank_at_most(n: int, tail: float) -> float:

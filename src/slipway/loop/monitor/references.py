@@ -31,8 +31,8 @@ LEAST_BOUND = 1e-4
 
 class Reference(msgspec.Struct):
     """Of one watch. `high`: what the mean of what is bet on is at most while nothing changed, [C][levels]: of each
-    category at each level of error, and at the first with the margin. `more`: part of the week (empty: any other) -> what is allowed above it, [C].
-    `ordered`: values before, of ranks. `mean`: of what was bet on, each category.
+    category at each level of error, and at the first with the margin. `more`: part of the week (empty: any other) ->
+    what is allowed above it, [C]. `ordered`: values before, of ranks. `mean`: of what was bet on, each category.
     """
 
     high: list[list[float]]
