@@ -102,7 +102,7 @@ class Watcher:
         bounds, bet = reference.bounds(unit.at), bets(watch, value, reference.ordered)
         kept, levels = self.evidence.setdefault(watch.rule, Evidence(last=unit.at)), watch.levels
         shape = (*bounds.shape, len(BETS))
-        before = np.array(kept.rows).reshape(shape) if kept.rows else start(*bounds.shape)
+        before = np.array(kept.rows).reshape(shape) if kept.sizes else start(*bounds.shape)
         rows = advanced(before, unit.at - kept.last, np.array(bet), bounds, at_most(levels, len(bet)))
         kept.rows, kept.last = rows.reshape(len(bet), -1).tolist(), max(kept.last, unit.at)
         kept.sizes = sizes(rows, levels).tolist()
