@@ -85,8 +85,7 @@ def _more(values: Sequence[tuple[float, float | str]], bet: Floats) -> dict[str,
     for part in sorted(set(parts.tolist())):
         here = parts == part
         if here.sum() >= ENOUGH:
-            error = bet[here].std(axis=0) / np.sqrt(here.sum())
-            above[part] = np.maximum(0.0, bet[here].mean(axis=0) - mean - error)
+            above[part] = np.maximum(0.0, bet[here].mean(axis=0) - mean)
         rest[here] -= rest[here].mean(axis=0)
     blocks = [np.unique(at // length, return_inverse=True)[1] for length in (3600.0, 21600.0)]
     luck = np.array([max(swing(one, codes) for codes in blocks) for one in rest.T])
