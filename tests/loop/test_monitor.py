@@ -197,6 +197,24 @@ def test_a_few_questions_far_from_all_before_are_noticed() -> None:
     assert (first(0.17) or 400) < 150
 
 
+def test_hours_that_were_worse_and_hours_that_swing_are_allowed_as_much_more() -> None:
+    found = {one.rule: one for one in watches(MonitorConfig(), OWN_LIST)}
+    rng = random.Random(3)
+    moments = [T0 + k * 600.0 for k in range(700)]  # hours of six sessions, from a Monday to a Friday
+    nights = [(at, float(rng.random() < (0.6 if at % 86400 < 21600 else 0.2))) for at in moments]
+    reference = learn(found["abstained.before"], nights)
+    assert reference is not None
+    assert reference.more["weekday-0"] == pytest.approx([0.3], abs=0.1)
+    assert max(reference.more[f"weekday-{part}"][0] for part in (1, 2, 3)) < 0.05
+    assert reference.bounds(T0)[0, 0] > reference.bounds(T0 + 43_200)[0, 0] + 0.2
+    luck = [rng.gauss(0, 0.2) for _ in range(120)]
+    swinging = learn(
+        found["retrieval_score.before"], [(at, rng.gauss(luck[int(at - T0) // 3600], 0.2)) for at in moments]
+    )
+    assert swinging is not None
+    assert min(more for (more,) in swinging.more.values()) > 0.3
+
+
 def test_a_release_is_compared_with_its_own_gate_report_at_once(project: Context) -> None:
     reader = Reader(project, project.champion(), free_scorers(project))
     config = MonitorConfig()
