@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def quiet() -> None:
 @contextmanager
 def without_bars() -> Generator[None]:
     """Transformers draws a bar while it reads a GGUF file; whoever imported tqdm before `quiet` still sees it."""
-    reading: Any = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
+    reading: Any = import_module("transformers.modeling_gguf_pytorch_utils")
     before = reading.tqdm
 
     def rows(iterable: Any, **_: Any) -> Any:
