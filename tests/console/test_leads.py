@@ -149,3 +149,33 @@ def test_a_training_shows_its_losses_and_its_log(twice: Context, shown: Running)
     assert "data-live" in get(shown, "/console/runs/now1")
     twice.store.catalog.record(Run(id="now1", step="evaluate", status="failed", started=now(), error="no"))
     assert shown.get("/console/runs/nope").status == 404
+
+
+@pytest.mark.slow
+def test_each_number_of_a_report_leads_to_as_many_examples_as_it_was_measured_on(
+    twice: Context, shown: Running
+) -> None:
+    found = dev(twice)
+    listed = hrefs(get(shown, f"/console/reports/{found.digest}"))
+    for metric, whole in found.metrics.items():
+        (to,) = [one for one in listed if f"metric={metric}" in one and "language" not in one]
+        assert f"{whole.n} examples" in get(shown, to), metric
+
+
+def test_the_projects_own_metrics_come_first_and_the_worst_are_the_worst_of_them(
+    twice: Context, shown: Running
+) -> None:
+    page = get(shown, "/console/reports")
+    titles = re.findall(r"<th(?: [^>]*)?>([^<]*)", page)
+    assert titles[3:5] == ["token_f1", "retrieval_recall"]
+    found = dev(twice)
+    assert any(f"/reports/{found.digest}/examples?metric=token_f1" in one for one in hrefs(page))
+    one, two = dev(twice, "plain"), found
+    compared = get(shown, f"/console/compare?before={one.digest}&after={two.digest}")
+    assert "examples whose token_f1 changed most" in unescape(compared)
+    to = [each for each in hrefs(compared) if "/examples/" in each]
+    assert {each.split("/")[3] for each in to} == {one.digest, two.digest}
+    assert "expected" in get(shown, to[0])
+    worst = get(shown, f"/console/reports/{found.digest}").partition("The worst examples")[2]
+    values = [float(value) for value in re.findall(r"token_f1 ([0-9.]+)", worst)]
+    assert values == sorted(values)

@@ -9,10 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from slipway import api
 from slipway.console import page
@@ -31,6 +32,8 @@ from slipway.serve.admin.access import needs
 ITEMS, CHANGES = 100, 500  # on one page
 HELD = ("gate", "reserve")
 Item = Document | Chunk | Example
+Start = Annotated[int, Field(ge=0, le=10**9)]
+"""A place in a list, as a part of an address."""
 
 
 def material(pages: Pages) -> APIRouter:
@@ -46,9 +49,9 @@ def material(pages: Pages) -> APIRouter:
         return pages.page(request, t("Data"), shown.Document(None, [Table(t("Data"), columns, rows)]))
 
     @router.get("/data/{digest}")
-    def dataset(request: Request, digest: str, start: int = 0) -> Response:
+    def dataset(request: Request, digest: str, start: Start = 0) -> Response:
         found = api.find(project, "dataset", digest)
-        document = _dataset(pages, found, max(0, start))
+        document = _dataset(pages, found, start)
         return pages.page(request, found.ref.short, document, after=_versions(pages, found))
 
     @router.get("/data/{digest}/changes")
@@ -59,9 +62,9 @@ def material(pages: Pages) -> APIRouter:
         return pages.page(request, t("Dropped, changed or flagged"), document, _back(found))
 
     @router.get("/data/{digest}/items/{number}")
-    def item(request: Request, digest: str, number: int) -> Response:
+    def item(request: Request, digest: str, number: Start) -> Response:
         found = api.find(project, "dataset", digest)
-        one = next(islice(api.items(project, found, number + 1), number, None), None) if number >= 0 else None
+        one = next(islice(api.items(project, found, number + 1), number, None), None)
         if one is None or _held(one):
             raise NotFound(t("there is no such item here"), t("examples of gate and reserve are not shown"))
         return pages.page(request, _name(one)[:120], _whole(pages, found, one), _back(found))

@@ -6,12 +6,14 @@ Examples of the gate are never shown here: a look at them is counted, and a link
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from slipway import api
 from slipway.api.finding import scored
+from slipway.api.whole import business_case
 from slipway.console import page, trace_views, views
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
@@ -19,7 +21,7 @@ from slipway.core.material import Example
 from slipway.core.metrics import METRICS, MetricInfo
 from slipway.core.release import Verdict
 from slipway.core.report import Aggregate, Report, Score
-from slipway.errors import NotFound
+from slipway.errors import ConfigError, NotFound
 from slipway.evaluate import compare
 from slipway.i18n import t, told
 from slipway.render.cells import Amount, Link, amount, estimate, info_of, unbounded
@@ -29,8 +31,11 @@ from slipway.render.pages.frontier import frontier
 from slipway.render.pages.scales import verdict_picture
 from slipway.render.pages.verdicts import verdict_table
 from slipway.render.pages.why import why
+from slipway.render.pages.worth import case_table
 from slipway.serve.admin.access import needs
 from slipway.serve.refuse import Refused
+from slipway.stats.calibration import contributions
+from slipway.stats.samples import sample
 
 SHOWN = 100  # examples on one page
 Scored = tuple[Example, Score]
@@ -43,12 +48,12 @@ def measured(pages: Pages) -> APIRouter:
     @router.get("/reports")
     def reports(request: Request) -> Response:
         found = api.reports(project)[:200]
-        newest = _newest([one for _, one, _ in found])
-        parts = [*views.reports(found).parts]
-        quality = next((name for name in project.project.evaluate.names if name in METRICS), "")
-        if drawn := frontier(newest, quality) if quality else "":
+        newest, asked = _newest([one for _, one, _ in found]), project.project.evaluate.names
+        parts = [*views.reports(found, asked).parts]
+        if newest and (drawn := frontier(newest, _first(newest[0], asked))):
             parts.append(Picture(drawn))
-        return pages.page(request, t("Reports"), Document(None, parts), after=_pair(newest))
+        parts += _worth(pages)
+        return pages.page(request, t("Reports"), Document(None, parts), after=_pair(newest, asked))
 
     @router.get("/reports/{digest}")
     def report(request: Request, digest: str) -> Response:
@@ -60,16 +65,21 @@ def measured(pages: Pages) -> APIRouter:
             )
             parts = [*_judged(pages, found), report_pages.report_table(found), hidden]
             return pages.page(request, _title(found), Document(None, parts))
-        rows = scored(project, found)
-        worst = _worst(rows, found, _first(found))[:10]
-        parts = [_linked(found), *_slices(found, rows), _examples(found, worst, t("The worst examples"))]
+        rows, metric = scored(project, found), _first(found, project.project.evaluate.names)
+        worst = _worst(rows, found, metric)[:10]
+        parts = [
+            _linked(found),
+            *_slices(found, rows, metric),
+            _examples(found, metric, worst, t("The worst examples")),
+        ]
         return pages.page(request, _title(found), Document(None, parts))
 
     @router.get("/compare")
     def pair(request: Request, before: str, after: str, metric: str = "") -> Response:
         two = [_open(pages, one) for one in (before, after)]
         first, second = (f"{one.candidate.name} {one.digest[:6]}" for one in two)
-        metric = metric or _first(two[1])
+        asked = project.project.evaluate.names
+        metric = metric or _first(two[1], asked)
         info = two[1].meaning(metric)
         rows = [scored(project, one) for one in two]
         sides = [[score for _, score in one] for one in rows]
@@ -78,11 +88,13 @@ def measured(pages: Pages) -> APIRouter:
         every = {one.id: one for one, _ in (*rows[0], *rows[1])}
         parts: list[Part] = [
             report_pages.comparison_table([effect], first, second, two[1].currency),
-            report_pages.changed_table(changed, metric, first, second, every),
+            _changed(report_pages.changed_table(changed, metric, first, second, every), changed, two),
         ]
         if metric in METRICS and METRICS[metric].timed:
             parts.append(t("Latencies of two reports were measured under different loads: the difference says little."))
-        return pages.page(request, t("Two candidates on the same examples"), Document(None, parts), after=_pair(two))
+        return pages.page(
+            request, t("Two candidates on the same examples"), Document(None, parts), after=_pair(two, asked, metric)
+        )
 
     _ = reports, report, pair
     return router
@@ -101,13 +113,13 @@ def examples(pages: Pages) -> APIRouter:
         rows = _part(scored(project, found), language, facet, value)
         if metric and metric not in found.metrics:
             raise NotFound(t("this report has no metric '{name}'", name=metric[:60]), "")
-        metric = metric or _first(found)
-        rows = _worst([one for one in rows if metric in one[1].metrics], found, metric)
+        metric = metric or _first(found, project.project.evaluate.names)
+        worst = _worst(rows, found, metric)
         what = ", ".join(filter(None, (language, f"{facet} = {value}" if facet else "")))
-        said = t("by {metric}, the worst first: {n} examples {what}", metric=metric, n=len(rows), what=what)
+        said = t("by {metric}, the worst first: {n} examples {what}", metric=metric, n=len(worst), what=what)
         start = max(0, page_) * SHOWN
-        parts: list[Part] = [said, _examples(found, rows[start : start + SHOWN], t("Examples"))]
-        if len(rows) > start + SHOWN:
+        parts: list[Part] = [said, _examples(found, metric, worst[start : start + SHOWN], t("Examples"))]
+        if len(worst) > start + SHOWN:
             asked = {"metric": metric, "language": language, "facet": facet, "value": value, "page_": str(page_ + 1)}
             parts.append(Link(t("more"), f"{ROOT}/reports/{found.digest}/examples?{views.query(asked)}"))
         return pages.page(request, _title(found), Document(None, parts))
@@ -155,9 +167,12 @@ def _title(found: Report) -> str:
     return t("{candidate} on the {split} split", candidate=found.candidate.name, split=found.split)
 
 
-def _first(found: Report) -> str:
-    """The metric that examples are put in order by, where none was asked for: the first of quality."""
-    quality = [name for name in found.metrics if not (name in METRICS and METRICS[name].timed)]
+def _first(found: Report, asked: Sequence[str]) -> str:
+    """The metric that examples are put in order by where none is named: the first of quality, of those that the project
+    asks for if it can be.
+    """
+    known = [*asked, *report_pages.in_order([found])]
+    quality = [one for one in known if one in found.metrics and info_of(one, found.meanings).kind == "quality"]
     return next(iter(quality or found.metrics), "")
 
 
@@ -168,17 +183,26 @@ def _newest(found: Sequence[Report]) -> list[Report]:
     return list({one.candidate.name: one for one in reversed(same)}.values())
 
 
-def _pair(found: Sequence[Report]) -> str:
+def _worth(pages: Pages) -> list[Part]:
+    """The business case, where the project file says what an answer is worth; or why it cannot be made."""
+    try:
+        found = business_case(pages.project)
+    except ConfigError as error:
+        return [Section(t("What it is worth"), [error.message, error.hint])]
+    return [case_table(found)] if found else []
+
+
+def _pair(found: Sequence[Report], asked: Sequence[str], metric: str = "") -> str:
     if len(found) < 2:
         return ""
     named = [(one.digest, f"{one.candidate.name} {one.digest[:12]}") for one in found]
-    metrics = list(dict.fromkeys(name for one in found for name in one.metrics))
+    metrics = [(name, name) for name in report_pages.in_order(found)]
     return page.form(
         f"{ROOT}/compare",
         t("Compare"),
         page.choice("before", t("Before"), named, named[0][0]),
         page.choice("after", t("After"), named, named[1][0]),
-        page.choice("metric", t("metric"), [(name, name) for name in metrics], _first(found[0])),
+        page.choice("metric", t("metric"), metrics, metric or _first(found[0], asked)),
     )
 
 
@@ -194,7 +218,7 @@ def _linked(found: Report) -> Table:
     rows = [
         [metric, cell(metric, whole), whole.n,
          *(cell(metric, found.by_language[one].get(metric), language=one) for one in languages)]
-        for metric, whole in found.metrics.items()
+        for metric, whole in ((metric, found.metrics[metric]) for metric in report_pages.in_order([found]))
     ]  # fmt: skip
     columns = [Column(t("metric")), Column(t("value, 95% interval"), "measure"), Column(t("examples"), "count")]
     columns += [Column(one, "measure") for one in languages]
@@ -205,9 +229,9 @@ def _linked(found: Report) -> Table:
     return Table(_title(found), columns, rows, notes)
 
 
-def _slices(found: Report, rows: Sequence[Scored]) -> list[Table]:
+def _slices(found: Report, rows: Sequence[Scored], metric: str) -> list[Table]:
     """Means by what the examples' `meta` says of them, such as a topic."""
-    metric, by = _first(found), dict[tuple[str, str], list[float]]()
+    by = dict[tuple[str, str], list[float]]()
     for _, score in rows:
         for facet, value in score.facets.items():
             if metric in score.metrics:
@@ -224,21 +248,40 @@ def _slices(found: Report, rows: Sequence[Scored]) -> list[Table]:
     return [Table(t("By slice, means"), columns, lines)]
 
 
-def _worst(rows: Sequence[Scored], found: Report, metric: str) -> list[Scored]:
-    info = info_of(metric, found.meanings)
+def _worst(rows: Sequence[Scored], found: Report, metric: str) -> list[tuple[Scored, float]]:
+    """Those that a metric was measured on, each with its value, as the report has counted it."""
+    info, by = info_of(metric, found.meanings), {score.example: (one, score) for one, score in rows}
+    measured = sample([score for _, score in rows], info)
+    values = contributions(measured.values) if info.form == "calibration" else measured.values
     sign = 1.0 if info.higher_is_better else -1.0
-    return sorted(rows, key=lambda one: (sign * one[1].metrics.get(metric, 0.0), one[0].id))
+    found_ = zip(measured.ids, values.tolist(), strict=True)
+    return [(by[id], value) for id, value in sorted(found_, key=lambda one: (sign * one[1], one[0]))]
 
 
-def _examples(found: Report, rows: Sequence[Scored], title: str) -> Table:
+def _examples(found: Report, metric: str, rows: Sequence[tuple[Scored, float]], title: str) -> Table:
+    info = info_of(metric, found.meanings)
     columns = [Column(t("input"), "excerpt", 80), Column(t("expected"), "excerpt", 60),
-               Column(t("answer"), "excerpt", 80), Column(t("scores")), Column(t("language"))]  # fmt: skip
+               Column(t("answer"), "excerpt", 80), Column(metric, "measure"), Column(t("scores")),
+               Column(t("language"))]  # fmt: skip
     lines = [
-        [Link(one.text or t("(empty)"), f"{ROOT}/reports/{found.digest}/examples/{one.id}"), " | ".join(one.expected),
-         told(score.answer.error) or score.answer.text, score.metrics, score.language]
-        for one, score in rows
+        [_to(found, one.id, one.text), " | ".join(one.expected), told(score.answer.error) or score.answer.text,
+         Amount(value, info, found.currency), score.metrics, score.language]
+        for (one, score), value in rows
     ]  # fmt: skip
     return Table(title, columns, lines)
+
+
+def _to(found: Report, example: str, text: str) -> Link:
+    return Link(text or t("(empty)"), f"{ROOT}/reports/{found.digest}/examples/{example}")
+
+
+def _changed(shown: Table, changed: Sequence[compare.Changed], two: Sequence[Report]) -> Table:
+    """The table of what changed most: the input leads to the first report's example, the change to the second's."""
+    rows = [
+        [row[0], _to(two[0], one.example, row[1]), Link(amount(row[2]), _to(two[1], one.example, "").to), *row[3:]]
+        for row, one in zip(shown.rows, changed, strict=True)
+    ]
+    return replace(shown, rows=rows)
 
 
 def _example(found: Report, one: Example, score: Score) -> Document:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
@@ -30,8 +31,9 @@ from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import LANGUAGES, speaking, t
 from slipway.loop.context import Context
 from slipway.loop.monitor.message import subject
-from slipway.render.cells import Link
-from slipway.render.document import Document, Picture
+from slipway.loop.monitor.rules import OWN
+from slipway.render.cells import Link, info_of
+from slipway.render.document import Document, Picture, Table
 from slipway.render.pages.releases import release_difference
 from slipway.render.pages.scales import verdict_picture
 from slipway.render.pages.why import why as explained
@@ -66,8 +68,8 @@ class Console:
         self.scopes = scopes(routers)
         for router in routers:
             self.app.include_router(router)
-        self.app.add_exception_handler(SlipwayError, pages.refused)
-        self.app.add_exception_handler(HTTPException, pages.refused)
+        for kind in (SlipwayError, HTTPException, RequestValidationError, Exception):
+            self.app.add_exception_handler(kind, pages.refused)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI."""
@@ -100,9 +102,8 @@ def _served(pages: Pages) -> APIRouter:
             at = next((one.at for one in decisions.decisions if one.channel == channel), release.created)
             serving.append((channel, release, api.verdict(project, digest), at))
         traffic = {name: catalog.traffic(views.since(span)) for name, span in views.SPANS}
-        return pages.page(
-            request, t("Overview"), views.overview(serving, traffic, _attention(pages, traffic["1d"].down))
-        )
+        attention = _attention(pages, traffic["1d"].down)
+        return pages.page(request, t("Overview"), views.overview(serving, traffic, attention, _quality(project)))
 
     @router.get("/feedback")
     def feedback(request: Request) -> Response:
@@ -110,6 +111,15 @@ def _served(pages: Pages) -> APIRouter:
 
     _ = overview, feedback
     return router
+
+
+def _quality(project: Context) -> list[Table]:
+    """What the monitor measured of the answers on the project's channel; nothing where it did not run."""
+    channel, since = project.project.serve.channel, views.since(views.SPANS[-1][1])[:13]
+    shown = [one.name for one in OWN if one.kind == "share" and one.about == "answers"]
+    shown += [name for name in project.project.evaluate.names if info_of(name).kind == "quality"]
+    hours = Watching(project.store.catalog.database).hours(channel, since)
+    return views.quality(channel, hours, shown)
 
 
 def _released(pages: Pages) -> APIRouter:
@@ -140,7 +150,7 @@ def _released(pages: Pages) -> APIRouter:
 
     @router.get("/difference")
     def difference(request: Request, before: str, after: str) -> Response:
-        found = release_difference(api.diff(project, "release", before, after))
+        found = release_difference(api.diff(project, "release", before, after), whole=True)
         return pages.page(request, t("What differs between two releases"), found)
 
     _ = releases, release, difference

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs, quote
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
@@ -58,8 +59,11 @@ class Pages:
         if refused is not None and refused.status == 403 and not caller.scopes:
             where = quote(request.url.path, safe="/") if request.method == "GET" else ROOT
             return RedirectResponse(f"{ROOT}/sign-in?next={where}", 303, page.HEADERS)
-        if refused is None:
-            status = error.status_code if isinstance(error, HTTPException) else 500
+        if refused is None and not isinstance(error, HTTPException | RequestValidationError):
+            status, said = 500, t("something went wrong in the server")
+            hint = t("its log says what; try again, and tell whoever looks after it")
+        elif refused is None:
+            status = error.status_code if isinstance(error, HTTPException) else 404
             said, hint = t("there is no such page: {path}", path=request.url.path[:200]), ""
         else:
             status, said, hint = refused.status, refused.message, refused.hint
