@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 from hosting import context
+from sqlalchemy import text
 
 from served import Reply, Running, serving
 from slipway import api
@@ -127,6 +129,25 @@ def test_traces_are_found_by_what_was_said_the_day_and_the_release(server: Runni
     form = page(server, f"/traces?release={'0' * 64}")
     assert f'value="{project.store.catalog.channels()["production"]}"' in form
     assert f'value="{"0" * 64}" selected' in form, "one that is gone can be looked for"
+
+
+def test_a_release_that_is_gone_is_told_on_the_pages_that_lead_to_it(folder: Path, tmp_path: Path) -> None:
+    there = Path(shutil.copytree(folder, tmp_path / "demo"))
+    with api.open_project(there) as project, serving(context(project)) as server:
+        server.until("/readyz")
+        trace = server.chat("How much does the keel weigh?", model="demo").headers["x-slipway-trace"]
+        digest = project.store.catalog.channels()["production"]
+        shown = page(server, f"/traces/{trace}")
+        assert "the prompt as the model read it" in shown
+        reply = submit(server, f"/releases/{digest}/promote", {"channel": "production", "why": "again"})
+        assert reply.status == 409, "nobody is told that a decision was kept which was not"
+        with project.store.catalog.engine.begin() as connection:
+            connection.execute(text("DELETE FROM nouns WHERE kind = 'release'"))
+        assert "points at a release that cannot be read" in unescape(page(server, ""))
+        assert "The prompt is not shown" in page(server, f"/traces/{trace}")
+        assert server.get(f"/console/releases/{digest}").status == 404
+        for path in PAGES:
+            page(server, path)
 
 
 def test_an_address_that_is_none_is_told_as_a_page(server: Running, project: Context) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
@@ -95,14 +96,9 @@ def _served(pages: Pages) -> APIRouter:
     @router.get("")
     def overview(request: Request) -> Response:
         catalog = project.store.catalog
-        decisions = api.history(project)
-        serving: list[Any] = []
-        for channel, digest in sorted(decisions.channels.items()):
-            release = catalog.release(digest)
-            at = next((one.at for one in decisions.decisions if one.channel == channel), release.created)
-            serving.append((channel, release, api.verdict(project, digest), at))
+        serving, gone = _serving(project)
         traffic = {name: catalog.traffic(views.since(span)) for name, span in views.SPANS}
-        attention = _attention(pages, traffic["1d"].down)
+        attention = [*gone, *_attention(pages, traffic["1d"].down)]
         return pages.page(request, t("Overview"), views.overview(serving, traffic, attention, _quality(project)))
 
     @router.get("/feedback")
@@ -111,6 +107,21 @@ def _served(pages: Pages) -> APIRouter:
 
     _ = overview, feedback
     return router
+
+
+def _serving(project: Context) -> tuple[list[views.Serving], list[str]]:
+    """What serves on each channel; and of which channels that is not known, because its records are gone or damaged."""
+    decisions, found, gone = api.history(project), list[views.Serving](), list[str]()
+    for channel, digest in sorted(decisions.channels.items()):
+        at = next((one.at for one in decisions.decisions if one.channel == channel), "")
+        try:
+            release = project.store.catalog.release(digest)
+            found.append((channel, release, api.verdict(project, digest), at or release.created))
+        except SlipwayError as error:
+            gone.append(
+                t("'{channel}' points at a release that cannot be read: {why}", channel=channel, why=error.message)
+            )
+    return found, gone
 
 
 def _quality(project: Context) -> list[Table]:
@@ -164,23 +175,18 @@ def _decide(pages: Pages) -> APIRouter:
     @router.post("/releases/{digest}/promote")
     async def promote(digest: str, request: Request, caller: Annotated[Caller, needs("admin")]) -> Response:
         given = await pages.form(request)
-        await _in_thread(lambda: api.promote(project, digest, _channel(given), _why(given), by=caller.name))
+        if not await run_in_threadpool(api.promote, project, digest, _channel(given), _why(given), caller.name):
+            raise Refused(409, t("nothing was changed: this release serves there already"))
         return RedirectResponse(f"{ROOT}/releases", 303, page.HEADERS)
 
     @router.post("/rollback")
     async def rollback(request: Request, caller: Annotated[Caller, needs("admin")]) -> Response:
         given = await pages.form(request)
-        await _in_thread(lambda: api.rollback(project, _channel(given), _why(given), by=caller.name))
+        await run_in_threadpool(api.rollback, project, _channel(given), _why(given), caller.name)
         return RedirectResponse(f"{ROOT}/releases", 303, page.HEADERS)
 
     _ = promote, rollback
     return router
-
-
-async def _in_thread(work: Callable[[], object]) -> None:
-    from starlette.concurrency import run_in_threadpool
-
-    await run_in_threadpool(work)
 
 
 def _channel(given: dict[str, str]) -> str | None:

@@ -20,6 +20,8 @@ from slipway.render.document import Column, Document, Part, Table
 from slipway.render.pages import releases as release_pages
 from slipway.render.pages import reports as report_pages
 
+Serving = tuple[str, Release, Verdict, str]
+"""Channel, release, its verdict, since when."""
 SPANS = (("1h", timedelta(hours=1)), ("1d", timedelta(days=1)), ("7d", timedelta(days=7)))
 
 
@@ -29,14 +31,12 @@ def since(span: timedelta) -> str:
 
 
 def overview(
-    serving: Sequence[tuple[str, Release, Verdict, str]],
+    serving: Sequence[Serving],
     traffic: Mapping[str, Traffic],
     attention: Sequence[Link | str],
     quality: Sequence[Table] = (),
 ) -> Document:
-    """`serving`: (channel, release, its verdict, since when); `traffic`: span -> what was served in it; `quality`: what
-    the monitor measured of the answers.
-    """
+    """`traffic`: span -> what was served in it; `quality`: what the monitor measured of the answers."""
     channels = [
         [channel, _release(one), one.candidate.name, at, Mark(judged.outcome)] for channel, one, judged, at in serving
     ]
