@@ -280,7 +280,7 @@ def _signed_in(project: Context, keys: dict[str, str]) -> None:
             assert {"HttpOnly", "SameSite=Strict"} <= set(done.headers["set-cookie"].split("; "))
             cookies[scope] = done.headers["set-cookie"].partition(";")[0]
         assert server.get("/console", cookie=cookies["read"]).status == 200
-        assert server.get("/console", cookie=cookies["ask"]).status == 403
+        assert server.get("/console/traces", cookie=cookies["ask"]).status == 403
         assert server.get("/console", cookie=cookies["read"][:-1]).status == 303
         promote, given = f"/releases/{digest}/promote", {"why": "by key", "channel": "staging2"}
         assert submit(server, promote, given, cookie=cookies["read"]).status == 403

@@ -139,7 +139,7 @@ def _released(pages: Pages) -> APIRouter:
 
     @router.get("/releases")
     def releases(request: Request) -> Response:
-        back = _moving(pages, "rollback", t("Roll back"))
+        back = _moving(pages, request, "rollback", t("Roll back"))
         found = api.releases(project)
         named = [(one.digest, f"{one.digest[:12]} {one.candidate.name}") for _, one, _ in found]
         compare = page.form(
@@ -156,7 +156,7 @@ def _released(pages: Pages) -> APIRouter:
         found, cards = about_release(project, digest)
         judged, report = api.verdict(project, digest), api.find(project, "report", found.report.digest)
         parts = [*explained(judged, report).parts, Picture(verdict_picture(judged, report)), *cards.parts]
-        promote = _moving(pages, f"releases/{found.digest}/promote", t("Promote"))
+        promote = _moving(pages, request, f"releases/{found.digest}/promote", t("Promote"))
         return pages.page(request, found.ref.short, Document(None, parts), before=promote)
 
     @router.get("/difference")
@@ -200,8 +200,10 @@ def _why(given: dict[str, str]) -> str:
     return why
 
 
-def _moving(pages: Pages, to: str, label: str) -> str:
-    """The form that moves a channel, with a reason."""
+def _moving(pages: Pages, request: Request, to: str, label: str) -> str:
+    """The form that moves a channel, with a reason, for those who may."""
+    if not pages.may(request, "admin"):
+        return ""
     why = page.field("why", t("Why"), required="")
     return page.form(f"{ROOT}/{to}", label, _channels(pages), why, method="post")
 

@@ -43,8 +43,9 @@ def traces(pages: Pages) -> APIRouter:
     @router.get("/traces/{id}")
     def trace(request: Request, id: str) -> Response:
         found, said = api.trace(project, id)
+        asked_again = replay_form(pages, found) if pages.may(request, "ask") else ""
         document = trace_views.trace(found, said, prompt_of(project, found))
-        return pages.page(request, t("Trace"), document, _around(pages, found.id), replay_form(pages, found))
+        return pages.page(request, t("Trace"), document, _around(pages, found.id), asked_again)
 
     _ = every, download, trace
     return router
