@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import threading
@@ -16,7 +15,7 @@ from served import Running, serving
 from slipway import api
 from slipway.core.answer import Answer
 from slipway.core.labelling import Criterion
-from slipway.errors import MissingPrerequisite
+from slipway.core.trace import Trace
 from slipway.loop.context import Context
 from slipway.loop.labelling.room import Plan
 from slipway.store.catalog import now
@@ -95,7 +94,9 @@ def hostile(hostile_folder: Path, canary: Canary) -> Iterator[Running]:
         long = "<b>long</b> " * 90_000
         answer = Answer(text=long, raw=f"{long} ")
         project.store.catalog.add_traces([trace_of(request={"prompt": long}, answer=answer, at=now())])
-        queues(project, [text.replace("{url}", f"http://127.0.0.1:{canary.server_port}") for text in HOSTILE])
+        texts = [text.replace("{url}", f"http://127.0.0.1:{canary.server_port}") for text in HOSTILE]
+        project.store.catalog.add_traces([again(text, other) for text, other in zip(texts, texts[1:], strict=False)])
+        queues(project, texts)
         yield found
 
 
@@ -108,5 +109,11 @@ def queues(project: Context, texts: list[str]) -> None:
         Plan(name="labels", kind="label", labels=labels), Plan(name="pairs", kind="compare"),
         Plan(name="marks", kind="spans", labels=labels), Plan(name="points", kind="rubric", rubric=rubric),
     ):  # fmt: skip
-        with contextlib.suppress(MissingPrerequisite):  # of pairs there may be none
-            api.labelling(project).create(plan)
+        api.labelling(project).create(plan)
+
+
+def again(text: str, answer: str) -> Trace:
+    """The same question, answered otherwise."""
+    return trace_of(
+        request={"messages": [{"role": "user", "content": text}]}, answer=Answer(text=answer, raw=answer), at=now()
+    )

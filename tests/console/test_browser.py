@@ -19,9 +19,13 @@ import pytest
 from hosting import Canary
 
 from served import Running
+from slipway import api
+from slipway.loop.at_work import at_work
+from slipway.loop.context import Context
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MISSING = "/console/nowhere"  # the browser says of it that it is not there
+KINDS = ("answers", "blind", "labels", "pairs", "marks", "points")  # the queues of labelling
 ASKED = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN = """(tags) => axe.run(document, {runOnly: tags, resultTypes: ["violations"]}).then((found) => found.violations.map(
   (one) => `${one.id} (${one.impact}): ${one.help}: ${one.nodes.slice(0, 3).map((node) => node.html).join(" | ")}`))"""
@@ -88,10 +92,37 @@ def test_every_page(
 ) -> None:
     """`each`: pages of one kind, such as a trace."""
     window = Looked(browser, axe, language, width, scheme)
+    looked = list[str]()
     for path in crawl(window.page, hostile.address, each):
         window.look(path)
+        looked.append(path)
+    assert {f"/console/labelling/{name}/work" for name in KINDS} <= {*looked}
     ask(window, hostile.address)
     window.end(hostile, canary)
+
+
+def test_what_is_at_work_is_renewed_in_place(server: Running, project: Context, browser: Any, axe: str) -> None:
+    """The page is not loaded again: what has the focus keeps it, and what was unfolded stays so."""
+    window = Looked(browser, axe, "zh", 390, "light")
+    page = window.page
+    with at_work(project):
+        project.listener.step("tune:it", "running")
+        project.listener.progress("tune:it", 1, 9)
+        page.goto(f"{server.address}/console/runs")
+        window.look("runs, at work")
+        page.evaluate("window.same = true")
+        page.keyboard.press("j")
+        focused = page.evaluate("document.activeElement.getAttribute('href')")
+        project.listener.step("tune:other <b>", "running")
+        project.listener.progress("tune:other <b>", 5, 9)
+        page.get_by_text("tune:other <b>").wait_for()
+        assert page.evaluate("window.same")
+        assert page.evaluate("document.activeElement.getAttribute('href')") == focused
+        window.look("runs, renewed")
+    page.get_by_text("中途停止").wait_for()
+    assert page.evaluate("window.same")
+    window.context.close()
+    assert not window.wrong, "\n".join(window.wrong)
 
 
 def ask(window: Looked, address: str) -> None:
@@ -109,11 +140,21 @@ def ask(window: Looked, address: str) -> None:
     window.look("playground, chosen")
 
 
-def test_by_keyboard_alone(server: Running, browser: Any) -> None:
+def test_by_keyboard_alone(server: Running, project: Context, browser: Any) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
     page = context.new_page()
     page.goto(f"{server.address}/console/traces")
     first, second = page.eval_on_selector_all("main tbody a", "(all) => all.slice(0, 2).map((one) => one.pathname)")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{first}")
+    page.keyboard.press("n")
+    page.wait_for_url(f"**{second}")
+    page.keyboard.press("p")
+    page.wait_for_url(f"**{first}")
+    report = api.find(project, "report", "grounded", "dev")
+    page.goto(f"{server.address}/console/reports/{report.digest}/examples?metric=token_f1&language=en")
+    first, second, *_ = page.eval_on_selector_all("main tbody a", "(all) => all.map((one) => one.getAttribute('href'))")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**{first}")

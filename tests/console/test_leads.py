@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
+import msgspec
 import pytest
 from hosting import context
 
@@ -18,6 +19,8 @@ from slipway.core.artifact import Artifact
 from slipway.core.ref import Ref
 from slipway.core.report import Report
 from slipway.core.run import Run
+from slipway.data.folds import fold_name
+from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
 from slipway.store.catalog import now
 
@@ -60,12 +63,12 @@ def dev(project: Context, name: str = "grounded") -> Report:
 def test_a_number_leads_to_its_examples_the_worst_first(twice: Context, shown: Running) -> None:
     found = dev(twice)
     page = get(shown, f"/console/reports/{found.digest}")
-    (to,) = {one for one in hrefs(page) if "metric=token_f1" in one and "language" not in one}
+    (to,) = {one for one in hrefs(page) if "examples?metric=token_f1" in one and "language" not in one}
     listed = get(shown, to)
     values = [float(one) for one in re.findall(r"token_f1 ([0-9.]+)", listed)]
     assert len(values) == len(api.items(twice, found))
     assert values == sorted(values)
-    example = next(one for one in hrefs(listed) if re.search(r"/examples/[0-9a-f]{16}$", one))
+    example = next(one for one in hrefs(listed) if re.search(r"/examples/[0-9a-f]{16}\?", one))
     whole = get(shown, example)
     assert "expected" in whole
     assert "questions.jsonl" in whole, "where it came from"
@@ -80,11 +83,67 @@ def test_two_reports_are_compared_on_their_examples(twice: Context, shown: Runni
     assert "effect, 95% interval" in page
 
 
+def walked(server: Running, path: str, rel: str) -> list[str]:
+    """What is reached from a page by its links of this relation, page after page."""
+    found = list[str]()
+    while path and len(found) < 200:
+        found.append(path)
+        leads = re.search(rf'<a rel="{rel}" href="([^"]*)"', get(server, path))
+        path = unescape(leads[1]) if leads else ""
+    return found
+
+
+def test_examples_are_walked_in_the_order_and_the_part_that_was_listed(twice: Context, shown: Running) -> None:
+    report = dev(twice)
+    for asked in ("metric=token_f1", "metric=retrieval_recall&language=en", "facet=x&value=y&metric=token_f1"):
+        listed = [one for one in hrefs(get(shown, f"/console/reports/{report.digest}/examples?{asked}"))
+                  if re.search(r"/examples/[0-9a-f]{16}\?", one)]  # fmt: skip
+        if asked.startswith("facet"):
+            assert listed == []
+            continue
+        assert len(listed) == 8
+        assert walked(shown, listed[0], "next") == listed
+        assert walked(shown, listed[-1], "prev") == listed[::-1]
+        assert f"?{asked.split('&')[0]}" in get(shown, listed[3]), "and back to the list"
+        assert "(4 / 8)" in get(shown, listed[3])
+    worst = [
+        one for one in hrefs(get(shown, f"/console/reports/{report.digest}")) if re.search(r"/examples/\w{16}", one)
+    ]
+    assert walked(shown, worst[0], "next")[: len(worst)] == worst
+    bare = worst[0].partition("?")[0]
+    assert "(1 / 8)" in get(shown, bare)
+    assert "rel=" not in get(shown, f"{bare}?language=zh").partition("<main")[2], "it is not among those"
+
+
+def test_what_changed_most_is_walked_with_both_answers(twice: Context, shown: Running) -> None:
+    two = f"before={dev(twice, 'plain').digest}&after={dev(twice).digest}&metric=token_f1"
+    changed = [one for one in hrefs(get(shown, f"/console/compare?{two}")) if "/compare/" in one]
+    assert len(changed) > 2
+    assert walked(shown, changed[0], "next") == changed
+    assert walked(shown, changed[-1], "prev") == changed[::-1]
+    page = get(shown, changed[0])
+    assert page.count("<h2>answer</h2>") + page.count("<h3>answer</h3>") == 2
+    assert unescape(page).count(f"/console/compare?{two}") == 1
+    assert shown.get(f"/console/compare/ffff?{two}").status == 404
+
+
+def test_items_are_walked_past_those_that_are_held_back(twice: Context, shown: Running) -> None:
+    for name in ("examples", "chunks"):
+        found = api.find(twice, "dataset", name)
+        items = api.items(twice, found)
+        free = [n for n, one in enumerate(items) if getattr(one, "split", "") not in ("gate", "reserve")]
+        at = f"/console/data/{found.digest}/items/"
+        assert walked(shown, f"{at}{free[0]}", "next") == [f"{at}{n}" for n in free]
+        assert walked(shown, f"{at}{free[-1]}", "prev") == [f"{at}{n}" for n in free[::-1]]
+    assert shown.get(f"{at}-1").status == 404
+
+
 def test_an_item_leads_to_what_it_was_cut_from(twice: Context, shown: Running) -> None:
     chunks = api.find(twice, "dataset", "chunks")
     page = get(shown, f"/console/data/{chunks.digest}")
     item = get(shown, next(one for one in hrefs(page) if "/items/" in one))
-    document = get(shown, next(one for one in hrefs(item) if "/items/" in one))
+    of = next(one for one in hrefs(item) if "/items/" in one and chunks.digest not in one)
+    document = get(shown, of)
     assert "text/markdown" in document
     assert shown.get(f"/console/data/{chunks.digest}/items/100000").status == 404
 
@@ -106,9 +165,10 @@ def test_nothing_that_can_be_reached_shows_what_the_gate_holds(twice: Context, s
     todo, seen = deque(["/console"]), set[str]()
     while todo:
         path = todo.popleft()
-        if path in seen or "/language/" in path or "/assets/" in path:
+        one = re.sub(r"(/examples/[0-9a-f]+)\?.*", r"\1", path)  # by whatever list: only what is next differs
+        if one in seen or "/language/" in path or "/assets/" in path:
             continue
-        seen.add(path)
+        seen.add(one)
         text = get(shown, path)
         assert [one for one in held if one in unescape(text)] == [], path
         todo.extend(hrefs(text))
@@ -143,10 +203,13 @@ def test_a_training_shows_its_losses_and_its_log(twice: Context, shown: Running)
     page = get(shown, "/console/runs/done1")
     assert "Loss by step" in page
     assert "not json &lt;b&gt;" in page
-    assert "data-live" not in get(shown, "/console/runs")
-    twice.store.catalog.record(Run(id="now1", step="evaluate", status="running", started=now()))
-    assert "data-live" in get(shown, "/console/runs")
-    assert "data-live" in get(shown, "/console/runs/now1")
+    assert "data-live" not in page
+    with at_work(twice):
+        twice.store.catalog.record(Run(id="now1", step="evaluate", status="running", started=now()))
+        assert "data-live" in get(shown, "/console/runs/now1")
+        for path in ("", "/releases", "/data", "/reports", "/monitor"):
+            get(shown, f"/console{path}")
+    assert "interrupted" in get(shown, "/console/runs/now1"), "nobody is at work any more"
     twice.store.catalog.record(Run(id="now1", step="evaluate", status="failed", started=now(), error="no"))
     assert shown.get("/console/runs/nope").status == 404
 
@@ -158,7 +221,7 @@ def test_each_number_of_a_report_leads_to_as_many_examples_as_it_was_measured_on
     found = dev(twice)
     listed = hrefs(get(shown, f"/console/reports/{found.digest}"))
     for metric, whole in found.metrics.items():
-        (to,) = [one for one in listed if f"metric={metric}" in one and "language" not in one]
+        (to,) = [one for one in listed if f"examples?metric={metric}" in one and "language" not in one]
         assert f"{whole.n} examples" in get(shown, to), metric
 
 
@@ -173,9 +236,24 @@ def test_the_projects_own_metrics_come_first_and_the_worst_are_the_worst_of_them
     one, two = dev(twice, "plain"), found
     compared = get(shown, f"/console/compare?before={one.digest}&after={two.digest}")
     assert "examples whose token_f1 changed most" in unescape(compared)
-    to = [each for each in hrefs(compared) if "/examples/" in each]
-    assert {each.split("/")[3] for each in to} == {one.digest, two.digest}
-    assert "expected" in get(shown, to[0])
+    to = next(each for each in hrefs(compared) if each.startswith("/console/compare/"))
+    assert "expected" in get(shown, to)
     worst = get(shown, f"/console/reports/{found.digest}").partition("The worst examples")[2]
     values = [float(value) for value in re.findall(r"token_f1 ([0-9.]+)", worst)]
     assert values == sorted(values)
+
+
+def test_the_sets_of_a_cross_validation_are_one_line_that_leads_to_each(twice: Context, shown: Running) -> None:
+    whole = api.find(twice, "dataset", "examples")
+    names = [fold_name("examples", n, 3) for n in range(3)]
+    for name in names:
+        made = msgspec.structs.replace(whole, name=name, lineage=(whole.ref,))
+        twice.store.catalog.put("dataset", name, made)
+    page = get(shown, "/console/data")
+    assert page.count("examples [3 folds]") == 1
+    assert "fold-1-of-3" not in page
+    assert "examples [3 折]" in shown.get("/console/data", **{"accept-language": "zh"}).body.decode()
+    each = get(shown, next(one for one in hrefs(page) if "folds=" in one))
+    assert all(name in each for name in names)
+    assert whole.ref.short not in each
+    assert "nothing yet" in get(shown, "/console/data?folds=<b>")

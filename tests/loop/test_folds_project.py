@@ -16,6 +16,8 @@ from slipway.errors import ConfigError
 from slipway.evaluate.aggregate import aggregates
 from slipway.evaluate.estimate import Adjust
 from slipway.loop.run import Outcome
+from slipway.render.document import Table
+from slipway.render.pages.data import datasets
 from slipway.testing.projects import FILE, write_project
 
 TUNER = '''
@@ -142,6 +144,20 @@ def test_what_fits_nothing_answers_the_same_examples_once(asked: Made) -> None:
     assert [step for step in outcome.ran if "fold" in step] == [
         "folds", *(f"tune:recite:fold-{n}-of-4" for n in range(1, 5))
     ]  # fmt: skip
+
+
+def test_the_sets_of_the_folds_are_one_line_for_people_and_all_there_for_programs(asked: Made) -> None:
+    with api.open_project(asked.folder) as opened:
+        document = datasets(api.datasets(opened))
+        names = [one["dataset"].name for one in document.data]
+        folds = [name for name in names if "fold-" in name]
+        assert sorted(folds) == [f"examples:fold-{n}-of-4" for n in range(1, 5)]
+        (table,) = document.parts
+        assert isinstance(table, Table)
+        assert [row[1] for row in table.rows] == ["examples [4 folds]", *(name for name in names if name not in folds)]
+        assert document.rows is not None
+        assert [row[1] for row in document.rows.rows] == names
+        assert api.find(opened, "dataset", folds[0]).size == api.find(opened, "dataset", "examples").size
 
 
 @pytest.mark.slow

@@ -22,51 +22,19 @@ from slipway.core.material import Example
 from slipway.core.release import Release
 from slipway.errors import ConfigError, IntegrityError
 from slipway.testing.projects import FILE, TOPICS, write_project
+from trained import PROJECT, without_training, write
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'slipway-ai[train]'")
 pytest.importorskip("transformers", reason="transformers is not installed: pip install 'slipway-ai[train]'")
 
-LABELS = """\
-slipway: 1
-name: desk
-task: classify
-data:
-  examples: [{path: rows.csv}]
-  split: {train: 0.5, dev: 0.25, gate: 0.25}
-candidates:
-  words: {tune: {textcnn: {epochs: 8, batch_size: 4, size: 16, filters: 8, learning_rate: 0.02, threads: 1}}}
-evaluate: {metrics: [accuracy, coverage]}
-gate: {accuracy: {min: 0.5, confidence: point}}
-"""
-WORDS = {"billing": "invoice", "delivery": "parcel", "登录": "密码"}
-NO_TORCH = """
-from importlib.machinery import PathFinder
-found = PathFinder.find_spec
-PathFinder.find_spec = lambda name, *more: (
-    None if name.partition(".")[0] in ("torch", "transformers") else found(name, *more)
-)
-from slipway.cli.main import main
-main()
-"""
-
-
-def labelled(folder: Path, text: str = LABELS) -> Path:
-    folder.mkdir()
-    rows = [f"{word} of customer {n},{label}" for label, word in WORDS.items() for n in range(16)]
-    (folder / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
-    (folder / "slipway.yaml").write_text(text, "utf-8")
-    return folder
-
-
-def without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", NO_TORCH, *arguments, "-C", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+NETWORK = "{tune: {textcnn: {epochs: 8, batch_size: 4, size: 16, filters: 8, learning_rate: 0.02, threads: 1}}}"
+LABELS = PROJECT.replace("NAME", "words").replace("TUNED", NETWORK).replace("[accuracy]", "[accuracy, coverage]")
 
 
 @pytest.mark.slow
 def test_a_network_from_training_to_serving_without_torch(tmp_path: Path) -> None:
-    folder = labelled(tmp_path / "desk")
-    refused = without_torch(folder, "run", "adapt")
+    folder = write(tmp_path / "desk", LABELS)
+    refused = without_training(folder, "run", "adapt")
     assert refused.returncode == 3, refused.stderr
     assert "slipway-ai[train]" in refused.stderr
     with api.open_project(folder) as project:
@@ -87,7 +55,7 @@ def test_a_network_from_training_to_serving_without_torch(tmp_path: Path) -> Non
         held = b"".join(project.store.blobs.get(sha256) for sha256 in artifact.files.values())
         assert b"parcel" not in held
         assert "密".encode() not in held
-    asked = without_torch(folder, "ask", "忘记密码", "--json")
+    asked = without_training(folder, "ask", "忘记密码", "--json")
     assert asked.returncode == 0, asked.stderr
     assert json.loads(asked.stdout)["label"] == "登录"
     with api.open_project(folder) as project:
@@ -104,7 +72,7 @@ def test_a_run_that_was_killed_comes_to_the_same_bytes(tmp_path: Path) -> None:
     text = LABELS.replace("epochs: 8", "epochs: 60, patience: 0, checkpoint_seconds: 0")
     command = [sys.executable, "-m", "slipway", "run", "adapt", "-C"]
     for name in ("whole", "killed"):
-        folder = labelled(tmp_path / name, text)
+        folder = write(tmp_path / name, text)
         if name == "killed":
             for _ in range(2):
                 _killed_at_a_checkpoint([*command, str(folder)], folder / ".slipway" / "work")
@@ -192,7 +160,7 @@ def test_what_cannot_tune_a_retriever_is_refused(tmp_path: Path, tune: str, mess
 
 
 def test_a_tuner_of_embedders_is_no_tuner_of_a_candidate(tmp_path: Path) -> None:
-    folder = labelled(tmp_path / "p", LABELS.replace("{textcnn:", "{contrastive:").split("  words")[0]
+    folder = write(tmp_path / "p", LABELS.replace("{textcnn:", "{contrastive:").split("  words")[0]
                       + "  words: {tune: contrastive}\ngate: {}\n")  # fmt: skip
     with pytest.raises(ConfigError, match=r"retrieve\.tune"), api.open_project(folder) as project:
         api.run(project, "adapt")

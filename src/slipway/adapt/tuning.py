@@ -33,7 +33,7 @@ Progress = Callable[[int, "int | None"], None]
 
 @dataclass
 class TuneJob:
-    """`core.protocols.Job`. `told`: what the tuner told, for the log."""
+    """`core.protocols.Job`. `told`: what the tuner told, for the log; `hear` gets each line at once."""
 
     name: str
     base: ModelPin | None
@@ -53,6 +53,7 @@ class TuneJob:
     teach: Callable[[str, Sequence[Example]], Sequence[str]] | None = None
     grade: Callable[[Example, str, str], float] | None = None
     seed: int = 0
+    hear: Callable[[Mapping[str, Any]], None] | None = None
     told: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def examples(self, split: Literal["train", "dev"]) -> list[Example]:
@@ -122,6 +123,8 @@ class TuneJob:
         kept = {name: value for name, value in numbers.items() if not name.endswith("_per_second")}
         if kept:
             self.told.append({"done": done, "total": total, **kept})
+            if self.hear:
+                self.hear(self.told[-1])
 
 
 def tune(job: TuneJob, config: PluginConfig, data: Sequence[Ref], plugins: Plugins, store: Store) -> Artifact:

@@ -11,6 +11,7 @@ from slipway.data import inspection
 from slipway.data.collect import fetch as _fetch
 from slipway.errors import NotFound, nearest
 from slipway.i18n import t
+from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
 from slipway.loop.model_lock import absolute, pin_models
 from slipway.store import models as _models
@@ -31,13 +32,13 @@ def fetch(project: Context, names: Sequence[str] = ()) -> list[_fetch.Fetched]:
 
     Raises SlipwayError when nothing of one could be fetched; what was fetched before stays.
     """
-    with project.store.lock():
+    with at_work(project):
         return project.wait(_fetch.fetch(project.project.data, project.root, names, project.listener.progress))
 
 
 def pull_models(project: Context) -> dict[str, ModelPin]:
     """Fetch, check, quantise and pin every model of the project."""
-    with project.store.lock():
+    with at_work(project):
         return pin_models(project.project, project.root, project.lock_file, project.listener.progress, project.plugins)
 
 

@@ -15,7 +15,9 @@ from slipway.i18n import t
 from slipway.loop import check as _check
 from slipway.loop import run as _run
 from slipway.loop import watch as _watch
+from slipway.loop.at_work import seen
 from slipway.loop.context import Context, Listener
+from slipway.loop.execute import ended
 from slipway.plugins import reporting
 from slipway.project import load as _load
 from slipway.project.scaffold import init as _init
@@ -75,8 +77,16 @@ def watch(
 
 
 def runs(project: Context, limit: int = 50) -> list[Run]:
-    """Executed steps, newest first."""
-    return project.store.catalog.runs(limit)
+    """Executed steps, newest first; what is kept as running and whose process is gone is interrupted."""
+    found, catalog = project.store.catalog.runs(limit), project.store.catalog
+    if all(one.status != "running" for one in found):
+        return found
+    now = seen(project.store.folder)
+    if now is not None and now.alive:
+        return found
+    here = catalog.database.kind == "sqlite"  # else it may be at work on another machine
+    mine = now.doing.run if now is not None else ""
+    return [ended(one) if one.status == "running" and (here or one.id == mine) else one for one in found]
 
 
 def ask(

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from slipway.cli import terminal
 from slipway.i18n import t
+from slipway.render.cells import left, part
 from slipway.text import visible
 
 EVERY = 5.0  # seconds between two plain lines of one step
@@ -45,8 +46,8 @@ class Plain:
         if now - self._last.setdefault(name, now) < EVERY:
             return
         self._last[name] = now
-        left = f", {t('about {n:.0f} s left', n=(now - began) / done * (total - done))}" if total and done else ""
-        self.say(f"  {name}: {amount(done, total)}{left}")
+        rest = f", {left((now - began) / done * (total - done))}" if total and done else ""
+        self.say(f"  {name}: {part(done, total)}{rest}")
 
 
 class Bars:
@@ -107,10 +108,3 @@ def line(name: str, state: str, seconds: float) -> str:
     mark = {"done": "✓", "failed": "✗", "interrupted": "!"}.get(state, "·")
     words = {"done": f"{seconds:.1f} s", "failed": t("failed"), "interrupted": t("interrupted")}
     return f"  {mark} {name:<28} {words.get(state, state)}"
-
-
-def amount(done: int, total: int | None) -> str:
-    """`12 of 40`, or megabytes when the numbers are bytes of a download."""
-    if total is not None and total > 1_000_000:
-        return f"{done / 1e6:.0f} / {total / 1e6:.0f} MB"
-    return f"{done} / {total}" if total is not None else str(done)

@@ -84,13 +84,13 @@ def answers(pages: Pages) -> APIRouter:
         side = (await _ask(pages, [candidate], turns))[0]
         before = Side(candidate, found.answer, page_error(found))
         columns = [
-            _column(t("As it was answered"), before, [f"{found.at[:19]} {found.channel}"]),
-            _column(t("By {name} now", name=candidate.name), side, [candidate.digest[:12]]),
+            column(t("As it was answered"), before, [f"{found.at[:19]} {found.channel}"]),
+            column(t("By {name} now", name=candidate.name), side, [candidate.digest[:12]]),
         ]
         asked = Document(None, [Section(role, [Passage(text, whole=True)]) for role, text in turns])
         back = f'<p><a href="{ROOT}/traces/{found.id}">{page.line(t("back to the trace"))}</a></p>'
         note = page.notice(t("Nothing of this was kept: it is no traffic."))
-        body = html.body(asked) + _beside(columns)
+        body = html.body(asked) + beside(columns)
         return pages.page(request, t("The same question, asked again"), body, back + note, replay_form(pages, found))
 
     @router.get("/playground", dependencies=[needs("ask")])
@@ -120,10 +120,10 @@ def answers(pages: Pages) -> APIRouter:
     def answered(token: str, request: Request, caller: Annotated[Caller, needs("ask")]) -> Response:
         found = waiting.get(token, caller.key)
         hidden = found.blind and found.chosen is None
-        columns = [_column(_title(n, side, hidden), side, [], plain=hidden) for n, side in enumerate(found.sides)]
+        columns = [column(_title(n, side, hidden), side, [], plain=hidden) for n, side in enumerate(found.sides)]
         asked = html.body(Document(None, [Section(t("question"), [Passage(found.text, whole=True)])]))
         below = _choice(token, found) + html.body(Document(None, [_cost(found, hidden)]))
-        return pages.page(request, t("Playground"), asked + _beside(columns), after=below + _question(pages, found))
+        return pages.page(request, t("Playground"), asked + beside(columns), after=below + _question(pages, found))
 
     @router.post("/playground/{token}")
     async def choose(token: str, request: Request, caller: Annotated[Caller, needs("ask")]) -> Response:
@@ -276,7 +276,7 @@ def _letter(n: int) -> str:
     return "ABCDEFGH"[n]
 
 
-def _column(title: str, side: Side, lines: Sequence[str], *, plain: bool = False) -> str:
+def column(title: str, side: Side, lines: Sequence[str], *, plain: bool = False) -> str:
     """One answer under its title. `plain`: nothing but what it says, which is all that may decide."""
     parts: list[Part] = list(lines)
     if side.answer is None:
@@ -291,7 +291,8 @@ def _column(title: str, side: Side, lines: Sequence[str], *, plain: bool = False
     return html.body(Document(None, [Section(title, parts)]))
 
 
-def _beside(columns: Sequence[str]) -> str:
+def beside(columns: Sequence[str]) -> str:
+    """Columns of a page, below each other where it is narrow."""
     return f'<div class="sides">{"".join(f"<div>{one}</div>" for one in columns)}</div>'
 
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -21,6 +20,7 @@ from slipway.console.measured import origin
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.material import Change, Chunk, Dataset, Document, Example
+from slipway.data.folds import folds_of, folds_together
 from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.render import document as shown
@@ -41,17 +41,22 @@ def material(pages: Pages) -> APIRouter:
     router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
 
     @router.get("/data")
-    def data(request: Request) -> Response:
+    def data(request: Request, folds: str = "") -> Response:
+        every = api.datasets(project)
+        listed = folds_together(every)
+        if folds:
+            listed = [(at, one, 0) for at, one in every if folds_of(one) == folds]
         columns = [Column(t("dataset")), Column(t("when"), "time"), Column(t("items"), "count"), Column(t("counts"))]
         rows: list[list[Any]] = [
-            [_link(one), at, one.size, one.counts] for at, one in api.datasets(project)[:100]
-        ]  # fmt: skip
+            [_link(one) if not n else _folds(one, n), at, one.size, one.counts if not n else ""]
+            for at, one, n in listed[:100]
+        ]
         return pages.page(request, t("Data"), shown.Document(None, [Table(t("Data"), columns, rows)]))
 
     @router.get("/data/{digest}")
     def dataset(request: Request, digest: str, start: Start = 0) -> Response:
         found = api.find(project, "dataset", digest)
-        document = _dataset(pages, found, start)
+        document = _dataset(pages, found, max(0, start))
         return pages.page(request, found.ref.short, document, after=_versions(pages, found))
 
     @router.get("/data/{digest}/changes")
@@ -64,10 +69,17 @@ def material(pages: Pages) -> APIRouter:
     @router.get("/data/{digest}/items/{number}")
     def item(request: Request, digest: str, number: Start) -> Response:
         found = api.find(project, "dataset", digest)
-        one = next(islice(api.items(project, found, number + 1), number, None), None)
-        if one is None or _held(one):
+        most = None if found.kind == "examples" else max(0, number) + 2  # of examples the next one may be far away
+        before, one, after = _beside(api.items(project, found, most), number)
+        if one is None:
             raise NotFound(t("there is no such item here"), t("examples of gate and reserve are not shown"))
-        return pages.page(request, _name(one)[:120], _whole(pages, found, one), _back(found))
+        at = f"{ROOT}/data/{found.digest}"
+        around = page.around(
+            ("", f"{at}?start={number // ITEMS * ITEMS}" if number >= ITEMS else at, found.ref.short),
+            ("prev", "" if before is None else f"{at}/items/{before}", t("previous")),
+            ("next", "" if after is None else f"{at}/items/{after}", t("next")),
+        )
+        return pages.page(request, _name(one)[:120], _whole(pages, found, one), around)
 
     @router.get("/versions")
     def versions(request: Request, before: str, after: str) -> Response:
@@ -95,8 +107,29 @@ def _link(one: Dataset) -> Link:
     return Link(f"{one.name} {one.digest[:12]}", f"{ROOT}/data/{one.digest}")
 
 
+def _folds(one: Dataset, n: int) -> Link:
+    """All of a cross-validation; each is listed on a page of its own."""
+    return Link(f"{data_pages.folded(one.name, n)} {one.lineage[0].digest[:12]}", f"{ROOT}/data?folds={folds_of(one)}")
+
+
 def _back(found: Dataset) -> str:
     return f'<p><a href="{ROOT}/data/{found.digest}">{page.line(found.ref.short)}</a></p>'
+
+
+def _beside(items: Iterable[Item], number: int) -> tuple[int | None, Item | None, int | None]:
+    """An item, with the numbers of those before and after it that may be shown; none where it may not itself."""
+    before, found = None, None
+    for n, one in enumerate(items):
+        if _held(one):
+            if n == number:
+                break
+        elif n < number:
+            before = n
+        elif n == number:
+            found = one
+        else:
+            return before, found, n
+    return before, found, None
 
 
 def _held(one: Item) -> bool:

@@ -5,18 +5,19 @@ Examples of the gate are never shown here: a look at them is counted, and a link
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from slipway import api
 from slipway.api.finding import scored
 from slipway.api.whole import business_case
 from slipway.console import page, trace_views, views
+from slipway.console.answers import Side, beside, column
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
+from slipway.core.candidate import Candidate
 from slipway.core.material import Example
 from slipway.core.metrics import METRICS, MetricInfo
 from slipway.core.release import Verdict
@@ -24,6 +25,8 @@ from slipway.core.report import Aggregate, Report, Score
 from slipway.errors import ConfigError, NotFound
 from slipway.evaluate import compare
 from slipway.i18n import t, told
+from slipway.loop.context import Context
+from slipway.render import html
 from slipway.render.cells import Amount, Link, amount, estimate, info_of, unbounded
 from slipway.render.document import Column, Document, Part, Passage, Picture, Section, Table
 from slipway.render.pages import reports as report_pages
@@ -39,6 +42,8 @@ from slipway.stats.samples import sample
 
 SHOWN = 100  # examples on one page
 Scored = tuple[Example, Score]
+Ranked = tuple[Example, Score, float]
+Asked = dict[str, str]
 
 
 def measured(pages: Pages) -> APIRouter:
@@ -48,12 +53,12 @@ def measured(pages: Pages) -> APIRouter:
     @router.get("/reports")
     def reports(request: Request) -> Response:
         found = api.reports(project)[:200]
-        newest, asked = _newest([one for _, one, _ in found]), project.project.evaluate.names
-        parts = [*views.reports(found, asked).parts]
-        if newest and (drawn := frontier(newest, _first(newest[0], asked))):
+        newest = _newest([one for _, one, _ in found])
+        parts = [*views.reports(found, project.project.evaluate.names).parts]
+        if newest and (drawn := frontier(newest, _first(newest[0]))):
             parts.append(Picture(drawn))
         parts += _worth(pages)
-        return pages.page(request, t("Reports"), Document(None, parts), after=_pair(newest, asked))
+        return pages.page(request, t("Reports"), Document(None, parts), after=_pair(newest))
 
     @router.get("/reports/{digest}")
     def report(request: Request, digest: str) -> Response:
@@ -65,38 +70,13 @@ def measured(pages: Pages) -> APIRouter:
             )
             parts = [*_judged(pages, found), report_pages.report_table(found), hidden]
             return pages.page(request, _title(found), Document(None, parts))
-        rows, metric = scored(project, found), _first(found, project.project.evaluate.names)
-        worst = _worst(rows, found, metric)[:10]
-        parts = [
-            _linked(found),
-            *_slices(found, rows, metric),
-            _examples(found, metric, worst, t("The worst examples")),
-        ]
+        rows = scored(project, found)
+        first = asked(_first(found))
+        listed = _examples(found, _wanted(rows, found, first)[:10], t("The worst examples"), first)
+        parts = [_linked(found), *_slices(found, rows), listed]
         return pages.page(request, _title(found), Document(None, parts))
 
-    @router.get("/compare")
-    def pair(request: Request, before: str, after: str, metric: str = "") -> Response:
-        two = [_open(pages, one) for one in (before, after)]
-        first, second = (f"{one.candidate.name} {one.digest[:6]}" for one in two)
-        asked = project.project.evaluate.names
-        metric = metric or _first(two[1], asked)
-        info = two[1].meaning(metric)
-        rows = [scored(project, one) for one in two]
-        sides = [[score for _, score in one] for one in rows]
-        effect = compare.compare(sides[0], sides[1], info)
-        changed = compare.most_changed(sides[0], sides[1], info, 30)
-        every = {one.id: one for one, _ in (*rows[0], *rows[1])}
-        parts: list[Part] = [
-            report_pages.comparison_table([effect], first, second, two[1].currency),
-            _changed(report_pages.changed_table(changed, metric, first, second, every), changed, two),
-        ]
-        if metric in METRICS and METRICS[metric].timed:
-            parts.append(t("Latencies of two reports were measured under different loads: the difference says little."))
-        return pages.page(
-            request, t("Two candidates on the same examples"), Document(None, parts), after=_pair(two, asked, metric)
-        )
-
-    _ = reports, report, pair
+    _ = reports, report
     return router
 
 
@@ -105,36 +85,136 @@ def examples(pages: Pages) -> APIRouter:
     router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
 
     @router.get("/reports/{digest}/examples")
-    def every(
-        request: Request, digest: str, metric: str = "", language: str = "", facet: str = "", value: str = "",
-        page_: int = 0,
-    ) -> Response:  # fmt: skip
+    def every(request: Request, digest: str, asked: Annotated[Asked, Depends(asked)], page_: int = 0) -> Response:
         found = _open(pages, digest)
-        rows = _part(scored(project, found), language, facet, value)
-        if metric and metric not in found.metrics:
-            raise NotFound(t("this report has no metric '{name}'", name=metric[:60]), "")
-        metric = metric or _first(found, project.project.evaluate.names)
-        worst = _worst(rows, found, metric)
-        what = ", ".join(filter(None, (language, f"{facet} = {value}" if facet else "")))
-        said = t("by {metric}, the worst first: {n} examples {what}", metric=metric, n=len(worst), what=what)
+        rows = _wanted(scored(project, found), found, asked)
+        metric, facet = asked["metric"] or _first(found), asked["facet"]
+        what = ", ".join(filter(None, (asked["language"], f"{facet} = {asked['value']}" if facet else "")))
+        said = t("by {metric}, the worst first: {n} examples {what}", metric=metric, n=len(rows), what=what)
         start = max(0, page_) * SHOWN
-        parts: list[Part] = [said, _examples(found, metric, worst[start : start + SHOWN], t("Examples"))]
-        if len(worst) > start + SHOWN:
-            asked = {"metric": metric, "language": language, "facet": facet, "value": value, "page_": str(page_ + 1)}
-            parts.append(Link(t("more"), f"{ROOT}/reports/{found.digest}/examples?{views.query(asked)}"))
+        parts: list[Part] = [said, _examples(found, rows[start : start + SHOWN], t("Examples"), asked)]
+        if len(rows) > start + SHOWN:
+            more = views.query({**asked, "page_": str(page_ + 1)})
+            parts.append(Link(t("more"), f"{ROOT}/reports/{found.digest}/examples?{more}"))
         return pages.page(request, _title(found), Document(None, parts))
 
     @router.get("/reports/{digest}/examples/{id}")
-    def example(request: Request, digest: str, id: str) -> Response:
+    def example(request: Request, digest: str, id: str, asked: Annotated[Asked, Depends(asked)]) -> Response:
         found = _open(pages, digest)
-        for one, score in scored(project, found):
-            if one.id == id:
-                back = f'<p><a href="{ROOT}/reports/{found.digest}">{page.line(_title(found))}</a></p>'
-                return pages.page(request, t("Example {id}", id=id), _example(found, one, score), back)
-        raise NotFound(t("this report has no example '{id}'", id=id[:32]), "")
+        rows = scored(project, found)
+        held = next((row for row in rows if row[0].id == id), None)
+        if held is None:
+            raise NotFound(t("this report has no example '{id}'", id=id[:32]), "")
+        listed, query = [one.id for one, *_ in _wanted(rows, found, asked)], views.query(asked)
+        at = f"{ROOT}/reports/{found.digest}"
+        back = f"{at}/examples?{query}" if query else at
+        around = _walked(listed, id, back, _title(found), lambda other: f"{at}/examples/{other}?{query}")
+        return pages.page(request, t("Example {id}", id=id), _example(found, *held), around)
 
     _ = every, example
     return router
+
+
+def compared(pages: Pages) -> APIRouter:
+    """Needs the scope `read`."""
+    router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
+
+    @router.get("/compare")
+    def pair(request: Request, before: str, after: str, metric: str = "") -> Response:
+        found = _Pair(pages, before, after, metric)
+        effect = compare.compare(*found.sides, found.info)
+        every = {one.id: one for one, _ in (*found.rows[0], *found.rows[1])}
+        parts: list[Part] = [
+            report_pages.comparison_table([effect], *found.names, found.two[1].currency),
+            report_pages.changed_table(found.changed(), found.metric, *found.names, every, found.to),
+        ]
+        if found.metric in METRICS and METRICS[found.metric].timed:
+            parts.append(t("Latencies of two reports were measured under different loads: the difference says little."))
+        title = t("Two candidates on the same examples")
+        return pages.page(request, title, Document(None, parts), after=_pair(found.two))
+
+    @router.get("/compare/{id}")
+    def changed(request: Request, id: str, before: str, after: str, metric: str = "") -> Response:
+        found = _Pair(pages, before, after, metric)
+        held = [next((row for row in rows if row[0].id == id), None) for rows in found.rows]
+        if held[0] is None or held[1] is None:
+            raise NotFound(t("the two reports have no example '{id}' in common", id=id[:32]), "")
+        (one, first), (_, second) = held[0], held[1]
+        asked = Document(None, [*_given(one), *origin(one)])
+        sides = [
+            column(name, Side(of, score.answer), [])
+            for name, of, score in zip(found.names, found.candidates(project), (first, second), strict=True)
+        ]
+        scores = html.body(Document(None, [found.scores(first, second)]))
+        title = t("Two candidates on the same examples")
+        around = _walked([each.example for each in found.changed()], id, found.to(""), title, found.to)
+        return pages.page(request, t("Example {id}", id=id), html.body(asked) + beside(sides) + scores, around)
+
+    _ = pair, changed
+    return router
+
+
+class _Pair:
+    """Two reports on examples that may be shown, and the metric that they are compared by."""
+
+    def __init__(self, pages: Pages, before: str, after: str, metric: str) -> None:
+        self.two = [_open(pages, one) for one in (before, after)]
+        first, second = (f"{one.candidate.name} {one.digest[:6]}" for one in self.two)
+        self.names = first, second
+        self.metric = metric or _first(self.two[1])
+        self.info = self.two[1].meaning(self.metric)
+        self.rows = [scored(pages.project, one) for one in self.two]
+        champion, challenger = ([score for _, score in one] for one in self.rows)
+        self.sides = champion, challenger
+
+    def changed(self) -> list[compare.Changed]:
+        """Those that changed most, in their order."""
+        return compare.most_changed(self.sides[0], self.sides[1], self.info, 30)
+
+    def to(self, id: str) -> str:
+        """The page about one of them; without an id, about all."""
+        asked = {"before": self.two[0].digest, "after": self.two[1].digest, "metric": self.metric}
+        return f"{ROOT}/compare{id and f'/{id}'}?{views.query(asked)}"
+
+    def candidates(self, project: Context) -> list[Candidate]:
+        """What was measured."""
+        return [project.store.catalog.get("candidate", one.candidate.digest, Candidate) for one in self.two]
+
+    def scores(self, first: Score, second: Score) -> Table:
+        """Of one example, side by side."""
+        metrics = list(dict.fromkeys([*first.metrics, *second.metrics]))
+        rows = [[name, *(self._value(name, one) for one in (first, second))] for name in metrics]
+        return Table(t("Scores"), [Column(t("metric")), *(Column(one, "measure") for one in self.names)], rows)
+
+    def _value(self, metric: str, score: Score) -> Amount | None:
+        report = self.two[1]
+        value = score.metrics.get(metric)
+        return None if value is None else Amount(value, info_of(metric, report.meanings), report.currency)
+
+
+def asked(metric: str = "", language: str = "", facet: str = "", value: str = "") -> Asked:
+    """Which examples an address asks for, and by what they are put in order."""
+    return {"metric": metric, "language": language, "facet": facet, "value": value}
+
+
+def _wanted(rows: Sequence[Scored], found: Report, asked: Asked) -> list[Ranked]:
+    """Those of a language or a slice that the metric was measured on, with its value, the worst first. Raises NotFound
+    for a metric that the report has not.
+    """
+    metric = asked["metric"]
+    if metric and metric not in found.metrics:
+        raise NotFound(t("this report has no metric '{name}'", name=metric[:60]), "")
+    metric = metric or _first(found)
+    kept = _part(rows, asked["language"], asked["facet"], asked["value"])
+    return _worst(kept, found, metric)
+
+
+def _walked(listed: Sequence[str], id: str, back: str, title: str, to: Callable[[str], str]) -> str:
+    """Links from one of a list to the list, to the one before and to the one after; of one that is not in it, none."""
+    at = listed.index(id) if id in listed else -1
+    before, after = (to(listed[n]) if at >= 0 and 0 <= n < len(listed) else "" for n in (at - 1, at + 1))
+    place = f" ({at + 1} / {len(listed)})" if at >= 0 else ""
+    return page.around(("", back, f"{title}{place}"), ("prev", before, t("previous")), ("next", after, t("next")))
 
 
 def _part(rows: Sequence[Scored], language: str, facet: str, value: str) -> list[Scored]:
@@ -167,12 +247,9 @@ def _title(found: Report) -> str:
     return t("{candidate} on the {split} split", candidate=found.candidate.name, split=found.split)
 
 
-def _first(found: Report, asked: Sequence[str]) -> str:
-    """The metric that examples are put in order by where none is named: the first of quality, of those that the project
-    asks for if it can be.
-    """
-    known = [*asked, *report_pages.in_order([found])]
-    quality = [one for one in known if one in found.metrics and info_of(one, found.meanings).kind == "quality"]
+def _first(found: Report) -> str:
+    """The metric that examples are put in order by, where none was asked for: the first of quality."""
+    quality = [name for name in report_pages.in_order([found]) if info_of(name, found.meanings).kind == "quality"]
     return next(iter(quality or found.metrics), "")
 
 
@@ -192,17 +269,17 @@ def _worth(pages: Pages) -> list[Part]:
     return [case_table(found)] if found else []
 
 
-def _pair(found: Sequence[Report], asked: Sequence[str], metric: str = "") -> str:
+def _pair(found: Sequence[Report]) -> str:
     if len(found) < 2:
         return ""
     named = [(one.digest, f"{one.candidate.name} {one.digest[:12]}") for one in found]
-    metrics = [(name, name) for name in report_pages.in_order(found)]
+    metrics = report_pages.in_order(found)
     return page.form(
         f"{ROOT}/compare",
         t("Compare"),
         page.choice("before", t("Before"), named, named[0][0]),
         page.choice("after", t("After"), named, named[1][0]),
-        page.choice("metric", t("metric"), metrics, metric or _first(found[0], asked)),
+        page.choice("metric", t("metric"), [(name, name) for name in metrics], _first(found[0])),
     )
 
 
@@ -229,9 +306,9 @@ def _linked(found: Report) -> Table:
     return Table(_title(found), columns, rows, notes)
 
 
-def _slices(found: Report, rows: Sequence[Scored], metric: str) -> list[Table]:
+def _slices(found: Report, rows: Sequence[Scored]) -> list[Table]:
     """Means by what the examples' `meta` says of them, such as a topic."""
-    by = dict[tuple[str, str], list[float]]()
+    metric, by = _first(found), dict[tuple[str, str], list[float]]()
     for _, score in rows:
         for facet, value in score.facets.items():
             if metric in score.metrics:
@@ -248,40 +325,30 @@ def _slices(found: Report, rows: Sequence[Scored], metric: str) -> list[Table]:
     return [Table(t("By slice, means"), columns, lines)]
 
 
-def _worst(rows: Sequence[Scored], found: Report, metric: str) -> list[tuple[Scored, float]]:
+def _worst(rows: Sequence[Scored], found: Report, metric: str) -> list[Ranked]:
     """Those that a metric was measured on, each with its value, as the report has counted it."""
     info, by = info_of(metric, found.meanings), {score.example: (one, score) for one, score in rows}
     measured = sample([score for _, score in rows], info)
     values = contributions(measured.values) if info.form == "calibration" else measured.values
     sign = 1.0 if info.higher_is_better else -1.0
-    found_ = zip(measured.ids, values.tolist(), strict=True)
-    return [(by[id], value) for id, value in sorted(found_, key=lambda one: (sign * one[1], one[0]))]
+    ranked = zip(measured.ids, values.tolist(), strict=True)
+    return [(*by[id], value) for id, value in sorted(ranked, key=lambda one: (sign * one[1], one[0]))]
 
 
-def _examples(found: Report, metric: str, rows: Sequence[tuple[Scored, float]], title: str) -> Table:
+def _examples(found: Report, rows: Sequence[Ranked], title: str, asked: Mapping[str, str]) -> Table:
+    """`asked`: what of an address leads from one of them to the next."""
+    query, metric = views.query(asked), asked["metric"] or _first(found)
     info = info_of(metric, found.meanings)
     columns = [Column(t("input"), "excerpt", 80), Column(t("expected"), "excerpt", 60),
                Column(t("answer"), "excerpt", 80), Column(metric, "measure"), Column(t("scores")),
                Column(t("language"))]  # fmt: skip
     lines = [
-        [_to(found, one.id, one.text), " | ".join(one.expected), told(score.answer.error) or score.answer.text,
+        [Link(one.text or t("(empty)"), f"{ROOT}/reports/{found.digest}/examples/{one.id}?{query}"),
+         " | ".join(one.expected), told(score.answer.error) or score.answer.text,
          Amount(value, info, found.currency), score.metrics, score.language]
-        for (one, score), value in rows
+        for one, score, value in rows
     ]  # fmt: skip
     return Table(title, columns, lines)
-
-
-def _to(found: Report, example: str, text: str) -> Link:
-    return Link(text or t("(empty)"), f"{ROOT}/reports/{found.digest}/examples/{example}")
-
-
-def _changed(shown: Table, changed: Sequence[compare.Changed], two: Sequence[Report]) -> Table:
-    """The table of what changed most: the input leads to the first report's example, the change to the second's."""
-    rows = [
-        [row[0], _to(two[0], one.example, row[1]), Link(amount(row[2]), _to(two[1], one.example, "").to), *row[3:]]
-        for row, one in zip(shown.rows, changed, strict=True)
-    ]
-    return replace(shown, rows=rows)
 
 
 def _example(found: Report, one: Example, score: Score) -> Document:
@@ -290,13 +357,19 @@ def _example(found: Report, one: Example, score: Score) -> Document:
     values = [[name, Amount(value, info_of(name, meanings), found.currency)] for name, value in score.metrics.items()]
     columns = [Column(t("metric")), Column(t("value"), "measure")]
     parts: list[Part] = [
-        Section(t("input"), [Passage(one.text, whole=True)]),
-        Section(t("expected"), [Passage(" | ".join(one.expected) or t("(empty)"), whole=True)]),
+        *_given(one),
         *trace_views.answer(score.answer),
         Table(t("Scores"), columns, values),
         *origin(one),
     ]
     return Document(None, parts)
+
+
+def _given(one: Example) -> list[Part]:
+    return [
+        Section(t("input"), [Passage(one.text, whole=True)]),
+        Section(t("expected"), [Passage(" | ".join(one.expected) or t("(empty)"), whole=True)]),
+    ]
 
 
 def origin(one: Example) -> list[Part]:

@@ -27,8 +27,8 @@ ASSETS = {
     "labelling.js": "text/javascript; charset=utf-8",
 }
 HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "cross-origin-opener-policy": "same-origin",
@@ -140,6 +140,15 @@ def form(action: str, button: str, *fields: str, method: str = "get") -> str:
     return (
         f'<form method="{method}" action="{escape(action)}">{"".join(fields)}<button>{line(button)}</button></form>'
     )  # fmt: skip
+
+
+def around(*links: tuple[str, str, str]) -> str:
+    """Links above a page: (relation, address, text); one without an address is left out. The keys n and p follow the
+    relations `next` and `prev`.
+    """
+    kept = [(f'rel="{rel}" ' if rel else "", escape(to), line(text)) for rel, to, text in links if to]
+    shown = " ".join(f'<a {rel}href="{to}">{text}</a>' for rel, to, text in kept)
+    return f'<p class="around">{shown}</p>' if shown else ""
 
 
 def script(name: str) -> str:

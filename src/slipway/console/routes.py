@@ -21,7 +21,7 @@ from slipway.console.entrance import LANGUAGE, entrance
 from slipway.console.kept import kept
 from slipway.console.labelling import labelling
 from slipway.console.material import material
-from slipway.console.measured import examples, measured
+from slipway.console.measured import compared, examples, measured
 from slipway.console.monitor import monitor
 from slipway.console.page import ROOT
 from slipway.console.traces import traces
@@ -33,6 +33,7 @@ from slipway.i18n import LANGUAGES, speaking, t
 from slipway.loop.context import Context
 from slipway.loop.monitor.message import subject
 from slipway.loop.monitor.rules import OWN
+from slipway.loop.stages.looks import frozen_looks
 from slipway.render.cells import Link, info_of
 from slipway.render.document import Document, Picture, Table
 from slipway.render.pages.releases import release_difference
@@ -58,6 +59,7 @@ class Console:
             answers,
             measured,
             examples,
+            compared,
             material,
             work,
             _released,
@@ -233,7 +235,7 @@ def _attention(pages: Pages, down: int) -> list[Link | str]:
             "The newest verdict of the gate, on '{name}', is not a pass", name=newest.report.name.partition("/")[0]
         )
         found.append(Link(told, f"{ROOT}/reports/{newest.report.digest}"))
-    used, budget = len(api.gate_looks(pages.project)), pages.project.project.release.looks
+    used, budget = len(frozen_looks(pages.project)), pages.project.project.release.looks
     if used >= budget:
         found.append(
             t("The looks at the gate split are used up ({n} of {budget}): add examples", n=used, budget=budget)

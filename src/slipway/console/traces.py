@@ -72,9 +72,7 @@ def _around(pages: Pages, id: str) -> str:
     """Links to the next older and the next newer trace."""
     older = api.traces(pages.project, 1, wanted=Wanted(before=id))
     newer = pages.project.store.catalog.newer(id)
-    links = [
-        f'<a rel="{rel}" href="{ROOT}/traces/{other}">{page.line(text)}</a>'
-        for rel, other, text in (("prev", newer, t("newer")), ("next", older[0].id if older else "", t("older")))
-        if other
-    ]
-    return f'<p class="around">{" ".join(links)}</p>' if links else ""
+    at = f"{ROOT}/traces/"
+    return page.around(
+        ("prev", newer and at + newer, t("newer")), ("next", at + older[0].id if older else "", t("older"))
+    )

@@ -18,17 +18,20 @@ from slipway.core.ref import Ref
 from slipway.core.run import Run
 from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import t, told
+from slipway.loop.at_work import seen
+from slipway.loop.at_work import told as lines_of
 from slipway.render.cells import Link
-from slipway.render.document import Column, Document, Part, Passage, Section, Table
-from slipway.render.pages.training import Trained, training
+from slipway.render.document import Column, Document, Part, Passage, Picture, Section, Table
+from slipway.render.pages import work as work_pages
+from slipway.render.pages.training import Trained, curves, training
 from slipway.serve.admin.access import needs
 
 LISTED = 200
 LINES = 400  # of a log, the last ones
 PAGES = {"dataset": "data", "report": "reports", "release": "releases"}
 """Kind of a noun -> the pages about it."""
-LIVE = "<div data-live></div>"
-"""Tells our script to load the page anew from time to time."""
+NOW, LATER = 3, 15
+"""Seconds after which our script loads a page anew: about what goes on, and about what may begin."""
 
 
 def work(pages: Pages) -> APIRouter:
@@ -37,20 +40,28 @@ def work(pages: Pages) -> APIRouter:
 
     @router.get("/runs")
     def runs(request: Request) -> Response:
-        found = api.runs(project, LISTED)
-        live = LIVE if any(one.status == "running" for one in found) else ""
-        return pages.page(request, t("Runs"), Document(None, [_table(found)]), after=live)
+        found, now = api.runs(project, LISTED), seen(project.store.folder)
+        parts: list[Part] = [_table(found)]
+        if now is not None and (now.alive or now.doing.step):
+            to = f"{ROOT}/runs/{now.doing.run}" if any(one.id == now.doing.run for one in found) else ""
+            parts = [*work_pages.at_work(now, to), *parts]
+        live = _live(NOW if now is not None and now.alive else LATER)
+        return pages.page(request, t("Runs"), Document(None, parts), after=live)
 
     @router.get("/runs/{id}")
     def run(request: Request, id: str) -> Response:
         found = next((one for one in api.runs(project, 10_000) if one.id == id), None)
         if found is None:
             raise NotFound(t("there is no run '{id}'", id=id[:40]), t("the list of runs shows those that are kept"))
-        live = LIVE if found.status == "running" else ""
+        live = _live(NOW) if found.status == "running" else ""
         return pages.page(request, t("Step {name}", name=found.step), _whole(pages, found), after=live)
 
     _ = runs, run
     return router
+
+
+def _live(seconds: int) -> str:
+    return f'<div data-live="{seconds}" hidden></div>'
 
 
 def _table(found: Sequence[Run]) -> Table:
@@ -85,9 +96,17 @@ def _whole(pages: Pages, found: Run) -> Document:
     ]
     if found.output is not None:
         rows.append([t("gave"), _link(found.output)])
+    now = seen(pages.project.store.folder)
+    mine = now if now is not None and now.doing.run == found.id else None
+    if mine is not None and (how := work_pages.progress(mine)):
+        rows.insert(1, [t("progress"), how])
     parts: list[Part] = [Table(t("Facts"), [Column(t("field")), Column(t("value"))], rows)]
     if found.error:
         parts.append(Section(t("error"), [Passage(told(found.error), whole=True)]))
+    if found.output is None:
+        parts += _training(pages, found)
+    if mine is not None:
+        parts += work_pages.said_last(mine)
     if found.output is not None and found.output.kind == "artifact":
         parts += _trained(pages, found.output)
     return Document(None, parts)
@@ -107,8 +126,18 @@ def _trained(pages: Pages, ref: Ref) -> list[Part]:
     except SlipwayError as error:
         return [error.message]
     parts = training([Trained(artifact.name, artifact, _read(lines), observed_of(artifact, store))])
-    log = [Section(t("log"), [Passage("\n".join(lines[-LINES:]))])] if lines else []
-    return [*parts, *log]
+    return [*parts, *_log(lines)]
+
+
+def _training(pages: Pages, found: Run) -> list[Part]:
+    """The loss of a training that goes on, or that came to no end, and the last lines of its log."""
+    lines = lines_of(pages.project.store.folder, found.id)
+    drawn = curves({found.step: _read(lines)})
+    return [*([Picture(drawn)] if drawn else []), *_log(lines)]
+
+
+def _log(lines: Sequence[str]) -> list[Part]:
+    return [Section(t("log"), [Passage("\n".join(lines[-LINES:]))])] if lines else []
 
 
 def _read(lines: Sequence[str]) -> list[dict[str, Any]]:

@@ -7,16 +7,19 @@ that knows neither it nor one like it (stratified group k-fold, with the groups 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from slipway.core.material import Example
+from slipway.core.material import Dataset, Example
 from slipway.data.leaks import alike
 from slipway.errors import ConfigError
 from slipway.i18n import t
 
 NEVER = -1  # the fold of an example that is only learnt from, and is like none that is answered
+
+_NAME = re.compile(r"(.*):fold-\d+-of-(\d+)")
 
 
 class _Unit(NamedTuple):
@@ -101,3 +104,30 @@ def _most(names: Sequence[str]) -> str:
     """The most frequent, the first by name among equals."""
     counts = Counter(names)
     return min(counts, key=lambda name: (-counts[name], name))
+
+
+def fold_name(name: str, fold: int, count: int) -> str:
+    """What a set is called in which a fold, counted from 0, is held back."""
+    return f"{name}:fold-{fold + 1}-of-{count}"
+
+
+def folds_of(found: Dataset) -> str:
+    """What the sets of one cross-validation have in common, a word that may stand in an address; empty for others."""
+    named = _NAME.fullmatch(found.name)
+    return f"{named[2]}-{found.lineage[0].digest}" if named and found.lineage else ""
+
+
+def folds_together(found: Sequence[tuple[str, Dataset]]) -> list[tuple[str, Dataset, int]]:
+    """(when, set, folds) in the same order, where the first of the sets of one cross-validation stands for all of
+    them. `folds`: how many they are; 0 for a set that is none of them.
+    """
+    places: dict[str, int] = {}
+    together: list[tuple[str, Dataset, int]] = []
+    for at, one in found:
+        same = folds_of(one)
+        place = places.setdefault(same, len(together)) if same else len(together)
+        if place < len(together):
+            together[place] = (*together[place][:2], together[place][2] + 1)
+        else:
+            together.append((at, one, int(bool(same))))
+    return together

@@ -20,6 +20,7 @@ from slipway.data.references import corpus_of
 from slipway.errors import ConfigError, instead
 from slipway.files import inside, real
 from slipway.i18n import t
+from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
 from slipway.loop.stages.data import freeze_documents
 from slipway.loop.state import Loop
@@ -57,7 +58,7 @@ def draft(context: Context, count: int, languages: Sequence[str], seed: int) -> 
             t("write texts with their labels into a file of data.examples"),
         )
     path = _path(context)
-    with context.store.lock():
+    with at_work(context):
         documents = freeze_documents(Loop(context))
         if documents is None:
             raise ConfigError(

@@ -20,6 +20,7 @@ from slipway.core.report import Report
 from slipway.core.run import Run
 from slipway.errors import IntegrityError, NotFound, SlipwayError
 from slipway.i18n import said_of, say
+from slipway.loop.at_work import Live
 from slipway.loop.context import Context
 from slipway.store.catalog import now
 
@@ -59,6 +60,8 @@ class Steps:
             return done.output
         run = Run(id=uuid.uuid4().hex, step=name, status="running", started=now(), key=key, inputs=tuple(inputs))
         catalog.record(run)
+        if isinstance(listener, Live):
+            listener.run = run.id
         listener.step(name, "running")
         started = time.monotonic()
 
@@ -119,5 +122,9 @@ class Steps:
     def _forget_interrupted(self) -> None:
         """Runs that a killed process left `running` are marked; the lock is held, so no one else is running."""
         for run in self._context.store.catalog.runs(status="running"):
-            why = (say("the process ended before the step did"),)
-            self._context.store.catalog.record(msgspec.structs.replace(run, status="interrupted", error=why))
+            self._context.store.catalog.record(ended(run))
+
+
+def ended(run: Run) -> Run:
+    """A run that is kept as running, and whose process is gone."""
+    return msgspec.structs.replace(run, status="interrupted", error=(say("the process ended before the step did"),))

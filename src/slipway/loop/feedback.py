@@ -24,6 +24,7 @@ from slipway.data.imports.opening import rows
 from slipway.data.imports.training import KIND, inputs_of, read, written
 from slipway.errors import ConfigError, NotFound, instead
 from slipway.i18n import say, t
+from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
 from slipway.loop.mine import KINDS, LONGEST, PER_USER, Mined, Row, Said, left_out, mine, without_repeats
 from slipway.loop.model_lock import pin_models
@@ -114,7 +115,7 @@ def heldout(context: Context) -> list[Example]:
     store = context.store
     known = [d for _, d in store.catalog.list("dataset", Dataset, "examples") if store.blobs.has(d.items)]
     if not known:
-        with store.lock():
+        with at_work(context):
             known = [freeze_data(Loop(context))[2]]
     return [e for e in store.blobs.get_lines(known[0].items, Example) if e.split != "train"]
 

@@ -25,6 +25,7 @@ from slipway.core.trace import Feedback, Trace
 from slipway.errors import ConfigError, NotFound
 from slipway.files import UNDECODABLE
 from slipway.i18n import t
+from slipway.loop.at_work import clear
 from slipway.loop.context import Context, whoami
 from slipway.loop.feedback import key_ids
 from slipway.loop.row_files import FOLDER
@@ -283,6 +284,7 @@ class _Plan:
             traces=traces, feedback=len(self.feedback),
         )  # fmt: skip
         memo = self.memo()
+        clear(self.store.folder)
         erase.note(self.store, erasure)
         for name, (_, kept) in self.rows.items():
             write_aside(self.context.root / name, kept)

@@ -13,6 +13,7 @@ from slipway.core.report import Report
 from slipway.data.split import slices
 from slipway.errors import Busy, ConfigError, NotFound, SlipwayError, nearest
 from slipway.i18n import t
+from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
 from slipway.loop.stages.adapt import make_candidates
 from slipway.loop.stages.data import freeze_chunks, freeze_data, freeze_documents
@@ -43,7 +44,7 @@ def run(context: Context, until: Stage = "release") -> Outcome:
 
     Raises Busy when another run is at work in this project.
     """
-    with context.store.lock():
+    with at_work(context):
         loop = Loop(context)
         last = STAGES.index(until)
         if last >= 3:
@@ -93,7 +94,7 @@ def reports_for(context: Context, names: Sequence[str], split: str, *, timed: bo
                 t("no candidate is called '{name}'", name=name),
                 t("did you mean '{near}'?", near=near) if near else ", ".join(context.project.candidates),
             )
-    with context.store.lock():
+    with at_work(context):
         loop = Loop(context)
         _, chunks, examples = freeze_data(loop)
         every = make_candidates(loop, chunks, examples)
@@ -121,7 +122,7 @@ def by_words(context: Context) -> Candidate:
             t("the project has no documents: there is nothing to quote"), t("list them under data.documents")
         )
     try:
-        with context.store.lock():
+        with at_work(context):
             loop = Loop(context)
             documents = freeze_documents(loop)
             assert documents is not None
@@ -148,7 +149,7 @@ def show_answers(context: Context, report: Report, *, refuse: bool = True) -> No
 
 def looks(context: Context) -> list[Look]:
     """Every look at examples that are now in the gate split, the first first."""
-    with context.store.lock():
+    with at_work(context):
         _, _, examples = freeze_data(Loop(context))
         return earlier_looks(context, gate_ids(context, examples))
 
@@ -158,7 +159,7 @@ def rotate(context: Context) -> Dataset:
 
     Written to slipway.lock, so that every machine splits alike. Raises ConfigError when nothing is left in reserve.
     """
-    with context.store.lock():
+    with at_work(context):
         times = rotation(context) + 1
         if times > slices(context.project.data.split):
             raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,6 +15,7 @@ from slipway.core.report import Report
 from slipway.data.losses import Loss
 from slipway.evaluate.aggregate import meanings
 from slipway.i18n import Said
+from slipway.loop.at_work import Live
 from slipway.loop.context import Context
 from slipway.loop.execute import Steps
 
@@ -77,3 +78,8 @@ class Loop:
     def progress(self, name: str) -> Callable[[int, int | None], None]:
         """Who is told how far a step is."""
         return partial(self.context.listener.progress, name)
+
+    def hear(self, line: Mapping[str, Any]) -> None:
+        """What a step of training measured, while it trains: for whoever looks at it from elsewhere."""
+        if isinstance(self.context.listener, Live):
+            self.context.listener.told(line)

@@ -134,6 +134,20 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def part(done: int, total: int | None) -> str:
+    """How far something is: `12 / 40`, or megabytes when the numbers are bytes of a download."""
+    if total is not None and total > 1_000_000:
+        return f"{done / 1e6:.0f} / {total / 1e6:.0f} MB"
+    return f"{done} / {total}" if total is not None else str(done)
+
+
+def left(seconds: float) -> str:
+    """How long something still takes at its pace."""
+    if seconds < 120:
+        return t("about {n:.0f} s left", n=seconds)
+    return t("about {n:.0f} min left", n=seconds / 60)
+
+
 def moment(at: str) -> str:
     """A point in time to the second, UTC."""
     return at[:19].replace("T", " ")

@@ -20,6 +20,7 @@ from slipway.core.protocols import Task, asks_model
 from slipway.core.ref import Ref
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.i18n import t
+from slipway.loop.at_work import at_work
 from slipway.loop.choosing import prompts as built_in
 from slipway.loop.choosing.subjects import Subject
 from slipway.loop.context import Context, Listener
@@ -70,7 +71,7 @@ def make_plan(context: Context | None, most: int, stack: ExitStack, listener: Li
             Project(slipway=1, name="bench", machine=price), Path.cwd(), plugins, store,
             built_in.examples(task)[:most], built_in.warm_up(task), listener, lambda pin: locate(pin, Path.cwd()),
         )  # fmt: skip
-    with context.store.lock():
+    with at_work(context):
         loop = Loop(context)
         _, chunks, dataset = freeze_data(loop)
         chosen, spare, seen = _dev(context, dataset, most)

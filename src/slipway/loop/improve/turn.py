@@ -19,6 +19,7 @@ from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, GateFailed, SlipwayError
 from slipway.i18n import t
+from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
 from slipway.loop.feedback import Harvest
 from slipway.loop.improve.attempts import Attempts, is_heard
@@ -63,7 +64,7 @@ def improve(context: Context, mine: Mine, options: Options = Options()) -> Turn:
     Raises Busy while another run is at work, MissingPrerequisite when nothing serves yet, ConfigError for a project
     without a gate or examples.
     """
-    with context.store.lock():
+    with at_work(context):
         made = _Improving(context, options)
         turn = made.run(mine)
         turn.seconds, turn.cost = made.spending.seconds, made.spending.money

@@ -126,7 +126,8 @@ def _tuned(
             name=name, base=base, files=context.locate(base) if base else {}, folder=folder, held=held, reads=reads,
             task=task, embed=lambda texts: vectors_of(loop, step, base, texts),
             render=prompts.of if prompts is not None else lambda _: (),
-            listener=loop.progress(step), pairs=said.preferences, judged=said.thumbs, other=asking.model,
+            listener=loop.progress(step), hear=loop.hear, pairs=said.preferences, judged=said.thumbs,
+            other=asking.model,
             teach=lambda model, some: asking.answers(model, some, examples, chunks), grade=asking.score,
             load=lambda made: serving(base, made, context.locate, context.plugins, context.wait),
         )  # fmt: skip

@@ -67,7 +67,7 @@ def tuned_embedder(
             name=retrieve.embedder or "", base=base, files=context.locate(base), folder=folder, held=held,
             reads=tuner.reads, task=task, embed=lambda texts: vectors_of(loop, step, base, texts),
             load=lambda made: serving(base, made, context.locate, context.plugins, context.wait),
-            render=lambda example: (), listener=loop.progress(step),
+            render=lambda example: (), listener=loop.progress(step), hear=loop.hear,
             corpus=lambda: list(store.blobs.get_lines(chunks.items, Chunk)),
         )  # fmt: skip
         made = tune(job, options, [examples.ref, chunks.ref], plugins, store)

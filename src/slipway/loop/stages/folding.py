@@ -20,7 +20,7 @@ from slipway.core.material import Dataset, Example
 from slipway.core.protocols import Labelled
 from slipway.core.ref import Ref, digest_of
 from slipway.data.examples import example_files
-from slipway.data.folds import assign_folds
+from slipway.data.folds import assign_folds, fold_name
 from slipway.data.labels import labels_of
 from slipway.errors import NotFound
 from slipway.i18n import t
@@ -85,7 +85,7 @@ class Folding:
         without: list[Candidate] = []
         for fold in range(count):
             subset, seen = self._without(fold)
-            without.append(make_one(self._loop, name, made, subset, seen, f":fold-{fold + 1}-of-{count}"))
+            without.append(make_one(self._loop, name, made, subset, seen, fold_name("", fold, count)))
         found = Answered(self._asked, [without[self._places[one.id]] for one in self._asked], count)
         if not found.apart:
             self._loop.context.session.expect(without)
@@ -119,7 +119,7 @@ class Folding:
         """The frozen examples with a fold in reserve; and those of train and dev, the fold's own among them, since the
         labels of a task are known whatever is fitted.
         """
-        store, name = self._loop.store, f"{self._examples.name}:fold-{fold + 1}-of-{self._count}"
+        store, name = self._loop.store, fold_name(self._examples.name, fold, self._count)
         made = [
             msgspec.structs.replace(one, split="reserve")
             if one.split in _POOL and self._places[one.id] == fold

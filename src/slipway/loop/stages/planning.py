@@ -14,6 +14,7 @@ from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.evaluate.scoring import facets
 from slipway.i18n import t
+from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
 from slipway.loop.stages.data import freeze_data
 from slipway.loop.stages.evaluate import cost_of, scores_of
@@ -39,7 +40,7 @@ def plan_gate(context: Context, candidate: str | None = None) -> GatePlan:
             t("the project has no gate: there is nothing to plan"),
             t("add a rule under gate, e.g. token_f1: {min: 0.3}"),
         )
-    with context.store.lock():
+    with at_work(context):
         loop = Loop(context)
         _, _, examples = freeze_data(loop)
     measured = _measured(context)

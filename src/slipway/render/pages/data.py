@@ -7,20 +7,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from slipway.core.material import Change, Chunk, Dataset, Document, Example
+from slipway.data.folds import folds_together
 from slipway.data.inspection import Difference
 from slipway.i18n import t
 from slipway.render import document as page
 from slipway.render.cells import text
-from slipway.render.document import Column, Table, listed
+from slipway.render.document import Column, Table
 
 
 def datasets(found: Sequence[tuple[str, Dataset]]) -> page.Document:
-    """(when, dataset), newest first."""
+    """(when, dataset), newest first. The sets of a cross-validation are one line for people, and whole for programs."""
     columns = [Column(t("when"), "time"), Column(t("name")), Column(t("kind")), Column(t("items"), "count"),
                Column(t("counts")), Column(t("digest"), "digest")]  # fmt: skip
     rows = [[at, d.name, d.kind, d.size, d.counts, d.digest] for at, d in found]
+    short = [
+        [at, folded(d.name, folds), d.kind, d.size, d.counts if not folds else "", d.digest if not folds else ""]
+        for at, d, folds in folds_together(found)
+    ]
     data = [{"at": at, "digest": d.digest, "dataset": d} for at, d in found]
-    return listed(data, Table(t("Datasets"), columns, rows))
+    title = t("Datasets")
+    return page.Document(data, [Table(title, columns, short)], Table(title, columns, rows))
+
+
+def folded(name: str, folds: int) -> str:
+    """`examples [5 folds]` for the set of a fold that stands for all, or the name of what is no fold."""
+    return f"{name.rpartition(':')[0]} [{t('{n} folds', n=folds)}]" if folds else name
 
 
 def dataset(found: Dataset, items: Sequence[Document | Chunk | Example], changes: Sequence[Change]) -> page.Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ from slipway.core.release import Comparison
 from slipway.core.report import Report, Score
 from slipway.evaluate.compare import Changed, Compared
 from slipway.i18n import Said, t, told
-from slipway.render.cells import Amount, Estimate, estimate, info_of, unbounded
+from slipway.render.cells import Amount, Estimate, Link, estimate, info_of, unbounded
 from slipway.render.document import Column, Document, Table, listed
 from slipway.render.pages.estimates import estimates_table
 
@@ -161,13 +161,20 @@ def comparison_table(found: Sequence[Comparison], champion: str, challenger: str
 
 
 def changed_table(
-    changed: Sequence[Changed], metric: str, champion: str, challenger: str, examples: Mapping[str, Example]
+    changed: Sequence[Changed],
+    metric: str,
+    champion: str,
+    challenger: str,
+    examples: Mapping[str, Example],
+    to: Callable[[str], str] | None = None,
 ) -> Table:
-    """The examples that changed most: what was asked and expected, and what each candidate answered."""
+    """The examples that changed most: what was asked and expected, and what each candidate answered. `to`: the page
+    about one of them, by its id.
+    """
     info = info_of(metric)
     rows = [
         [
-            one.example,
+            Link(one.example, to(one.example)) if to else one.example,
             examples[one.example].text if one.example in examples else "",
             Amount(one.difference, info, one.challenger.answer.currency, signed=True),
             " | ".join(one.challenger.expected),

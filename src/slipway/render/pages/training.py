@@ -31,7 +31,7 @@ def training(found: Sequence[Trained]) -> list[Part]:
     """A table of all, and a picture of those that have a loss."""
     columns = [Column(t("candidate")), Column(t("tuner")), Column(t("measured")), Column(t("digest"), "digest")]
     rows = [[one.candidate, one.artifact.tuner, _words(one), one.artifact.digest] for one in found]
-    drawn = curves(found)
+    drawn = curves({one.candidate: one.told for one in found})
     return [Table(t("What was tuned"), columns, rows), *([Picture(drawn)] if drawn else [])]
 
 
@@ -40,10 +40,10 @@ def _words(one: Trained) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
 
 
-def curves(found: Sequence[Trained]) -> str:
-    """An SVG: the loss of each step as a line, that on dev as dots; empty where nothing told a loss."""
-    lines = {one.candidate: _curve(one.told, "loss") for one in found}
-    dots = {one.candidate: _points(one.told, "dev_loss") for one in found}
+def curves(told: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """An SVG of what each told: the loss of each step as a line, that on dev as dots; empty without a loss."""
+    lines = {name: _curve(each, "loss") for name, each in told.items()}
+    dots = {name: _points(each, "dev_loss") for name, each in told.items()}
     shown = [name for name in lines if lines[name]]
     if not shown:
         return ""

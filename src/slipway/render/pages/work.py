@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from slipway.core.run import Run
 from slipway.i18n import t, told
+from slipway.loop.at_work import Seen
 from slipway.loop.check import Finding
 from slipway.loop.run import Outcome
-from slipway.render.cells import Mark
-from slipway.render.document import Column, Document, Part, Table, listed
+from slipway.render.cells import Link, Mark, left, part
+from slipway.render.document import Column, Document, Part, Passage, Section, Table, listed
 from slipway.render.pages.reports import candidates_table
 from slipway.render.pages.verdicts import verdict_table
 
@@ -69,3 +70,33 @@ def runs(found: Sequence[Run]) -> Document:
         [r.started, r.step, r.status, r.seconds, r.output.short if r.output else told(r.error)] for r in found
     ]  # fmt: skip
     return listed(found, Table(t("Runs"), columns, rows))
+
+
+def progress(found: Seen) -> str:
+    """How far a step is, and how long it still takes; where it was stopped, only how far it was."""
+    doing = found.doing
+    if not doing.what:
+        return ""
+    named = f"{doing.what}: " if doing.what != doing.step else ""
+    percent = f", {100 * doing.done / doing.total:.0f}%" if doing.total else ""
+    rest = f", {left(found.left)}" if found.alive and found.left is not None else ""
+    return f"{named}{part(doing.done, doing.total)}{percent}{rest}"
+
+
+def at_work(found: Seen, to: str = "") -> list[Part]:
+    """What is done now: the step, how far it is, what was said last. `to`: a page about the step."""
+    doing = found.doing
+    step: str = doing.step or doing.what or t("(between two steps)")
+    counted = t("{ran} done, {unchanged} unchanged", ran=doing.ran, unchanged=doing.unchanged)
+    columns = [Column(t("step")), Column(t("progress")), Column(t("since"), "time"), Column(t("steps before"))]
+    table = Table(
+        t("At work") if found.alive else t("Stopped before its end"), columns,
+        [[Link(step, to) if to else step, progress(found), doing.since, counted]],
+    )  # fmt: skip
+    return [table, *said_last(found)]
+
+
+def said_last(found: Seen) -> list[Part]:
+    """The last lines that the command told its user."""
+    lines = "\n".join(found.doing.said)
+    return [Section(t("What it said last"), [Passage(lines, drawn=True)])] if lines else []
