@@ -1,9 +1,11 @@
-"""False alarms in quiet weeks, and how soon a change of known size is noticed, beside evidently on the same data.
+"""False alarms in quiet weeks, how soon a change of known size is noticed, and evidently and nannyml on the same data.
 
     python bench/monitor.py quiet --weeks 200        # each with its own reference: 60 gate examples, a week before
     python bench/monitor.py long --worlds 20         # ten quiet weeks in a row against one reference
     python bench/monitor.py delay --trials 20        # every change, from a quiet day on
-    PYTHONPATH=src:RIVALS python bench/monitor.py rivals --weeks 40 --trials 5  # pip install --target RIVALS evidently
+    PYTHONPATH=src:RIVALS python bench/monitor.py rivals --weeks 40 --trials 5  # those of evidently and nannyml that
+                                     # can be imported: pip install --target RIVALS evidently nannyml statsmodels
+    python bench/monitor.py sizes --weeks 20         # quiet weeks with little and much traffic
     python bench/monitor.py broken --weeks 40        # what happens where the assumptions do not hold
 
 The worlds: sessions arrive by a Poisson process whose rate follows the day (nights have a tenth) and the week (weekends
@@ -16,9 +18,12 @@ model.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
+import os
 import time
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -244,51 +249,84 @@ def delays(trials: int, world: World, longest: float = 14 * DAY) -> dict[str, li
 
 
 def frame(found: list[Seen]):
-    """What evidently looks at: a row for each request, with the values that the monitor compares."""
+    """What others look at: a row for each request, with the values that the monitor compares. Days begin at 0:30."""
     import pandas as pd
 
-    rows = [{**one.values, "language": one.asked.language} for one in found if one.asked is not None]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {**one.values, "language": one.asked.language, "at": pd.Timestamp(one.at - 1800, unit="s")}
+        for one in found
+        if one.asked is not None and one.at >= MONDAY + 1800
+    )
 
 
-def drifted(before, now) -> tuple[bool, bool]:
-    """evidently's DataDriftPreset as it comes: (half of the columns drifted, any of them did)."""
+def by_evidently(before):
+    """DataDriftPreset as it comes: a day's requests -> (half of the columns drifted, any of them did)."""
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    names = [name for name in before.columns if name != "language"]
+    names = [name for name in before.columns if name not in ("language", "at")]
     kinds = DataDefinition(numerical_columns=names, categorical_columns=["language"])
-    made = [Dataset.from_pandas(one, data_definition=kinds) for one in (now, before)]
-    (counts,) = (
-        one["value"]
-        for one in Report([DataDriftPreset()]).run(*made).dict()["metrics"]
-        if one["metric_name"].startswith("DriftedColumnsCount")
-    )
-    return counts["share"] >= 0.5, counts["count"] > 0
+
+    def judge(now) -> tuple[bool, bool]:
+        made = [Dataset.from_pandas(one.drop(columns="at"), data_definition=kinds) for one in (now, before)]
+        (counts,) = (
+            one["value"]
+            for one in Report([DataDriftPreset()]).run(*made).dict()["metrics"]
+            if one["metric_name"].startswith("DriftedColumnsCount")
+        )
+        return counts["share"] >= 0.5, counts["count"] > 0
+
+    return judge
+
+
+def by_nannyml(before):
+    """Its univariate drift as it comes, with days as chunks: the same."""
+    from nannyml import UnivariateDriftCalculator
+
+    names = [name for name in before.columns if name != "at"]
+    found = UnivariateDriftCalculator(
+        names, treat_as_categorical=["language"], timestamp_column_name="at", chunk_period="D"
+    ).fit(before)
+
+    def judge(now) -> tuple[bool, bool]:
+        result = found.calculate(now).filter(period="analysis").to_df()
+        told = sum(bool(result[one].any()) for one in result.columns if one[-1] == "alert")
+        return told >= len(names) / 2, told > 0
+
+    return judge
 
 
 def rivals(weeks: int, trials: int, world: World) -> None:
     """The same weeks and changes, looked at once a day, a day's requests against the week that was learnt."""
+    os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"  # nannyml reports its use to its maker otherwise
+    warnings.filterwarnings("ignore")
+    for name, made in {"evidently": by_evidently, "nannyml": by_nannyml}.items():
+        if importlib.util.find_spec(name) is None:
+            print(f"{name} is not installed")
+            continue
+        beside(name, made, weeks, trials, world)
+
+
+def beside(rival: str, made, weeks: int, trials: int, world: World) -> None:
     bad = [0, 0]
     for seed in range(1000, 1000 + weeks):
         watched = Watched(seed, world)
-        before = frame(watched.before)
-        days = []
+        judge, days = made(frame(watched.before)), []
         for _ in range(7):
             watched.go_on(world, DAY)
-            days.append(drifted(before, frame(watched.last)))
+            days.append(judge(frame(watched.last)))
         bad[0] += any(half for half, _ in days)
         bad[1] += any(one for _, one in days)
-    print(f"evidently, {weeks} quiet weeks: half of the columns {bad[0]}, any column {bad[1]}", flush=True)
+    print(f"{rival}, {weeks} quiet weeks: half of the columns {bad[0]}, any column {bad[1]}", flush=True)
     for place, (name, change) in enumerate(CHANGES.items()):
         hours: list[list[float]] = [[], []]
         for trial in range(trials):
             watched = Watched(5000 + 100 * trial + place, world)
             watched.go_on(world, DAY)
-            before, first = frame(watched.before), [math.inf, math.inf]
+            judge, first = made(frame(watched.before)), [math.inf, math.inf]
             for day in range(1, 8):
                 watched.go_on(replace(world, **change), DAY)
-                found = drifted(before, frame(watched.last))
+                found = judge(frame(watched.last))
                 first = [min(a, 24.0 * day if b else math.inf) for a, b in zip(first, found, strict=True)]
                 if first[0] < math.inf:
                     break
@@ -310,7 +348,7 @@ def said(found: dict[str, list]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("quiet", "long", "delay", "rivals", "broken"))
+    parser.add_argument("what", choices=("quiet", "long", "delay", "rivals", "broken", "sizes"))
     parser.add_argument("--weeks", type=int, default=200)
     parser.add_argument("--worlds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=20)
@@ -327,6 +365,10 @@ def main() -> None:
         said(delays(given.trials, world))
     elif given.what == "rivals":
         rivals(given.weeks, given.trials, world)
+    elif given.what == "sizes":
+        for sessions in (100.0, 250.0, 2000.0):
+            bad, rules = quiet(given.weeks, replace(world, sessions=sessions), 30_000)
+            print(f"{sessions:.0f} sessions a week: {bad} of {given.weeks}; by rule: {json.dumps(rules)}", flush=True)
     elif given.what == "broken":
         for name, change in {
             "answers at night 0.25 worse than by day": {"night": -0.25},

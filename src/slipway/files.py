@@ -25,6 +25,7 @@ UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding bytes that are not what they should be raises."""
 
 _CHUNK = 1 << 20
+_NO_ROOM = re.compile(r"\(os error (?:28|122|27)\)|inline_container.*(?:unexpected pos|failed writing)", re.DOTALL)
 # Controls, marks of direction and halves of characters (bytes that are not UTF-8): in a name they hide what it is.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -38,6 +39,7 @@ def why(error: OSError) -> str:
         errno.EEXIST: t("it exists already"),
         errno.ENOTDIR: t("a part of it is no folder"),
         errno.EISDIR: t("it is a folder"),
+        errno.ENOSPC: t("there is no space left on the disk"),
         errno.EROFS: t("the disk can only be read"),
         errno.EADDRNOTAVAIL: t("this machine has no such address"),
     }
@@ -55,6 +57,16 @@ def real(path: str | Path) -> Path:
 def inside(path: Path, roots: Iterable[Path]) -> bool:
     """Whether a path lies in one of these folders, or is one of them. All of them as `real` gives them."""
     return any(path == root or root in path.parents for root in roots)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a write failed because the disk, a share of it, or a file at its largest has no room: as the system says
+    so, or as safetensors and torch tell it, whose errors are no OSErrors.
+    """
+    if isinstance(error, OSError):
+        own = error.errno == errno.EFBIG and error.strerror != os.strerror(errno.EFBIG)  # what `read` refuses
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and not own
+    return bool(_NO_ROOM.search(str(error)[:2000]))
 
 
 def open_regular(path: str | Path) -> io.BufferedReader:

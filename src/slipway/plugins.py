@@ -26,6 +26,7 @@ from slipway.code import Code
 from slipway.core import protocols
 from slipway.core.ref import digest_of
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite, NotFound, SlipwayError, instead
+from slipway.files import is_full, why
 from slipway.i18n import t
 
 # kind -> what a plug-in of it must be able to do. A kind loads by built-in name, by an entry point of the group
@@ -83,6 +84,7 @@ BUILTIN: dict[str, dict[str, tuple[str, str]]] = {
         "kto": ("slipway.builtin.tuners.preferences:KtoTuner", "train"),
         "grpo": ("slipway.builtin.tuners.rewards:GrpoTuner", "train"),
         "rloo": ("slipway.builtin.tuners.rewards:RlooTuner", "train"),
+        "reward": ("slipway.builtin.tuners.reward:RewardTuner", "train"),
         "probe": ("slipway.builtin.tuners.probe:ProbeTuner", ""),
         "nearest": ("slipway.builtin.tuners.nearest:NearestTuner", ""),
         "majority": ("slipway.builtin.tuners.majority:MajorityTuner", ""),
@@ -316,11 +318,29 @@ def reporting(kind: str, name: str) -> Generator[None]:
     except (Exception, SystemExit) as error:
         if os.environ.get("SLIPWAY_TRACEBACK"):
             raise
+        _explain(kind, name, error)
         raise EngineError(
             t("the {kind} '{name}' failed: {error}: {why}", kind=_one(kind), name=name, error=type(error).__name__,
               why=error),
             t("that is a defect of the plug-in; SLIPWAY_TRACEBACK=1 shows where it happened"),
         ) from error  # fmt: skip
+
+
+def _explain(kind: str, name: str, error: BaseException) -> None:
+    """Raise what says that a disk or the memory is full, which is no defect of a plug-in."""
+    if is_full(error):
+        told = why(error) if isinstance(error, OSError) else str(error)[:200]
+        raise MissingPrerequisite(
+            t("the {kind} '{name}' cannot write: {why}", kind=_one(kind), name=name, why=told),
+            t("free some space, then run the same command again; what was finished is kept, delete nothing in"
+              " .slipway"),
+        ) from error  # fmt: skip
+    if isinstance(error, MemoryError):
+        told = str(error)[:200] or type(error).__name__
+        raise MissingPrerequisite(
+            t("the {kind} '{name}' needs more memory than there is: {why}", kind=_one(kind), name=name, why=told),
+            t("end other programs, or give it less to do at once, and run the same command again"),
+        ) from error
 
 
 def is_file(name: str) -> bool:

@@ -298,6 +298,13 @@ def test_it_stands_beside_its_parent(tmp_path: Path) -> None:
     assert found["agreement"] > 0.5
 
 
+@pytest.mark.slow
+def test_weights_that_are_no_numbers_are_called_damaged(tmp_path: Path) -> None:
+    made = write_llama(tmp_path / "made.gguf", output_norm__weight=np.full(64, np.nan))
+    with pytest.raises(EngineError, match="its weights are damaged"):
+        beside.compare_gguf(made, made, beside.asked_of(Nothing(tmp_path, (), None, {}), ()))
+
+
 def test_without_room_for_the_parent_the_made_one_is_measured_alone(tmp_path: Path) -> None:
     made = write_llama(tmp_path / "made.gguf")
     (tmp_path / "parent.gguf").write_bytes(b"GGUF")  # whatever keeps it from loading

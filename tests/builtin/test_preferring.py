@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train: pip install 
 if find_spec("trl") is None:
     pytest.skip("needs the extra train: pip install 'slipway-ai[train]'", allow_module_level=True)
 
+from slipway.builtin.causal import base
 from slipway.builtin.preferring.distilling import distillation_loss
 from slipway.builtin.tuners.distill import DistillTuner
 from slipway.builtin.tuners.preferences import DpoTuner, KtoTuner
@@ -50,6 +51,14 @@ def speaking(path: Path, seed: int = 0, **more: Any) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+def test_no_bar_of_a_library_is_drawn(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """tqdm reads the variable that silences it once, when anything imports it."""
+    import tqdm.auto  # noqa: F401
+
+    base.load(tiny)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow

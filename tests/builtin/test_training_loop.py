@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from disks import small_disk
 from slipway.builtin.training import checkpoint
 from slipway.builtin.training.failures import explained
 from slipway.builtin.training.options import TrainOptions, settled
-from slipway.errors import SlipwayError
+from slipway.errors import EngineError, MissingPrerequisite, SlipwayError
+from slipway.files import open_regular, read
+from slipway.plugins import reporting
 
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
@@ -162,6 +165,35 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
         assert (folder / checkpoint.FILE).read_bytes() == before
         disk.free()
         assert same(fit(folder)[0], fit(tmp_path / "whole")[0])
+
+
+@pytest.mark.parametrize("writer", ["torch", "safetensors", "system"])
+def test_however_a_library_says_that_the_disk_is_full(tmp_path: Path, writer: str) -> None:
+    from safetensors.torch import save_file
+
+    many = {"a": torch.zeros(100_000)}
+    write = {
+        "torch": lambda path: torch.save(many, path),
+        "safetensors": lambda path: save_file(many, path),
+        "system": lambda path: path.write_bytes(b"x" * 400_000),
+    }[writer]
+    with small_disk(tmp_path / "disk", 1) as disk:
+        disk.fill(leave=100_000)
+        with pytest.raises(SlipwayError, match=r"(?s)cannot write its checkpoint.*free some disk space"), explained():
+            write(disk.path / "file")
+        own = pytest.raises(MissingPrerequisite, match=r"(?s)the tuner 'own' cannot write.*free some space")
+        with own, reporting("tuners", "own"):
+            write(disk.path / "file")
+
+
+def test_what_is_no_full_disk_stays_the_defect_that_it_is(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="defect of the plug-in"), reporting("tuners", "own"):
+        raise RuntimeError("shapes differ")
+    (tmp_path / "large").write_bytes(b"x" * 10)
+    with pytest.raises(EngineError, match="larger than 5 bytes"), reporting("tuners", "own"):
+        read(open_regular(tmp_path / "large"), 5)
+    with pytest.raises(MissingPrerequisite, match="more memory than there is"), reporting("tuners", "own"):
+        np.zeros(2**60, dtype=np.uint8)
 
 
 def test_memory_that_is_not_there_says_what_to_lower() -> None:

@@ -167,6 +167,50 @@ def test_broken_lines_are_counted_and_the_rest_is_taken(tmp_path: Path) -> None:
     assert [row["answer"] for row in rows] == ["a beam", "4"]
 
 
+GOOD = '{"input": "a", "ideal": "b"}'
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        '{"input": "a", "ideal": "b",}',
+        '{"input": NaN}',
+        '{"input": ' + "9" * 5000 + "}",
+        '{"input": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"input": "\\ud800"}',
+        b'{"input": "\xff", "ideal": "b"}',
+        '{"another": 1}',
+    ],
+    ids=["comma", "nan", "huge", "deep", "half", "bytes", "keys"],
+)
+def test_a_broken_first_line_costs_only_itself(tmp_path: Path, first: str | bytes) -> None:
+    text = (first if isinstance(first, bytes) else first.encode()) + b"\n" + GOOD.encode() + b"\r\n\r\n" + GOOD.encode()
+    found, rows = done(tmp_path, "o.jsonl", text)
+    assert [one.row for one in found.skipped] == ["line 1"]
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gbk"])
+def test_lines_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    text = '{"input": "缆绳哪种最好，请说明理由", "ideal": "尼龙绳最结实"}\r\n{"input": "船漆用什么颜色", "ideal": "白色的最好"}\r\n'
+    found, rows = done(tmp_path, "o.jsonl", text.encode(encoding))
+    assert (found.imported, [row["answer"] for row in rows]) == (2, ["尼龙绳最结实", "白色的最好"])
+
+
+def test_what_is_called_lines_and_is_a_list_or_one_object_is_read_so(tmp_path: Path) -> None:
+    long = json.dumps({"input": "long " * 40_000, "ideal": "b"})
+    for name, text in (
+        ("a", f"[{GOOD},\n {GOOD}]"),
+        ("b", json.dumps([json.loads(GOOD)] * 2, indent=1)),
+        ("c", f"{long}\n{GOOD}\n"),
+    ):
+        (tmp_path / name).mkdir()
+        assert done(tmp_path / name, "x.jsonl", text)[0].imported == 2
+    for text in ("", "\ufeff\n \r\n"):
+        with pytest.raises(ConfigError, match="is empty"):
+            done(tmp_path, "x.jsonl", text)
+
+
 def test_nothing_is_written_when_nothing_could_be_read(tmp_path: Path) -> None:
     found, rows = done(tmp_path, "o.jsonl", '{"input": "", "ideal": "x"}\n', "openai-evals")
     assert (found.imported, rows, list((tmp_path / "out").iterdir())) == (0, [], [])

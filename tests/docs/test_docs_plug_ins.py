@@ -96,3 +96,13 @@ def test_the_fragments_load_with_the_plug_ins_of_the_template(language: str, pac
 def test_both_languages_show_the_same() -> None:
     assert fragments("en") == fragments("zh")
     assert len(sections("en")) == len(sections("zh"))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_recipe_that_a_page_shows_is_there(language: str) -> None:
+    pages = "\n".join(
+        page.read_text("utf-8") for page in (ROOT / "docs" / language).glob("*.md") if page.name != "plug-ins.md"
+    )  # its recipes are those of the template
+    shown = set(re.findall(r"\btune: \{?([a-z_0-9]+)\b(?!/)", pages))
+    assert len(shown) > 15
+    assert shown <= set(BUILTIN["tuners"])

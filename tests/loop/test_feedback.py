@@ -18,6 +18,7 @@ from slipway.core.answer import Answer, Output
 from slipway.core.material import Example
 from slipway.core.trace import Feedback, Trace
 from slipway.data.heldout import Heldout
+from slipway.errors import ConfigError
 from slipway.loop.mine import Mined, mine
 from slipway.serve.auth.keys import create_key
 from slipway.testing.catalogs import feedback_of, trace_of
@@ -143,8 +144,6 @@ class Labels:
         return input["text"]
 
     def expected(self, text: str) -> str:
-        from slipway.errors import ConfigError
-
         if text not in ("billing", "delivery"):
             raise ConfigError("no label")
         return text
@@ -380,6 +379,34 @@ def test_chats_of_trl_are_read_and_held_out_rows_are_not_taken(ran: Path) -> Non
     assert taken.harvest.held_out == {"preferences": {"exact": 1}}
     assert {row["chosen"] for row in rows(ran / "feedback" / "pairs.preferences.jsonl")} == {"So. Mail [email]"}
     assert slipway("feedback", "import", "auto", str(file), "-C", str(ran)).returncode == 2, "never written over"
+
+
+def test_what_sloppy_files_say_is_read(ran: Path) -> None:
+    def turn(role: str, text: Any) -> dict[str, Any]:
+        return {"role": role, "content": text}
+
+    ask, parts = turn("user", "Why?"), [{"type": "text", "text": "So"}, {"type": "text", "text": "it is."}]
+    call = {**turn("assistant", ""), "tool_calls": [{"id": "1"}]}
+    files: dict[str, tuple[list[Any], list[Any], int]] = {
+        "openai-chat": ([{"messages": [ask, turn("assistant", parts)]}, {"messages": [ask, call]},
+                         {"messages": [ask, turn("assistant", [*parts, {"type": "image_url"}])]}], ["So\nit is."], 2),
+        "sharegpt": ([{"conversations": [turn("human", "Who?"), turn("gpt", "I")]}], ["I"], 0),
+        "kto": ([{"prompt": f"{n}?", "completion": "x", "label": label}
+                 for n, label in enumerate(["True", " false ", 1, 0, "yes", None, 2, 0.5, [True]])],
+                [True, False, True, False], 5),
+    }  # fmt: skip
+    for format, (lines, wanted, left) in files.items():
+        file = ran / f"{format}.jsonl"
+        file.write_text('{"neither": 1}\n' + "".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        with api.open_project(ran) as project:
+            taken = api.import_feedback(project, file)
+        assert taken.format == format, "the first row that tells a format tells it"
+        assert sum(taken.reasons.values()) == left + 1
+        (path,) = taken.harvest.files.values()
+        assert [row.get("answer", row.get("label")) for row in rows(ran / path)] == wanted
+    file.write_text('{"neither": 1}\n', "utf-8")
+    with api.open_project(ran) as project, pytest.raises(ConfigError, match="no row can be read"):
+        api.import_feedback(project, file)
 
 
 def test_wrong_options_are_told(ran: Path) -> None:

@@ -171,3 +171,18 @@ def test_lines_of_the_owner_stay_and_are_told(ran: Path) -> None:
     assert found["elsewhere"] == ["questions.jsonl:21"]
     assert left(ran) == ["questions.jsonl"]
     assert isinstance(feedback_of(asked("x")), Feedback)
+
+
+def test_rows_that_an_editor_marked_are_forgotten_and_broken_ones_are_told(ran: Path) -> None:
+    with api.open_project(ran) as project:
+        one = asked(f"Which cabin has {SECRET} booked?")
+        project.store.catalog.add_traces([one], [feedback_of(one)])
+        api.mine_feedback(project)
+        for kind in ("examples", "thumbs"):
+            path = ran / "feedback" / f"mined.{kind}.jsonl"
+            line = path.read_bytes().rstrip()
+            path.write_bytes(b"\xef\xbb\xbf" + line + b"\r\n" + (line[:-1] + b",}\r\n" if kind == "thumbs" else b""))
+    found = json.loads(slipway("data", "forget", "--trace", one.id, "--yes", "-C", str(ran), "--json").stdout)
+    assert found["elsewhere"] == ["feedback/mined.thumbs.jsonl:2"]
+    assert left(ran) == ["feedback/mined.thumbs.jsonl"]
+    assert SECRET not in (ran / "feedback" / "mined.examples.jsonl").read_text("utf-8")

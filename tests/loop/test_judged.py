@@ -106,6 +106,12 @@ def test_a_row_that_is_none_is_told_with_its_place(folder: Path, row: dict[str, 
         told(folder)
 
 
+def test_what_an_editor_leaves_in_a_file_is_no_damage(folder: Path) -> None:
+    text = "\ufeff" + "\r\n".join(json.dumps({**PAIR, "chosen": f"{n}\u2028"}, ensure_ascii=False) for n in range(2))
+    (folder / "feedback" / "mined.preferences.jsonl").write_text(text + "\r\n\r\n", "utf-8")
+    assert len(told(folder)[0]["pairs"]) == 2
+
+
 def test_a_text_is_not_preferred_to_itself(folder: Path) -> None:
     write(folder, "mined.preferences", [PAIR | {"rejected": "The crew."}])
     assert told(folder)[0]["pairs"] == []

@@ -30,13 +30,16 @@ from slipway.loop.context import Context
 from slipway.loop.drift import Drift, Drifting, visits
 from slipway.loop.monitor import questions
 from slipway.loop.monitor.reading import Reader, free_scorers
+from slipway.loop.monitor.references import learn
 from slipway.loop.monitor.rules import OWN, metrics_of, watches
+from slipway.loop.monitor.seen import Unit
 from slipway.loop.monitor.sinks import payload, send
 from slipway.loop.monitor.status import status
-from slipway.loop.monitor.watcher import moment
+from slipway.loop.monitor.watcher import Watcher, moment
 from slipway.loop.simulate import Traffic
 from slipway.project.monitoring import MonitorConfig, Sink
 from slipway.serve.recording.bodies import without
+from slipway.stats.changes import levels
 from slipway.testing.catalogs import feedback_of, trace_of
 from slipway.testing.projects import FILE, write_project
 
@@ -172,6 +175,47 @@ def test_new_questions_are_noticed_and_the_newest_are_shown(project: Context) ->
     assert b"pension" not in kept
 
 
+def test_a_few_questions_far_from_all_before_are_noticed() -> None:
+    """One in six: their mean rank would move by a twelfth only."""
+    (watch,) = [one for one in watches(MonitorConfig(), OWN_LIST) if one.metric.name == "outliers"]
+    rng = random.Random(2)
+    learnt_ = learn(watch, [(T0 + k * 1700.0, rng.gauss(0.3, 0.1)) for k in range(350)])
+    assert learnt_ is not None
+    assert learnt_.mean == pytest.approx([0.1, 0.03], abs=0.002)
+
+    def first(share: float) -> int | None:
+        watcher = Watcher([watch], 3600.0, lambda: ("demo", "production"), {}, {watch.rule: learnt_})
+        for k in range(400):
+            value = 0.9 if rng.random() < share else rng.gauss(0.3, 0.1)
+            unit = Unit(T0 + 700_000.0 + k * 860.0, f"{k:032x}", "r", {"novelty": [value, 1.0]})
+            for alert in watcher.weigh(unit, "r"):
+                assert (alert.metric, alert.scale, alert.direction) == ("outliers", "category", "up")
+                assert alert.seen > alert.expected
+                return k
+        return None
+
+    assert first(0.0) is None
+    assert (first(0.17) or 400) < 150
+
+
+def test_hours_that_were_worse_and_hours_that_swing_are_allowed_as_much_more() -> None:
+    found = {one.rule: one for one in watches(MonitorConfig(), OWN_LIST)}
+    rng = random.Random(3)
+    moments = [T0 + k * 600.0 for k in range(700)]  # hours of six sessions, from a Monday to a Friday
+    nights = [(at, float(rng.random() < (0.6 if at % 86400 < 21600 else 0.2))) for at in moments]
+    reference = learn(found["abstained.before"], nights)
+    assert reference is not None
+    assert reference.more["weekday-0"] == pytest.approx([0.3], abs=0.1)
+    assert max(reference.more[f"weekday-{part}"][0] for part in (1, 2, 3)) < 0.05
+    assert reference.bounds(T0)[0, 0] > reference.bounds(T0 + 43_200)[0, 0] + 0.2
+    luck = [rng.gauss(0, 0.2) for _ in range(120)]
+    swinging = learn(
+        found["retrieval_score.before"], [(at, rng.gauss(luck[int(at - T0) // 3600], 0.2)) for at in moments]
+    )
+    assert swinging is not None
+    assert min(more for (more,) in swinging.more.values()) > 0.3
+
+
 def test_a_release_is_compared_with_its_own_gate_report_at_once(project: Context) -> None:
     reader = Reader(project, project.champion(), free_scorers(project))
     config = MonitorConfig()
@@ -182,8 +226,10 @@ def test_a_release_is_compared_with_its_own_gate_report_at_once(project: Context
         [{"error_rate": 0.0, "citation_support": 0.9, "abstained": 0.0} for _ in range(60)],
     )
     assert set(found) == {"error_rate.release", "citation_support.release", "abstained.release"}
-    bound = found["error_rate.release"].bounds[""][0]
-    assert bound == pytest.approx(1 - (0.05 / len(watches(config, OWN_LIST)) / 2) ** (1 / 60) + 0.01, abs=1e-6)
+    *high, _, beyond = found["error_rate.release"].high[0]
+    tails = levels(0.05 / len(watches(config, OWN_LIST))).tails
+    assert high == pytest.approx([1 - tail ** (1 / 60) for tail in tails[:-1]], abs=1e-6)
+    assert beyond == pytest.approx(high[0] + 0.01)
     assert reader.seen(trace_of(status=499)) is None
 
 
@@ -256,7 +302,7 @@ def test_thumbs_are_watched_and_their_rate_is_shown(project: Context) -> None:
 
 def test_rules_share_the_false_alarms_and_a_wrong_name_is_told() -> None:
     found = watches(MonitorConfig(), metrics_of({}))
-    assert sum(1 / one.limit + one.tail for one in found) == pytest.approx(0.05)
+    assert sum(1 / one.levels.limit + one.levels.tails[-1] for one in found) == pytest.approx(0.05)
     assert len({one.rule for one in found}) == len(found)
     fewer = watches(MonitorConfig.model_validate({"rules": {"latency": "off"}}), metrics_of({"short": False}))
     assert "latency.before" not in {one.rule for one in fewer}

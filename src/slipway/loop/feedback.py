@@ -212,11 +212,18 @@ def take(context: Context, path: Path, format: str, clean_row: Redact) -> Taken:
     is held out. Raises ConfigError for an unknown format, and where rows were taken from a file of this name before.
     """
     held = list(rows(path)[1])
-    first = next((row for _, row in held if not isinstance(row, Unread)), None)
-    format = (guess_training(first) if first is not None else "") if format == "auto" else format
-    if format not in KIND:
+    if format == "auto":
+        guessed = (guess_training(row) for _, row in held if not isinstance(row, Unread))
+        format = next(filter(None, guessed), "")
+        if not format:
+            raise ConfigError(
+                t("{path}: no row can be read as one that models are trained on", path=path),
+                t("formats are {names}; `slipway feedback import FORMAT FILE` says what is wrong with each row",
+                  names=", ".join(KIND)),
+            )  # fmt: skip
+    elif format not in KIND:
         raise ConfigError(
-            t("{path}: no format that models are trained on is called '{name}' or can be told", path=path, name=format),
+            t("{path}: no format that models are trained on is called '{name}'", path=path, name=format),
             instead(format, KIND),
         )
     out = context.root / FOLDER / f"{path.stem}.{KIND[format]}.jsonl"

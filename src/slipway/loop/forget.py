@@ -6,6 +6,7 @@ these. A model that was trained on it cannot be mended by deleting: it is named.
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -185,14 +186,18 @@ class _Plan:
         kept: list[bytes] = []
         lines = path.read_bytes().splitlines(keepends=True)
         for number, line in enumerate(lines, 1):
+            told = line.removeprefix(codecs.BOM_UTF8)
             try:
-                row = msgspec.json.decode(line, type=dict[str, Any]) if line.strip() else {}
-            except UNDECODABLE:
-                row = {}
+                row = msgspec.json.decode(told, type=dict[str, Any]) if told.strip() else {}
+            except UNDECODABLE:  # broken by hand: it stays, as whoever broke it may mend it, and is told
+                text = told.decode("utf-8", "replace")
+                row = {"lineage": "", "text": text}
+                if set(_TRACE.findall(text)) & (self.traces | self.tainted):
+                    self.elsewhere.append(f"{name}:{number}")
             if self._from(row.get("lineage"), row):
                 continue
             kept.append(line)
-            if self._said_in(row):
+            if self._said_in(row) and f"{name}:{number}" not in self.elsewhere:
                 self.elsewhere.append(f"{name}:{number}")
         if len(kept) < len(lines):
             self.rows[name] = (len(lines) - len(kept), b"".join(kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ Row = dict[str, Any]
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a file of ours. Raises ConfigError, with the line, for one that is no JSON object."""
+    """The rows of a file of ours, also where an editor put a byte order mark in front.
+
+    Raises ConfigError, with the line, for one that is no JSON object.
+    """
     found: list[Row] = []
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as error:
         raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.strerror)) from error
     for number, line in enumerate(lines, 1):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,23 @@ def quiet() -> None:
     os.environ.update(dict.fromkeys(_ENVIRONMENT, "1"))
 
 
+@contextmanager
+def without_bars() -> Generator[None]:
+    """Transformers draws a bar while it reads a GGUF file; whoever imported tqdm before `quiet` still sees it."""
+    from transformers import modeling_gguf_pytorch_utils as reading
+
+    before = reading.tqdm
+
+    def rows(iterable: Any, **_: Any) -> Any:
+        return iterable
+
+    reading.tqdm = rows
+    try:
+        yield
+    finally:
+        reading.tqdm = before
+
+
 def end_of_turn(header: ModelHeader) -> int:
     """The token that ends an answer. Raises ConfigError for a file that names none."""
     for key in ("eot", "eos"):
@@ -70,10 +89,11 @@ def load(path: Path, dtype: str = "float32") -> Any:
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path.parent, gguf_file=path.name, quantization_config=GgufConfig(dequantize=True),
-            dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True,
-        )  # fmt: skip
+        with without_bars():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                path.parent, gguf_file=path.name, quantization_config=GgufConfig(dequantize=True),
+                dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True,
+            )  # fmt: skip
     except (ValueError, KeyError, NotImplementedError, TypeError, IndexError, AttributeError, OSError) as error:
         why = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
         raise ConfigError(

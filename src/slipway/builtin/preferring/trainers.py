@@ -27,8 +27,8 @@ Build = Callable[[Base, Sequence[str], int], Any]
 
 class TrlOptions(AdapterOptions):
     """Options of the recipes that trl trains. `beta`: how dear it is to move away from the base. `save_steps`: between
-    checkpoints. There is no evaluation on dev meanwhile, so `patience` and `evaluate_every` say nothing: the last
-    weights are kept.
+    checkpoints. There is no evaluation on dev meanwhile, so `patience` and `evaluate_every` say nothing, nor does
+    `checkpoint_seconds`: the last weights are kept.
     """
 
     learning_rate: float = Field(default=5e-6, gt=0, le=1e6)

@@ -7,10 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from slipway.errors import SlipwayError
-from slipway.files import why
+from slipway.files import is_full, why
 from slipway.i18n import t
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def no_number(what: str, step: int, total: int) -> SlipwayError:
@@ -26,26 +24,36 @@ def explained() -> Generator[None]:
     """Out of memory and a full disk become SlipwayErrors; whatever else is raised passes."""
     try:
         yield
-    except OSError as error:
-        if error.errno == errno.ENOMEM:
+    except SlipwayError:
+        raise
+    except Exception as error:
+        if is_full(error):
+            raise SlipwayError(
+                t(
+                    "training cannot write its checkpoint: {why}",
+                    why=why(error) if isinstance(error, OSError) else error,
+                ),
+                t("free some disk space and run the same command again: it goes on from the last checkpoint"),
+            ) from error
+        if _is_short(error):
             raise _memory(error) from error
-        if error.errno not in _FULL:
-            raise
-        raise SlipwayError(
-            t("training cannot write its checkpoint: {why}", why=why(error)),
-            t("free some disk space and run the same command again: it goes on from the last checkpoint"),
-        ) from error
-    except MemoryError as error:
-        raise _memory(error) from error
-    except RuntimeError as error:  # torch.OutOfMemoryError is one, and so is what the allocator of the CPU raises
-        if "out of memory" not in str(error) and "allocate memory" not in str(error):
-            raise
-        raise _memory(error) from error
+        raise
+
+
+def _is_short(error: Exception) -> bool:
+    """Of memory. torch.OutOfMemoryError is a RuntimeError, and so is what the allocator of the CPU raises."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    told = isinstance(error, RuntimeError) and ("out of memory" in str(error) or "allocate memory" in str(error))
+    return told or isinstance(error, MemoryError)
 
 
 def _memory(error: Exception) -> SlipwayError:
     first = (str(error).splitlines() or [""])[0][:200]
     return SlipwayError(
         t("training needs more memory than there is: {why}", why=first or type(error).__name__),
-        t("lower batch_size (and raise accumulate to make up for it) or max_tokens, or set checkpointing: true"),
+        t(
+            "lower batch_size (and raise accumulate to make up for it) or max_tokens; `lora` and `full` also take"
+            " checkpointing: true"
+        ),
     )

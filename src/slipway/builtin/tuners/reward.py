@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from slipway.builtin.causal.base import without_bars
 from slipway.builtin.preferring import room
 from slipway.builtin.preferring.room import Base, Learner
 from slipway.builtin.preferring.trainers import Row, arguments, dataset, make, run
@@ -86,10 +87,11 @@ class RewardTuner(Learner[RewardConfig]):
 
         config, steps = self.config, self.config.judge_steps
         kept = job.folder / "judge" / _JUDGE
-        whole = AutoModelForSequenceClassification.from_pretrained(
-            base.path.parent, gguf_file=base.path.name, quantization_config=GgufConfig(dequantize=True), num_labels=1,
-            dtype=torch.float32, local_files_only=True,
-        )  # fmt: skip
+        with without_bars():
+            whole = AutoModelForSequenceClassification.from_pretrained(
+                base.path.parent, gguf_file=base.path.name, quantization_config=GgufConfig(dequantize=True),
+                num_labels=1, dtype=torch.float32, local_files_only=True,
+            )  # fmt: skip
         whole.config.pad_token_id = base.tokenizer.pad_token_id
         given = arguments(job, config, seed, "judge")
         given |= {"learning_rate": config.judge_rate, "max_steps": steps, "max_length": None}

@@ -96,14 +96,15 @@ def _check(format: str, names: Mapping[str, str], out: Path) -> None:
 
 
 def _guessed(path: Path, kind: str, found: Rows) -> tuple[str, Rows]:
-    """The format by the first row that is an object."""
+    """The format by the first row that says one."""
     held: list[tuple[str, dict[str, Any] | Unread]] = []
-    for entry in found:
-        held.append(entry)
-        if not isinstance(entry[1], Unread) or len(held) >= _TOLD:
+    first, format = None, ""
+    for place, row in found:
+        held.append((place, row))
+        if not isinstance(row, Unread):
+            first, format = first or row, guess(row)
+        if format or len(held) >= _TOLD:
             break
-    first = next((row for _, row in held if not isinstance(row, Unread)), None)
-    format = guess(first) if first is not None else ""
     if format in KIND and format not in READERS:
         raise ConfigError(
             t("{path} holds {format} data, which no candidate can be measured with", path=path, format=format),

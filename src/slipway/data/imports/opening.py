@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import msgspec
 
@@ -21,6 +21,7 @@ from slipway.i18n import say, t
 WHOLE = 200_000_000  # bytes of a file that is read at once
 LINE = 10_000_000  # bytes of one line
 _HEAD = 65_536
+_BLANK = b"\xef\xbb\xbf \t\r\n"
 
 Rows = Iterator[tuple[str, dict[str, Any] | Unread]]
 
@@ -39,18 +40,24 @@ def rows(path: Path) -> tuple[str, Rows]:
         return "yaml", _yaml(path)
     if ending in (".csv", ".tsv"):
         return "csv", _csv(path, "\t" if ending == ".tsv" else "")
-    if _is_lines(head):
+    if not head.strip(_BLANK):
+        raise ConfigError(t("{path} is empty", path=path))
+    if _is_lines(head, ending in (".jsonl", ".ndjson")):
         return "jsonl", _jsonl(path)
     return "json", _json(path)
 
 
-def _is_lines(head: bytes) -> bool:
-    """Whether the first line is an object by itself, and something follows it or it is all there is."""
-    first, _, rest = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+def _is_lines(head: bytes, named: bool) -> bool:
+    """Whether the first line is an object by itself, and something follows it or it is all there is.
+
+    `named`: the file is called so. Then a first line that is broken, or longer than the head, costs only itself; but
+    a list, or an object over several lines, is what it is whatever it is called.
+    """
+    first, _, rest = head.strip(_BLANK).partition(b"\n")
     try:
         value = msgspec.json.decode(first)
     except UNDECODABLE:
-        return False
+        return named and not first.startswith(b"[") and first.strip() != b"{"
     return isinstance(value, dict) and (bool(rest.strip()) or not _container(cast(dict[str, Any], value)))
 
 
@@ -67,7 +74,7 @@ def _columns(value: dict[str, Any]) -> bool:
 
 
 def _jsonl(path: Path) -> Rows:
-    with open_regular(path) as file:
+    with _lines(path) as file:
         number = 0
         while line := file.readline(LINE + 1):
             number += 1
@@ -76,8 +83,25 @@ def _jsonl(path: Path) -> Rows:
                 while line and not line.endswith(b"\n"):
                     line = file.readline(LINE)
                 yield place, Unread(say("it is longer than {n} bytes", n=LINE))
-            elif line.strip(b"\xef\xbb\xbf \t\r\n"):
+            elif line.strip(_BLANK):
                 yield place, _decoded(line.removeprefix(b"\xef\xbb\xbf"))
+
+
+def _lines(path: Path) -> IO[bytes]:
+    """The file as UTF-8: as it lies there, or, where its beginning is in another encoding, read whole and decoded."""
+    with open_regular(path) as file:
+        head = file.read(_HEAD)
+    if _is_utf8(head):
+        return open_regular(path)
+    return io.BytesIO(_text(path).encode("utf-8", "replace"))
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether it is that, but for a few broken bytes, which are reasons against their lines."""
+    if b"\0" in head:
+        return False
+    text = head.decode("utf-8", "replace")
+    return text.count("\ufffd") <= 3 or text.count("\ufffd") * 10 < sum(char > "\x7f" for char in text)
 
 
 def _decoded(data: bytes) -> dict[str, Any] | Unread:

@@ -25,6 +25,7 @@ META = ("lineage", "release", "from", "votes")
 _USER = ("user", "human", "prompter")
 _ASSISTANT = ("assistant", "gpt", "chatgpt", "bard", "model", "bot")
 _SYSTEM = ("system", "developer")
+_LABELS = {"true": True, "false": False, "1": True, "0": False}  # as JSON, tables and Python write them
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +71,9 @@ def _chat(row: Row) -> tuple[str, dict[str, Any]]:
 
 
 def _sharegpt(row: Row) -> tuple[str, dict[str, Any]]:
-    prompt, answer = _one_turn(_turns(row.get("conversations"), "from", "value"))
+    given = row.get("conversations")
+    named = isinstance(given, list) and any(isinstance(one, dict) and "role" in one for one in cast("list[Any]", given))
+    prompt, answer = _one_turn(_turns(given, *(("role", "content") if named else ("from", "value"))))
     return prompt, {"reference": answer}
 
 
@@ -96,8 +99,8 @@ def _preference(row: Row) -> tuple[str, dict[str, Any]]:
 
 
 def _kto(row: Row) -> tuple[str, dict[str, Any]]:
-    label, completion = row.get("label"), row.get("completion")
-    if not isinstance(label, bool):
+    label, completion = _LABELS.get(str(row.get("label")).strip().lower()), row.get("completion")
+    if label is None:
         raise Unread(say("its label is not true or false"))
     said = _answer(_turns(completion, "role", "content")) if isinstance(completion, list) else _text(row, "completion")
     return _prompt(row), {"completion": said, "label": label}
@@ -131,17 +134,29 @@ def _turns(messages: Any, who: str, what: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for one in cast("list[Any]", messages):
         turn = cast("dict[str, Any]", one) if isinstance(one, dict) else {}
-        role, text = str(turn.get(who, "")).lower(), turn.get(what)
+        role, text = str(turn.get(who, "")).lower(), _joined(turn.get(what))
         known = next((name for name, roles in (("user", _USER), ("assistant", _ASSISTANT), ("system", _SYSTEM))
                       if role in roles), "")  # fmt: skip
         if not known:
             raise Unread(
                 say("a message has the role {role}, which is no user's and no assistant's", role=ascii(role)[:40])
             )
+        if turn.get("tool_calls") or turn.get("function_call"):
+            raise Unread(say("a message calls tools; an example is one question with one answer"))
         if not isinstance(text, str):
             raise Unread(say("a message is no text"))
         found.append((known, text.strip()))
     return found
+
+
+def _joined(content: Any) -> Any:
+    """The text of a message in parts that are all texts; anything else as it is."""
+    parts = cast("list[Any]", content) if isinstance(content, list) else []
+    texts = [
+        cast("dict[str, Any]", one).get("text") for one in parts if isinstance(one, dict) and one.get("type") == "text"
+    ]
+    whole = bool(texts) and len(texts) == len(parts) and all(isinstance(one, str) for one in texts)
+    return "\n".join(cast("list[str]", texts)) if whole else content
 
 
 def _one_turn(turns: Sequence[tuple[str, str]]) -> tuple[str, str]:

@@ -1,8 +1,9 @@
 """What values were before: learnt from units of served traffic, or from the answers that a release was judged by.
 
 A user's questions hang together, so units are compared. The hours of a week differ: where values were worse in a part
-of it (weekday or weekend, by quarters of a day, UTC), so much more is allowed there. The bound of the mean over all
-hours is exact for independent units; what is added for a part is an estimate, whose error the margin has to cover.
+of it (weekday or weekend, by quarters of a day, UTC), so much more is allowed there. And hours have their luck: what
+they differed by beyond chance is allowed SWINGS times. The bounds of the mean over all hours are exact for
+independent units; what is added to them is an estimate, whose error the margin has to cover.
 """
 
 from __future__ import annotations
@@ -14,32 +15,36 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from slipway.loop.monitor.rules import Watch
+from slipway.loop.monitor.rules import FARTHEST, Watch
 from slipway.loop.monitor.seen import Unit
-from slipway.stats.changes import mean_at_most, mean_rank_at_most, rank
+from slipway.stats.changes import mean_at_most, mean_rank_at_most, rank, swing
 
 if TYPE_CHECKING:
     from slipway.stats.grouping import Floats
 
-ENOUGH = 40  # units with which it is told how a part of the week differs
+ENOUGH = 20  # units with which it is told how a part of the week differs
 LEAST = 20  # without so many values of a metric there is no comparison
+SWINGS = 4.0  # no hour of a week lies as many standard deviations off
 ANY = ""
 LEAST_BOUND = 1e-4
 
 
 class Reference(msgspec.Struct):
-    """Of one watch. `bounds`: part of the week (empty: any other) -> what the mean of what is bet on is at most while
-    nothing changed, for each category. `ordered`: values before, of ranks. `mean`: of what was bet on, each category.
+    """Of one watch. `high`: what the mean of what is bet on is at most while nothing changed, [C][levels]: of each
+    category at each level of error, and at the first with the margin. `more`: part of the week (empty: any other) ->
+    what is allowed above it, [C]. `ordered`: values before, of ranks. `mean`: of what was bet on, each category.
     """
 
-    bounds: dict[str, list[float]]
+    high: list[list[float]]
     mean: list[float]
     n: int
     ordered: list[float] = []
+    more: dict[str, list[float]] = {}
 
-    def bound(self, at: float) -> list[float]:
-        """At a moment, seconds since 1970."""
-        return self.bounds.get(part_of_week(at)) or self.bounds[ANY]
+    def bounds(self, at: float) -> Floats:
+        """At a moment, seconds since 1970: [C, levels]."""
+        more = self.more.get(part_of_week(at)) or self.more.get(ANY) or [0.0]
+        return np.clip(np.array(self.high) + np.array(more)[:, None], LEAST_BOUND, 1.0)
 
 
 def part_of_week(at: float) -> str:
@@ -55,30 +60,45 @@ def learn(watch: Watch, values: Sequence[tuple[float, float | str]]) -> Referenc
     """
     if len(values) < LEAST:
         return None
-    categories, n = len(watch.metric.categories), len(values)
-    ordered = sorted(float(value) for _, value in values) if watch.metric.kind == "rank" else []
+    n, ranked = len(values), watch.metric.kind in ("rank", "far")
+    ordered = sorted(float(value) for _, value in values) if ranked else []
     bet = np.array([bets(watch, value, ordered) for _, value in values])
-    mean, tail = bet.mean(axis=0), watch.tail / categories
+    *tails, last = watch.levels.tails
+    tails.append(last / bet.shape[1])
     if watch.metric.kind == "rank":
-        high = np.full(1, mean_rank_at_most(n, tail))
+        high = np.array([[mean_rank_at_most(n, tail) for tail in tails]])
     else:
-        high = np.array([mean_at_most(bet[:, place], tail) for place in range(categories)])
-    bounds = {ANY: _bounds(high + watch.margin)}
-    parts = np.array([part_of_week(at) if at else ANY for at, _ in values])
-    for part in sorted(set(parts.tolist()) - {ANY}):
-        if (parts == part).sum() >= ENOUGH:
-            bounds[part] = _bounds(high + watch.margin + np.maximum(0.0, bet[parts == part].mean(axis=0) - mean))
-    return Reference(bounds, mean.tolist(), n, ordered)
+        high = np.array([[mean_at_most(one, tail) for tail in tails] for one in bet.T])
+    if watch.metric.common:
+        high = high + watch.margin
+    high = np.column_stack([high, high[:, 0] + (0.0 if watch.metric.common else watch.margin)])
+    return Reference(high.tolist(), bet.mean(axis=0).tolist(), n, ordered, _more(values, bet))
 
 
-def _bounds(values: Floats) -> list[float]:
-    return np.clip(values, LEAST_BOUND, 1.0).tolist()
+def _more(values: Sequence[tuple[float, float | str]], bet: Floats) -> dict[str, list[float]]:
+    """Part of the week -> what was above the mean there, and by how much hours and quarters of a day swing."""
+    at = np.array([at for at, _ in values])
+    if not at.any():
+        return {}
+    parts, mean = np.array([part_of_week(one) for one in at]), bet.mean(axis=0)
+    above, rest = {ANY: np.zeros(len(mean))}, bet - mean
+    for part in sorted(set(parts.tolist())):
+        here = parts == part
+        if here.sum() >= ENOUGH:
+            above[part] = np.maximum(0.0, bet[here].mean(axis=0) - mean)
+        rest[here] -= rest[here].mean(axis=0)
+    blocks = [np.unique(at // length, return_inverse=True)[1] for length in (3600.0, 21600.0)]
+    luck = np.array([max(swing(one, codes) for codes in blocks) for one in rest.T])
+    return {part: (one + SWINGS * luck).tolist() for part, one in above.items()}
 
 
 def bets(watch: Watch, value: float | str, ordered: Sequence[float]) -> list[float]:
     """What is bet on, for each category, in [0, 1]: large when the value is what the watch warns of."""
     if watch.metric.kind == "mix":
         return [float(value == category) for category in watch.metric.categories]
+    if watch.metric.kind == "far":
+        place = rank(np.asarray(ordered), float(value))
+        return [float(place > 1.0 - share) for share in FARTHEST.values()]
     number = rank(np.asarray(ordered), float(value)) if watch.metric.kind == "rank" else float(value)
     return [number if watch.direction == "up" else 1.0 - number]
 
@@ -86,12 +106,12 @@ def bets(watch: Watch, value: float | str, ordered: Sequence[float]) -> list[flo
 def bounded(watch: Watch) -> Reference:
     """The reference of a bound that the project file names."""
     bound = watch.bound if watch.direction == "up" else 1.0 - watch.bound
-    return Reference({ANY: [max(LEAST_BOUND, bound)]}, [bound], 0)
+    return Reference([[bound]], [bound], 0)
 
 
 def value_of(watch: Watch, unit: Unit) -> float | str | None:
     """The unit's value of what is watched; None without one."""
-    name = watch.metric.name
+    name = watch.metric.of or watch.metric.name
     return unit.category.get(name) if watch.metric.kind == "mix" else unit.values.get(name)
 
 

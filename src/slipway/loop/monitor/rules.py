@@ -9,19 +9,23 @@ from typing import Literal
 from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.project.monitoring import MonitorConfig
+from slipway.stats.changes import Levels, known, levels
 from slipway.text.language import LANGUAGES
 
-Kind = Literal["share", "rank", "mix"]
+Kind = Literal["share", "rank", "far", "mix"]
 Direction = Literal["up", "down"]
 Against = Literal["release", "before", "bound"]
 TOPICS = 8
+FARTHEST = {"farthest 10%": 0.1, "farthest 3%": 0.03}  # of the questions before
 
 
 @dataclass(frozen=True)
 class Metric:
     """`share`: values in [0, 1], compared by their mean. `rank`: any numbers, compared by their rank among those
-    before. `mix`: which of several categories, compared by the share of each. `released`: the gate's answers have it,
-    too. `about`: what it is learnt from anew: a release's answers, or the questions whatever answers them.
+    before. `far`: compared by the share above the largest ones before. `mix`: which of several categories, compared by
+    the share of each. `released`: the gate's answers have it, too. `about`: what it is learnt from anew: a release's
+    answers, or the questions whatever answers them. `of`: the metric whose values are compared, where it is another.
+    `common`: it follows a load that all users share, so that sessions of one hour hang together.
     """
 
     name: str
@@ -31,6 +35,8 @@ class Metric:
     released: bool = False
     about: Literal["answers", "questions"] = "answers"
     categories: tuple[str, ...] = ("",)
+    of: str = ""
+    common: bool = False
 
 
 OWN = (
@@ -42,11 +48,12 @@ OWN = (
     Metric("retrieval_score", "rank", ("down",)),
     Metric("answer_length", "rank", ("up", "down")),
     Metric("cost_per_query", "rank"),
-    Metric("latency", "rank"),
-    Metric("ttft", "rank"),
-    Metric("seconds_per_token", "rank"),
+    Metric("latency", "rank", common=True),
+    Metric("ttft", "rank", common=True),
+    Metric("seconds_per_token", "rank", common=True),
     Metric("unknown_words", "share", about="questions"),
     Metric("novelty", "rank", about="questions"),
+    Metric("outliers", "far", margin=0.03, about="questions", categories=tuple(FARTHEST), of="novelty"),
     Metric("repeats", "share", margin=0.1, about="questions"),
     Metric("languages", "mix", about="questions", categories=LANGUAGES),
     Metric("topics", "mix", about="questions", categories=tuple(f"topic {n + 1}" for n in range(TOPICS))),
@@ -55,9 +62,7 @@ OWN = (
 
 @dataclass(frozen=True)
 class Watch:
-    """One comparison. `limit`: the evidence at which it fires; `tail`: the error that its reference's bound may
-    have.
-    """
+    """One comparison. `levels`: how its share of the false alarms is spent, and the evidence at which it fires."""
 
     rule: str
     metric: Metric
@@ -65,8 +70,7 @@ class Watch:
     against: Against
     margin: float
     bound: float
-    limit: float
-    tail: float
+    levels: Levels
 
 
 def metrics_of(scorers: Mapping[str, bool]) -> list[Metric]:
@@ -76,7 +80,7 @@ def metrics_of(scorers: Mapping[str, bool]) -> list[Metric]:
 
 
 def watches(config: MonitorConfig, metrics: list[Metric]) -> list[Watch]:
-    """All comparisons. The false alarms allowed a week are shared evenly, half of each for the reference's own error.
+    """All comparisons. The false alarms allowed a week are shared evenly.
 
     Raises ConfigError for a rule about a metric that is not watched.
     """
@@ -87,7 +91,8 @@ def watches(config: MonitorConfig, metrics: list[Metric]) -> list[Watch]:
             )
     asked = [one for metric in metrics for one in _of(config, metric)]
     share = config.false_alarms / max(1, len(asked))
-    return [Watch(*one, limit=2.0 / share, tail=share / 2.0) for one in asked]
+    learnt, given = levels(share), known(share)
+    return [Watch(*one, levels=given if one[3] == "bound" else learnt) for one in asked]
 
 
 def _of(config: MonitorConfig, metric: Metric) -> Iterator[tuple[str, Metric, Direction, Against, float, float]]:

@@ -125,10 +125,10 @@ def _line(watch: Watch, reference: Reference | None, evidence: Evidence | None) 
         *named,
         None if watch.against == "bound" else turn(reference.mean[place]),
         course.n if course else 0,
-        turn(reference.bounds[""][place]),
+        turn(reference.high[place][-1]),
         moment(course.since) if course else "",
         seen,
-        evidence.size / watch.limit if evidence else 0.0,
+        evidence.size / watch.levels.limit if evidence else 0.0,
         moment(evidence.firing) if evidence and evidence.firing else "",
         watch.metric.categories[place] if seen is not None else "",
     )

@@ -14,7 +14,7 @@ from slipway.core.alert import Alert, State
 from slipway.loop.monitor.references import Reference, bets, bounded, value_of
 from slipway.loop.monitor.rules import Watch
 from slipway.loop.monitor.seen import Unit
-from slipway.stats.changes import advanced, start
+from slipway.stats.changes import BETS, advanced, at_most, deciding, sizes, start
 
 SHOWN = 5  # traces that an alert names
 _HIGHEST = 10.0  # so that it goes back soon
@@ -38,9 +38,12 @@ class Course(msgspec.Struct):
 
 
 class Evidence(msgspec.Struct):
-    """Of one watch. `firing`: since when there is an alert, 0 without one; `low`: since when it may be over."""
+    """Of one watch. `rows`: of each category, at all levels and bets; `sizes` follow from them. `firing`: since when
+    there is an alert, 0 without one; `low`: since when it may be over.
+    """
 
     rows: list[list[float]] = []
+    sizes: list[float] = []
     last: float = 0.0
     courses: list[Course] = []
     firing: float = 0.0
@@ -50,12 +53,12 @@ class Evidence(msgspec.Struct):
     @property
     def size(self) -> float:
         """Compared with the watch's limit."""
-        return sum(map(sum, self.rows)) / sum(map(len, self.rows)) if self.rows else 0.0
+        return sum(self.sizes) / len(self.sizes) if self.sizes else 0.0
 
     @property
     def strongest(self) -> int:
         """The category with most of the evidence."""
-        return max(range(len(self.rows)), key=lambda place: sum(self.rows[place]), default=0)
+        return max(range(len(self.sizes)), key=self.sizes.__getitem__, default=0)
 
     @property
     def course(self) -> Course:
@@ -96,30 +99,33 @@ class Watcher:
         return [self._alert(watch, "cleared", at, kept, [], release) for watch, kept in ended if kept and kept.firing]
 
     def _one(self, watch: Watch, reference: Reference, unit: Unit, value: float | str) -> list[Alert]:
-        bounds, bet = reference.bound(unit.at), bets(watch, value, reference.ordered)
-        kept = self.evidence.setdefault(watch.rule, Evidence(last=unit.at))
-        before = np.array(kept.rows) if kept.rows else start(len(bet))
-        rows = advanced(before, unit.at - kept.last, np.array(bet), np.array(bounds), watch.limit)
-        kept.rows, kept.last = rows.tolist(), max(kept.last, unit.at)
+        bounds, bet = reference.bounds(unit.at), bets(watch, value, reference.ordered)
+        kept, levels = self.evidence.setdefault(watch.rule, Evidence(last=unit.at)), watch.levels
+        shape = (*bounds.shape, len(BETS))
+        before = np.array(kept.rows).reshape(shape) if kept.sizes else start(*bounds.shape)
+        rows = advanced(before, unit.at - kept.last, np.array(bet), bounds, at_most(levels, len(bet)))
+        kept.rows, kept.last = rows.reshape(len(bet), -1).tolist(), max(kept.last, unit.at)
+        kept.sizes = sizes(rows, levels).tolist()
+        against = [float(of[deciding(row, levels)]) for of, row in zip(bounds, rows, strict=True)]
         kept.courses = kept.courses or [Course(unit.at) for _ in bet]
-        for course, value_, bound in zip(kept.courses, bet, bounds, strict=True):
+        for course, value_, bound in zip(kept.courses, bet, bounds[:, 0], strict=True):
             if course.height <= 0.0 and not kept.firing:
                 course.since, course.n, course.total = unit.at, 0, 0.0
             course.n, course.total = course.n + 1, course.total + value_
-            height = course.height + math.log1p(_STEP * (value_ / bound - 1.0))
+            height = course.height + math.log1p(_STEP * (value_ / float(bound) - 1.0))
             course.height = min(max(0.0, height), _HIGHEST)
-        if bet[kept.strongest] > bounds[kept.strongest]:
+        if bet[kept.strongest] > against[kept.strongest]:
             kept.traces = [*kept.traces, unit.trace][-SHOWN:]
-        return self._changed(watch, kept, unit, bounds)
+        return self._changed(watch, kept, unit, against)
 
     def _changed(self, watch: Watch, kept: Evidence, unit: Unit, bounds: Sequence[float]) -> list[Alert]:
         size = kept.size
         if not kept.firing:
-            if size < watch.limit:
+            if size < watch.levels.limit:
                 return []
             kept.firing, kept.low = unit.at, 0.0
             return [self._alert(watch, "firing", unit.at, kept, bounds, unit.release)]
-        if size >= watch.limit or kept.course.height > 0.0:
+        if size >= watch.levels.limit or kept.course.height > 0.0:
             kept.low = 0.0
         elif not kept.low:
             kept.low = unit.at
@@ -137,7 +143,7 @@ class Watcher:
         seen = course.mean
         bound = bounds[place] if place < len(bounds) else 0.0
         turned = watch.direction == "down"
-        mix = watch.metric.kind == "mix"
+        mix = watch.metric.kind in ("far", "mix")
         return Alert(
             id=uuid.uuid4().hex,
             at=moment(at),

@@ -154,8 +154,17 @@ def delta_of(chunk: dict[str, Any]) -> Delta:
 
 
 def logprob(entry: dict[str, Any], top: int | None = None) -> TokenLogprob:
-    """A token as llama.cpp reports it, with at most `top` alternatives."""
-    others = tuple((other["token"], min(0.0, other["logprob"])) for other in entry["top_logprobs"][:top])
+    """A token as llama.cpp reports it, with at most `top` alternatives.
+
+    Raises EngineError for a model whose weights are damaged: what is no number is null in JSON.
+    """
+    among = entry["top_logprobs"][:top]
+    if entry["logprob"] is None or any(other["logprob"] is None for other in among):
+        raise EngineError(
+            t("the model computes what is no number: its weights are damaged"),
+            t("fetch the file again, or use another quantisation of it"),
+        )
+    others = tuple((other["token"], min(0.0, other["logprob"])) for other in among)
     return TokenLogprob(token=entry["token"], logprob=min(0.0, entry["logprob"]), top=others)
 
 
