@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode
@@ -12,15 +13,19 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 from hosting import context
+from sqlalchemy import text
 
 from served import Reply, Running, serving
 from slipway import api
 from slipway.console.page import HEADERS
 from slipway.core.alert import Alert
+from slipway.core.answer import Answer
 from slipway.core.report import Report
 from slipway.core.trace import Wanted
 from slipway.loop.context import Context
+from slipway.store.catalog import now
 from slipway.store.watching import Look, Watching
+from slipway.testing.catalogs import trace_of
 
 PAGES = (
     "",
@@ -99,6 +104,63 @@ def test_the_overview_tells_what_serves_and_what_needs_attention(server: Running
     assert f'href="/console/releases/{digest}"' in text
     assert "7 answers got a thumb down in the last day" in text
     assert links(page(server, "/traces?thumb=down&time=1d"), "/traces")
+
+
+def test_the_overview_tells_what_answers_cost_and_what_the_monitor_measured(folder: Path, tmp_path: Path) -> None:
+    there = Path(shutil.copytree(folder, tmp_path / "demo"))
+    with api.open_project(there) as project:
+        answer = Answer(text="It is.", raw="It is.", cost=0.25, currency="CNY")
+        project.store.catalog.add_traces([trace_of(answer=answer, at=now(), channel="production") for _ in range(3)])
+        api.monitor(project).look()
+        with serving(context(project)) as server:
+            text = page(server, "")
+    assert "0.75 CNY" in text
+    assert re.search(r"error_rate</t[dh]>\s*<td[^>]*>0\.000 \(\d+\)", text), text
+
+
+def test_traces_are_found_by_what_was_said_the_day_and_the_release(server: Running, project: Context) -> None:
+    every = links(page(server, "/traces"), "/traces")
+    corrected = links(page(server, "/traces?thumb=correction"), "/traces")
+    assert 0 < len(corrected) <= len(every)
+    assert not links(page(server, "/traces?thumb=score"), "/traces")
+    assert links(page(server, f"/traces?day={now()[:10]}"), "/traces") == every
+    assert not links(page(server, "/traces?day=2020-02-29"), "/traces")
+    assert server.get("/console/traces?day=2020-02-30").status == 400
+    form = page(server, f"/traces?release={'0' * 64}")
+    assert f'value="{project.store.catalog.channels()["production"]}"' in form
+    assert f'value="{"0" * 64}" selected' in form, "one that is gone can be looked for"
+
+
+def test_a_release_that_is_gone_is_told_on_the_pages_that_lead_to_it(folder: Path, tmp_path: Path) -> None:
+    there = Path(shutil.copytree(folder, tmp_path / "demo"))
+    with api.open_project(there) as project, serving(context(project)) as server:
+        server.until("/readyz")
+        trace = server.chat("How much does the keel weigh?", model="demo").headers["x-slipway-trace"]
+        digest = project.store.catalog.channels()["production"]
+        shown = page(server, f"/traces/{trace}")
+        assert "the prompt as the model read it" in shown
+        reply = submit(server, f"/releases/{digest}/promote", {"channel": "production", "why": "again"})
+        assert reply.status == 409, "nobody is told that a decision was kept which was not"
+        with project.store.catalog.engine.begin() as connection:
+            connection.execute(text("DELETE FROM nouns WHERE kind = 'release'"))
+        assert "points at a release that cannot be read" in unescape(page(server, ""))
+        assert "The prompt is not shown" in page(server, f"/traces/{trace}")
+        assert server.get(f"/console/releases/{digest}").status == 404
+        for path in PAGES:
+            page(server, path)
+
+
+def test_an_address_that_is_none_is_told_as_a_page(server: Running, project: Context) -> None:
+    found = api.find(project, "dataset", "chunks").digest
+    for path in (
+        f"/data/{found}?start=x",
+        f"/data/{found}?start={10**30}",
+        f"/data/{found}/items/{10**30}",
+        "/compare",
+    ):
+        reply = server.get(f"/console{path}")
+        assert reply.status in (200, 404), path
+        assert b"<main" in reply.body, path
 
 
 def test_the_overview_tells_which_alerts_are_not_over(server: Running, project: Context) -> None:
@@ -218,7 +280,7 @@ def _signed_in(project: Context, keys: dict[str, str]) -> None:
             assert {"HttpOnly", "SameSite=Strict"} <= set(done.headers["set-cookie"].split("; "))
             cookies[scope] = done.headers["set-cookie"].partition(";")[0]
         assert server.get("/console", cookie=cookies["read"]).status == 200
-        assert server.get("/console", cookie=cookies["ask"]).status == 403
+        assert server.get("/console/traces", cookie=cookies["ask"]).status == 403
         assert server.get("/console", cookie=cookies["read"][:-1]).status == 303
         promote, given = f"/releases/{digest}/promote", {"why": "by key", "channel": "staging2"}
         assert submit(server, promote, given, cookie=cookies["read"]).status == 403

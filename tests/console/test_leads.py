@@ -63,7 +63,7 @@ def dev(project: Context, name: str = "grounded") -> Report:
 def test_a_number_leads_to_its_examples_the_worst_first(twice: Context, shown: Running) -> None:
     found = dev(twice)
     page = get(shown, f"/console/reports/{found.digest}")
-    (to,) = {one for one in hrefs(page) if "metric=token_f1" in one and "language" not in one}
+    (to,) = {one for one in hrefs(page) if "examples?metric=token_f1" in one and "language" not in one}
     listed = get(shown, to)
     values = [float(one) for one in re.findall(r"token_f1 ([0-9.]+)", listed)]
     assert len(values) == len(api.items(twice, found))
@@ -212,6 +212,35 @@ def test_a_training_shows_its_losses_and_its_log(twice: Context, shown: Running)
     assert "interrupted" in get(shown, "/console/runs/now1"), "nobody is at work any more"
     twice.store.catalog.record(Run(id="now1", step="evaluate", status="failed", started=now(), error="no"))
     assert shown.get("/console/runs/nope").status == 404
+
+
+@pytest.mark.slow
+def test_each_number_of_a_report_leads_to_as_many_examples_as_it_was_measured_on(
+    twice: Context, shown: Running
+) -> None:
+    found = dev(twice)
+    listed = hrefs(get(shown, f"/console/reports/{found.digest}"))
+    for metric, whole in found.metrics.items():
+        (to,) = [one for one in listed if f"examples?metric={metric}" in one and "language" not in one]
+        assert f"{whole.n} examples" in get(shown, to), metric
+
+
+def test_the_projects_own_metrics_come_first_and_the_worst_are_the_worst_of_them(
+    twice: Context, shown: Running
+) -> None:
+    page = get(shown, "/console/reports")
+    titles = re.findall(r"<th(?: [^>]*)?>([^<]*)", page)
+    assert titles[3:5] == ["token_f1", "retrieval_recall"]
+    found = dev(twice)
+    assert any(f"/reports/{found.digest}/examples?metric=token_f1" in one for one in hrefs(page))
+    one, two = dev(twice, "plain"), found
+    compared = get(shown, f"/console/compare?before={one.digest}&after={two.digest}")
+    assert "examples whose token_f1 changed most" in unescape(compared)
+    to = next(each for each in hrefs(compared) if each.startswith("/console/compare/"))
+    assert "expected" in get(shown, to)
+    worst = get(shown, f"/console/reports/{found.digest}").partition("The worst examples")[2]
+    values = [float(value) for value in re.findall(r"token_f1 ([0-9.]+)", worst)]
+    assert values == sorted(values)
 
 
 def test_the_sets_of_a_cross_validation_are_one_line_that_leads_to_each(twice: Context, shown: Running) -> None:

@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import random
+import re
 import signal
 import socketserver
 import subprocess
@@ -662,5 +663,11 @@ def test_simulated_changes_are_recorded_and_impossible_ones_refused(project: Con
             api.simulate(project, pool, Traffic(5), drift=drift)
     with pytest.raises(ConfigError, match="changes answers"):
         Drifting(Drift("worse"), [], [], 1).check(over_http=True)
+    drawn = tmp_path / "traffic.svg"
+    asked = ("--requests", "40", "--days", "3", "--drift", "slower", "--drift-since", "0.5", "--picture", str(drawn))
+    found = slipway("simulate", "--from", str(pool), *asked, "-C", str(project.root))
+    assert found.returncode == 0, found.stderr
+    assert str(drawn) in found.stdout.replace("\n", "")
+    assert re.search("simulated traffic, 40 requests.*something changes", drawn.read_text("utf-8"), re.DOTALL)
     found = slipway("simulate", "--from", str(pool), "--turns", "1", "--days", "3", "-C", str(project.root))
     assert found.returncode == 2

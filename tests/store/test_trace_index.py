@@ -35,7 +35,9 @@ TEXTS = (
 WANTED: tuple[dict[str, Any], ...] = (
     {}, {"channel": "q"}, {"channel": "nobody"}, {"status": "5xx"}, {"status": "404"}, {"slow": 0.5}, {"slow": 99.0},
     {"release": "f" * 64}, {"since": "2026-01-01T00:01:00.000000Z"}, {"since": "2026"}, {"thumb": "up"},
-    {"thumb": "down"}, {"language": "zh"}, {"language": "en"}, {"language": "fr"}, {"words": ("keel",)},
+    {"thumb": "down"}, {"said": "any"}, {"said": "comment"}, {"said": "score"}, {"said": "correction", "thumb": "down"},
+    {"until": "2026-01-01T00:00:30"}, {"since": "2025-12-31", "until": "2026-01-01"}, {"until": "2026-01-02"},
+    {"language": "zh"}, {"language": "en"}, {"language": "fr"}, {"words": ("keel",)},
     {"words": ("KEEL", "weigh?")}, {"words": ("价格",)}, {"words": ("重",)}, {"words": ("龙骨有多重？",)},
     {"words": ('"',)}, {"words": ("\\",)}, {"words": ("%_",)}, {"words": ("größe",)}, {"words": ("strasse",)},
     {"words": ("fin",)}, {"words": ("ai",)}, {"words": ("x",)}, {"words": ("qz",)}, {"words": ("AI助",)},
@@ -62,13 +64,21 @@ def fill(catalog: Catalog, count: int = 70) -> list[Trace]:
     chance, made = random.Random(3), list[Trace]()
     for n in range(count):
         text = chance.choice(TEXTS)
-        said = Answer(text=chance.choice(TEXTS), raw="") if n % 3 else None
+        currency = ("CNY" if n % 5 else "EUR") if n % 2 else ""
+        said = Answer(text=chance.choice(TEXTS), raw="", cost=n / 64, currency=currency) if n % 3 else None
         made.append(
             trace_of(at=f"2026-01-01T00:{n // 60:02}:{n % 60:02}.000000Z", channel=chance.choice("pq"),
                      status=chance.choice((200, 404, 503)), seconds=n / 100, release=chance.choice(("", "f" * 64)),
                      request={"messages": [{"role": "user", "content": text}]}, answer=said)
         )  # fmt: skip
-    said = [feedback_of(one, thumb=chance.choice(("up", "down"))) for one in made[:: chance.randrange(2, 4)]]
+    more: tuple[dict[str, Any], ...] = (
+        {},
+        {"comment": '"score":1, "correction":'},
+        {"score": 0.5},
+        {"correction": "no"},
+    )
+    judged = made[:: chance.randrange(2, 4)]
+    said = [feedback_of(one, thumb=chance.choice(("up", "down")), **chance.choice(more)) for one in judged]
     catalog.add_traces(made, said)
     return made
 
@@ -93,6 +103,8 @@ def check_alike(catalog: Catalog) -> None:
     fill(catalog)
     plain, traffic = found(catalog), [catalog.traffic(since) for since in ("", "2026-01-01T00:00:31.000000Z")]
     assert sum(map(bool, plain)) > 25, "hardly anything was looked for that is there"
+    assert traffic[0].costs.keys() == {"CNY", "EUR"}
+    assert 0 < traffic[1].costs["CNY"] < traffic[0].costs["CNY"]
     assert catalog.index.keep_up() == 5
     assert catalog.index.keep_up() == 0
     assert found(catalog) == plain == without(catalog)

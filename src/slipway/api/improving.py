@@ -42,19 +42,21 @@ def simulate(
     key: str = "",
     drift: Drift = STEADY,
     other: Path | None = None,
+    seen: Callable[[_simulate.Asked], None] | None = None,
 ) -> _simulate.Simulated:
     """Ask what serves the questions of a file of examples, and say of each answer what users would.
 
     `url`: of a running server of the project; without it the channel is asked here. Rows close to an example of dev,
     gate or reserve are not asked. `drift`: what changes on the way, and the days that the traffic spans; `other`: a
-    file of questions of another topic. Raises ConfigError where none is left, MissingPrerequisite when nothing serves.
+    file of questions of another topic; `seen` is told of each request. Raises ConfigError where none is left,
+    MissingPrerequisite when nothing serves.
     """
     asking = _simulate.OverHttp(project, url, key) if url else _simulate.InProcess(project)
     found = _simulate.pool_of(project, pool, seed=traffic.seed)
     elsewhere = _simulate.pool_of(project, other, seed=traffic.seed).asked if other is not None else []
     drifting = Drifting(drift, found.asked, elsewhere, traffic.seed)
     drifting.check(over_http=bool(url))
-    return _simulate.simulate(project, found, traffic, asking, drifting=drifting)
+    return _simulate.simulate(project, found, traffic, asking, drifting=drifting, seen=seen)
 
 
 def learning_curve(

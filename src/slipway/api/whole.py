@@ -93,6 +93,19 @@ def gathered(project: Context, split: str, volume: float | None, limit: int) -> 
     )  # fmt: skip
 
 
+def business_case(project: Context) -> Case | None:
+    """What the newest reports of each candidate say that answers are worth; None without `value` in the project file.
+
+    Raises as `case` does.
+    """
+    value = project.project.value
+    found = project.store.catalog.list("dataset", Dataset, "examples")[:1]
+    if value is None or not found:
+        return None
+    reports = [one for split in ("dev", "gate") for one in _reports(project, found[0][1], split)]
+    return case(project, value, reports) if reports else None
+
+
 def case(project: Context, value: ValueConfig, reports: Sequence[Report]) -> Case | None:
     """What the answers of these reports are worth; None where none of them has the metric.
 

@@ -113,15 +113,12 @@ def simulate(
     from slipway.cli.progress import listener
     from slipway.errors import ConfigError
     from slipway.loop.drift import Drift
-    from slipway.loop.simulate import Traffic
-    from slipway.render.pages import improving
+    from slipway.loop.simulate import Asked, Traffic
+    from slipway.render.pages import improving, simulated
 
     check_picture(picture)
-    if url and turns or picture and not turns:
-        raise ConfigError(
-            t("--turns asks the channel here, and --picture draws its curve"),
-            t("give --url alone, or --turns with --picture"),
-        )
+    if url and turns:
+        raise ConfigError(t("--turns asks the channel here"), t("leave --url away, or leave --turns away"))
     if turns and (drift or days):
         raise ConfigError(
             t("--turns draws a learning curve, for which nothing changes on the way"),
@@ -142,4 +139,8 @@ def simulate(
         with open_project(project, set_, listening) as opened:
             changing = Drift(drift, drift_since, drift_strength, days)
             key = os.environ.get(key_env, "")
-            return improving.simulated(api.simulate(opened, pool, traffic, url, key, changing, drift_from))
+            asked: list[Asked] = []
+            sent = api.simulate(opened, pool, traffic, url, key, changing, drift_from, asked.append)
+            return with_picture(
+                improving.simulated(sent), picture, lambda: simulated.picture(asked, drift_since if drift else None)
+            )

@@ -45,8 +45,9 @@ def entrance(pages: Pages) -> APIRouter:
         hidden = f'<input type="hidden" name="next" value="{page.line(_path(next))}">'
         hidden += '<input type="text" name="user" autocomplete="username" hidden>'
         lines = [
-            t("`slipway keys create NAME --scope read` makes a key for reading, `--scope admin` one for deciding.")
-        ]
+            t("`slipway keys create NAME --scope read` makes a key for reading, `--scope read --scope admin` one that "
+              "also decides.")
+        ]  # fmt: skip
         form = page.form(f"{ROOT}/sign-in", t("Sign in"), hidden, asked, method="post")
         return pages.page(request, t("Sign in"), Document(None, lines), before=form)
 

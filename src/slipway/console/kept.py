@@ -35,7 +35,7 @@ def kept(pages: Pages) -> APIRouter:
         telemetry = pages.server.telemetry
         sending = {"sent": telemetry.sent, "dropped": telemetry.dropped} if telemetry else None
         document = kept_page.kept(api.kept(project), sending, telemetry.trouble if telemetry else "")
-        return pages.page(request, t("Kept data"), document, after=_ask())
+        return pages.page(request, t("Kept data"), document, after=_ask() if pages.may(request, "admin") else "")
 
     @router.post("/forget")
     async def look(request: Request, caller: Annotated[Caller, needs("admin")]) -> Response:

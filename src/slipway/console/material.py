@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from slipway import api
 from slipway.console import page
@@ -31,6 +32,8 @@ from slipway.serve.admin.access import needs
 ITEMS, CHANGES = 100, 500  # on one page
 HELD = ("gate", "reserve")
 Item = Document | Chunk | Example
+Start = Annotated[int, Field(ge=0, le=10**9)]
+"""A place in a list, as a part of an address."""
 
 
 def material(pages: Pages) -> APIRouter:
@@ -51,7 +54,7 @@ def material(pages: Pages) -> APIRouter:
         return pages.page(request, t("Data"), shown.Document(None, [Table(t("Data"), columns, rows)]))
 
     @router.get("/data/{digest}")
-    def dataset(request: Request, digest: str, start: int = 0) -> Response:
+    def dataset(request: Request, digest: str, start: Start = 0) -> Response:
         found = api.find(project, "dataset", digest)
         document = _dataset(pages, found, max(0, start))
         return pages.page(request, found.ref.short, document, after=_versions(pages, found))
@@ -64,7 +67,7 @@ def material(pages: Pages) -> APIRouter:
         return pages.page(request, t("Dropped, changed or flagged"), document, _back(found))
 
     @router.get("/data/{digest}/items/{number}")
-    def item(request: Request, digest: str, number: int) -> Response:
+    def item(request: Request, digest: str, number: Start) -> Response:
         found = api.find(project, "dataset", digest)
         most = None if found.kind == "examples" else max(0, number) + 2  # of examples the next one may be far away
         before, one, after = _beside(api.items(project, found, most), number)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from slipway import api
 from slipway.api.finding import scored
+from slipway.api.whole import business_case
 from slipway.console import page, trace_views, views
 from slipway.console.answers import Side, beside, column
 from slipway.console.page import ROOT
@@ -21,7 +22,7 @@ from slipway.core.material import Example
 from slipway.core.metrics import METRICS, MetricInfo
 from slipway.core.release import Verdict
 from slipway.core.report import Aggregate, Report, Score
-from slipway.errors import NotFound
+from slipway.errors import ConfigError, NotFound
 from slipway.evaluate import compare
 from slipway.i18n import t, told
 from slipway.loop.context import Context
@@ -33,11 +34,15 @@ from slipway.render.pages.frontier import frontier
 from slipway.render.pages.scales import verdict_picture
 from slipway.render.pages.verdicts import verdict_table
 from slipway.render.pages.why import why
+from slipway.render.pages.worth import case_table
 from slipway.serve.admin.access import needs
 from slipway.serve.refuse import Refused
+from slipway.stats.calibration import contributions
+from slipway.stats.samples import sample
 
 SHOWN = 100  # examples on one page
 Scored = tuple[Example, Score]
+Ranked = tuple[Example, Score, float]
 Asked = dict[str, str]
 
 
@@ -49,10 +54,10 @@ def measured(pages: Pages) -> APIRouter:
     def reports(request: Request) -> Response:
         found = api.reports(project)[:200]
         newest = _newest([one for _, one, _ in found])
-        parts = [*views.reports(found).parts]
-        quality = next((name for name in project.project.evaluate.names if name in METRICS), "")
-        if drawn := frontier(newest, quality) if quality else "":
+        parts = [*views.reports(found, project.project.evaluate.names).parts]
+        if newest and (drawn := frontier(newest, _first(newest[0]))):
             parts.append(Picture(drawn))
+        parts += _worth(pages)
         return pages.page(request, t("Reports"), Document(None, parts), after=_pair(newest))
 
     @router.get("/reports/{digest}")
@@ -100,7 +105,7 @@ def examples(pages: Pages) -> APIRouter:
         held = next((row for row in rows if row[0].id == id), None)
         if held is None:
             raise NotFound(t("this report has no example '{id}'", id=id[:32]), "")
-        listed, query = [one.id for one, _ in _wanted(rows, found, asked)], views.query(asked)
+        listed, query = [one.id for one, *_ in _wanted(rows, found, asked)], views.query(asked)
         at = f"{ROOT}/reports/{found.digest}"
         back = f"{at}/examples?{query}" if query else at
         around = _walked(listed, id, back, _title(found), lambda other: f"{at}/examples/{other}?{query}")
@@ -192,14 +197,16 @@ def asked(metric: str = "", language: str = "", facet: str = "", value: str = ""
     return {"metric": metric, "language": language, "facet": facet, "value": value}
 
 
-def _wanted(rows: Sequence[Scored], found: Report, asked: Asked) -> list[Scored]:
-    """Those of a language or a slice, the worst first. Raises NotFound for a metric that the report has not."""
+def _wanted(rows: Sequence[Scored], found: Report, asked: Asked) -> list[Ranked]:
+    """Those of a language or a slice that the metric was measured on, with its value, the worst first. Raises NotFound
+    for a metric that the report has not.
+    """
     metric = asked["metric"]
     if metric and metric not in found.metrics:
         raise NotFound(t("this report has no metric '{name}'", name=metric[:60]), "")
     metric = metric or _first(found)
     kept = _part(rows, asked["language"], asked["facet"], asked["value"])
-    return _worst([one for one in kept if metric in one[1].metrics], found, metric)
+    return _worst(kept, found, metric)
 
 
 def _walked(listed: Sequence[str], id: str, back: str, title: str, to: Callable[[str], str]) -> str:
@@ -242,7 +249,7 @@ def _title(found: Report) -> str:
 
 def _first(found: Report) -> str:
     """The metric that examples are put in order by, where none was asked for: the first of quality."""
-    quality = [name for name in found.metrics if info_of(name, found.meanings).kind == "quality"]
+    quality = [name for name in report_pages.in_order([found]) if info_of(name, found.meanings).kind == "quality"]
     return next(iter(quality or found.metrics), "")
 
 
@@ -253,11 +260,20 @@ def _newest(found: Sequence[Report]) -> list[Report]:
     return list({one.candidate.name: one for one in reversed(same)}.values())
 
 
+def _worth(pages: Pages) -> list[Part]:
+    """The business case, where the project file says what an answer is worth; or why it cannot be made."""
+    try:
+        found = business_case(pages.project)
+    except ConfigError as error:
+        return [Section(t("What it is worth"), [error.message, error.hint])]
+    return [case_table(found)] if found else []
+
+
 def _pair(found: Sequence[Report]) -> str:
     if len(found) < 2:
         return ""
     named = [(one.digest, f"{one.candidate.name} {one.digest[:12]}") for one in found]
-    metrics = list(dict.fromkeys(name for one in found for name in one.metrics))
+    metrics = report_pages.in_order(found)
     return page.form(
         f"{ROOT}/compare",
         t("Compare"),
@@ -279,7 +295,7 @@ def _linked(found: Report) -> Table:
     rows = [
         [metric, cell(metric, whole), whole.n,
          *(cell(metric, found.by_language[one].get(metric), language=one) for one in languages)]
-        for metric, whole in found.metrics.items()
+        for metric, whole in ((metric, found.metrics[metric]) for metric in report_pages.in_order([found]))
     ]  # fmt: skip
     columns = [Column(t("metric")), Column(t("value, 95% interval"), "measure"), Column(t("examples"), "count")]
     columns += [Column(one, "measure") for one in languages]
@@ -309,22 +325,28 @@ def _slices(found: Report, rows: Sequence[Scored]) -> list[Table]:
     return [Table(t("By slice, means"), columns, lines)]
 
 
-def _worst(rows: Sequence[Scored], found: Report, metric: str) -> list[Scored]:
-    info = info_of(metric, found.meanings)
+def _worst(rows: Sequence[Scored], found: Report, metric: str) -> list[Ranked]:
+    """Those that a metric was measured on, each with its value, as the report has counted it."""
+    info, by = info_of(metric, found.meanings), {score.example: (one, score) for one, score in rows}
+    measured = sample([score for _, score in rows], info)
+    values = contributions(measured.values) if info.form == "calibration" else measured.values
     sign = 1.0 if info.higher_is_better else -1.0
-    return sorted(rows, key=lambda one: (sign * one[1].metrics.get(metric, 0.0), one[0].id))
+    ranked = zip(measured.ids, values.tolist(), strict=True)
+    return [(*by[id], value) for id, value in sorted(ranked, key=lambda one: (sign * one[1], one[0]))]
 
 
-def _examples(found: Report, rows: Sequence[Scored], title: str, asked: Mapping[str, str]) -> Table:
+def _examples(found: Report, rows: Sequence[Ranked], title: str, asked: Mapping[str, str]) -> Table:
     """`asked`: what of an address leads from one of them to the next."""
-    query = views.query(asked)
+    query, metric = views.query(asked), asked["metric"] or _first(found)
+    info = info_of(metric, found.meanings)
     columns = [Column(t("input"), "excerpt", 80), Column(t("expected"), "excerpt", 60),
-               Column(t("answer"), "excerpt", 80), Column(t("scores")), Column(t("language"))]  # fmt: skip
+               Column(t("answer"), "excerpt", 80), Column(metric, "measure"), Column(t("scores")),
+               Column(t("language"))]  # fmt: skip
     lines = [
         [Link(one.text or t("(empty)"), f"{ROOT}/reports/{found.digest}/examples/{one.id}?{query}"),
-         " | ".join(one.expected),
-         told(score.answer.error) or score.answer.text, score.metrics, score.language]
-        for one, score in rows
+         " | ".join(one.expected), told(score.answer.error) or score.answer.text,
+         Amount(value, info, found.currency), score.metrics, score.language]
+        for one, score, value in rows
     ]  # fmt: skip
     return Table(title, columns, lines)
 

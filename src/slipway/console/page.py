@@ -7,7 +7,7 @@ no inline style or script runs, no image is fetched, forms are sent to this serv
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 from slipway.i18n import language, t
 from slipway.render import html
 from slipway.render.document import Document
+from slipway.serve.auth.caller import SCOPES
 from slipway.text import visible
 
 ROOT = "/console"
@@ -35,6 +36,10 @@ HEADERS = {
 }
 
 
+NEEDS = {"/labelling": "label", "/playground": "ask"}
+"""Page of the navigation -> the scope it needs, where that is not `read`."""
+
+
 @cache
 def asset(name: str) -> bytes:
     """A file of ours. The style sheet is that of reports, and what only a console needs."""
@@ -51,11 +56,13 @@ def page(
     before: str = "",
     after: str = "",
     signed_in: bool = False,
+    scopes: Collection[str] = SCOPES,
     status: int = 200,
 ) -> HTMLResponse:
     """A whole page. `document`: what it shows, or HTML of ours; `before`, `after`: HTML of ours around it (forms).
 
-    `at`: the path of this page, for its place in the navigation and for the same page in the other language.
+    `at`: the path of this page, for its place in the navigation and for the same page in the other language. `scopes`:
+    of who looks; pages that need another one are not in the navigation.
     """
     body = document if isinstance(document, str) else html.body(document)
     other, named = ("zh", "中文") if language() == "en" else ("en", "English")
@@ -71,7 +78,7 @@ def page(
 <body>
 <a class="skip" href="#main">{line(t("Skip to the content"))}</a>
 <header><p class="project">{line(project)}</p>
-<nav aria-label="{line(t("Pages"))}"><ul>{_links(at)}</ul></nav>
+<nav aria-label="{line(t("Pages"))}"><ul>{_links(at, scopes)}</ul></nav>
 <div class="session"><a href="{ROOT}/language/{other}" hreflang="{other}" lang="{other}">{named}</a>
 {_sign_out() if signed_in else ""}</div></header>
 <main id="main" tabindex="-1">
@@ -159,7 +166,7 @@ def _address(name: str) -> str:
     return f"{ROOT}/assets/{name}?{hashlib.sha256(asset(name)).hexdigest()[:12]}"
 
 
-def _links(at: str) -> str:
+def _links(at: str, scopes: Collection[str]) -> str:
     pages = (
         ("", t("Overview")), ("/traces", t("Traces")), ("/feedback", t("Feedback")), ("/reports", t("Reports")),
         ("/releases", t("Releases")), ("/data", t("Data")), ("/runs", t("Runs")),
@@ -170,6 +177,7 @@ def _links(at: str) -> str:
     return "".join(
         f'<li><a href="{ROOT}{path}"{" aria-current=page" if path == here else ""}>{line(text)}</a></li>'
         for path, text in pages
+        if NEEDS.get(path, "read") in scopes
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
@@ -30,9 +32,10 @@ from slipway.errors import NotFound, SlipwayError
 from slipway.i18n import LANGUAGES, speaking, t
 from slipway.loop.context import Context
 from slipway.loop.monitor.message import subject
+from slipway.loop.monitor.rules import OWN
 from slipway.loop.stages.looks import frozen_looks
-from slipway.render.cells import Link
-from slipway.render.document import Document, Picture
+from slipway.render.cells import Link, info_of
+from slipway.render.document import Document, Picture, Table
 from slipway.render.pages.releases import release_difference
 from slipway.render.pages.scales import verdict_picture
 from slipway.render.pages.why import why as explained
@@ -68,8 +71,8 @@ class Console:
         self.scopes = scopes(routers)
         for router in routers:
             self.app.include_router(router)
-        self.app.add_exception_handler(SlipwayError, pages.refused)
-        self.app.add_exception_handler(HTTPException, pages.refused)
+        for kind in (SlipwayError, HTTPException, RequestValidationError, Exception):
+            self.app.add_exception_handler(kind, pages.refused)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI."""
@@ -95,16 +98,10 @@ def _served(pages: Pages) -> APIRouter:
     @router.get("")
     def overview(request: Request) -> Response:
         catalog = project.store.catalog
-        decisions = api.history(project)
-        serving: list[Any] = []
-        for channel, digest in sorted(decisions.channels.items()):
-            release = catalog.release(digest)
-            at = next((one.at for one in decisions.decisions if one.channel == channel), release.created)
-            serving.append((channel, release, api.verdict(project, digest), at))
+        serving, gone = _serving(project)
         traffic = {name: catalog.traffic(views.since(span)) for name, span in views.SPANS}
-        return pages.page(
-            request, t("Overview"), views.overview(serving, traffic, _attention(pages, traffic["1d"].down))
-        )
+        attention = [*gone, *_attention(pages, traffic["1d"].down)]
+        return pages.page(request, t("Overview"), views.overview(serving, traffic, attention, _quality(project)))
 
     @router.get("/feedback")
     def feedback(request: Request) -> Response:
@@ -114,13 +111,37 @@ def _served(pages: Pages) -> APIRouter:
     return router
 
 
+def _serving(project: Context) -> tuple[list[views.Serving], list[str]]:
+    """What serves on each channel; and of which channels that is not known, because its records are gone or damaged."""
+    decisions, found, gone = api.history(project), list[views.Serving](), list[str]()
+    for channel, digest in sorted(decisions.channels.items()):
+        at = next((one.at for one in decisions.decisions if one.channel == channel), "")
+        try:
+            release = project.store.catalog.release(digest)
+            found.append((channel, release, api.verdict(project, digest), at or release.created))
+        except SlipwayError as error:
+            gone.append(
+                t("'{channel}' points at a release that cannot be read: {why}", channel=channel, why=error.message)
+            )
+    return found, gone
+
+
+def _quality(project: Context) -> list[Table]:
+    """What the monitor measured of the answers on the project's channel; nothing where it did not run."""
+    channel, since = project.project.serve.channel, views.since(views.SPANS[-1][1])[:13]
+    shown = [one.name for one in OWN if one.kind == "share" and one.about == "answers"]
+    shown += [name for name in project.project.evaluate.names if info_of(name).kind == "quality"]
+    hours = Watching(project.store.catalog.database).hours(channel, since)
+    return views.quality(channel, hours, shown)
+
+
 def _released(pages: Pages) -> APIRouter:
     """What may serve, and why."""
     router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
 
     @router.get("/releases")
     def releases(request: Request) -> Response:
-        back = _moving(pages, "rollback", t("Roll back"))
+        back = _moving(pages, request, "rollback", t("Roll back"))
         found = api.releases(project)
         named = [(one.digest, f"{one.digest[:12]} {one.candidate.name}") for _, one, _ in found]
         compare = page.form(
@@ -137,12 +158,12 @@ def _released(pages: Pages) -> APIRouter:
         found, cards = about_release(project, digest)
         judged, report = api.verdict(project, digest), api.find(project, "report", found.report.digest)
         parts = [*explained(judged, report).parts, Picture(verdict_picture(judged, report)), *cards.parts]
-        promote = _moving(pages, f"releases/{found.digest}/promote", t("Promote"))
+        promote = _moving(pages, request, f"releases/{found.digest}/promote", t("Promote"))
         return pages.page(request, found.ref.short, Document(None, parts), before=promote)
 
     @router.get("/difference")
     def difference(request: Request, before: str, after: str) -> Response:
-        found = release_difference(api.diff(project, "release", before, after))
+        found = release_difference(api.diff(project, "release", before, after), whole=True)
         return pages.page(request, t("What differs between two releases"), found)
 
     _ = releases, release, difference
@@ -156,23 +177,18 @@ def _decide(pages: Pages) -> APIRouter:
     @router.post("/releases/{digest}/promote")
     async def promote(digest: str, request: Request, caller: Annotated[Caller, needs("admin")]) -> Response:
         given = await pages.form(request)
-        await _in_thread(lambda: api.promote(project, digest, _channel(given), _why(given), by=caller.name))
+        if not await run_in_threadpool(api.promote, project, digest, _channel(given), _why(given), caller.name):
+            raise Refused(409, t("nothing was changed: this release serves there already"))
         return RedirectResponse(f"{ROOT}/releases", 303, page.HEADERS)
 
     @router.post("/rollback")
     async def rollback(request: Request, caller: Annotated[Caller, needs("admin")]) -> Response:
         given = await pages.form(request)
-        await _in_thread(lambda: api.rollback(project, _channel(given), _why(given), by=caller.name))
+        await run_in_threadpool(api.rollback, project, _channel(given), _why(given), caller.name)
         return RedirectResponse(f"{ROOT}/releases", 303, page.HEADERS)
 
     _ = promote, rollback
     return router
-
-
-async def _in_thread(work: Callable[[], object]) -> None:
-    from starlette.concurrency import run_in_threadpool
-
-    await run_in_threadpool(work)
 
 
 def _channel(given: dict[str, str]) -> str | None:
@@ -186,8 +202,10 @@ def _why(given: dict[str, str]) -> str:
     return why
 
 
-def _moving(pages: Pages, to: str, label: str) -> str:
-    """The form that moves a channel, with a reason."""
+def _moving(pages: Pages, request: Request, to: str, label: str) -> str:
+    """The form that moves a channel, with a reason, for those who may."""
+    if not pages.may(request, "admin"):
+        return ""
     why = page.field("why", t("Why"), required="")
     return page.form(f"{ROOT}/{to}", label, _channels(pages), why, method="post")
 

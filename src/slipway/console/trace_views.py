@@ -57,6 +57,11 @@ def trace(found: Trace, said: Sequence[Feedback], prompt: Sequence[Message]) -> 
         read: list[Part] = [Section(one.role, [Passage(one.text)], 3) for one in prompt]
         made = t("Made again of the candidate, the question and the passages that were kept.")
         parts.append(Section(t("the prompt as the model read it"), [made, *read]))
+    elif found.release:
+        parts.append(
+            t("The prompt is not shown: it is made again where the release is kept and asks a model once, with the "
+              "same examples each time.")
+        )  # fmt: skip
     return Document(None, parts)
 
 

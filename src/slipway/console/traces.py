@@ -13,7 +13,7 @@ from slipway.console import export, filters, page, trace_views, views
 from slipway.console.answers import replay_form
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
-from slipway.core.trace import Wanted
+from slipway.core.trace import PLAYGROUND, Wanted
 from slipway.i18n import t
 from slipway.loop.prompts import prompt_of
 from slipway.serve.admin.access import needs
@@ -30,7 +30,7 @@ def traces(pages: Pages) -> APIRouter:
         found = api.traces(project, PAGE + 1, wanted=filters.wanted(given, before))
         older = views.query({**given, "before": found[PAGE - 1].id}) if len(found) > PAGE else ""
         document = trace_views.traces(found[:PAGE], f"{ROOT}/traces?{older}" if older else "")
-        return pages.page(request, t("Traces"), document, before=filters.form(given), after=_downloads(given))
+        return pages.page(request, t("Traces"), document, before=_filters(pages, given), after=_downloads(given))
 
     @router.get("/traces/export.{form}")
     def download(form: str, given: Annotated[dict[str, str], Depends(filters.given)]) -> Response:
@@ -43,11 +43,19 @@ def traces(pages: Pages) -> APIRouter:
     @router.get("/traces/{id}")
     def trace(request: Request, id: str) -> Response:
         found, said = api.trace(project, id)
+        asked_again = replay_form(pages, found) if pages.may(request, "ask") else ""
         document = trace_views.trace(found, said, prompt_of(project, found))
-        return pages.page(request, t("Trace"), document, _around(pages, found.id), replay_form(pages, found))
+        return pages.page(request, t("Trace"), document, _around(pages, found.id), asked_again)
 
     _ = every, download, trace
     return router
+
+
+def _filters(pages: Pages, given: dict[str, str]) -> str:
+    """The form, with the channels that there are and the newest releases."""
+    channels = [*dict.fromkeys([pages.project.project.serve.channel, *sorted(pages.project.store.catalog.channels())])]
+    releases = [(one.digest, f"{one.digest[:12]} {one.candidate.name}") for _, one, _ in api.releases(pages.project)]
+    return filters.form(given, [*channels, PLAYGROUND], releases[:100])
 
 
 def _downloads(given: dict[str, str]) -> str:

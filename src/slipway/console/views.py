@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -15,10 +15,13 @@ from slipway.core.report import Report
 from slipway.core.trace import Feedback, Trace
 from slipway.core.traffic import Traffic
 from slipway.i18n import Said, t, told
-from slipway.render.cells import Amount, Link, Mark, estimate, info_of
+from slipway.render.cells import Amount, Estimate, Link, Mark, amount, estimate, info_of
 from slipway.render.document import Column, Document, Part, Table
 from slipway.render.pages import releases as release_pages
+from slipway.render.pages import reports as report_pages
 
+Serving = tuple[str, Release, Verdict, str]
+"""Channel, release, its verdict, since when."""
 SPANS = (("1h", timedelta(hours=1)), ("1d", timedelta(days=1)), ("7d", timedelta(days=7)))
 
 
@@ -28,11 +31,12 @@ def since(span: timedelta) -> str:
 
 
 def overview(
-    serving: Sequence[tuple[str, Release, Verdict, str]],
+    serving: Sequence[Serving],
     traffic: Mapping[str, Traffic],
     attention: Sequence[Link | str],
+    quality: Sequence[Table] = (),
 ) -> Document:
-    """`serving`: (channel, release, its verdict, since when); `traffic`: span -> what was served in it."""
+    """`traffic`: span -> what was served in it; `quality`: what the monitor measured of the answers."""
     channels = [
         [channel, _release(one), one.candidate.name, at, Mark(judged.outcome)] for channel, one, judged, at in serving
     ]
@@ -43,7 +47,7 @@ def overview(
         Column(t("since"), "time"),
         Column(t("gate")),
     ]
-    seconds = METRICS["latency_p50"]
+    seconds, price = METRICS["latency_p50"], METRICS["cost_per_query"]
     spans = [
         [
             _span(span),
@@ -51,6 +55,7 @@ def overview(
             found.errors,
             None if found.median is None else Amount(found.median, seconds),
             None if found.slow is None else Amount(found.slow, seconds),
+            ", ".join(amount(Amount(cost, price, currency)) for currency, cost in sorted(found.costs.items())),
             found.up,
             found.down,
         ]
@@ -62,12 +67,30 @@ def overview(
         Column(t("errors"), "count"),
         Column(t("median latency"), "measure"),
         Column(t("95th percentile"), "measure"),
+        Column(t("cost"), "measure"),
         Column(t("thumbs up"), "count"),
         Column(t("thumbs down"), "count"),
     ]
-    parts: list[Part] = [Table(t("Serving"), columns, channels), Table(t("Traffic"), about, spans)]
+    parts: list[Part] = [Table(t("Serving"), columns, channels), Table(t("Traffic"), about, spans), *quality]
     todo = Table(t("Needs attention"), [Column(t("what"))], [[one] for one in attention])
     return Document(None, [*parts, todo if attention else t("Nothing needs attention.")])
+
+
+def quality(channel: str, hours: Sequence[tuple[str, str, int, float]], shown: Collection[str]) -> list[Table]:
+    """Means of what the monitor measured on a channel. `hours`: (metric, hour, n, sum); of them the metrics `shown`."""
+    names = sorted({metric for metric, *_ in hours} & set(shown))
+    begins = [since(span)[:13] for _, span in SPANS]  # whole hours: more is not kept of them
+    rows = [[name, *(_mean([one for one in hours if one[0] == name and one[1] >= begin]) for begin in begins)]
+            for name in names]  # fmt: skip
+    columns = [Column(t("metric")), *(Column(_span(name), "measure") for name, _ in SPANS)]
+    title = t("Quality on '{channel}', as the monitor measures it", channel=channel)
+    note = t("means, with the number of answers; counted by whole hours, each about a minute late")
+    return [Table(title, columns, rows, [note])] if rows else []
+
+
+def _mean(hours: Sequence[tuple[str, str, int, float]]) -> str:
+    n = sum(one[2] for one in hours)
+    return f"{sum(one[3] for one in hours) / n:.3f} ({n})" if n else ""
 
 
 def _span(name: str) -> str:
@@ -100,9 +123,10 @@ def feedback(found: Sequence[tuple[Feedback, Trace | None]]) -> Document:
     return Document(None, [Table(t("Feedback"), columns, rows)])
 
 
-def reports(found: Sequence[tuple[str, Report, Sequence[Said]]]) -> Document:
-    """Newest first; each leads to its own page."""
-    metrics = list(dict.fromkeys(name for _, one, _ in found for name in one.metrics))[:4]
+def reports(found: Sequence[tuple[str, Report, Sequence[Said]]], asked: Sequence[str]) -> Document:
+    """Newest first; each leads to its own page, its numbers to their examples. `asked`: what the project measures."""
+    known = report_pages.in_order([one for _, one, _ in found])
+    metrics = list(dict.fromkeys([*(name for name in asked if name in known), *known]))[: max(4, min(6, len(asked)))]
     columns = [
         Column(t("candidate")),
         Column(t("split")),
@@ -115,12 +139,20 @@ def reports(found: Sequence[tuple[str, Report, Sequence[Said]]]) -> Document:
             Link(one.candidate.name, f"{ROOT}/reports/{one.digest}"),
             one.split,
             at,
-            *(estimate(one.metrics.get(name), info_of(name, one.meanings), one.currency) for name in metrics),
+            *(_measured(one, name) for name in metrics),
             told(missed),
         ]
         for at, one, missed in found
     ]
     return Document(None, [Table(t("Reports"), columns, rows)])
+
+
+def _measured(one: Report, metric: str) -> Estimate | Link | None:
+    """A value with its interval; it leads to the examples behind it, except for those of the gate."""
+    value = estimate(one.metrics.get(metric), info_of(metric, one.meanings), one.currency)
+    if value is None or one.split == "gate":
+        return value
+    return Link(amount(value), f"{ROOT}/reports/{one.digest}/examples?{query({'metric': metric})}")
 
 
 def releases(found: Sequence[tuple[str, Release, list[str]]], history: History) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs, quote
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
@@ -15,7 +16,7 @@ from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.render.document import Document
 from slipway.serve.admin.routes import Inside
-from slipway.serve.auth.caller import ANYONE, Caller
+from slipway.serve.auth.caller import ANYONE, SCOPES, Caller, Scope
 from slipway.serve.auth.sign_in import check_same_origin
 from slipway.serve.refuse import Refused, refusal
 
@@ -48,8 +49,14 @@ class Pages:
             before=before,
             after=after,
             signed_in=caller.by == "cookie",
+            scopes=caller.scopes or SCOPES,
             status=status,
         )
+
+    def may(self, request: Request, scope: Scope) -> bool:
+        """Whether who looks may do what needs this scope: a form that would be refused is not shown."""
+        caller: Caller = request.scope.get("caller", ANYONE)
+        return scope in caller.scopes
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """Why there is no page, as one; whoever has not said who it is is asked to."""
@@ -58,8 +65,15 @@ class Pages:
         if refused is not None and refused.status == 403 and not caller.scopes:
             where = quote(request.url.path, safe="/") if request.method == "GET" else ROOT
             return RedirectResponse(f"{ROOT}/sign-in?next={where}", 303, page.HEADERS)
-        if refused is None:
-            status = error.status_code if isinstance(error, HTTPException) else 500
+        if refused is not None and refused.status == 403 and request.url.path == ROOT:
+            first = next((path for path, scope in page.NEEDS.items() if scope in caller.scopes), "")
+            if first:  # the only page that this key is for
+                return RedirectResponse(f"{ROOT}{first}", 303, page.HEADERS)
+        if refused is None and not isinstance(error, HTTPException | RequestValidationError):
+            status, said = 500, t("something went wrong in the server")
+            hint = t("its log says what; try again, and tell whoever looks after it")
+        elif refused is None:
+            status = error.status_code if isinstance(error, HTTPException) else 404
             said, hint = t("there is no such page: {path}", path=request.url.path[:200]), ""
         else:
             status, said, hint = refused.status, refused.message, refused.hint

@@ -68,16 +68,19 @@ def _turns(request: dict[str, Any]) -> Iterator[tuple[str, str]]:
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which traces are looked for; what is empty leaves nothing out.
 
-    `since`: RFC 3339, UTC, of the earliest. `status`: `404`, or a class such as `5xx`. `thumb`: of any feedback to it.
-    `release`: whole digest. `slow`: seconds, at least. `words`: each must occur in what was asked or answered,
-    whatever its case. `language`: of the question, as a tag (`slipway.text.language`). `before`: id of a trace; only
-    those written before it. `ids`: only these.
+    `since`, `until`: RFC 3339, UTC, or its beginning, such as a day: from the one on, before the other. `status`:
+    `404`, or a class such as `5xx`. `thumb`, `said`: one piece of feedback to it has this thumb, and a score, a
+    correction or a comment; `any`: there is feedback. `release`: whole digest. `slow`: seconds, at least. `words`: each
+    must occur in what was asked or answered, whatever its case. `language`: of the question, as a tag
+    (`slipway.text.language`). `before`: id of a trace; only those written before it. `ids`: only these.
     """
 
     channel: str | None = None
     since: str = ""
+    until: str = ""
     status: str = ""
     thumb: Literal["up", "down"] | None = None
+    said: Literal["", "any", "score", "correction", "comment"] = ""
     release: str = ""
     slow: float | None = None
     words: tuple[str, ...] = ()

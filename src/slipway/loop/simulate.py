@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -86,6 +87,20 @@ class Simulated(msgspec.Struct, kw_only=True):
     wrong: int = 0
     lies: int = 0
     mistakes: int = 0
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One request: when (seconds since 1970, or since the first), and what came of it. `length`: of the answer, in
+    characters; `language`: of the question.
+    """
+
+    at: float
+    language: str
+    right: bool = False
+    down: bool = False
+    failed: bool = False
+    seconds: float = 0.0
+    length: int = 0
 
 
 class Asking(Protocol):
@@ -231,9 +246,13 @@ def pool_of(context: Context, path: Path, untouched: float = 0.0, seed: int = 7)
 
 
 def simulate(
-    context: Context, pool: Pool, traffic: Traffic, asking: Asking, first: int = 0, drifting: Drifting | None = None
-) -> Simulated:
-    """Send the traffic. `first`: where in the pool it begins; past the end it begins again, as people ask again."""
+    context: Context, pool: Pool, traffic: Traffic, asking: Asking, first: int = 0, drifting: Drifting | None = None,
+    seen: Callable[[Asked], None] | None = None,
+) -> Simulated:  # fmt: skip
+    """Send the traffic. `first`: where in the pool it begins; past the end it begins again, as people ask again.
+    `seen` is told of each request.
+    """
+    tell = seen or (lambda one: None)
     drifting = drifting or Drifting(Drift(), pool.asked, (), traffic.seed)
     who = visits(traffic.requests, drifting.drift.days, traffic.seed + first)
     rng = random.Random(traffic.seed + first)
@@ -251,19 +270,24 @@ def simulate(
             found.requests += 1
             draws = [rng.random() for _ in range(4)]
             wrong = _other(pool.asked, example, rng)
+            when = datetime.fromisoformat(who[n].at).timestamp() if who[n].at else time.monotonic() - began
             try:
                 given, trace = asking.ask(example, who[n], partial(drifting.answer, share=share))
             except SlipwayError as error:
                 found.failed += 1
+                tell(Asked(when, example.language, failed=True))
                 if found.failed == found.requests and found.failed >= 5:
                     raise
                 context.listener.say(f"  {error.message}")
                 continue
             right = score(example, given, scorers).metrics.get(metric.name, 0.0) >= RIGHT
             found.right += right
+            before = found.down
             if draws[0] < traffic.said:
                 said = _said(traffic, found, trace, right, (example.expected[0], wrong), draws)
                 asking.say(msgspec.structs.replace(said, at=who[n].at or said.at))
+            down = found.down > before
+            tell(Asked(when, example.language, right, down, False, given.seconds, len(given.text)))
             progress("simulate", n + 1, traffic.requests)
     finally:
         asking.done()

@@ -15,7 +15,7 @@ from slipway.core.trace import Trace, Wanted
 from slipway.store import tables
 from slipway.store.rows import decoded
 from slipway.store.trace_index import TraceIndex
-from slipway.store.wanted import narrowed, place, thumbed
+from slipway.store.wanted import narrowed, place, said
 
 FIRST, PAGE = 64, 512  # traces read at once: to begin with, and at most
 FEW = 2_000  # pieces of feedback up to which their traces are read one by one
@@ -25,9 +25,9 @@ Found = tuple[int, Trace]
 
 def traces(connection: Connection, database: str, index: TraceIndex, after: int, wanted: Wanted) -> Iterator[Found]:
     """(sequence number, trace) of those that are wanted and newer than `after`."""
-    if wanted.thumb and wanted.ids is None:
-        said = select(tables.feedback.c.trace).where(thumbed(wanted.thumb, database)).distinct().limit(FEW + 1)
-        ids = connection.execute(said).scalars().all()
+    if (wanted.thumb or wanted.said) and wanted.ids is None:
+        judged = select(tables.feedback.c.trace).where(*said(wanted, database)).distinct().limit(FEW + 1)
+        ids = connection.execute(judged).scalars().all()
         if len(ids) <= FEW:
             wanted = msgspec.structs.replace(wanted, ids=tuple(ids))
     of = tables.traces.c

@@ -24,10 +24,11 @@ from uuid import uuid4
 import msgspec
 import numpy as np
 
+from slipway.core.answer import Answer
 from slipway.core.trace import Trace, Wanted
 from slipway.text.language import of_short_text
 
-FORMAT = 1
+FORMAT = 2
 MOST_RUNS = 24  # of a word that are looked up; the rest is left to who looks again
 MOST_BEGUN = 500  # runs that begin with a shorter word
 _RUN = 3
@@ -38,8 +39,10 @@ _EASTERN = re.compile(
     "([\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff])"
 )
 _COLUMNS = {"seq": "int64", "at": "int64", "seconds": "float64", "status": "int16", "channel": "uint16",
-            "release": "uint16", "language": "uint8"}  # fmt: skip
-_NAMED = ("channel", "release", "language")
+            "release": "uint16", "language": "uint8", "cost": "float64", "currency": "uint8"}  # fmt: skip
+_FILTERED = ("channel", "release", "language")
+_NAMED = (*_FILTERED, "currency")
+_SILENT = Answer(text="", raw="")
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -113,9 +116,11 @@ def _texts(
 ) -> Iterator[tuple[int, str]]:
     """(place, text) of each trace; its facts are added to `columns`."""
     for place, (seq, trace) in enumerate(rows):
+        said = trace.answer or _SILENT
         plain: dict[str, Any] = {
             "seq": seq, "at": instant(trace.at), "seconds": trace.seconds, "status": trace.status,
             "channel": trace.channel, "release": trace.release, "language": of_short_text(trace.asked),
+            "cost": said.cost, "currency": said.currency,
         }  # fmt: skip
         for name, value in plain.items():
             known = names.get(name)
@@ -147,7 +152,7 @@ class Segment:
         """Sequence numbers of those that may be wanted, newest first."""
         mask = self._holds(wanted)
         of = self.of
-        for name in _NAMED:
+        for name in _FILTERED:
             value = getattr(wanted, name)
             if value:
                 known = self._names[name]
@@ -155,22 +160,29 @@ class Segment:
         if wanted.since:
             begin = instant(wanted.since)
             mask &= of["at"] >= (begin if begin < _NEVER else 0)
+        if wanted.until:
+            mask &= of["at"] < instant(wanted.until)
         if wanted.status:
             mask &= (of["status"] >= wanted.statuses[0]) & (of["status"] <= wanted.statuses[1])
         if wanted.slow is not None:
             mask &= of["seconds"] >= wanted.slow
         return of["seq"][mask][::-1].tolist()
 
-    def served(self, since: str, but: str, error: int) -> tuple[int, int, Any]:
-        """Of those from a moment on, of all where it is none: how many, how many of another channel than `but`, and of
-        these the seconds of those with a status below `error`.
+    def served(self, since: str, but: str, error: int) -> tuple[int, int, Any, dict[str, float]]:
+        """Of those from a moment on, of all where it is none: how many, how many of another channel than `but`, of
+        these the seconds of those with a status below `error`, and what they cost in each currency.
         """
         of, begin, names = self.of, instant(since), self._names["channel"]
         mask = of["at"] >= (begin if begin < _NEVER else 0)
         every = int(mask.sum())
         if but in names:
             mask &= of["channel"] != names.index(but)
-        return every, int(mask.sum()), of["seconds"][mask & (of["status"] < error)]
+        costs = {
+            currency: float(of["cost"][mask & (of["currency"] == n)].sum())
+            for n, currency in enumerate(self._names["currency"])
+            if currency
+        }
+        return every, int(mask.sum()), of["seconds"][mask & (of["status"] < error)], costs
 
     def _holds(self, wanted: Wanted) -> Any:
         """Those with all runs of all words."""

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, func, select
 
 from slipway.core.trace import PLAYGROUND, Feedback
@@ -16,15 +17,29 @@ from slipway.store import tables
 from slipway.store.rows import decoded
 from slipway.store.trace_index import TraceIndex
 
-_PAGE = 5_000
+_PAGE = 500
 _ERROR = 400  # statuses from here on
 _TIME = len("2026-01-01T00:00:00Z")
+
+
+class _Cost(msgspec.Struct):
+    cost: float = 0.0
+    currency: str = ""
+
+
+class _Paid(msgspec.Struct):
+    """What of a trace says what it cost."""
+
+    answer: _Cost | None = None
+
+
+_PAID = msgspec.json.Decoder(_Paid)
 
 
 def traffic(connection: Connection, since: str, index: TraceIndex) -> Traffic:
     """Since a moment (RFC 3339, UTC)."""
     said = tables.feedback.c
-    requests, good = _served(connection, since, index)
+    requests, good, costs = _served(connection, since, index)
     given = [
         decoded("feedback", row.id, row.body, Feedback).thumb
         for row in _backwards(connection, (said.seq, said.at, said.id, said.body), since)
@@ -37,6 +52,7 @@ def traffic(connection: Connection, since: str, index: TraceIndex) -> Traffic:
         slow=slow,
         up=given.count("up"),
         down=given.count("down"),
+        costs=costs,
     )
 
 
@@ -50,25 +66,49 @@ def _ranked(good: list[Any]) -> tuple[float | None, float | None]:
     return found[0], found[1]
 
 
-def _served(connection: Connection, since: str, index: TraceIndex) -> tuple[int, list[Any]]:
-    """How many requests, and the seconds of those that were no error, in parts."""
-    of, count, good = tables.traces.c, 0, list[Any]()
+def _served(connection: Connection, since: str, index: TraceIndex) -> tuple[int, list[Any], dict[str, float]]:
+    """How many requests, the seconds of those that were no error, in parts, and what they cost in each currency."""
+    of, count, good, costs = tables.traces.c, 0, list[Any](), dict[str, float]()
     top = connection.execute(select(func.max(of.seq))).scalar() or 0
     whole = len(since) >= _TIME  # of less, such as a year, only texts can be compared
     for low, high, segment in index.stretches(top, 0) if whole else ((0, top, None),):
         if segment is None:
-            columns = (of.seq, of.at, of.channel, of.status, of.seconds)
-            rows = list(_backwards(connection, columns, since, low, high))
-            served = [row for row in rows if row.channel != PLAYGROUND]
-            every, counted = len(rows), len(served)
-            seconds = [row.seconds for row in served if row.status < _ERROR]
+            every, counted, seconds, paid = _read(connection, since, low, high)
         else:
-            every, counted, seconds = segment.served(since, PLAYGROUND, _ERROR)
+            every, counted, seconds, paid = segment.served(since, PLAYGROUND, _ERROR)
         count += counted
         good.append(seconds)
+        for currency, cost in paid.items():
+            costs[currency] = costs.get(currency, 0.0) + cost
         if not every:
             break
-    return count, good
+    return count, good, costs
+
+
+def _read(connection: Connection, since: str, low: int, high: int) -> tuple[int, int, list[float], dict[str, float]]:
+    """As `Segment.served`, of a stretch that has no index."""
+    of, every, counted, seconds = tables.traces.c, 0, 0, list[float]()
+    costs = dict[str, float]()
+    columns = (of.seq, of.at, of.channel, of.status, of.seconds, of.body)
+    for row in _backwards(connection, columns, since, low, high):
+        every += 1
+        if row.channel == PLAYGROUND:
+            continue
+        counted += 1
+        if row.status < _ERROR:
+            seconds.append(row.seconds)
+        paid = _paid(row.body)
+        if paid and paid.currency:
+            costs[paid.currency] = costs.get(paid.currency, 0.0) + paid.cost
+    return every, counted, seconds, costs
+
+
+def _paid(body: bytes) -> _Cost | None:
+    """What an answer cost; None for a trace without one, or whose body is damaged: `store verify` tells of that."""
+    try:
+        return _PAID.decode(body).answer
+    except msgspec.DecodeError:
+        return None
 
 
 def _backwards(

@@ -27,17 +27,16 @@ def _conditions(wanted: Wanted, database: str) -> Iterator[ColumnElement[bool]]:
     of = tables.traces.c
     if wanted.channel is not None:
         yield of.channel == wanted.channel
-    if wanted.since:
-        yield of.at >= wanted.since
+    yield from [of.at >= wanted.since] if wanted.since else []
+    yield from [of.at < wanted.until] if wanted.until else []
     if wanted.status:
         yield of.status.between(*wanted.statuses)
     if wanted.release:
         yield of.release == wanted.release
     if wanted.slow is not None:
         yield of.seconds >= wanted.slow
-    if wanted.thumb:
-        said = tables.feedback.c
-        yield exists().where(said.trace == of.id, thumbed(wanted.thumb, database))
+    if wanted.thumb or wanted.said:
+        yield exists().where(tables.feedback.c.trace == of.id, *said(wanted, database))
     if wanted.before:
         yield of.seq < place(wanted.before)
     if wanted.ids is not None:
@@ -46,9 +45,12 @@ def _conditions(wanted: Wanted, database: str) -> Iterator[ColumnElement[bool]]:
         yield readable(of.body, database).ilike(_pattern(word, database), escape="!")
 
 
-def thumbed(thumb: str, database: str) -> ColumnElement[bool]:
-    """Of feedback: whether it has this thumb. In a comment the quotes are escaped."""
-    return readable(tables.feedback.c.body, database).like(f'%"thumb":"{thumb}"%')
+def said(wanted: Wanted, database: str) -> list[ColumnElement[bool]]:
+    """Of feedback: whether it says what is wanted. In a comment the quotes are escaped; what is not said has no key."""
+    body = readable(tables.feedback.c.body, database)
+    parts = [f'"thumb":"{wanted.thumb}"'] if wanted.thumb else []
+    parts += [f'"{wanted.said}":'] if wanted.said not in ("", "any") else []
+    return [body.like(f"%{part}%") for part in parts]
 
 
 def place(id: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+from itertools import accumulate
 from typing import Any
 
 from slipway.core.history import History
@@ -11,10 +13,11 @@ from slipway.core.release import Release, Verdict, is_consequence
 from slipway.i18n import t
 from slipway.release.promote import PASSED
 from slipway.render.cells import moment
-from slipway.render.document import Column, Document, Table
+from slipway.render.document import Column, Document, Part, Passage, Section, Table
 from slipway.render.pages.verdicts import verdict_table
 
 _SHORT = 60  # characters up to which two texts are shown whole
+_MOST = 4_000  # words of a text that are compared one by one
 _AROUND = 3  # words shown before and after those that differ
 
 
@@ -63,27 +66,54 @@ def release(found: Release, judged: Verdict) -> Document:
     return Document(data, [*lines, pins, verdict_table(judged)], pins)
 
 
-def release_difference(found: Mapping[str, tuple[Any, Any]]) -> Document:
-    """What a person changed, then the digests that follow from it; of long texts the words that differ."""
+def release_difference(found: Mapping[str, tuple[Any, Any]], *, whole: bool = False) -> Document:
+    """What a person changed, then the digests that follow from it; of long texts the words that differ. `whole`: below
+    them each long text as it is, with those words marked, for the forms that can.
+    """
     columns = [Column(t("field")), Column(t("before"), "excerpt", 100), Column(t("after"), "excerpt", 100)]
     rows = [[key.removeprefix("candidate."), *_differing(*pair)] for key, pair in found.items()]
     split = sum(not is_consequence(key) for key in found)
-    parts = [Table(t("What was changed"), columns, rows[:split])]
+    parts: list[Part] = [Table(t("What was changed"), columns, rows[:split])]
+    parts += [_words_of(key.removeprefix("candidate."), *pair) for key, pair in found.items() if whole and _long(*pair)]
     if rows[split:]:
         parts.append(Table(t("Digests that follow from it"), columns, rows[split:]))
-    whole = [[key, before, after] for key, (before, after) in found.items()]
-    return Document(found, parts, Table(t("Differences"), columns, whole))
+    every = [[key, before, after] for key, (before, after) in found.items()]
+    return Document(found, parts, Table(t("Differences"), columns, every))
 
 
 def _differing(before: Any, after: Any) -> tuple[Any, Any]:
     """Two long texts cut to the words in which they differ, with some around them."""
-    if not (isinstance(before, str) and isinstance(after, str) and max(len(before), len(after)) > _SHORT):
+    if not _long(before, after):
         return before, after
     left, right = _words(before), _words(after)
     first = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
     most = min(len(left), len(right)) - first
     last = next((n for n in range(most) if left[-1 - n] != right[-1 - n]), most)
     return _cut(left, first, len(left) - last), _cut(right, first, len(right) - last)
+
+
+def _long(before: Any, after: Any) -> bool:
+    return isinstance(before, str) and isinstance(after, str) and max(len(before), len(after)) > _SHORT
+
+
+def _words_of(title: str, before: str, after: str) -> Section:
+    """Two texts whole; the words that are in one of them only are marked."""
+    words = _words(before), _words(after)
+    if max(map(len, words)) > _MOST:
+        return Section(title, [t("The texts are too long to be compared word by word.")])
+    found = SequenceMatcher(None, *words, autojunk=False).get_opcodes()
+    gone = _spans(words[0], [(one[1], one[2]) for one in found if one[0] != "equal"])
+    new = _spans(words[1], [(one[3], one[4]) for one in found if one[0] != "equal"])
+    return Section(title, [
+        Section(t("before"), [Passage(before, whole=True, marked=gone)], 3),
+        Section(t("after"), [Passage(after, whole=True, marked=new)], 3),
+    ])  # fmt: skip
+
+
+def _spans(words: list[str], ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges of words as ranges of characters, those that are empty left out."""
+    begins = [0, *accumulate(map(len, words))]
+    return [(begins[start], begins[end]) for start, end in ranges if start < end]
 
 
 def _words(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from slipway.render.pages.estimates import estimates_table
 
 def reports(found: Sequence[tuple[str, Report, Sequence[Said]]]) -> Document:
     """Reports, newest first, with the rules that each missed."""
-    metrics = _metrics([report for _, report, _ in found])
+    metrics = in_order([report for _, report, _ in found])
     rows = [
         [at, r.candidate.name, r.split, r.digest, *(_of(r, metric) for metric in metrics), told(missed)]
         for at, r, missed in found
@@ -33,7 +33,7 @@ def reports(found: Sequence[tuple[str, Report, Sequence[Said]]]) -> Document:
 
 def candidates_table(title: str, found: Sequence[Report], metrics: Sequence[str] = ()) -> Table:
     """Metrics down, candidates across; each language by itself below the whole. `metrics`: what was asked for."""
-    every = _metrics(found)
+    every = in_order(found)
     languages = sorted({language for report in found for language in report.by_language})
     rows: list[list[Any]] = []
     for metric in [metric for metric in every if metric in metrics] or every:
@@ -100,8 +100,8 @@ def report_table(found: Report) -> Table:
     """Every metric with its 95% interval and number of examples, overall and per language."""
     languages = list(found.by_language) if len(found.by_language) > 1 else []
     rows: list[list[Any]] = [
-        [metric, _of(found, metric), aggregate.n, *(_of(found, metric, language) for language in languages)]
-        for metric, aggregate in found.metrics.items()
+        [metric, _of(found, metric), found.metrics[metric].n, *(_of(found, metric, one) for one in languages)]
+        for metric in in_order([found])
     ]
     notes = [*_folded([found]), *_notes(rows)]
     notes += [told(found.unscored)] if found.unscored else []
@@ -191,8 +191,8 @@ def changed_table(
     )  # fmt: skip
 
 
-def _metrics(found: Sequence[Report]) -> list[str]:
-    """Those there are, in the order of the table of metrics, others by name behind them."""
+def in_order(found: Sequence[Report]) -> list[str]:
+    """The metrics there are, in the order of their table, others by name behind them (a report keeps them by name)."""
     names = {name for report in found for name in report.metrics}
     return [name for name in METRICS if name in names] + sorted(names - set(METRICS))
 
