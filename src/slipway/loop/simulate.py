@@ -27,7 +27,7 @@ from slipway.core.report import Aggregate
 from slipway.core.trace import Feedback, Trace
 from slipway.data.examples import read_entries
 from slipway.data.heldout import Heldout
-from slipway.data.imports.training import prompt_of
+from slipway.data.imports.training_files import prompt_of
 from slipway.errors import ConfigError, SlipwayError
 from slipway.evaluate.aggregate import meanings
 from slipway.evaluate.scoring import evaluate, make_scorers, score
@@ -35,7 +35,7 @@ from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.drift import Drift, Drifting, Visit, visits
 from slipway.loop.feedback import heldout
-from slipway.loop.improve.rules import metric_of
+from slipway.loop.improve.gate_rules import metric_of
 from slipway.project.schema import DataConfig, ExampleSource
 from slipway.runtime.respond import answer
 from slipway.stats.samples import aggregate

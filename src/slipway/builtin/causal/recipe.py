@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from slipway.builtin.causal.base import base_of, end_of_turn
 from slipway.builtin.causal.options import CausalOptions, LoraOptions
-from slipway.builtin.causal.rows import Rows, rows_of
+from slipway.builtin.causal.token_rows import Rows, rows_of
 from slipway.builtin.engines.gguf_model import ModelHeader
 from slipway.builtin.training.failures import explained
 from slipway.builtin.training.options import settled

@@ -24,11 +24,11 @@ from slipway.loop.context import Context
 from slipway.loop.feedback import Harvest
 from slipway.loop.improve.attempts import Attempts, is_heard
 from slipway.loop.improve.choosing import best_of, plan_look
+from slipway.loop.improve.gate_rules import metric_of, rules_for
 from slipway.loop.improve.prompts import Prompts
 from slipway.loop.improve.proposers import Retrain, Retrieval, Shots
 from slipway.loop.improve.recipes import Proposer, Recipe, Situation, gather
 from slipway.loop.improve.record import Ended, Records, Tried, Turn
-from slipway.loop.improve.rules import metric_of, rules_for
 from slipway.loop.improve.search import Spending, halve, rungs
 from slipway.loop.improve.writer import Writer, Written
 from slipway.loop.row_files import FOLDER as ROWS
