@@ -31,7 +31,7 @@ def drafted(folders: list[Path], count: int, language: str) -> list[dict[str, ob
     from slipway.data.drafts.by_rule import drafts_of
     from slipway.data.drafts.choose import Asked, choose, unambiguous
     from slipway.data.references import Corpus
-    from slipway.project.schema import DataConfig
+    from slipway.project.data import DataConfig
     from slipway.store.store import Store
 
     documents: list[Document] = []

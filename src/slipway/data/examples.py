@@ -36,7 +36,7 @@ from slipway.data.split import assign, missing_slices
 from slipway.errors import ConfigError, nearest
 from slipway.files import printable
 from slipway.i18n import t
-from slipway.project.schema import DataConfig, DocumentSource, ExampleSource
+from slipway.project.data import DataConfig, DocumentSource, ExampleSource
 from slipway.store.store import Store
 
 FIELDS = ("source", "language", "group")  # of every example, in addition to those of the task

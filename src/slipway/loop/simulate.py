@@ -36,7 +36,7 @@ from slipway.loop.context import Context
 from slipway.loop.drift import Drift, Drifting, Visit, visits
 from slipway.loop.feedback import heldout
 from slipway.loop.improve.gate_rules import metric_of
-from slipway.project.schema import DataConfig, ExampleSource
+from slipway.project.data import DataConfig, ExampleSource
 from slipway.runtime.respond import answer
 from slipway.stats.samples import aggregate
 from slipway.store.catalog import now

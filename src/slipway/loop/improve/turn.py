@@ -38,10 +38,10 @@ from slipway.loop.stages.looks import afford, earlier_looks, gate_ids, used_up
 from slipway.loop.stages.planning import places
 from slipway.loop.stages.release import check_channels, release
 from slipway.loop.state import Loop
+from slipway.project.data import ExampleSource
 from slipway.project.fields import Budget
 from slipway.project.places import read_text
 from slipway.project.plugin_options import check_measured
-from slipway.project.schema import ExampleSource
 from slipway.release.gate import Rule
 from slipway.release.planning import Known
 from slipway.release.selection import keeps_bounds
