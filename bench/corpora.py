@@ -44,7 +44,7 @@ def measure(folder: Path) -> dict[str, Any]:
     from slipway.data.chunks import make_chunks
     from slipway.data.documents import make_documents
     from slipway.data.inspection import changes
-    from slipway.project.schema import DataConfig
+    from slipway.project.data import DataConfig
     from slipway.store.store import Store
 
     config = DataConfig.model_validate({"documents": [{"path": "**/*.html"}]})

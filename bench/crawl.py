@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from sites import Site, hostile, page  # noqa: E402
 from slipway.data.collect.fetch import Fetched, fetch  # noqa: E402
-from slipway.project.schema import DataConfig  # noqa: E402
+from slipway.project.data import DataConfig  # noqa: E402
 
 PAGES = 1000
 WORDS = "The crane lifts twenty tons with two hooks, and is greased each month by the yard. " * 40

@@ -28,10 +28,10 @@ def drafted(folders: list[Path], count: int, language: str) -> list[dict[str, ob
 
     from slipway.core.material import Document
     from slipway.data.documents import make_documents
+    from slipway.data.drafts.by_rule import drafts_of
     from slipway.data.drafts.choose import Asked, choose, unambiguous
-    from slipway.data.drafts.rules import drafts_of
     from slipway.data.references import Corpus
-    from slipway.project.schema import DataConfig
+    from slipway.project.data import DataConfig
     from slipway.store.store import Store
 
     documents: list[Document] = []

@@ -49,7 +49,7 @@ from slipway.data.heldout import Heldout  # noqa: E402
 from slipway.evaluate.aggregate import aggregates  # noqa: E402
 from slipway.evaluate.scoring import evaluate  # noqa: E402
 from slipway.loop.improve.choosing import best_of, plan_look, value  # noqa: E402
-from slipway.loop.improve.rules import rules_for  # noqa: E402
+from slipway.loop.improve.gate_rules import rules_for  # noqa: E402
 from slipway.loop.improve.search import halve, rungs  # noqa: E402
 from slipway.loop.simulate import Traffic, served  # noqa: E402
 from slipway.project.schema import EvaluateConfig, Project  # noqa: E402

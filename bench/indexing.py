@@ -33,7 +33,7 @@ from slipway.core.material import Chunk
 from slipway.core.protocols import Embeds, Windows
 from slipway.data.chunks import make_chunks
 from slipway.data.documents import make_documents
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store import models
 from slipway.store.store import Store
 

@@ -119,7 +119,7 @@ def run_slipway(folder: Path, pages: list[Path], queries: list[str], precision: 
     from slipway.core.candidate import ModelPin, Retrieval
     from slipway.data.chunks import make_chunks
     from slipway.data.documents import make_documents
-    from slipway.project.schema import DataConfig
+    from slipway.project.data import DataConfig
     from slipway.runtime.retrieve import Retriever
     from slipway.store.store import Store
 

@@ -56,7 +56,7 @@ def job_of(base: Path, folder: Path, rows: list[tuple[str, str]], dev: int = 0) 
 
 
 def tokens_of(base: Path, folder: Path, steps: int) -> list[tuple[list[int], int]]:
-    from slipway.builtin.causal.rows import rows_of
+    from slipway.builtin.causal.token_rows import rows_of
 
     job = job_of(base, folder, messages(steps * BATCH))
     with job.serving() as served:
@@ -65,7 +65,7 @@ def tokens_of(base: Path, folder: Path, steps: int) -> list[tuple[list[int], int
 
 def ours(base: Path, rows: list[tuple[list[int], int]], steps: int, threads: int) -> dict[str, float]:
     from slipway.builtin.causal.fitting import Run, fit
-    from slipway.builtin.causal.rows import Row
+    from slipway.builtin.causal.token_rows import Row
 
     options = {"epochs": 1, "max_steps": steps, "batch_size": BATCH, "threads": threads, "device": "cpu"}
     run = Run(recipe="lora", base=str(base), options=options, seed=1, train=[Row(tuple(i), s) for i, s in rows], dev=[])

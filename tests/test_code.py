@@ -137,9 +137,9 @@ def test_a_projects_file_counts_with_the_files_that_it_imports(tmp_path: Path) -
 
 MADE_OF = {
     "slipway.data.parsing.parse": (
-        {f"data/parsing/{name}.py" for name in ("docx", "html", "markdown", "pdf", "rows", "decode", "boilerplate")}
+        {f"data/parsing/{name}.py" for name in ("docx", "html", "markdown", "pdf", "tabular", "decode", "boilerplate")}
         | {"data/clean.py", "data/document_language.py", "data/shingles.py", "text/words.py"},
-        {"data/chunks.py", "data/collect/files.py", "data/documents.py", "data/parsing/pool.py"},
+        {"data/chunks.py", "data/collect/paths.py", "data/documents.py", "data/parsing/pool.py"},
     ),
     "slipway.data.documents": ({"data/parsing/pdf.py", "data/parsing/worker.py", "text/words.py"}, {"builtin/", "release/", "evaluate/"}),
     "slipway.data.chunks": ({"data/spans.py", "text/words.py"}, {"data/parsing/pdf.py", "builtin/", "runtime/fusion.py"}),

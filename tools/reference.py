@@ -53,15 +53,16 @@ def project_file() -> Iterator[str]:
     """Every key of slipway.yaml with its type and default."""
     from pydantic import BaseModel
 
-    from slipway.project import fields, plugin_config, schema, telemetry
+    from slipway.project import data, fields, monitoring, plugin_config, schema, telemetry
 
-    ours = {module.__name__ for module in (fields, plugin_config, schema, telemetry)}
+    modules = (schema, data, monitoring, telemetry, fields, plugin_config)
+    classes = [
+        cls for module in modules for cls in vars(module).values() if getattr(cls, "__module__", "") == module.__name__
+    ]
     yield "# The project file, key by key\n\n`slipway schema` prints the JSON schema.\n"
-    for name, cls in vars(schema).items():
-        if isinstance(cls, type) and issubclass(cls, BaseModel) and cls.__module__ in ours:
-            if not cls.model_fields:
-                continue
-            yield f"## {name}\n\n{inspect.getdoc(cls) or ''}\n\n| key | type | default |\n|---|---|---|"
+    for cls in classes:
+        if isinstance(cls, type) and issubclass(cls, BaseModel) and cls.model_fields and cls.__name__[0] != "_":
+            yield f"## {cls.__name__}\n\n{inspect.getdoc(cls) or ''}\n\n| key | type | default |\n|---|---|---|"
             for key, field in cls.model_fields.items():
                 yield f"| `{key}` | `{typename(field.annotation)}` | {default_of(field)} |"
             yield ""

@@ -14,8 +14,9 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 
@@ -105,17 +106,29 @@ def sha256_of(file: io.BufferedReader) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def aside(path: Path, *, durable: bool) -> Generator[Path]:
+    """Where to write what shall stand at `path`: at the end it gets that name whole, and after an error nothing of it
+    stays. Its folder is made. `durable`: it then survives a power cut. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}-{uuid4().hex[:8]}")
+    try:
+        yield new
+        if durable:
+            sync(new)
+        os.replace(new, path)
+        if durable:
+            sync(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink()
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Put a file in its place whole or not at all; its folder is made. For caches: a power cut may lose it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        aside.write_bytes(data)
-        os.replace(aside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
+    with aside(path, durable=False) as new:
+        new.write_bytes(data)
 
 
 def sync(path: Path) -> None:

@@ -6,7 +6,6 @@ The file appears whole or not at all. Tensors are made one after the other, so m
 from __future__ import annotations
 
 import math
-import os
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from slipway.errors import ConfigError, IntegrityError, SlipwayError
+from slipway.files import aside
 from slipway.gguf import MAGIC, TENSOR_TYPES, Header, Tensor, Unsound, read_header
 from slipway.gguf_blocks import row_bytes
 from slipway.i18n import t
@@ -68,19 +68,12 @@ def pieces(path: Path, tensor: Tensor) -> Iterator[bytes]:
 
 def rewrite(src: Path, dst: Path, header: Header, changed: Mapping[str, int], tensors: Sequence[Written]) -> None:
     """Write `tensors` to `dst` with the metadata of `src`. `changed`: keys that become other whole numbers (uint32)."""
-    aside = dst.with_name(f".{dst.name}.{os.getpid()}.part")
-    try:
-        with aside.open("wb") as out:
-            _write_header(src, out, header, changed, tensors)
-            for tensor in tensors:
-                for raw in tensor.content():
-                    out.write(raw)
-                _pad(out, header.alignment)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(aside, dst)
-    finally:
-        aside.unlink(missing_ok=True)
+    with aside(dst, durable=True) as new, new.open("wb") as out:
+        _write_header(src, out, header, changed, tensors)
+        for tensor in tensors:
+            for raw in tensor.content():
+                out.write(raw)
+            _pad(out, header.alignment)
 
 
 def _write_header(

@@ -28,7 +28,7 @@ pytest.importorskip("xllamacpp", reason="parity needs the extra 'llama'")
 from slipway.builtin.causal import base, exporting, fitting, lora, parity  # noqa: E402
 from slipway.builtin.causal.batches import batches  # noqa: E402
 from slipway.builtin.causal.losses import Answers  # noqa: E402
-from slipway.builtin.causal.rows import Row, rows_of  # noqa: E402
+from slipway.builtin.causal.token_rows import Row, rows_of  # noqa: E402
 from slipway.builtin.engines.gguf_model import read_header  # noqa: E402
 from slipway.builtin.tuners.full import FullTuner  # noqa: E402
 from slipway.builtin.tuners.lora import LoraTuner  # noqa: E402

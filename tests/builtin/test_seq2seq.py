@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
 from slipway.builtin.causal import parity  # noqa: E402
 from slipway.builtin.causal.aside import AnswersAside  # noqa: E402
-from slipway.builtin.causal.rows import Row  # noqa: E402
+from slipway.builtin.causal.token_rows import Row  # noqa: E402
 from slipway.builtin.seq2seq import base  # noqa: E402
 from slipway.builtin.training.placing import Place  # noqa: E402
 from slipway.builtin.tuners.seq2seq import Seq2SeqTuner  # noqa: E402

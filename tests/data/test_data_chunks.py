@@ -14,7 +14,7 @@ from slipway.data.documents import make_documents
 from slipway.data.parsing import media
 from slipway.data.parsing.parse import Settings, parse_bytes
 from slipway.data.spans import cut, weigh
-from slipway.project.schema import ChunkConfig, DataConfig
+from slipway.project.data import ChunkConfig, DataConfig
 from slipway.store.store import Store
 
 

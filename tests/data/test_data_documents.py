@@ -13,7 +13,7 @@ from slipway.data import documents as stage
 from slipway.data.documents import make_documents
 from slipway.data.shingles import jaccard, shingles, signature
 from slipway.errors import ConfigError
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 WORDS = [

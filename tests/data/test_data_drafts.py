@@ -15,9 +15,9 @@ import pytest
 from slipway import api
 from slipway.core.material import Document
 from slipway.data.drafts import accepted, file, sheet
+from slipway.data.drafts.by_rule import drafts_of
 from slipway.data.drafts.choose import Asked, choose, unambiguous
 from slipway.data.drafts.draft import Draft
-from slipway.data.drafts.rules import drafts_of
 from slipway.data.parsing.blocks import put_together
 from slipway.data.parsing.markdown import parse_markdown
 from slipway.data.references import Corpus

@@ -21,7 +21,7 @@ from slipway.data.examples import make_examples
 from slipway.data.reasons import explain
 from slipway.data.split import assign, slices
 from slipway.errors import ConfigError
-from slipway.project.schema import DataConfig, SplitConfig
+from slipway.project.data import DataConfig, SplitConfig
 from slipway.store.store import Store
 
 

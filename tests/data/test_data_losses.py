@@ -13,7 +13,7 @@ from slipway.data.losses import losses
 from slipway.data.reasons import explain
 from slipway.data.references import corpus_of
 from slipway.i18n import speaking
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 WORDS = " ".join(f"word{n}" for n in range(100))

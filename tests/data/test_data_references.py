@@ -19,7 +19,7 @@ from slipway.data.leaks import _same_section, find_leaks
 from slipway.data.losses import Loss, losses
 from slipway.data.preview import preview
 from slipway.data.references import corpus_of
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 WORDS = " ".join(f"word{n}" for n in range(200))

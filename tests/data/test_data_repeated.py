@@ -13,7 +13,7 @@ from slipway.data.inspection import changes
 from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Block, put_together
 from slipway.data.repeated import drop_repeated
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 SLOGAN = "Small. Fast.<br>Choose any three."

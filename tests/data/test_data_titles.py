@@ -8,7 +8,7 @@ from slipway.core.material import Chunk
 from slipway.data.chunks import make_chunks
 from slipway.data.documents import make_documents
 from slipway.data.titles import added, under
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 

@@ -9,16 +9,16 @@ import pytest
 from pydantic import BaseModel
 
 from slipway.builtin.strategies.agent import AgentConfig
-from slipway.project import monitoring, schema
+from slipway.project import data, monitoring, schema
 
 ROOT = Path(__file__).parents[2]
 OF: dict[str, list[type[BaseModel]]] = {
     "Top-level keys": [schema.Project],
     "Keys of models": [schema.ModelConfig, schema.Price],
-    "Keys of data": [schema.DataConfig, schema.DocumentSource, schema.ExampleSource, schema.SplitConfig],
-    "Keys of sites and tables": [schema.SiteSource, schema.TableSource],
-    "Keys of clean and limits": [schema.CleanConfig, schema.ParseLimits],
-    "Keys of chunk": [schema.ChunkConfig],
+    "Keys of data": [data.DataConfig, data.DocumentSource, data.ExampleSource, data.SplitConfig],
+    "Keys of sites and tables": [data.SiteSource, data.TableSource],
+    "Keys of clean and limits": [data.CleanConfig, data.ParseLimits],
+    "Keys of chunk": [data.ChunkConfig],
     "Keys of a candidate": [schema.CandidateConfig],
     "Keys of retrieve": [schema.RetrieveConfig],
     "Keys of few_shot": [schema.FewShotConfig],

@@ -43,10 +43,10 @@ from slipway.errors import SlipwayError
 from slipway.gguf import Unsound
 from slipway.gguf import read_header as raw_header
 from slipway.loop.model_lock import Lock
+from slipway.project.data import DataConfig
 from slipway.project.load import load
 from slipway.project.places import read_text
 from slipway.project.plugin_file import inspect
-from slipway.project.schema import DataConfig
 from slipway.runtime.extract import check_pattern, extract
 from slipway.runtime.prompt import build_messages, check_template
 from slipway.store import models

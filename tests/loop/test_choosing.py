@@ -21,7 +21,7 @@ from slipway.core.candidate import Candidate, ModelPin
 from slipway.errors import ConfigError, NotFound
 from slipway.files import cache_folder
 from slipway.gguf import read_header
-from slipway.loop.choosing import measured, prompts
+from slipway.loop.choosing import measured, speed_prompts
 from slipway.loop.choosing.bench import Row
 from slipway.loop.choosing.estimating import Estimator
 from slipway.loop.choosing.facts import known
@@ -244,7 +244,7 @@ def test_a_server_that_tells_no_tokens_has_seconds_and_no_rates(
     assert slipway(["bench", wordy, "--examples", "3", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     (row,) = found["rows"]
-    assert (row["prompt"], row["answered"], found["metric"]) == (prompts.NAME, 3, "")
+    assert (row["prompt"], row["answered"], found["metric"]) == (speed_prompts.NAME, 3, "")
     assert row["seconds"] > 0
     assert row["reading"] is None
     assert row["writing"] is None
@@ -273,10 +273,10 @@ def test_names_of_models_are_read_in_every_way_they_are_written(tmp_path: Path) 
 
 
 def test_the_built_in_texts_are_of_both_languages_and_begin_differently() -> None:
-    languages = [language for _, language, _ in prompts.TEXTS]
+    languages = [language for _, language, _ in speed_prompts.TEXTS]
     assert languages.count("en") == languages.count("zh") >= 5
-    beginnings = {text[:6] for text, _, _ in prompts.TEXTS}
-    assert len(beginnings) == len(prompts.TEXTS)
+    beginnings = {text[:6] for text, _, _ in speed_prompts.TEXTS}
+    assert len(beginnings) == len(speed_prompts.TEXTS)
 
 
 def test_the_memory_of_children_is_theirs_alone() -> None:

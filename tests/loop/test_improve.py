@@ -25,8 +25,8 @@ from slipway.core.report import Score
 from slipway.data.heldout import Heldout
 from slipway.errors import Busy, ConfigError, MissingPrerequisite
 from slipway.loop.improve.choosing import best_of, plan_look
+from slipway.loop.improve.gate_rules import rules_for
 from slipway.loop.improve.record import Turn
-from slipway.loop.improve.rules import rules_for
 from slipway.loop.improve.search import Spending, halve, rungs
 from slipway.loop.simulate import InProcess, Pool, Traffic, pool_of, simulate
 from slipway.project.fields import Budget

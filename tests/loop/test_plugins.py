@@ -293,3 +293,36 @@ def test_every_kind_loads_by_name_entry_point_and_file(tmp_path: Path, monkeypat
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody\nVersion: 1.3\n")
         assert Plugins(tmp_path).code(kind, "theirs") != before
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody\nVersion: 1.2\n")
+
+
+@pytest.mark.parametrize("kind", ["guards", "exporters", "stores"])
+def test_a_further_kind_needs_one_line_and_no_mechanism(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = type(kind[:-1].title(), (), {"apply": lambda self, text: text, "__annotations__": {}})
+    monkeypatch.setitem(KINDS, kind, protocol)
+    info = tmp_path / "somebody-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[slipway.{kind}]\ntheirs = somebodys_{kind}:Thing\n")
+    body = """
+from pydantic import BaseModel
+class Thing:
+    class Config(BaseModel, extra="forbid"):
+        most: int = 3
+    def __init__(self, config): self.most = config.most
+    def apply(self, text): return text[: self.most]
+class Lame:
+    Config = Thing.Config
+"""
+    (tmp_path / f"somebodys_{kind}.py").write_text(body)
+    (tmp_path / "own.py").write_text(body)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins = Plugins(tmp_path)
+    for name in ("theirs", "./own.py:Thing"):
+        assert plugins.make(kind, name, {"most": 2}, "here").apply("abc") == "ab"
+        assert plugins.code(kind, name)
+        with pytest.raises(ConfigError, match=r"here: mots"):
+            plugins.make(kind, name, {"mots": 2}, "here")
+    with pytest.raises(ConfigError, match=r"it lacks apply"):
+        plugins.load(kind, "./own.py:Lame")

@@ -17,10 +17,10 @@ from commands import slipway
 from prometheus import promtool
 from served import echo, make_context, promote, release, serving
 from slipway.i18n import speaking
-from slipway.render.dashboards.files import GRAFANA, PROMETHEUS, RULES, write_dashboards
+from slipway.render.dashboards.alerts import alerts, recorded, rules
 from slipway.render.dashboards.grafana import WIDTH, dashboard
 from slipway.render.dashboards.panels import rows
-from slipway.render.dashboards.rules import alerts, recorded, rules
+from slipway.render.dashboards.written_files import GRAFANA, PROMETHEUS, RULES, write_dashboards
 from slipway.runtime.session import Session
 from slipway.serve.prometheus import Metrics
 from slipway.store.store import Store

@@ -9,7 +9,7 @@ import msgspec
 
 from slipway.core.ref import canonical
 from slipway.core.trace import Feedback, Trace, Wanted
-from slipway.data.imports.training import KIND
+from slipway.data.imports.training_files import KIND
 from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.loop import feedback as _feedback_rows

@@ -25,7 +25,7 @@ def dashboards(
     ),
 ) -> Document:
     """Files that are there already are left alone, and stop it."""
-    from slipway.render.dashboards.files import write_dashboards
+    from slipway.render.dashboards.written_files import write_dashboards
 
     found = write_dashboards(folder, address)
     table = Table(t("Written"), [Column(t("file")), Column(t("what to do with it"))], list(found.items()))

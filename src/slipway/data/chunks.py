@@ -19,7 +19,7 @@ from slipway.core.material import Change, Chunk, Dataset, Document, Section
 from slipway.data.freeze import freeze
 from slipway.data.spans import before, cut
 from slipway.data.titles import added, under
-from slipway.project.schema import ChunkConfig, DataConfig
+from slipway.project.data import ChunkConfig, DataConfig
 from slipway.store.store import Store
 from slipway.text.words import weigh
 

@@ -31,7 +31,7 @@ from slipway.data.repeated import drop_repeated
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, open_real, sha256_of
 from slipway.i18n import t
-from slipway.project.schema import CleanConfig, DataConfig, ParseLimits
+from slipway.project.data import CleanConfig, DataConfig, ParseLimits
 from slipway.store.store import Store
 from slipway.text.words import weigh
 

@@ -24,19 +24,19 @@ from slipway.data.documents import parse_files
 from slipway.data.freeze import freeze
 from slipway.data.groups import Entry, folded, with_groups
 from slipway.data.heldout import Heldout
-from slipway.data.labels import label_problems, labels_of
+from slipway.data.label_splits import label_problems, labels_of
 from slipway.data.leaks import find_leaks
 from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Note
 from slipway.data.parsing.parse import Settings
-from slipway.data.parsing.rows import missing, plain, shown
+from slipway.data.parsing.tabular import missing, plain, shown
 from slipway.data.reasons import explain
 from slipway.data.references import Corpus
 from slipway.data.split import assign, missing_slices
 from slipway.errors import ConfigError, nearest
 from slipway.files import printable
 from slipway.i18n import t
-from slipway.project.schema import DataConfig, DocumentSource, ExampleSource
+from slipway.project.data import DataConfig, DocumentSource, ExampleSource
 from slipway.store.store import Store
 
 FIELDS = ("source", "language", "group")  # of every example, in addition to those of the task

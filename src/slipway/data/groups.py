@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from slipway.core.material import Change, Example
-from slipway.data.parsing.rows import missing, shown
+from slipway.data.parsing.tabular import missing, shown
 from slipway.data.references import Place
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t

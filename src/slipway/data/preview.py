@@ -18,7 +18,7 @@ from slipway.data.documents import read_documents
 from slipway.data.examples import make_examples
 from slipway.data.losses import Loss, losses
 from slipway.data.references import Corpus
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 _MOST_FILES, _MOST_BYTES = 300, 20_000_000

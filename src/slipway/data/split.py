@@ -17,7 +17,7 @@ import msgspec
 from slipway.core.material import Change, Example, Split
 from slipway.errors import ConfigError
 from slipway.i18n import t
-from slipway.project.schema import SplitConfig
+from slipway.project.data import SplitConfig
 
 _SPLITS: tuple[Split, ...] = ("train", "dev", "gate", "reserve")
 _LEAST = 1e-9  # of a share, against rounding

@@ -6,10 +6,7 @@ The project's own plug-ins are code: they are parsed here, and run only when tha
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib.util
-import shutil
-import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,24 +24,20 @@ from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
 from slipway.evaluate.aggregate import meanings
 from slipway.evaluate.encoders import encoders
 from slipway.evaluate.scoring import make_scorers
-from slipway.files import why
 from slipway.i18n import t
+from slipway.loop.check_machine import check_machine, check_models, check_port
 from slipway.loop.check_remote import check_remote
 from slipway.loop.check_serving import check_serving
 from slipway.loop.finding import Finding
-from slipway.loop.model_lock import absolute
-from slipway.loop.model_size import need
-from slipway.machine import free_bytes, usable_cores
 from slipway.plugins import BUILTIN, Plugins
 from slipway.project.places import named_plugins, plugin_path, read_text
 from slipway.project.plugin_file import inspect
 from slipway.project.plugin_options import check_measured, check_options
-from slipway.project.schema import ModelConfig, Project
+from slipway.project.schema import Project
 from slipway.release.rules import Rule, check_rules
 from slipway.runtime.cost import make_cost
 from slipway.runtime.extract import check_pattern
 from slipway.runtime.prompt import check_template
-from slipway.store import models
 
 # extra -> (a module it brings, why it is needed)
 EXTRAS = {
@@ -61,9 +54,6 @@ EXTRAS = {
 }
 
 
-GENERATING = ("openvino", "llama")  # engines of models whose memory and speed can be told
-
-
 def check(project: Project, file: Path, *, run_plugins: bool = False, remote: bool = False) -> list[Finding]:
     """Every finding about a valid project file on this machine, errors first.
 
@@ -76,8 +66,12 @@ def check(project: Project, file: Path, *, run_plugins: bool = False, remote: bo
     unsound = list(_plugins(own, root))
     skip = set() if run_plugins and not unsound else set(own)
     found = [*unsound, *_not_run(skip), *_extras(project), *_options(project, plugins, file, skip)]
-    found += [*_models(project, root), *_prompts(project, root, plugins, skip), *_data(project, root, plugins, skip)]
-    found += [*_metrics(project, plugins, skip), *_prices(project), *_machine(root), *_port(project)]
+    found += [
+        *check_models(project, root),
+        *_prompts(project, root, plugins, skip),
+        *_data(project, root, plugins, skip),
+    ]
+    found += [*_metrics(project, plugins, skip), *_prices(project), *check_machine(root), *check_port(project)]
     found += _folds(project, plugins, skip)
     found += [*_store(project, root), *_index_servers(project, plugins, skip), *check_serving(project)]
     if remote:
@@ -217,49 +211,6 @@ def _options(project: Project, plugins: Plugins, file: Path, skip: Collection[st
                 yield Finding("error", line, error.hint)
 
 
-def _models(project: Project, root: Path) -> Iterator[Finding]:
-    for name, model in project.models.items():
-        try:
-            if not model.source:
-                continue
-            models.parse(absolute(model.source, root))
-            here = models.find(absolute(model.source, root), model.quantize)
-        except SlipwayError as error:
-            yield _error(error)
-            continue
-        if model.engine in GENERATING:
-            yield from _needs(name, model, root)
-        if here is None:
-            yield Finding(
-                "warning", t("the model '{name}' is not on this machine yet", name=name), "slipway models pull"
-            )
-        else:
-            size = f"{here.size / 1e6:.0f} MB"
-            yield Finding("ok", t("the model '{name}' is here ({size})", name=name, size=size))
-
-
-def _needs(name: str, model: ModelConfig, root: Path) -> Iterator[Finding]:
-    """Memory and speed of a local model, where they can be told; a warning for one that does not fit."""
-    context = model.options.get("context")
-    needed = need(absolute(model.source, root), model.quantize, context if isinstance(context, int) else None)
-    if needed is None:
-        return
-    free, (slow, fast), (slow_read, fast_read) = free_bytes(), needed.generated, needed.read
-    text = t(
-        "the model '{name}': {weights:.1f} GB of weights, about {memory:.1f} GB of memory; on this machine about "
-        "{slow:.2g} to {fast:.2g} tokens a second generated, {slow_read:.2g} to {fast_read:.2g} read",
-        name=name, weights=needed.weights / 1e9, memory=needed.memory / 1e9,
-        slow=slow, fast=fast, slow_read=slow_read, fast_read=fast_read,
-    )  # fmt: skip
-    if needed.memory > free:
-        yield Finding(
-            "warning", text,
-            t("{free:.1f} GB are free: take a smaller model or quantisation, or free memory", free=free / 1e9),
-        )  # fmt: skip
-    else:
-        yield Finding("ok", text, t("guessed from the name of its source") if needed.guessed else "")
-
-
 def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
     task = None
     if project.task.name not in skip:
@@ -366,36 +317,4 @@ def _prices(project: Project) -> Iterator[Finding]:
             "warning",
             t("there is a rule about cost, but nothing has a price: every query costs 0"),
             t("set machine.per_hour, for example 0.50 CNY"),
-        )
-
-
-def _machine(root: Path) -> Iterator[Finding]:
-    cores, memory = usable_cores(), free_bytes() / 1e9
-    free = shutil.disk_usage(root).free / 1e9
-    text = t("{cores} cores, {memory:.1f} GB of memory free, {disk:.0f} GB of disk free", cores=cores, memory=memory,
-             disk=free)  # fmt: skip
-    if free < 1:
-        yield Finding("error", text, t("free at least 1 GB of disk"))
-    elif memory < 1.5:
-        yield Finding("warning", text, t("1.5 GB of free memory is advised"))
-    else:
-        yield Finding("ok", text)
-
-
-def _port(project: Project) -> Iterator[Finding]:
-    serve = project.serve
-    try:
-        with socket.create_server((serve.host, serve.port)):
-            yield Finding("ok", t("port {port} is free", port=serve.port))
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            yield Finding(
-                "warning", t("port {port} of {host} is already in use", port=serve.port, host=serve.host),
-                t("choose another with serve.port or --port"),
-            )  # fmt: skip
-            return
-        yield Finding(
-            "warning",
-            t("{host}:{port} cannot be listened on: {why}", host=serve.host, port=serve.port, why=why(error)),
-            t("choose another with serve.port or --port"),
         )

@@ -12,9 +12,9 @@ from slipway.core.material import Change, Document
 from slipway.core.protocols import Labelled
 from slipway.data.collect import Found
 from slipway.data.drafts import accepted, file, sheet
+from slipway.data.drafts.by_rule import LANGUAGES, drafts_of
 from slipway.data.drafts.choose import Asked, choose, unambiguous
 from slipway.data.drafts.draft import Draft
-from slipway.data.drafts.rules import LANGUAGES, drafts_of
 from slipway.data.examples import example_files, read_entries
 from slipway.data.references import corpus_of
 from slipway.errors import ConfigError, instead

@@ -88,7 +88,7 @@ class Drifting:
     """What is asked and answered once a change began. `other`: questions of another topic."""
 
     def __init__(self, drift: Drift, pool: Sequence[Example], other: Sequence[Example], seed: int) -> None:
-        self.drift, self._pool, self._other, self._rng = drift, pool, other, random.Random(seed)
+        self.drift, self._other, self._rng = drift, other, random.Random(seed)
         self._foreign = _foreign(pool) if drift.change == "language-shift" else []
         self._before: list[Answer] = []
         if drift.change == "new-topic" and not other:

@@ -21,7 +21,7 @@ from slipway.data.heldout import Heldout, normalised
 from slipway.data.imports.formats import guess_training
 from slipway.data.imports.item import Unread
 from slipway.data.imports.opening import rows
-from slipway.data.imports.training import KIND, inputs_of, read, written
+from slipway.data.imports.training_files import KIND, inputs_of, read, written
 from slipway.errors import ConfigError, NotFound, instead
 from slipway.i18n import say, t
 from slipway.loop.at_work import at_work

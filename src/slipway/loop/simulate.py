@@ -28,7 +28,7 @@ from slipway.core.report import Aggregate
 from slipway.core.trace import Feedback, Trace
 from slipway.data.examples import read_entries
 from slipway.data.heldout import Heldout
-from slipway.data.imports.training import prompt_of
+from slipway.data.imports.training_files import prompt_of
 from slipway.errors import ConfigError, SlipwayError
 from slipway.evaluate.aggregate import meanings
 from slipway.evaluate.scoring import evaluate, make_scorers, score
@@ -36,8 +36,8 @@ from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.drift import Drift, Drifting, Visit, visits
 from slipway.loop.feedback import heldout
-from slipway.loop.improve.rules import metric_of
-from slipway.project.schema import DataConfig, ExampleSource
+from slipway.loop.improve.gate_rules import metric_of
+from slipway.project.data import DataConfig, ExampleSource
 from slipway.runtime.respond import answer
 from slipway.stats.samples import aggregate
 from slipway.store.catalog import now

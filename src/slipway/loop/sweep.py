@@ -8,7 +8,7 @@ from slipway.core.candidate import Candidate
 from slipway.errors import NotFound
 from slipway.loop.context import Context
 from slipway.loop.retain import retention
-from slipway.runtime.kept import unneeded
+from slipway.runtime.kept_indexes import unneeded
 from slipway.runtime.retrieve import index_names
 from slipway.store.gc import GRACE, Swept, gc, needed_candidates
 

@@ -22,8 +22,8 @@ from slipway.data.collect import matching
 from slipway.data.collect.snapshot import FOLDER
 from slipway.errors import SlipwayError
 from slipway.i18n import language, t
+from slipway.project.data import DataConfig, DocumentSource
 from slipway.project.load import load
-from slipway.project.schema import DataConfig, DocumentSource
 
 _SHARE = 0.02  # of one core that looking may take
 _LOUD = 10  # quiet times after which a folder that is never quiet is taken as it is

@@ -18,7 +18,7 @@ from slipway.files import inside, printable, real
 from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.model_lock import absolute
-from slipway.project.schema import DocumentSource
+from slipway.project.data import DocumentSource
 from slipway.store import models
 from slipway.store.models.shelf import source_key
 

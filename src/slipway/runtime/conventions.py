@@ -18,7 +18,6 @@ from slipway.core.candidate import ModelPin, Retrieval
 from slipway.core.message import Delta, GenerateRequest, Usage
 from slipway.core.spans import Value, span
 
-VERSION = "0.1.0"
 OPERATION, PROVIDER, MODEL = "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model"
 INPUT, OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 FIRST = "gen_ai.response.time_to_first_chunk"

@@ -22,8 +22,8 @@ from slipway.core.spans import span
 from slipway.plugins import Plugins, reporting
 from slipway.runtime.excerpt import Similarity, excerpt
 from slipway.runtime.fusion import reciprocal_rank_fusion
-from slipway.runtime.kept import Kept, Made, kept
-from slipway.runtime.kept import whole as index_whole
+from slipway.runtime.kept_indexes import Kept, Made, kept
+from slipway.runtime.kept_indexes import whole as index_whole
 from slipway.runtime.rerank import by_model, rerank
 from slipway.runtime.vectors import (
     MAX_OUT_OF_VOCABULARY,

@@ -16,7 +16,7 @@ from typing import IO, TypeVar
 
 from slipway.core.ref import canonical, decoder_of
 from slipway.errors import IntegrityError, NotFound
-from slipway.files import sync
+from slipway.files import sha256_of, sync
 from slipway.i18n import t
 from slipway.store.failing import reporting
 
@@ -71,7 +71,7 @@ class Blobs:
         """Move a file into the store; returns its digest. It is not held in memory, and not copied on one disk."""
         with reporting(path):
             with path.open("rb") as file:
-                name = hashlib.file_digest(file, "sha256").hexdigest()
+                name = sha256_of(file)
                 os.fsync(file.fileno())
             target = self.path(name)
             if self.sound(name):
@@ -106,7 +106,7 @@ class Blobs:
         """Read the whole blob and compare; raises NotFound or IntegrityError."""
         try:
             with reporting(self.path(digest)), self.path(digest).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                found = sha256_of(file)
         except FileNotFoundError as error:
             raise _missing(digest) from error
         if found != digest:

@@ -25,7 +25,7 @@ from slipway.core.trace import Feedback, Trace, Wanted
 from slipway.core.traffic import Traffic
 from slipway.errors import NotFound
 from slipway.i18n import t
-from slipway.store import finding, ledger, tables
+from slipway.store import ledger, tables, trace_search
 from slipway.store.database import Database
 from slipway.store.labels import Labels
 from slipway.store.migrate import migrate
@@ -291,7 +291,7 @@ class Catalog:
         """(sequence number, trace), newest first; `after` leaves out what is older or equal."""
         wanted = wanted or Wanted(channel=channel)
         with self._reader.connect() as connection:
-            return list(islice(finding.traces(connection, self.database.kind, self.index, after, wanted), limit))
+            return list(islice(trace_search.traces(connection, self.database.kind, self.index, after, wanted), limit))
 
     def traffic(self, since: str) -> Traffic:
         """What was served since a moment (RFC 3339, UTC), counted."""

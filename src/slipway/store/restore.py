@@ -6,10 +6,8 @@ at yet, and all rows are replaced in one transaction: `kill -9` leaves what was 
 
 from __future__ import annotations
 
-import os
 from itertools import islice
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
@@ -18,7 +16,7 @@ from slipway.errors import ConfigError, IntegrityError
 from slipway.i18n import t
 from slipway.store import ledger, tables
 from slipway.store.archive import SALT, Archive, blob_of
-from slipway.store.failing import reporting
+from slipway.store.blobs import write_aside
 from slipway.store.store import Store
 
 _BATCH = 200
@@ -104,9 +102,4 @@ def _replace_salt(store: Store, archive: Archive) -> None:
     """The last thing before the commit: what keys the hashes of personal data in the rows."""
     if SALT not in archive.manifest.parts:
         return
-    data = b"".join(archive.pieces(SALT))
-    with reporting(store.folder), NamedTemporaryFile(dir=store.folder, prefix=".salt-", delete=False) as new:
-        new.write(data)
-        new.flush()
-        os.fsync(new.fileno())
-        os.replace(new.name, store.folder / "salt")
+    write_aside(store.folder / "salt", b"".join(archive.pieces(SALT)))

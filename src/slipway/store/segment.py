@@ -19,13 +19,13 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import numpy as np
 
 from slipway.core.answer import Answer
 from slipway.core.trace import Trace, Wanted
+from slipway.files import aside
 from slipway.text.language import of_short_text
 
 FORMAT = 2
@@ -76,18 +76,13 @@ def instant(at: str) -> int:
 
 def build(path: Path, rows: Iterable[tuple[int, Trace]]) -> int:
     """Write the index of these traces, (sequence number, trace) in ascending order; returns how many there were."""
-    aside = path.with_name(f".{path.name}-{uuid4().hex}")
-    os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        connection = sqlite3.connect(aside, isolation_level=None)
+    with aside(path, durable=False) as new:  # SQLite writes it to the disk
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        connection = sqlite3.connect(new, isolation_level=None)
         try:
-            count = _write(connection, rows)
+            return _write(connection, rows)
         finally:
             connection.close()
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return count
 
 
 def _write(connection: sqlite3.Connection, rows: Iterable[tuple[int, Trace]]) -> int:

@@ -23,7 +23,7 @@ from slipway.data.collect.fetch import Fetched, fetch
 from slipway.data.collect.snapshot import Snapshot
 from slipway.data.documents import make_documents
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound, SlipwayError
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 

@@ -14,7 +14,7 @@ from slipway.core.material import Document
 from slipway.data.collect.fetch import Fetched, fetch
 from slipway.data.documents import make_documents
 from slipway.errors import MissingPrerequisite, SlipwayError
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 QUERY = "SELECT number AS id, subject AS title, body AS text, opened FROM tickets ORDER BY number"

@@ -22,7 +22,7 @@ from slipway.data.parsing.parse import Settings
 from slipway.data.parsing.pool import parse_many
 from slipway.data.parsing.worker import Task
 from slipway.errors import ConfigError
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 GOOD = "# Good\n\nThis document is perfectly fine and must survive its neighbours.\n"

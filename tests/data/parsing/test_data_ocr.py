@@ -16,7 +16,7 @@ from slipway.data.documents import make_documents
 from slipway.data.losses import losses
 from slipway.data.parsing import ocr as reading
 from slipway.loop.stages.data import freeze_documents
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
 pytestmark = pytest.mark.slow  # servers, child processes and programs of others

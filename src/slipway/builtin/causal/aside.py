@@ -14,7 +14,7 @@ from torch import Tensor
 
 from slipway.builtin.causal.batches import Batch
 from slipway.builtin.causal.losses import Answers
-from slipway.builtin.causal.rows import Row
+from slipway.builtin.causal.token_rows import Row
 
 
 class AnswersAside(Answers):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from slipway.builtin.causal.rows import Row
+from slipway.builtin.causal.token_rows import Row
 
 Pack = tuple[int, ...]  # places of the rows that share one
 Batch = tuple[Pack, ...]

@@ -17,7 +17,7 @@ from slipway.builtin.causal import base, lora
 from slipway.builtin.causal.batches import batches, shared_out
 from slipway.builtin.causal.losses import Answers, Picked
 from slipway.builtin.causal.options import CausalOptions, FullOptions, LoraOptions
-from slipway.builtin.causal.rows import Row
+from slipway.builtin.causal.token_rows import Row
 from slipway.builtin.training.loop import Course, Progress, train
 from slipway.builtin.training.peers import Peers, Sharded
 from slipway.builtin.training.placing import Place, derived, place_of, repeatable

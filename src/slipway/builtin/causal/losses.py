@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from slipway.builtin.causal.batches import Batch, length
-from slipway.builtin.causal.rows import Row
+from slipway.builtin.causal.token_rows import Row
 
 
 class Picked(nn.Module):

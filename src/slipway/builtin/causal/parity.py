@@ -17,7 +17,7 @@ import torch
 from slipway.builtin.causal.aside import AnswersAside
 from slipway.builtin.causal.losses import Answers
 from slipway.builtin.causal.options import CausalOptions
-from slipway.builtin.causal.rows import Row
+from slipway.builtin.causal.token_rows import Row
 from slipway.builtin.training.options import CausalTraining
 from slipway.builtin.training.placing import Place
 from slipway.core.artifact import Made

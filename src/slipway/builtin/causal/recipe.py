@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from slipway.builtin.causal.base import base_of, end_of_turn
-from slipway.builtin.causal.options import CausalOptions, LoraOptions
-from slipway.builtin.causal.rows import Rows, rows_of
+from slipway.builtin.causal.options import CausalOptions
+from slipway.builtin.causal.token_rows import Rows, rows_of
 from slipway.builtin.engines.gguf_model import ModelHeader
 from slipway.builtin.training.failures import explained
 from slipway.builtin.training.options import settled
@@ -107,8 +107,3 @@ def _fitted(run: Run, job: Job, processes: int) -> Fitted:
     fitted.model.load_state_dict(found, strict=False)
     fitted.measured = {**measured, "processes": float(processes)}
     return fitted
-
-
-def is_merged(options: CausalOptions) -> bool:
-    """Whether a model comes out, and no adapter."""
-    return not isinstance(options, LoraOptions) or options.merge

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from slipway.builtin.compressing import beside
-from slipway.builtin.compressing.files import encoder_of
+from slipway.builtin.compressing.base_files import encoder_of
 from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.onnx.engine import PROBES, Loaded, OnnxConfig, load, read_tokenizer, require_packages
 from slipway.builtin.engines.onnx.sessions import READY, open_session

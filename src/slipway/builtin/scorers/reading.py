@@ -13,7 +13,7 @@ from slipway.core.answer import Answer
 from slipway.core.material import Example
 from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
-from slipway.text.options import chosen
+from slipway.text.choices import chosen
 from slipway.text.polarity import polarity
 from slipway.text.quantities import Quantity, quantities, same
 from slipway.text.words import answer_words, fold

@@ -6,7 +6,7 @@ from typing import Any
 
 from slipway.builtin.causal.aside import AnswersAside
 from slipway.builtin.causal.batches import batches
-from slipway.builtin.causal.rows import Rows
+from slipway.builtin.causal.token_rows import Rows
 from slipway.builtin.seq2seq.options import Seq2SeqOptions
 from slipway.builtin.training.loop import Course, train
 from slipway.builtin.training.placing import Place, derived

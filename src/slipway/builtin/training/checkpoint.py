@@ -5,13 +5,11 @@ One file, written beside and renamed. It is read without running anything that i
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 from pathlib import Path
 from typing import Any
 
-from slipway.files import sync
+from slipway.files import aside
 
 FILE = "checkpoint.pt"
 
@@ -20,24 +18,13 @@ def save(folder: Path, state: dict[str, Any]) -> None:
     """Write it. Raises OSError, for a full disk too; the one before stays then."""
     import torch
 
-    path = folder / FILE
-    aside = path.with_suffix(".part")
-    try:
-        with aside.open("wb") as file:
-            try:
-                torch.save(state, file)
-            except RuntimeError:
-                file.write(b"\0" * 4096)  # torch hides why a write failed; another one tells
-                file.flush()
-                raise
+    with aside(folder / FILE, durable=True) as new, new.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError:
+            file.write(b"\0" * 4096)  # torch hides why a write failed; another one tells
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        sync(folder)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
+            raise
 
 
 def load(folder: Path) -> dict[str, Any] | None:

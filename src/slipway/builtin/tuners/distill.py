@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from slipway.builtin.causal.options import TARGETS
-from slipway.builtin.causal.rows import Row
+from slipway.builtin.causal.token_rows import Row
 from slipway.builtin.engines.gguf_model import ModelHeader, read_header
 from slipway.builtin.preferring import room
 from slipway.builtin.preferring.room import AdapterOptions, Learner

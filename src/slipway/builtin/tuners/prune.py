@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from slipway.builtin.compressing import activations, beside, encoders
-from slipway.builtin.compressing.files import gguf_of, is_encoder
+from slipway.builtin.compressing.base_files import gguf_of, is_encoder
 from slipway.builtin.compressing.gguf_pruning import prune_gguf
 from slipway.builtin.compressing.recipe import CompressConfig, CompressTuner
 from slipway.core.artifact import Made

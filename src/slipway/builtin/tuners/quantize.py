@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, get_args
 from pydantic import Field
 
 from slipway.builtin.compressing import beside, encoders
-from slipway.builtin.compressing.files import gguf_of
+from slipway.builtin.compressing.base_files import gguf_of
 from slipway.builtin.compressing.recipe import CompressConfig, CompressTuner
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from slipway.builtin.causal.rows import rows_of
+from slipway.builtin.causal.token_rows import rows_of
 from slipway.builtin.engines.onnx.engine import require_packages
 from slipway.builtin.engines.seq2seq.shape import read_shape
 from slipway.builtin.seq2seq.base import base_files

@@ -20,7 +20,7 @@ from slipway.data.parsing import media
 from slipway.data.reasons import explain
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound, SlipwayError, instead
 from slipway.i18n import t
-from slipway.project.schema import DataConfig, TableSource
+from slipway.project.data import DataConfig, TableSource
 
 Progress = Callable[[str, int, "int | None"], None]
 

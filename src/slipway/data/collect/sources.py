@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from slipway.data.collect.files import collect_files
 from slipway.data.collect.found import Found
+from slipway.data.collect.paths import collect_files
 from slipway.data.collect.snapshot import Snapshot
 from slipway.data.parsing.blocks import Note
 from slipway.errors import ConfigError, MissingPrerequisite
 from slipway.i18n import t
-from slipway.project.schema import DataConfig
+from slipway.project.data import DataConfig
 
 
 def collect(config: DataConfig, root: Path) -> tuple[list[Found], list[tuple[str, Note]]]:

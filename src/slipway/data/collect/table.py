@@ -17,10 +17,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from slipway.data.parsing.rows import plain
+from slipway.data.parsing.tabular import plain
 from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
 from slipway.i18n import t
-from slipway.project.schema import TableSource
+from slipway.project.data import TableSource
 
 _STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 

@@ -10,7 +10,7 @@ import msgspec
 from slipway.core.ref import canonical
 from slipway.data.drafts.draft import Draft
 from slipway.errors import ConfigError
-from slipway.files import UNDECODABLE, open_regular, read, replace_file, sync
+from slipway.files import UNDECODABLE, aside, open_regular, read
 from slipway.i18n import t
 
 MOST = 200_000_000  # bytes
@@ -43,11 +43,10 @@ def save(path: Path, drafts: Sequence[Draft]) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """`replace_file` that survives a power cut, with an error for people."""
+    """Put a file in its place, whole and on disk. Raises ConfigError for people."""
     try:
-        replace_file(path, data)
-        sync(path)
-        sync(path.parent)
+        with aside(path, durable=True) as new:
+            new.write_bytes(data)
     except OSError as error:
         raise ConfigError(
             t("{path} cannot be written: {why}", path=path, why=error.strerror), t("name a file in a folder you own")

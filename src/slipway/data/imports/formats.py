@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from slipway.data.imports.item import ANSWERS, QUESTIONS, Item, Unread, field, item, last_turn, text_of, texts_of
-from slipway.data.imports.training import KIND, as_item
+from slipway.data.imports.training_files import KIND, as_item
 from slipway.i18n import say
 
 Row = Mapping[str, Any]

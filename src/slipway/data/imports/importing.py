@@ -14,7 +14,7 @@ from slipway.core.ref import canonical
 from slipway.data.imports.formats import READERS, Reader, guess
 from slipway.data.imports.item import OTHERS, Item, Unread, text_of
 from slipway.data.imports.opening import Rows, rows
-from slipway.data.imports.training import KIND
+from slipway.data.imports.training_files import KIND
 from slipway.errors import ConfigError, instead
 from slipway.i18n import Said, t
 from slipway.store.new_file import new_file

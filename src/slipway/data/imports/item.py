@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from slipway.data.parsing.rows import missing, plain, shown
+from slipway.data.parsing.tabular import missing, plain, shown
 from slipway.i18n import Said, say
 
 QUESTIONS = (

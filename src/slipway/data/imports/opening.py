@@ -12,7 +12,7 @@ import msgspec
 
 from slipway.data.imports.item import Unread
 from slipway.data.parsing.decode import decode
-from slipway.data.parsing.rows import plain
+from slipway.data.parsing.tabular import plain
 from slipway.data.reasons import Refused
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, open_regular, read

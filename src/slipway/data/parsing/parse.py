@@ -36,7 +36,7 @@ def parse_bytes(data: bytes, media_type: str, settings: Settings) -> Outcome:
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         if settings.want == "rows":
-            from slipway.data.parsing.rows import read_rows
+            from slipway.data.parsing.tabular import read_rows
 
             media.check_magic(data, media_type)
             rows, notes = read_rows(data, media_type, settings.max_text)
@@ -72,7 +72,7 @@ def _drafts(data: bytes, media_type: str, settings: Settings) -> tuple[list[Draf
     if media_type in media.PICTURES.values() and settings.ocr is not None:
         return [parse_picture(data, settings.ocr, settings.max_text)], []
     if media_type in media.TABLES:
-        from slipway.data.parsing.rows import read_rows, row_documents
+        from slipway.data.parsing.tabular import read_rows, row_documents
 
         rows, notes = read_rows(data, media_type, settings.max_text)
         drafts, more = row_documents(rows)

@@ -10,8 +10,8 @@ from typing import Any
 
 from slipway.data.parsing.blocks import Block, Draft
 from slipway.data.parsing.container import ODD, check_container
-from slipway.data.parsing.rows import missing, shown
 from slipway.data.parsing.tables import table_blocks
+from slipway.data.parsing.tabular import missing, shown
 from slipway.data.reasons import Refused
 
 _MOST_COLUMNS, _MOST_BLANK = 512, 10_000

@@ -21,7 +21,7 @@ from slipway.core.ref import Ref
 from slipway.errors import ConfigError, NotFound, nearest
 from slipway.i18n import t
 from slipway.loop.at_work import at_work
-from slipway.loop.choosing import prompts as built_in
+from slipway.loop.choosing import speed_prompts as built_in
 from slipway.loop.choosing.subjects import Subject
 from slipway.loop.context import Context, Listener
 from slipway.loop.model_lock import Lock, locate, pin_models

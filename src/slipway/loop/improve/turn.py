@@ -24,11 +24,11 @@ from slipway.loop.context import Context
 from slipway.loop.feedback import Harvest
 from slipway.loop.improve.attempts import Attempts, is_heard
 from slipway.loop.improve.choosing import best_of, plan_look
+from slipway.loop.improve.gate_rules import metric_of, rules_for
 from slipway.loop.improve.prompts import Prompts
 from slipway.loop.improve.proposers import Retrain, Retrieval, Shots
 from slipway.loop.improve.recipes import Proposer, Recipe, Situation, gather
 from slipway.loop.improve.record import Ended, Records, Tried, Turn
-from slipway.loop.improve.rules import metric_of, rules_for
 from slipway.loop.improve.search import Spending, halve, rungs
 from slipway.loop.improve.writer import Writer, Written
 from slipway.loop.row_files import FOLDER as ROWS
@@ -38,10 +38,10 @@ from slipway.loop.stages.looks import afford, earlier_looks, gate_ids, used_up
 from slipway.loop.stages.planning import places
 from slipway.loop.stages.release import check_channels, release
 from slipway.loop.state import Loop
+from slipway.project.data import ExampleSource
 from slipway.project.fields import Budget
 from slipway.project.places import read_text
 from slipway.project.plugin_options import check_measured
-from slipway.project.schema import ExampleSource
 from slipway.release.gate import Rule
 from slipway.release.planning import Known
 from slipway.release.selection import keeps_bounds

@@ -13,7 +13,7 @@ from slipway.core.material import Example
 from slipway.core.protocols import Compares, Scorer
 from slipway.core.report import Score
 from slipway.core.trace import Feedback, Trace
-from slipway.data.imports.training import inputs_of
+from slipway.data.imports.training_files import inputs_of
 from slipway.errors import SlipwayError
 from slipway.evaluate.scoring import make_scorers, score
 from slipway.loop.monitor.questions import hashed, read

@@ -21,7 +21,7 @@ from slipway.core.protocols import Labelled
 from slipway.core.ref import Ref, digest_of
 from slipway.data.examples import example_files
 from slipway.data.folds import assign_folds, fold_name
-from slipway.data.labels import labels_of
+from slipway.data.label_splits import labels_of
 from slipway.errors import NotFound
 from slipway.i18n import t
 from slipway.loop.stages.adapt import make_one

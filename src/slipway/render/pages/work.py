@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from slipway.core.run import Run
 from slipway.i18n import t, told
 from slipway.loop.at_work import Seen
-from slipway.loop.check import Finding
+from slipway.loop.finding import Finding
 from slipway.loop.run import Outcome
 from slipway.render.cells import Link, Mark, left, part
 from slipway.render.document import Column, Document, Part, Passage, Section, Table, listed

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from slipway.builtin.engines.cached import content_key, keep, kept
 from slipway.builtin.engines.checks import check_text
 from slipway.builtin.engines.lazy import Encoder
 from slipway.builtin.engines.onnx import graph
 from slipway.builtin.engines.onnx.sessions import READY, open_ready, open_session
 from slipway.core.protocols import Capability, OnEvent
 from slipway.errors import EngineError, MissingPrerequisite
-from slipway.files import cache_folder, replace_file
+from slipway.files import cache_folder
 from slipway.i18n import t
 from slipway.machine import usable_cores
 
@@ -327,23 +328,17 @@ def unknown_share(tokenizer: Any, text: str) -> float:
 
 
 class Graphs:
-    """The graphs of one model, kept in the user's cache folder under the digest of what they are made from.
-
-    Beside each lies the sha256 of its bytes; one that does not match, or cannot be read, is made again.
-    """
+    """The graphs of one model, kept in the user's cache folder under the digest of what they are made from."""
 
     def __init__(self, encoder: graph.Encoder, weights: list[Path], config: Path, pairs: bool = False) -> None:
         self.encoder, self.weights, self.pairs = encoder, weights, pairs
-        digest = hashlib.sha256(f"{graph.REVISION} {encoder}{' pairs' * pairs}".encode())
-        for path in [config, *weights]:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        self.folder = cache_folder() / "onnx" / digest.hexdigest()[:32]
+        recipe = f"{graph.REVISION} {encoder}{' pairs' * pairs}"
+        self.folder = cache_folder() / "onnx" / content_key(recipe, [("", path) for path in (config, *weights)])
 
     def session(self, precision: Literal["fp32", "int8"]) -> Any:
         """An inference session: from the cache, else built, and cached where that can be written."""
         path = self.folder / f"{precision}.onnx"
-        content: Any = self._sound(path) or self._build(precision, path)
+        content: Any = kept(path) or self._build(precision, path)
         try:
             return open_session(content)
         except EngineError:
@@ -360,17 +355,8 @@ class Graphs:
                 t("use a smaller one, or serve it by the openai engine"),
                 status=500,
             ) from error
-        if keep(path, content):
-            keep(digest_file(path), hashlib.sha256(content).hexdigest().encode())
+        keep(path, content)
         return content
-
-    def _sound(self, path: Path) -> bytes:
-        """The cached graph, empty when there is none to trust. What was read and checked is what is loaded."""
-        try:
-            content = path.read_bytes()
-            return content if hashlib.sha256(content).hexdigest() == digest_file(path).read_text("ascii") else b""
-        except (OSError, ValueError):
-            return b""
 
     def cosine(self, loaded: Loaded) -> float:
         """Mean cosine of the int8 vectors of PROBES to the fp32 ones; measured once and remembered."""
@@ -388,17 +374,3 @@ class Graphs:
 
 def _between_words(text: str, at: int) -> bool:
     return text[at - 1].isspace() or ord(text[at]) >= 0x2E80  # CJK is written without spaces
-
-
-def digest_file(path: Path) -> Path:
-    """Where the sha256 of a cached file lies."""
-    return path.with_suffix(".sha256")
-
-
-def keep(path: Path, content: bytes) -> bool:
-    """Put a file into the cache; False where that cannot be written."""
-    try:
-        replace_file(path, content)
-    except OSError:
-        return False
-    return True

@@ -10,13 +10,13 @@ without the reserved tokens and single characters that a vocabulary lists before
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.builtin.engines.onnx.engine import Loaded, OnnxConfig, digest_file, keep, load
+from slipway.builtin.engines.cached import content_key, keep, kept
+from slipway.builtin.engines.onnx.engine import Loaded, OnnxConfig, load
 from slipway.core.protocols import OnEvent
 from slipway.files import cache_folder
 
@@ -36,17 +36,12 @@ def table(name: str, files: Mapping[str, Path], tell: OnEvent) -> NDArray[np.flo
     import numpy as np
 
     path = cache_folder() / "static" / _key(files) / "table.npy"
-    try:
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() == digest_file(path).read_text("ascii"):
-            return np.load(io.BytesIO(content), allow_pickle=False)
-    except (OSError, ValueError):
-        pass
+    if content := kept(path):
+        return np.load(io.BytesIO(content), allow_pickle=False)
     made = distilled(name, files, tell)
     buffer = io.BytesIO()
     np.save(buffer, made)
-    if keep(path, buffer.getvalue()):
-        keep(digest_file(path), hashlib.sha256(buffer.getvalue()).hexdigest().encode())
+    keep(path, buffer.getvalue())
     return made
 
 
@@ -66,12 +61,8 @@ def distilled(name: str, files: Mapping[str, Path], tell: OnEvent, threads: int 
 
 
 def _key(files: Mapping[str, Path]) -> str:
-    digest = hashlib.sha256(f"{REVISION} {_RARE} {_LEAST_VARIANCE}".encode())
-    for name, path in sorted(files.items()):
-        if name.endswith((".json", ".safetensors")):
-            with path.open("rb") as file:
-                digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:32]
+    of = [(name, path) for name, path in sorted(files.items()) if name.endswith((".json", ".safetensors"))]
+    return content_key(f"{REVISION} {_RARE} {_LEAST_VARIANCE}", of)
 
 
 def _written(tokenizer: Any) -> list[str]:

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from slipway.builtin.indexes.external.access import HttpOrFolder, not_reached, refused, too_slow
 from slipway.builtin.indexes.external.collection import ServerIndex
-from slipway.builtin.indexes.external.rows import Row, packed
+from slipway.builtin.indexes.external.payload import Row, packed
 
 os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 _PAGE = 512

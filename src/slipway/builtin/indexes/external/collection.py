@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from slipway.builtin.indexes.external.rows import Row, checked, content_digest, facets_wanted, rows_of
+from slipway.builtin.indexes.external.payload import Row, checked, content_digest, facets_wanted, rows_of
 from slipway.builtin.indexes.saved import check_manifest, unusable, write_manifest
 from slipway.core.material import Chunk
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from slipway.builtin.indexes.external.access import OverHttp, Url, not_reached, refused, too_slow
 from slipway.builtin.indexes.external.collection import ServerIndex
-from slipway.builtin.indexes.external.rows import Row, packed
+from slipway.builtin.indexes.external.payload import Row, packed
 from slipway.errors import ConfigError, EngineError
 from slipway.files import UNDECODABLE
 from slipway.i18n import t

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.builtin.indexes.external.access import Held, WholePath, not_reached, refused, secret, too_slow
 from slipway.builtin.indexes.external.collection import ServerIndex
-from slipway.builtin.indexes.external.rows import Row, packed
+from slipway.builtin.indexes.external.payload import Row, packed
 from slipway.core.database import Address
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite
 from slipway.i18n import t

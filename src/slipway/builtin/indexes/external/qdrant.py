@@ -23,7 +23,7 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 
 from slipway.builtin.indexes.external.access import HttpOrFolder, not_reached, refused, too_slow
 from slipway.builtin.indexes.external.collection import ServerIndex
-from slipway.builtin.indexes.external.rows import Row, packed
+from slipway.builtin.indexes.external.payload import Row, packed
 from slipway.errors import EngineError
 from slipway.i18n import t
 

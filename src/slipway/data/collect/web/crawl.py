@@ -30,7 +30,7 @@ from slipway.data.collect.web.types import kind_of, refusal
 from slipway.data.parsing import media
 from slipway.data.parsing.decode import decode
 from slipway.data.reasons import Refused
-from slipway.project.schema import SiteSource
+from slipway.project.data import SiteSource
 
 Progress = Callable[[int, int | None], None]
 

@@ -20,8 +20,8 @@ from slipway.data.reasons import explain
 from slipway.errors import ConfigError, nearest
 from slipway.files import inside, printable, real
 from slipway.i18n import t
+from slipway.project.data import DocumentSource
 from slipway.project.places import MAGIC, allowed_roots, fixed_part
-from slipway.project.schema import DocumentSource
 
 
 class Matched(msgspec.Struct, frozen=True):

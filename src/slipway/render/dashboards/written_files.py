@@ -11,8 +11,8 @@ import yaml
 from slipway.errors import ConfigError
 from slipway.files import why
 from slipway.i18n import t
+from slipway.render.dashboards.alerts import rules, scraping
 from slipway.render.dashboards.grafana import dashboard
-from slipway.render.dashboards.rules import rules, scraping
 from slipway.store.new_file import new_file
 
 GRAFANA, RULES, PROMETHEUS = "slipway-grafana.json", "slipway-rules.yml", "slipway-prometheus.yml"
