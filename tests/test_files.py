@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
 
 import slipway
-from slipway.files import aside, cache_folder, replace_file
+from slipway.files import aside, cache_folder, private, replace_file
 
 SOURCES = Path(slipway.__file__).parent
 HABITS = {  # what makes a habit -> the only modules that may have it, and why they have one of their own
@@ -66,3 +67,11 @@ def test_a_habit_has_one_place(habit: str) -> None:
     files = [path for path in SOURCES.rglob("*.py") if path != SOURCES / "offline" / "install.py"]
     found = {path.relative_to(SOURCES).as_posix() for path in files if habit in path.read_text("utf-8")}
     assert found == HABITS[habit]
+
+
+def test_what_is_put_in_its_place_is_for_its_owner_only(tmp_path: Path) -> None:
+    replace_file(tmp_path / "folder" / "cache", b"1")
+    with private(tmp_path / "told") as out:
+        out.write(b"2")
+    for path in (tmp_path / "folder" / "cache", tmp_path / "told"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600

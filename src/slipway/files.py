@@ -16,6 +16,7 @@ import re
 import stat
 from collections.abc import Generator, Iterable
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 import msgspec
@@ -126,9 +127,14 @@ def aside(path: Path, *, durable: bool) -> Generator[Path]:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put a file in its place whole or not at all; its folder is made. For caches: a power cut may lose it."""
-    with aside(path, durable=False) as new:
-        new.write_bytes(data)
+    """Put a file in its place whole or not at all, only for its owner; its folder is made. A power cut may lose it."""
+    with aside(path, durable=False) as new, private(new) as out:
+        out.write(data)
+
+
+def private(path: Path) -> IO[bytes]:
+    """A new file, emptied if it is there, that nobody but its owner may read. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
 
 
 def sync(path: Path) -> None:

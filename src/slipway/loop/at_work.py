@@ -21,7 +21,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from slipway.files import UNDECODABLE, open_regular, read, replace_file
+from slipway.files import UNDECODABLE, open_regular, private, read, replace_file
 from slipway.loop.context import Context, Listener
 from slipway.store.catalog import now
 
@@ -120,7 +120,7 @@ class Live:
         with self._lock, contextlib.suppress(OSError):
             if self._curve is None or self._curve_of != run:
                 self._close()
-                self._curve, self._curve_of = open(self._folder / TOLD, "wb"), run  # noqa: SIM115  # `close` closes it
+                self._curve, self._curve_of = private(self._folder / TOLD), run
                 self._curve.write(msgspec.json.encode({"run": run}) + b"\n")
             self._curve.write(msgspec.json.encode(line, enc_hook=str) + b"\n")
             self._write()
