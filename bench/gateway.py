@@ -13,6 +13,7 @@ that every acknowledged one has its trace.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -30,7 +31,7 @@ PROJECT, STREAM = "assistant", '"stream":true,'
 LUA = """
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
-wrk.body = '{"model":"%s",%s"max_tokens":64,' ..
+wrk.body = '{"model":"%s",%s"max_tokens":TOKENS,' ..
   '"messages":[{"role":"user","content":"What are the three verdicts of the gate?"}]}'
 function done(summary, latency, requests)
   local bad = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
@@ -41,8 +42,10 @@ end
 GOALS = {"raw": (700, 3.0)}
 
 
-def serve(folder: str, stub: str, durability: str, collector: str = "") -> None:
-    """The gateway's process. `collector`: where it sends telemetry, which is otherwise off."""
+def serve(folder: str, stub: str, durability: str, collector: str = "", base: str = "") -> None:
+    """The gateway's process. `collector`: where it sends telemetry, which is otherwise off. `base`: a model's GGUF file
+    that answers in place of the stub.
+    """
     from slipway.core.candidate import Candidate, ModelPin
     from slipway.core.message import Sampling
     from slipway.core.ref import Ref
@@ -56,6 +59,16 @@ def serve(folder: str, stub: str, durability: str, collector: str = "") -> None:
 
     store = Store(Path(folder))
     pin = ModelPin(name="stub", engine="openai", source="", options={"base_url": f"{stub}/v1", "model": "stub"})
+    if base:
+        sha256 = hashlib.sha256(Path(base).read_bytes()).hexdigest()
+        options = {"context": 1024, "parallel": 4, "measure": False}
+        pin = ModelPin(
+            name="stub",
+            engine="llama",
+            source="",
+            options=options,
+            files={Path(base).name: sha256},
+        )
     candidate = Candidate(
         name="plain", task="answer", model=pin, sampling=Sampling(max_tokens=64),
         prompt="Answer in few words.\n\nQuestion: {{ question }}\nAnswer:",
@@ -73,7 +86,7 @@ def serve(folder: str, stub: str, durability: str, collector: str = "") -> None:
             port=0, parallel=64, durability=durability, telemetry=TelemetryConfig(endpoint=collector or None)
         ),  # type: ignore[arg-type]
         store=store,
-        session=Session(store, lambda pin: {}),
+        session=Session(store, lambda pin: {Path(base).name: Path(base)} if base else {}),
         verify=lambda release: None,
         models={"stub": pin},
     )
@@ -96,10 +109,13 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def load(url: str, body: tuple[str, str], connections: int, seconds: int, script: Path) -> dict[str, float]:
+def load(
+    url: str, body: tuple[str, str], connections: int, seconds: int, script: Path, tokens: int = 64
+) -> dict[str, float]:
     """One run of wrk."""
-    script.write_text(LUA % body)
-    wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "-s", str(script), f"{url}/v1/chat/completions"]
+    script.write_text(LUA.replace("TOKENS", str(tokens)) % body)
+    wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "60", "-s", str(script)]
+    wrk.append(f"{url}/v1/chat/completions")
     found = json.loads(subprocess.run(wrk, check=True, capture_output=True, text=True).stdout.strip().split("\n")[-1])
     return {**found, "rps": found["requests"] / found["seconds"]}
 
@@ -179,9 +195,10 @@ def main() -> None:
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--stub", help=argparse.SUPPRESS)
     parser.add_argument("--collector", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--base", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        return serve(args.serve, args.stub, args.durability, args.collector)
+        return serve(args.serve, args.stub, args.durability, args.collector, args.base)
     if not shutil.which("wrk"):
         sys.exit("this benchmark needs wrk: apt-get install wrk")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # children inherit it

@@ -2,9 +2,10 @@
 monitor beside it, next to a gateway without the two.
 
     python bench/telemetry.py [--pairs 6] [--seconds 6] [--connections 50] [--only otlp|monitor] [--json]
+    python bench/telemetry.py --base FILE.gguf --connections 4 --seconds 20  # a small model on this machine answers
 
 Needs `wrk` (apt-get install wrk). Two gateways run at once, each with a store of its own, in front of the stub of
-`stub_server.py`, which answers at once: nothing hides what telemetry takes, and a model only makes its share smaller.
+`stub_server.py`, which answers at once: nothing hides what being watched takes. With `--base` a model answers instead.
 They are asked in turn, the order changing with each pair; of each pair the ratio is taken, and of the ratios the
 median, so that what else the machine does falls on both. CPU is that of the gateway's process, from /proc. The
 collector is a process of its own that reads and counts; a run fails when a span is neither there nor told as dropped.
@@ -112,7 +113,7 @@ def pairs_of(
     for _, url in gateways.values():
         wait_ready(url)
     for _, url in gateways.values():  # imports, connections, caches
-        load(url, (PROJECT, ""), args.connections, 2, script)
+        load(url, (PROJECT, ""), args.connections, 2, script, args.tokens)
     pairs: list[dict[str, dict[str, float]]] = []
     for n in range(args.pairs):
         pair: dict[str, dict[str, float]] = {}
@@ -121,7 +122,7 @@ def pairs_of(
             if monitor:
                 monitor.send_signal(signal.SIGCONT if name == "on" else signal.SIGSTOP)
             before = cpu(process.pid)
-            found = load(url, (PROJECT, ""), args.connections, args.seconds, script)
+            found = load(url, (PROJECT, ""), args.connections, args.seconds, script, args.tokens)
             if found["bad"]:
                 sys.exit(f"{name}: {found['bad']:.0f} requests failed")
             time.sleep(1.0)  # what is in the queue belongs to it
@@ -141,7 +142,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for name, more in (("off", ()), ("on", send)):
         gateways[name] = start(
             str(HERE / "gateway.py"), "--serve", str(folder / name / ".slipway"), "--stub", stub_url,
-            "--durability", args.durability, *more,
+            "--durability", args.durability, "--base", args.base, *more,
         )  # fmt: skip
     monitor = None if args.only == "otlp" else start_monitor(folder / "on", stub_url)
     try:
@@ -197,6 +198,8 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--only", choices=("otlp", "monitor"), help="one of the two ways of being watched")
     parser.add_argument("--durability", default="strict", choices=("strict", "relaxed"))
+    parser.add_argument("--base", default="", help="a model's GGUF file, which answers in place of the stub")
+    parser.add_argument("--tokens", type=int, default=16, help="of an answer of that model, at most")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--collect", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()

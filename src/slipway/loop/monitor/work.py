@@ -41,7 +41,7 @@ PAGE = 1000
 BEHIND = 50_000  # requests not yet read, beyond which the oldest are left out
 EMBEDDED = 200
 LEARNT_FROM = 1000  # questions, where an embedder has to read them
-_SHARE = 0.1  # of a core that reading may take
+_SHARE = 0.05  # of a core that reading may take
 _STEP = 600.0  # seconds of served time between two looks at what is over
 
 

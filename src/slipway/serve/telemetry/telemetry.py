@@ -26,7 +26,7 @@ from slipway.serve.telemetry.measures import Measures, Named
 
 log = logging.getLogger("slipway.serve")
 
-BATCH = 256  # requests in one message
+BATCH = 512  # requests in one message
 LAST = 2.0  # seconds for what is left when the server ends
 _RANDOM = 1 << 56
 _OPERATIONS = {"/v1/chat/completions": CHAT, "/v1/completions": COMPLETION, "/generate": COMPLETION,
