@@ -40,6 +40,7 @@ from slipway.loop.simulate import Traffic
 from slipway.project.monitoring import MonitorConfig, Sink
 from slipway.serve.recording.bodies import without
 from slipway.stats.changes import levels
+from slipway.store.tables import watch_states
 from slipway.testing.catalogs import feedback_of, trace_of
 from slipway.testing.projects import FILE, write_project
 
@@ -128,6 +129,20 @@ def test_it_learns_notices_tells_once_and_says_when_it_is_over(project: Context)
     traffic(project, at, 300, every=30)
     over = [one for one in looks(project, at + 9100) if one.rule == alert.rule]
     assert [one.state for one in over] == ["cleared"]
+
+
+@pytest.mark.parametrize("name", ["production", "production:answers", "production:questions"])
+def test_what_another_version_kept_is_learnt_anew(project: Context, name: str) -> None:
+    at = learnt(project)
+    watching = api.monitor(project).watching
+    with project.store.catalog.database.engine.begin() as connection:
+        changed = connection.execute(
+            watch_states.update().where(watch_states.c.name == name).values(body=b'{"learnt":3}')
+        ).rowcount
+    assert changed == 1, [watching.state(name)]
+    traffic(project, at, 60)
+    assert looks(project, at + 7300) == []
+    assert status(api.monitor(project)).read >= 60
 
 
 def _seconds(at: str) -> float:

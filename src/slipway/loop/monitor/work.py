@@ -23,6 +23,7 @@ from slipway.core.ref import decoder_of
 from slipway.core.report import Report, Score
 from slipway.core.trace import Trace, Wanted
 from slipway.errors import SlipwayError
+from slipway.files import UNDECODABLE
 from slipway.loop.context import Context
 from slipway.loop.monitor import questions
 from slipway.loop.monitor.channel import ABOUT, About, Channel, Kept, Learnt
@@ -62,7 +63,7 @@ class Monitor:
         """Read what is new, once: (requests read, alerts that follow). Nothing serves: nothing is read."""
         now = time.time() if now is None else now
         version, body = self.watching.state(self.name)
-        kept = decoder_of(Kept).decode(body) if body else Kept()
+        kept = self._known(body)
         release = self._context.store.catalog.channels().get(self.name)
         if release is None:
             return 0, []
@@ -151,7 +152,7 @@ class Monitor:
     def relearn(self, now: float | None = None) -> None:
         """Later traffic is compared with what is served from now on: what changed is accepted."""
         version, body = self.watching.state(self.name)
-        kept = decoder_of(Kept).decode(body) if body else Kept()
+        kept = self._known(body)
         _, candidate = self._reader(kept.release)
         channel = self._channel(kept, candidate)
         for about in ABOUT:
@@ -176,9 +177,21 @@ class Monitor:
 
     def kept(self) -> tuple[Kept, dict[About, Learnt]]:
         """What is known now, to show it."""
-        version, body = self.watching.state(self.name)
-        found = decoder_of(Kept).decode(body) if version else Kept()
+        _, body = self.watching.state(self.name)
+        found = self._known(body)
         return found, self._stored(found)
+
+    def _known(self, body: bytes) -> Kept:
+        """What was kept; nothing where this version of Slipway cannot read it: then it is learnt anew."""
+        if not body:
+            return Kept()
+        try:
+            kept = decoder_of(Kept).decode(body)
+            self._stored(kept)
+        except UNDECODABLE as error:
+            log.warning("what the monitor knew is of another version; it learns anew", extra={"why": str(error)[:200]})
+            return Kept()
+        return kept
 
     # what it is made of ------------------------------------------------------------------------------------------
     def _key(self, about: About) -> str:
