@@ -212,3 +212,11 @@ def test_what_the_machine_decides_is_said() -> None:
     assert settled(TrainOptions(device="cpu", threads=3, dtype="bfloat16")) == {
         "device": "cpu", "dtype": "bfloat16", "threads": 3,
     }  # fmt: skip
+
+
+def test_what_a_killed_process_left_of_a_checkpoint_goes_with_the_next_one(tmp_path: Path) -> None:
+    left = tmp_path / f".{checkpoint.FILE}.1-0123abcd"
+    left.write_bytes(b"half")
+    checkpoint.save(tmp_path, {"step": 3})
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.FILE]
+    assert checkpoint.load(tmp_path) == {"step": 3}

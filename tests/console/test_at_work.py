@@ -52,17 +52,11 @@ def run(folder: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def tuning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = FILE.replace("candidates:", "candidates:\n  slow: {model: writer, prompt: plain.md, tune: ./tune.py:Slow}")
-    folder = write_project(tmp_path_factory.mktemp("tuning") / "demo", text).parent
-    (folder / "tune.py").write_text(TUNER, "utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def project(tuning: Path) -> Iterator[Context]:
-    with api.open_project(tuning) as found:
-        yield found
+    found = write_project(tmp_path_factory.mktemp("tuning") / "demo", text).parent
+    (found / "tune.py").write_text(TUNER, "utf-8")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +84,9 @@ def get(server: Running, path: str, language: str = "en") -> str:
 
 
 def test_a_run_of_another_process_is_followed_then_killed_then_done_again(
-    tuning: Path, project: Context, shown: Running
+    folder: Path, project: Context, shown: Running
 ) -> None:
-    child: Any = forks.Process(target=run, args=(str(tuning),), daemon=True)
+    child: Any = forks.Process(target=run, args=(str(folder),), daemon=True)
     child.start()
     found = until(project, "tune:slow")
     text = get(shown, "/runs")
@@ -121,8 +115,8 @@ def test_a_run_of_another_process_is_followed_then_killed_then_done_again(
     assert "Loss by step" in one
     assert "data-live" not in one
 
-    (tuning / "go").touch()
-    run(str(tuning))
+    (folder / "go").touch()
+    run(str(folder))
     text = get(shown, "/runs")
     assert "At work" not in text
     assert "Stopped before" not in text

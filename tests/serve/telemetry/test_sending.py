@@ -61,6 +61,14 @@ def test_a_collector_that_is_down_at_the_start_gets_it_later(tmp_path: Path) -> 
         assert counted(server, "dropped") == 0
 
 
+def test_a_queue_shorter_than_a_message_is_sent_when_it_is_full(tmp_path: Path) -> None:
+    with collecting() as collector, sending(tmp_path, collector.address, queue=3, every=600) as server:
+        server.until()
+        for n in range(3):
+            assert server.chat(f"question {n}").status == 200
+        collector.until(lambda: collector.named("POST /v1/chat/completions"), 10)
+
+
 @pytest.mark.slow
 def test_a_collector_that_never_answers_holds_up_nothing_and_what_does_not_fit_is_counted(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:

@@ -18,6 +18,8 @@ def save(folder: Path, state: dict[str, Any]) -> None:
     """Write it. Raises OSError, for a full disk too; the one before stays then."""
     import torch
 
+    for left in folder.glob(f".{FILE}.*"):
+        left.unlink(missing_ok=True)  # by a process that was killed while it wrote: one process at a time saves here
     with aside(folder / FILE, durable=True) as new, new.open("wb") as file:
         try:
             torch.save(state, file)

@@ -21,6 +21,7 @@ from slipway.builtin.tuners.rewards import DrawingOptions, drawing
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
+from slipway.files import aside
 from slipway.i18n import t
 
 _JUDGE = "judge.pt"
@@ -107,8 +108,8 @@ class RewardTuner(Learner[RewardConfig]):
         else:
             run(job, trainer, after=config.max_steps or 0)
             trained = {n: p.detach().cpu() for n, p in trainer.model.named_parameters() if p.requires_grad}
-            torch.save(trained, kept.with_suffix(".part"))
-            kept.with_suffix(".part").replace(kept)
+            with aside(kept, durable=False) as new:
+                torch.save(trained, new)
         return trainer.model.eval()
 
 

@@ -120,7 +120,7 @@ class Telemetry:
             self._lose(item.spans)
             return
         self._queue.append(item)
-        if len(self._queue) == BATCH:
+        if len(self._queue) == min(BATCH, self.config.queue):  # once, also while nothing can be sent
             self._wake.set()
 
     def _measure(self, item: _Item) -> None:
