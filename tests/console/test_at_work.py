@@ -83,6 +83,7 @@ def get(server: Running, path: str, language: str = "en") -> str:
     return text
 
 
+@pytest.mark.slow
 def test_a_run_of_another_process_is_followed_then_killed_then_done_again(
     folder: Path, project: Context, shown: Running
 ) -> None:

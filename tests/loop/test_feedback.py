@@ -273,6 +273,7 @@ def test_from_a_served_answer_to_a_clean_train_split(ran: Path) -> None:
     assert slipway("feedback", "show", traces["zh"], "-C", str(ran)).returncode == 0
 
 
+@pytest.mark.slow
 def test_mining_again_keeps_what_a_person_has_looked_at(ran: Path) -> None:
     one, other = asked("Which rope is best?", "hemp"), asked("Which paint is best?", "white")
     keep(ran, [one, other], [feedback_of(one), feedback_of(other)])

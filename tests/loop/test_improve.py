@@ -179,6 +179,7 @@ def test_poison_leaves_what_serves_as_it_is(folder: Path) -> None:
     assert not (folder / "improved.yaml").exists()
 
 
+@pytest.mark.slow
 def test_without_feedback_it_says_so_and_spends_no_look(folder: Path) -> None:
     spent = looks(folder)
     turn = improve(folder)

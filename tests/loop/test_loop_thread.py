@@ -112,6 +112,7 @@ async def test_every_verb_works_in_a_running_loop(project: Path, tmp_path: Path)
         assert "tonnes" in api.ask(opened, "How much does the keel weigh?", candidate="grounded").text
 
 
+@pytest.mark.slow
 def test_every_verb_works_in_the_loop_of_a_server_that_answers(ran: Path, tmp_path: Path) -> None:
     """A route of the server calls each, as a console would; requests before, between and after are answered."""
     with api.open_project(ran) as opened:

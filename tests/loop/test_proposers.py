@@ -86,6 +86,7 @@ def test_every_proposer_has_its_turn_before_the_limit() -> None:
     assert [one.by for one in found] == ["retrain", "prompt", "retrieval", "retrain"]
 
 
+@pytest.mark.slow
 def test_prompts_and_passages_are_tried_through_the_code_that_serves(tmp_path: Path) -> None:
     text = FILE.replace("plain: {model: writer, prompt: plain.md}\n  ", "").replace("top_k: 1", "top_k: 4")
     folder = write_project(tmp_path / "demo", text).parent

@@ -35,6 +35,7 @@ def test_loopback_needs_no_key_until_one_was_made(tmp_path: Path) -> None:
         assert server.chat("closed", headers=bearer(key)).status == 200
 
 
+@pytest.mark.slow
 def test_any_other_address_needs_a_key(tmp_path: Path) -> None:
     store = Store(tmp_path)
     promote(store, release(store, echo()))

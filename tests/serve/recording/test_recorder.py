@@ -84,6 +84,7 @@ async def test_a_full_disk_is_told(tmp_path: Path) -> None:
         assert len(store.catalog.traces(1000)) == results.count(None)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_503_and_serving_goes_on_when_there_is_room(tmp_path: Path) -> None:
     store = Store(tmp_path)
     promote(store, release(store, echo()))
@@ -120,6 +121,7 @@ async def test_relaxed_acknowledges_before_the_disk_does(tmp_path: Path) -> None
     assert len(store.catalog.traces(200)) == 100
 
 
+@pytest.mark.slow
 async def test_relaxed_holds_so_many_records_and_then_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slipway.serve.recording.recorder.MAX_PENDING", 5)
     store = Store(tmp_path)
