@@ -4,7 +4,8 @@ A sentence is a statement, and so is a line of a list, a table or code. A senten
 is one; one without an end is cut. Marks in front of a line (`- `, `1. `, `> `, `|`) are no part of a statement.
 
 A term that is explained, an option or a bold line that stands alone says what the statements after it are about, as a
-heading does: they have it as their `lead`.
+heading does: they have it as their `lead`. So does a question on a line of its own, and the row that names the columns
+of a table. A record, lines of `name: value` and nothing else, is one statement.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from slipway.text.tables import Table, is_record, paired, tables
 from slipway.text.words import is_cjk, sentences, weigh
 
 LONGEST = 600  # weighted characters of a statement, about; what is longer is cut at a comma or a space
@@ -22,6 +24,9 @@ WRAPPED = 50  # weighted characters of a line that goes on in the next one when 
 _MARKS = re.compile(r"(?:(?:[-*+•>|]|#{1,6}|\d{1,3}[.)])[ \t]+|\|)+")
 _FENCE = re.compile(r"(?:```|~~~)")
 _FENCES = re.compile(r"^ {0,3}(?:```|~~~)", re.M)
+_NUMBER = re.compile(r"\d{1,3}[.)]")
+_QUESTION = re.compile(r"[?？][\"'”’)\]」』）】*_`]*$")
+_ASKED = 160  # weighted characters of a question that says what follows is about, at most
 _NEAR = 12  # characters that are looked at before a line
 _ALONE_BEFORE = re.compile(r"(?:\A|\n[ \t]*\n)(?:\*\*|__|`)?\Z")
 _ALONE_AFTER = re.compile(r"(?:\*\*|__|`)?[ \t]*\n[ \t]*\n")
@@ -31,7 +36,10 @@ _CUTS = (",", ";", "，", "；", "、", " ")
 
 
 class Statement(NamedTuple):
-    """`text[start:end]` of the text number `at` of several. `leads`: it is the lead of others, and says no more."""
+    """`text[start:end]` of the text number `at` of several. `leads`: it is the lead of others, and says no more.
+
+    `said`: what a row or a record says in one line, with the names of its columns.
+    """
 
     at: int
     start: int
@@ -39,16 +47,43 @@ class Statement(NamedTuple):
     text: str
     lead: str = ""
     leads: bool = False
+    said: str = ""
 
     @property
     def told(self) -> str:
         """The statement after its lead: what it says when it stands alone."""
-        return f"{self.lead}: {self.text}" if self.lead else self.text
+        if self.said or not self.lead:
+            return self.said or self.text
+        return f"{self.lead} {self.text}" if _QUESTION.search(self.lead) else f"{self.lead}: {self.text}"
 
 
 def statements(texts: Sequence[str]) -> list[Statement]:
     """The statements of several texts, in order. Each stands in its text as it is, within one span."""
-    return [one for at, text in enumerate(texts) for one in _led(text, list(_plain(at, text)))]
+    return [one for at, text in enumerate(texts) for one in _of(at, text)]
+
+
+def _of(at: int, text: str) -> Iterator[Statement]:
+    whole = text.strip()
+    if is_record(whole, LONGEST):
+        start = text.index(whole)
+        yield Statement(at, start, start + len(whole), whole, said=" | ".join(whole.split("\n")))
+    else:
+        yield from _in_tables(tables(text), list(_led(text, list(_plain(at, text)))))
+
+
+def _in_tables(found: Sequence[Table], all_of: Sequence[Statement]) -> Iterator[Statement]:
+    """Each row with the names of its columns as its lead."""
+    starts = [table.start for table in found]
+    for one in all_of:
+        table = found[n - 1] if (n := bisect_right(starts, one.start)) else None
+        if table is None or one.start >= table.end:
+            yield one
+        elif one.start < table.head:
+            yield one._replace(lead="", leads=True)
+        else:
+            said = paired(table.columns, one.text)
+            lead = ", ".join(filter(None, table.columns))
+            yield one._replace(lead=lead, said=said if weigh(said) <= LONGEST else one.text)
 
 
 def _plain(at: int, text: str) -> Iterator[Statement]:
@@ -65,7 +100,8 @@ def _led(text: str, found: list[Statement]) -> Iterator[Statement]:
     before = False
     for n, one in enumerate(found):
         last = n + 1 == len(found)
-        if not last and bisect_right(fences, one.start) % 2 == 0 and stands_alone(text, one.start, one.end):
+        code = bisect_right(fences, one.start) % 2 == 1
+        if not last and not code and (stands_alone(text, one.start, one.end) or _asks(text, one, found[n + 1])):
             name = one.text.strip("*_`")
             lead = [*lead, name] if before else [name]
             before = True
@@ -75,12 +111,27 @@ def _led(text: str, found: list[Statement]) -> Iterator[Statement]:
             yield one._replace(lead=", ".join(lead[:_NAMES]))
 
 
+def _asks(text: str, one: Statement, following: Statement) -> bool:
+    """Whether a statement is a question on a line of its own, and the next line is none: what follows answers it."""
+    if weigh(one.text) > _ASKED or not _QUESTION.search(one.text) or _QUESTION.search(following.text):
+        return False
+    before = text[text.rfind("\n", 0, one.start) + 1 : one.start]
+    return not any(char.isalnum() for char in before + _rest(text, one.end))
+
+
+def _rest(text: str, at: int) -> str:
+    """What follows on the same line."""
+    end = text.find("\n", at)
+    return text[at:] if end < 0 else text[at:end]
+
+
 def stands_alone(text: str, start: int, end: int) -> bool:
     """Whether a stretch is a paragraph of one short line without an end mark, which something follows."""
     return (
         weigh(text[start:end]) <= LEAD
         and "\n" not in text[start:end]
         and not _ENDED.search(text[start:end])
+        and text[start:end].rstrip("*_`")[-1:] not in _CUTS  # "Dear all," speaks to somebody
         and _ALONE_BEFORE.search(text[max(0, start - _NEAR) : start]) is not None
         and _ALONE_AFTER.match(text, end) is not None
     )
@@ -101,6 +152,8 @@ def _joined(text: str) -> Iterator[tuple[int, int]]:
     fenced = False
     for start, end in sentences(text):
         begins = not text[text.rfind("\n", 0, start) + 1 : start].strip()
+        if begins and _NUMBER.fullmatch(text, start, end) and _rest(text, end).strip():
+            continue  # the number of an item whose text begins as a sentence does
         if begins and _FENCE.match(text, start):
             fenced = not fenced
             continue
