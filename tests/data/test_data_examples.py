@@ -175,9 +175,17 @@ def test_a_file_that_is_no_table_is_an_error(tmp_path: Path, store: Store) -> No
 
 def test_what_no_example_has_is_not_proposed_again(tmp_path: Path, store: Store) -> None:
     write(tmp_path / "q.jsonl", [{"question": "a?", "topic": "x"}])
-    with pytest.raises(ConfigError, match="no example has 'source'") as caught:
-        make(tmp_path, store, split={"group_by": "source"})
-    assert "did you mean 'source'" not in caught.value.hint
+    with pytest.raises(ConfigError, match="no example has 'group'") as caught:
+        make(tmp_path, store, split={"group_by": "group"})
+    assert "did you mean 'group'" not in caught.value.hint
+    assert "delete data.split.group_by" in caught.value.hint
+
+
+def test_examples_without_a_source_are_groups_of_their_own(tmp_path: Path, store: Store) -> None:
+    write(tmp_path / "q.jsonl", [{"question": f"What is {n}?", "answer": "it"} for n in range(12)])
+    dataset = make(tmp_path, store, split={"group_by": "source"})
+    assert dataset.size == 12
+    assert sum(reason == "missing-group" for _, _, reason in changes(store, dataset)) == 12
 
 
 def questions(count: int, groups: int, languages: tuple[str, ...] = ("en", "zh")) -> list[dict[str, Any]]:

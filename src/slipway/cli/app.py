@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,7 +60,8 @@ def init(
         terminal.out(path)
     if template in RENAMED:
         terminal.warn(t("the template '{old}' is called '{new}' now", old=template, new=RENAMED[template]))
-    terminal.out(t("next: cd {folder} && slipway up", folder=folder))
+    here = folder.resolve() == Path.cwd()
+    terminal.out(t("next: slipway up") if here else t("next: cd {folder} && slipway up", folder=shlex.quote(str(folder))))
 
 
 @command(app, "check", help=t("Validate the project file and this machine; say how to fix each finding."))

@@ -143,14 +143,18 @@ def said_value(info: MetricInfo, value: float, currency: str = "", *, signed: bo
     """`format_value` for a text that is stored."""
     sign = "+" if signed else ""
     if info.unit == "seconds":
-        return f"{value:{sign}.3g} s"
+        return f"{rounded(value, 3, sign)} s"
     if info.unit == "tokens":
         return say("{n} tokens", n=f"{value:{sign}.0f}")
     if info.unit == "currency":
         digits = 2 if abs(value) < 0.001 else 3
-        plain = format(Decimal(f"{value:.{digits}g}"), f"{sign}f")  # nobody reads a price with an exponent
-        return f"{plain} {currency}".strip()
+        return f"{rounded(value, digits, sign)} {currency}".strip()
     return f"{value:{sign}.3f}"
+
+
+def rounded(value: float, digits: int = 2, sign: str = "") -> str:
+    """A number in so many digits and never with an exponent: `170`, `1200`, `0.0041`. What is not finite: `inf`, `nan`."""
+    return format(Decimal(f"{value:.{digits}g}"), f"{sign}f")
 
 
 def of_accuracy(info: MetricInfo) -> bool:

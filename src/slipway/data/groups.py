@@ -15,6 +15,7 @@ from slipway.data.references import Place
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
 
+_OPTIONAL = ("source", "document")  # what an example need not say
 _KNOWN = ("source", "document", "language", "group")
 
 
@@ -38,16 +39,17 @@ def with_groups(
     """Examples with their group: what `group_by` names, joined where one example names several, or asks the same.
 
     By `source`: examples that rest on the same section, in any language, or on one within it. By `document`: on the
-    same document or its translation. `texts` are the inputs. Raises ConfigError when no example has what it names.
+    same document or its translation. `texts` are the inputs. Where no example says its source, each is a group of its
+    own, and told. Raises ConfigError when no example has another thing that it names.
     """
     named = [_values(entry, group_by) for entry in entries]
-    if group_by is not None and not any(named):
+    if group_by is not None and group_by not in _OPTIONAL and not any(named):
         keys = [*_KNOWN, *sorted({name for entry in entries for name in entry.example.meta})]
         near = nearest(group_by, [key for key in keys if key != group_by])
         hint = t("did you mean '{near}'?", near=near) + " " if near else ""
         raise ConfigError(
             t("data.split.group_by: no example has '{name}'", name=group_by),
-            hint + t("known: {names}", names=", ".join(keys)),
+            hint + t("known: {names}; or delete data.split.group_by", names=", ".join(keys)),
         )
     union = _Union()
     for n, (entry, values) in enumerate(zip(entries, named, strict=True)):

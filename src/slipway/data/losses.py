@@ -30,7 +30,7 @@ _DOCUMENTS = (
 _EXAMPLES = (
     "source-missing", "source-dropped", "heading-missing", "section-lost", "section-leak", "question-leak",
     "missing-input", "invalid", "contradiction", "missing-answer", "one-label", "label-untrained", "label-spelling",
-    "language-not-in-every-split", "slice-not-in-every-split",
+    "language-not-in-every-split", "slice-not-in-every-split", "missing-group",
 )  # fmt: skip
 BROKEN = ("bad-row", "missing-input", "invalid")  # rows of examples that a person wrote and nothing measures
 _CHOSEN = ("near-duplicate", "too-short", "language")
@@ -153,6 +153,7 @@ def _remedies() -> dict[str, str]:
         "label-untrained": t("add examples of this label, or delete these"),
         "label-spelling": t("write the label in one way"),
         "language-not-in-every-split": t("add examples in this language, on other sections"),
+        "missing-group": t("fill in the field that data.split.group_by names, such as source, or delete group_by"),
         "slice-not-in-every-split": t("add examples of this kind, on other sections"),
         "near-duplicate": t("compare one pair; raise clean.near_duplicates when they differ in what matters"),
         "too-short": t("lower clean.min_chars if they hold answers"),

@@ -13,14 +13,20 @@ from collections.abc import Iterable, Mapping
 from slipway.text.words import normalize_label, weigh
 
 LONGEST = 120  # weighted characters; a longer title is a text, and would take the place of one
-_MARK = re.compile(r" (?:[|·•»]|[-–—]{1,3}|::) ")  # between the title of a page and the name of its site
+_MARK = re.compile(r" (?:[|·•»]|[-–—]{1,3}|::) | ?｜ ?|(?<=[^\x00-\x7f])[_|](?=[^\x00-\x7f])")  # between the title of a page and the name of its site
 _NUMBER = re.compile(r"^(?:\d+\.)*\d*[.)]?\s*")
+_JUNK = re.compile(  # what programs write into a file nobody gave a title
+    r"(?:about:|https?://|file://).*|(?:untitled|无标题|未命名|無標題)[\s\d-]*|microsoft (?:word|excel|powerpoint) -.*"
+    r"|\S.*\.(?:docx?|pdf|xlsx?|pptx?|indd|rtf|odt|tex|dvi|html?)",
+    re.I,
+)
 _FEW = 3  # so many documents may share a title, or its end, whatever their part of all is
 
 
 def added(titles: Mapping[str, str]) -> dict[str, str]:
     """Titles by document, as passages show them: without the name of the site, and only those that say something."""
     flat = {name: " ".join(title.split()) for name, title in titles.items()}
+    flat = {name: "" if _JUNK.fullmatch(title) else title for name, title in flat.items()}
     parted = {name: _parted(title) for name, title in flat.items()}
     sites = _of_most(end for _, end in parted.values())
     short = {name: parted[name][0] if parted[name][1] in sites else title for name, title in flat.items()}

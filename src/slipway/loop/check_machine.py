@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from slipway.core.metrics import rounded
 from slipway.errors import SlipwayError
 from slipway.files import why
 from slipway.i18n import t
@@ -52,9 +53,9 @@ def _needs(name: str, model: ModelConfig, root: Path) -> Iterator[Finding]:
     free, (slow, fast), (slow_read, fast_read) = free_bytes(), needed.generated, needed.read
     text = t(
         "the model '{name}': {weights:.1f} GB of weights, about {memory:.1f} GB of memory; on this machine about "
-        "{slow:.2g} to {fast:.2g} tokens a second generated, {slow_read:.2g} to {fast_read:.2g} read",
+        "{slow} to {fast} tokens a second generated, {slow_read} to {fast_read} read",
         name=name, weights=needed.weights / 1e9, memory=needed.memory / 1e9,
-        slow=slow, fast=fast, slow_read=slow_read, fast_read=fast_read,
+        slow=rounded(slow), fast=rounded(fast), slow_read=rounded(slow_read), fast_read=rounded(fast_read),
     )  # fmt: skip
     if needed.memory > free:
         yield Finding(

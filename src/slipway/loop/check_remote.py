@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from slipway.core.metrics import rounded
 from slipway.adapt.candidates import effective
 from slipway.core.candidate import ModelPin
 from slipway.core.material import Example
@@ -99,7 +100,7 @@ async def _call(project: Project, name: str, plugins: Plugins) -> Finding:
         "the model '{name}' answers: {read} tokens read, {generated} generated, {seconds:.2f} s",
         name=name, read=usage.prompt_tokens, generated=usage.completion_tokens, seconds=seconds,
     )  # fmt: skip
-    return Finding("ok", f"{said}, {amount:.2g} {currency}" if model.price else said)
+    return Finding("ok", f"{said}, {rounded(amount)} {currency}" if model.price else said)
 
 
 async def _ask(engine: Engine) -> Usage:
@@ -170,6 +171,6 @@ def _told(name: str, found: Estimate, pin: ModelPin, cost: Cost) -> Finding:
     )  # fmt: skip
     if not currency or not high:
         return Finding("warning", text, t("give the model a price, and the cost is told: price.input_per_million, ..."))
-    money = t("it costs {low:.2g} to {high:.2g} {currency}; answers that are remembered are not asked for again",
-              low=low, high=high, currency=currency)  # fmt: skip
+    money = t("it costs {low} to {high} {currency}; answers that are remembered are not asked for again",
+              low=rounded(low), high=rounded(high), currency=currency)  # fmt: skip
     return Finding("ok", text, money)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.core.metrics import METRICS, MetricInfo, format_value
+from slipway.core.metrics import METRICS, MetricInfo, format_value, rounded
 from slipway.core.report import Aggregate
 from slipway.i18n import t
 from slipway.render.document import Column
@@ -166,5 +166,5 @@ def size(n: float) -> str:
     for unit in ("KB", "MB"):
         n /= 1000
         if n < 1000:
-            return f"{n:.3g} {unit}"
-    return f"{n / 1000:.3g} GB"
+            return f"{rounded(n, 3)} {unit}"
+    return f"{rounded(n / 1000, 3)} GB"

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from slipway.text.statements import Statement
 from slipway.text.words import cjk_bigrams, fold, is_cjk, words
@@ -22,6 +23,10 @@ STEM = 5  # characters of a word that are compared: loads, loaded, loading
 EMBEDDED = 16  # statements that an embedder is asked about: those with the best words
 HEADING, PLACE, KIND, REFERS, SIMILARITY = 0.85, 0.1, 0.3, 0.4, 0.6  # beside 1 for its own words
 QUESTION, LEAD = -0.5, -9.0
+CODE = 3.0  # a code counts as so many words: E07, HZ-200
+UNKNOWN = 0.3  # part of the confidence that is left where the question asks about a code that nothing holds
+NAMED = 0.5  # part that is left of a row of which the question holds nothing but the names of columns
+LEAST = 40  # statements, at least, that rarity is reckoned in: in three sentences no word is rare
 _SMALL = frozenset(
     re.findall(
         r"\w+",
@@ -39,6 +44,9 @@ _REFERS = re.compile(
 )
 _NAME = re.compile(  # max_wal_size, gc.auto; possessive, or a long word would take quadratic time
     r"(?<![A-Za-z0-9])[A-Za-z0-9]++(?:[_.:/]++[A-Za-z0-9]++)+", re.A
+)
+_CODE = re.compile(  # E07, HZ-200, 5 of 5号线
+    r"(?<![A-Za-z0-9])[A-Za-z]{1,12}[-–]?\d[A-Za-z0-9]*|(?<![\d.月])\d{1,6}(?=号[线楼栋门厅库机])", re.A
 )
 _REPEATED = re.compile(r"(.{1,80}?)\1{3,}", re.S)
 _KINDS = (  # what a question asks for, and what a statement that answers it holds
@@ -79,7 +87,12 @@ def terms(text: str) -> set[str]:
     code; small words do not.
     """
     plain = {word[:STEM] for word in words(text) if word not in _SMALL and word not in _SMALL_CJK}
-    return plain | {name.lower() for name in _NAME.findall(text)}
+    return plain | {name.lower() for name in _NAME.findall(text)} | codes(text)
+
+
+def codes(text: str) -> set[str]:
+    """The codes in a text, a hyphen aside: numbers of parts, faults, models and lines, which mean nothing else."""
+    return {_bare(found) for found in _CODE.findall(unicodedata.normalize("NFKC", text))}
 
 
 def support(answer: str, passage: str, question: str = "") -> float:
@@ -88,6 +101,10 @@ def support(answer: str, passage: str, question: str = "") -> float:
     """
     said = terms(answer) - terms(question)
     return len(said & terms(passage)) / len(said) if said and not _loops(answer) else 0.0
+
+
+def _bare(text: str) -> str:
+    return fold(text).replace("-", "").replace("–", "")
 
 
 def _loops(text: str) -> bool:
@@ -106,13 +123,21 @@ class Relevance:
         foreign = _foreign(content, found)
         wanted, plain = _wanted(content) - foreign, terms(content) - foreign
         held = [_held(wanted, one.text) for one in found]
-        weight = _weights(wanted, held)
+        asked_for = codes(content)
+        weight = _weights(wanted, held, asked_for)
         own = [_share(said, weight) for said in held]
         above = [f"{headings[one.at]} {one.lead}" for one in found]
         over = {said: _held(wanted, said) for said in dict.fromkeys(above)}
-        common = _weights(plain, [terms(one.text) for one in found])
-        enough = min(1.0, sum(common.values()) / _ENOUGH) if foreign else 1.0
-        self._shares = [enough * _share(terms(f"{above[n]} {one.text}"), common) for n, one in enumerate(found)]
+        common = [terms(one.text) for one in found]
+        enough = min(1.0, sum(_weights(plain, common).values()) / _ENOUGH) if foreign else 1.0
+        trusted = _weights(plain, common, asked_for, LEAST)
+        self._shares = [
+            enough
+            * _share(terms(f"{above[n]} {one.text}"), trusted)
+            * (NAMED if one.said and one.lead and not common[n] & plain else 1)
+            for n, one in enumerate(found)
+        ]
+        self._trust = UNKNOWN if _unknown(asked_for, [*above, *(one.text for one in found)]) else 1.0
         asked = next((holds for asks, holds in _KINDS if asks.search(question)), None)
         self._scores = [
             own[n]
@@ -140,9 +165,11 @@ class Relevance:
 
     def confidence(self, n: int) -> float:
         """How surely a statement is about what is asked, 0 to 1: the weight of the question's words that it or its
-        heading holds; with an embedder, the mean of that and of its similarity.
+        heading holds; with an embedder, the mean of that and of its similarity. Little where a code is asked about that
+        none of them holds.
         """
-        return (self._shares[n] + self._similarity.get(n, 0.0)) / 2 if self._similarity else self._shares[n]
+        share = self._shares[n]
+        return self._trust * ((share + self._similarity.get(n, 0.0)) / 2 if self._similarity else share)
 
 
 def _wanted(question: str) -> set[str]:
@@ -177,11 +204,25 @@ def _holds(asked: re.Pattern[str], text: str, known: set[str]) -> bool:
     return any(not held[0].isascii() or terms(held[0]) - known for held in asked.finditer(text))
 
 
-def _weights(wanted: set[str], held: Sequence[set[str]]) -> dict[str, float]:
-    """Inverse document frequency of the wanted words among the statements."""
+def _unknown(asked: set[str], texts: Sequence[str]) -> bool:
+    """Whether one of the codes stands in none of the texts; a longer one that begins with it will do (HZ-200A)."""
+    whole = _bare("\n".join(texts)) if asked else ""
+    known = codes(whole) if asked else set[str]()
+    return any(code not in known if code.isdigit() else code not in whole for code in asked)
+
+
+def _weights(
+    wanted: set[str], held: Sequence[set[str]], coded: Collection[str] = (), least: int = 0
+) -> dict[str, float]:
+    """Inverse document frequency of the wanted words among the statements, reckoned in `least` of them at least; times
+    CODE for codes.
+    """
     counts = Counter(term for own in held for term in own & wanted)
     count = {term: counts[term] + 0.5 for term in sorted(wanted)}
-    return {term: math.log(1 + (len(held) - n + 1) / n) for term, n in count.items()}
+    size = max(len(held), least)
+    return {
+        term: math.log(1 + (size - n + 1) / n) * (CODE if term in coded else 1) for term, n in count.items()
+    }
 
 
 def _share(own: set[str], weight: Mapping[str, float]) -> float:

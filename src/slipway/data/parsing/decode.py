@@ -23,6 +23,8 @@ _DECLARED = re.compile(
     rb"""(?:<meta[^>]{0,200}?charset|<\?xml[^>]{0,100}?encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I
 )
 _SAMPLE = 65536  # characters judged
+_STRUCK = re.compile("[^\n\x08]\x08")
+_COLOUR = re.compile("\x1b\\[[0-9;:]{0,40}m")
 _ODD = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")
 
 
@@ -32,10 +34,18 @@ def decode(data: bytes) -> tuple[str, str]:
     Raises Refused (`binary`) when no reading of the bytes looks like text.
     """
     text, note = _decode(data)
+    text = _unstyled(text)
     sample = text[:_SAMPLE]
     if sample and len(_ODD.findall(sample)) > 0.05 * len(sample):
         raise Refused("binary", "more than 5% of the characters are control characters or undecodable")
     return text, note
+
+
+def _unstyled(text: str) -> str:
+    """Without what a terminal or a printer made bold and coloured: overstrikes (as `man` writes) and ECMA-48's SGR."""
+    if "\x08" in text:
+        text = _STRUCK.sub("", text)
+    return _COLOUR.sub("", text) if "\x1b[" in text else text
 
 
 def _decode(data: bytes) -> tuple[str, str]:

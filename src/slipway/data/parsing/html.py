@@ -13,7 +13,9 @@ from typing import Any
 from slipway.data.parsing.blocks import Block, Draft, Note
 from slipway.data.parsing.boilerplate import drop_boilerplate, drop_hidden
 from slipway.data.parsing.depth import too_deep
+from slipway.data.parsing.tables import in_pieces
 from slipway.data.reasons import Refused
+from slipway.text.tables import tables
 
 _MAX_DEPTH = 2_000
 _MAX_OPEN = 8_000  # elements, counted before parsing
@@ -127,7 +129,7 @@ class _Writer:
             fence = "```" if "```" not in code else "~~~~"
             self._whole(node, Block("code", f"{fence}\n{code}\n{fence}" if code.strip() else ""))
         elif tag == "table" and (rows := _rows(node)):
-            self._whole(node, Block("table", "\n".join(rows)))
+            self._whole(node, *rows)
         elif tag == "br":
             self._inline.append("\x00")
         elif tag in _BREAKS:
@@ -154,9 +156,9 @@ class _Writer:
             if node.tag == "li":
                 self._bullet = ""
 
-    def _whole(self, node: Node, block: Block) -> None:
+    def _whole(self, node: Node, *blocks: Block) -> None:
         self._flush()
-        self._blocks.append(block)
+        self._blocks += blocks
         self._skip_until = node.mem_id
 
     def _flush(self) -> None:
@@ -177,17 +179,27 @@ class _Writer:
         self._bullet = ""
 
 
-def _rows(table: Node) -> list[str]:
-    """A table of data as rows of `|`; empty for one that only lays out a page, which is then walked through."""
+def _rows(table: Node) -> list[Block]:
+    """A table of data as rows of `|`; nothing for one that only lays out a page, which is then walked through.
+
+    A first row of `th` is a header; where its cells do not look like one, a rule of dashes says so.
+    """
     if table.attributes.get("role") in ("presentation", "none") or table.css_first("td table,th table"):
         return []
     rows: list[str] = []
-    width = 0
+    width = headed = 0
     for row in table.css("tr"):
         cells = [cell for cell in row.css("td,th")]  # noqa: C416  (a selectolax result, not yet a list of cells)
         width = max(width, len(cells))
         shown = [_SPACE.sub(" ", cell.text(deep=True, separator=" ")).strip().replace("|", "\\|") for cell in cells]
         if any(shown):
+            headed = headed if rows else len(cells) * all(cell.tag == "th" for cell in cells)
             rows.append(f"| {' | '.join(shown)} |")
     floating = [cell for cell in table.css("td") if len(cell.css(_FLOATING)) > 3]
-    return [] if width < 2 or floating else rows
+    if width < 2 or floating or not rows:
+        return []
+    if tables("\n".join(rows)):
+        return in_pieces(rows[:1], rows[1:])
+    if headed > 1 and len(rows) > 1:
+        return in_pieces([rows[0], f"|{' --- |' * headed}"], rows[1:])
+    return [Block("table", "\n".join(rows))]

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from slipway.data.parsing.blocks import Block, Draft
+from slipway.data.parsing.tables import in_pieces
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -55,7 +56,8 @@ def _blocks(text: str) -> Iterator[Block]:
         elif token.type == "fence":
             yield Block("code", _fenced(lines[begin:end], token.markup))
         elif token.type == "table_open":
-            yield Block("table", "\n".join(lines[begin:end]).strip("\n"))
+            rows = "\n".join(lines[begin:end]).strip("\n").split("\n")
+            yield from in_pieces(rows[:2], rows[2:])
         else:
             yield from _text(lines[begin:end])
     yield from _text(lines[done:])

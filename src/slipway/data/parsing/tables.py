@@ -1,4 +1,4 @@
-"""Tables of office files as rows of `|`."""
+"""Tables as rows of `|`: a long one in pieces, each with its header, so that no row is without it in its passage."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import re
 from collections.abc import Sequence
 
 from slipway.data.parsing.blocks import Block
+from slipway.text.words import weigh
 
 _ROWS = 20  # of a long table in one block: each begins with the header again
+_PIECE = 600  # weighted characters of such a block, about: less than a chunk
+_HEADER = 200  # of a header, at most, that is repeated every so many characters and not only every so many rows
 
 
 def row_line(cells: Sequence[str]) -> str:
@@ -21,6 +24,19 @@ def table_blocks(rows: Sequence[Sequence[str]]) -> list[Block]:
     lines = [row_line(row) for row in rows if any(cell.strip() for cell in row)]
     if not lines:
         return []
-    header, body = lines[0], lines[1:]
-    pieces = [body[n : n + _ROWS] for n in range(0, len(body), _ROWS)] or [[]]
-    return [Block("table", "\n".join([header, *piece])) for piece in pieces]
+    return in_pieces(lines[:1], lines[1:])
+
+
+def in_pieces(header: Sequence[str], body: Sequence[str]) -> list[Block]:
+    """The lines of a table, whose header is one line or two, as blocks that each begin with the header."""
+    head = sum(map(weigh, header))
+    pieces: list[list[str]] = [[]]
+    weight = head
+    for line in body:
+        own = weigh(line)
+        if pieces[-1] and (len(pieces[-1]) == _ROWS or (head <= _HEADER and weight + own > _PIECE)):
+            pieces.append([])
+            weight = head
+        pieces[-1].append(line)
+        weight += own
+    return [Block("table", "\n".join([*header, *piece])) for piece in pieces]

@@ -10,6 +10,7 @@ from typing import Any
 
 from slipway.data.parsing.blocks import Block, Draft
 from slipway.data.parsing.container import ODD, check_container
+from slipway.data.parsing.number_format import formatted
 from slipway.data.parsing.tables import table_blocks
 from slipway.data.parsing.tabular import missing, shown
 from slipway.data.reasons import Refused
@@ -51,8 +52,8 @@ def _tables(sheet: Any) -> Iterator[list[list[str]]]:
     rows: list[list[str]] = []
     blank = 0
     sheet.reset_dimensions()  # what the file says about its size need not be true
-    for values in sheet.iter_rows(values_only=True, max_col=_MOST_COLUMNS):
-        cells = ["" if missing(value) else _shown(value) for value in values]
+    for row in sheet.iter_rows(max_col=_MOST_COLUMNS):
+        cells = ["" if missing(cell.value) else _shown(cell) for cell in row]
         while cells and not cells[-1]:
             cells.pop()
         blank = 0 if cells else blank + 1
@@ -73,11 +74,14 @@ def _aligned(rows: list[list[str]]) -> list[list[str]]:
     return [row[first:] for row in rows]
 
 
-def _shown(value: Any) -> str:
+def _shown(cell: Any) -> str:
+    value = cell.value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return formatted(value, cell.number_format)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")
     return (
         value.isoformat()
         if isinstance(value, (date, time))
-        else shown(value if isinstance(value, (int, float, bool)) else str(value))
+        else shown(value if isinstance(value, bool) else str(value))
     )

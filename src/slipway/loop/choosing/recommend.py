@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from slipway.core.metrics import rounded
 from slipway.core.candidate import ModelPin
 from slipway.core.message import Usage
 from slipway.errors import ConfigError, instead
@@ -160,11 +161,11 @@ def _misses(option: Option, needs: Needs, seconds: float | None, cost: float | N
     if needs.latency is not None and seconds is None:
         yield Miss("latency", t("its speed is not measured: slipway bench '{name}'", name=option.name))
     elif needs.latency is not None and seconds is not None and seconds > needs.latency:
-        yield Miss("latency", t("takes about {n:.3g} s a query", n=seconds), seconds)
+        yield Miss("latency", t("takes about {n} s a query", n=rounded(seconds, 3)), seconds)
     if needs.price is not None and cost is None:
         yield Miss("price", t("its cost is not known: give --per-hour, or a price in the project file"))
     elif needs.price is not None and cost is not None and cost > needs.price.amount:
-        amount = f"{cost:.2g} {needs.price.currency}"
+        amount = f"{rounded(cost)} {needs.price.currency}"
         yield Miss("price", t("costs about {amount} a query", amount=amount), cost)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from slipway.core.metrics import rounded
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset, Example
@@ -58,9 +59,9 @@ def pin_rates(loop: Loop, candidates: Iterable[Candidate]) -> None:
             pin_rate(context.lock_file, pin, rate)
             context.listener.say(
                 t(
-                    "{model}: {prompt:.2g} s for 1,000 tokens read, {completion:.2g} s for 1,000 generated; pinned in "
+                    "{model}: {prompt} s for 1,000 tokens read, {completion} s for 1,000 generated; pinned in "
                     "slipway.lock, and costs are computed from it",
-                    model=pin.name, prompt=1000 * rate.prompt, completion=1000 * rate.completion,
+                    model=pin.name, prompt=rounded(1000 * rate.prompt), completion=rounded(1000 * rate.completion),
                 )
             )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from slipway.core.metrics import METRICS
+from slipway.core.metrics import METRICS, rounded
 from slipway.i18n import t
 from slipway.loop.choosing.bench import Bench, Row
 from slipway.render.cells import Amount, estimate, unbounded
@@ -46,7 +46,7 @@ def _cells(found: Bench, row: Row) -> list[object]:
 
 
 def _short(value: float | None) -> str | None:
-    return None if value is None else f"{value:.3g}"
+    return None if value is None else rounded(value, 3)
 
 
 def _notes(found: Bench, rows: Sequence[Row]) -> list[str]:
@@ -54,7 +54,7 @@ def _notes(found: Bench, rows: Sequence[Row]) -> list[str]:
         t("{n} examples each, one after the other, on {machine}; medians, without the first answer, which warms up",
           n=found.examples, machine=found.machine),
         t("first answer after loading: {each}", each=", ".join(
-            f"{model} {seconds:.2g} s" for model, seconds in _first_answers(rows).items())),
+            f"{model} {rounded(seconds)} s" for model, seconds in _first_answers(rows).items())),
         t("memory: the most that the model's child process held; '-' or empty: it has none, or it cannot be told"),
     ]  # fmt: skip
     if found.built_in:

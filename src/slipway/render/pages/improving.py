@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from slipway.core.metrics import rounded
 from slipway.core.report import Aggregate
 from slipway.i18n import t
 from slipway.loop.improve.record import Tried, Turn
@@ -40,7 +41,7 @@ def turn(found: Turn) -> Document:
         parts.append(verdict_table(found.verdict, found.currency))
     spent = t("{seconds:.0f} s were spent", seconds=found.seconds)
     if found.cost:
-        spent += f", {found.cost:.3g} {found.currency}"
+        spent += f", {rounded(found.cost, 3)} {found.currency}"
     parts.append(spent)
     return Document(found, parts, table)
 

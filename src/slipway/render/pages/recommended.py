@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from slipway.core.metrics import METRICS
+from slipway.core.metrics import METRICS, rounded
 from slipway.i18n import t
 from slipway.loop.choosing.estimating import Check
 from slipway.loop.choosing.recommend import Advice, Judged, Needs, Relax
@@ -92,11 +92,11 @@ def _sources(found: Advice) -> Table:
 def _count(parameters: float | None) -> str:
     if parameters is None:
         return "-"
-    return f"{parameters / 1e9:.3g} B" if parameters >= 1e9 else f"{parameters / 1e6:.0f} M"
+    return f"{rounded(parameters / 1e9, 3)} B" if parameters >= 1e9 else f"{parameters / 1e6:.0f} M"
 
 
 def _short(value: float | None) -> str | None:
-    return None if value is None else f"{value:.3g}"
+    return None if value is None else rounded(value, 3)
 
 
 def _notes(found: Advice) -> list[str]:
@@ -148,8 +148,8 @@ def _line(one: Relax, found: Advice) -> str:
         "price": f"{needs.price.amount:g} {needs.price.currency}" if needs.price else "",
     }  # fmt: skip
     value = {
-        "memory": size(one.value), "latency": f"{one.value:.2g} s", "context": f"{one.value:.0f}",
-        "price": f"{one.value:.2g} {found.currency}",
+        "memory": size(one.value), "latency": f"{rounded(one.value)} s", "context": f"{one.value:.0f}",
+        "price": f"{rounded(one.value)} {found.currency}",
     }[one.need]  # fmt: skip
     return t("relax {need} to {value} (now {asked}), and {model} would do", need=f"--{one.need}", value=value,
              asked=asked[one.need], model=one.model)  # fmt: skip

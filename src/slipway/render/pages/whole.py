@@ -10,7 +10,7 @@ from typing import Any
 
 from slipway.core.answer import Answer
 from slipway.core.material import SAMPLE_OF, Dataset, Example
-from slipway.core.metrics import MetricInfo
+from slipway.core.metrics import MetricInfo, rounded
 from slipway.core.release import Verdict
 from slipway.core.report import Report, Score
 from slipway.data.losses import Loss
@@ -248,7 +248,7 @@ def _grade(score: Score, info: MetricInfo | None) -> str:
 def _answered(score: Score) -> list[Part]:
     parts: list[Part] = [Passage(said(score.answer))]
     line = [f"{name} {value:.3g}" for name, value in score.metrics.items()]
-    line.append(f"{score.answer.seconds:.2g} s")
+    line.append(f"{rounded(score.answer.seconds)} s")
     parts.append(" · ".join(line))
     cited = [one for one in score.answer.citations if one.cited] or list(score.answer.citations)
     if cited:

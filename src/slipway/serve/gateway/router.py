@@ -71,6 +71,11 @@ class Channel:
         self.refused: tuple[str, float] = ("", 0.0)  # a release that could not serve, and when it is tried again
         self.task: asyncio.Task[None] | None = None  # loading a release
 
+    @property
+    def loading(self) -> bool:
+        """Whether a release is on its way into service."""
+        return self.task is not None and not self.task.done()
+
 
 class Router:
     """Resolves names. The project's name means the channel of `serve.channel`, `project@channel` means any other."""
@@ -118,7 +123,9 @@ class Router:
                 raise Refused(
                     503,
                     t("'{name}' has no release in service: {why}", name=name, why=channel.trouble),
-                    t("`slipway run` makes one; `slipway release list` shows what there is"),
+                    t("it takes some seconds: ask again")
+                    if channel.loading
+                    else t("`slipway run` makes one; `slipway release list` shows what there is"),
                     code="not_ready",
                     retry_after=2,
                 )
