@@ -60,7 +60,8 @@ def _table(part: Table, console: Console) -> None:
         right = [column.kind in _RIGHT for column in part.columns]
         if title:
             _lines(title, console)
-        if not _grid(titles, rows, right, console):
+        folded = [[Text(cell.plain.replace(f",{layout.TIED}", ", "), cell.style) for cell in row] for row in rows]
+        if not _grid(titles, rows, right, console) and not _grid(titles, folded, right, console):
             _stack(titles, rows, console)
     for note in part.notes:
         _lines(f"  {visible.line(note)}", console)
@@ -95,11 +96,19 @@ def _made(titles: list[str], rows: list[list[Text]], right: list[bool], room: in
 
 
 def _stack(titles: list[str], rows: list[list[Text]], console: Console) -> None:
-    """A line for each cell that holds something, below each other; an empty line between rows."""
+    """A line for each cell that holds something, below each other; an empty line between rows.
+
+    A row that is a part of the one above, and so begins with spaces, names it.
+    """
+    above = ""
     for row in rows:
         console.print()
-        for title, cell in zip(titles, row, strict=True):
+        first = row[0].plain
+        part = first.startswith(" ") and above
+        above = above if part else first.strip()
+        for n, (title, cell) in enumerate(zip(titles, row, strict=True)):
             said = cell.plain.strip(" ")
+            said = f"{above}, {said}" if part and not n else said
             if said:
                 lines = layout.wrapped(f"{title}: {said}" if title else said, max(1, console.width - 4))
                 _lines("  " + "\n    ".join(lines).replace(layout.TIED, " "), console)

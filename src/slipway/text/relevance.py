@@ -26,6 +26,7 @@ QUESTION, LEAD = -0.5, -9.0
 CODE = 3.0  # a code counts as so many words: E07, HZ-200
 UNKNOWN = 0.3  # part of the confidence that is left where the question asks about a code that nothing holds
 NAMED = 0.5  # part that is left of a row of which the question holds nothing but the names of columns
+ALIKE = 0.6  # share of the words of two statements, numbers aside, from which on they say the same
 LEAST = 40  # statements, at least, that rarity is reckoned in: in three sentences no word is rare
 _SMALL = frozenset(
     re.findall(
@@ -48,6 +49,7 @@ _NAME = re.compile(  # max_wal_size, gc.auto; possessive, or a long word would t
 _CODE = re.compile(  # E07, HZ-200, 5 of 5号线
     r"(?<![A-Za-z0-9])[A-Za-z]{1,12}[-–]?\d[A-Za-z0-9]*|(?<![\d.月])\d{1,6}(?=号[线楼栋门厅库机])", re.A
 )
+_NUMBER = re.compile(r"\d")
 _REPEATED = re.compile(r"(.{1,80}?)\1{3,}", re.S)
 _KINDS = (  # what a question asks for, and what a statement that answers it holds
     (  # a number
@@ -137,6 +139,8 @@ class Relevance:
             * (NAMED if one.said and one.lead and not common[n] & plain else 1)
             for n, one in enumerate(found)
         ]
+        self._terms, self._plain = common, plain
+        self._answered = [(common[n] | terms(above[n])) & plain for n in range(len(found))]
         self._trust = UNKNOWN if _unknown(asked_for, [*above, *(one.text for one in found)]) else 1.0
         asked = next((holds for asks, holds in _KINDS if asks.search(question)), None)
         self._scores = [
@@ -162,6 +166,19 @@ class Relevance:
         """The numbers of the statements, best first; of equals the first."""
         scores = [score + SIMILARITY * self._similarity.get(n, 0.0) for n, score in enumerate(self._scores)]
         return sorted(range(len(scores)), key=lambda n: (-scores[n], n))
+
+    def of_another(self, n: int, chosen: int) -> bool:
+        """Whether a statement says in the same words as a chosen one what holds for something else: it is of another
+        passage, and holds, with its heading, less of the question (sections of a manual are often that alike); or it is
+        another row of the same table, and holds less of it.
+        """
+        one, other = self.found[n], self.found[chosen]
+        if one.said and one.lead and one.lead == other.lead:
+            return self._terms[n] & self._plain < self._terms[chosen] & self._plain
+        if self.found[n].at == self.found[chosen].at or not self._answered[n] < self._answered[chosen]:
+            return False
+        own, others = ({term for term in self._terms[m] if not _NUMBER.search(term)} for m in (n, chosen))
+        return len(own & others) >= ALIKE * len(own | others)
 
     def confidence(self, n: int) -> float:
         """How surely a statement is about what is asked, 0 to 1: the weight of the question's words that it or its

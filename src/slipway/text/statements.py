@@ -19,6 +19,7 @@ from slipway.text.tables import Table, is_record, paired, tables
 from slipway.text.words import is_cjk, sentences, weigh
 
 LONGEST = 600  # weighted characters of a statement, about; what is longer is cut at a comma or a space
+CLAUSES = 400  # weighted characters of a sentence up to which its clauses stay together
 LEAD = 80  # weighted characters of a line that says what follows is about, at most
 WRAPPED = 50  # weighted characters of a line that goes on in the next one when it has no end mark
 _MARKS = re.compile(r"(?:(?:[-*+•>|]|#{1,6}|\d{1,3}[.)])[ \t]+|\|)+")
@@ -27,6 +28,7 @@ _FENCES = re.compile(r"^ {0,3}(?:```|~~~)", re.M)
 _NUMBER = re.compile(r"\d{1,3}[.)]")
 _QUESTION = re.compile(r"[?？][\"'”’)\]」』）】*_`]*$")
 _ASKED = 160  # weighted characters of a question that says what follows is about, at most
+_SENTENCE = re.compile(r"[^\n。！？…]{1,400}")
 _NEAR = 12  # characters that are looked at before a line
 _ALONE_BEFORE = re.compile(r"(?:\A|\n[ \t]*\n)(?:\*\*|__|`)?\Z")
 _ALONE_AFTER = re.compile(r"(?:\*\*|__|`)?[ \t]*\n[ \t]*\n")
@@ -158,6 +160,9 @@ def _joined(text: str) -> Iterator[tuple[int, int]]:
             fenced = not fenced
             continue
         mark = _MARKS.match(text, start, end) if begins and not fenced else None
+        if held and not begins and not fenced and _counts_up(text, *held, start):
+            held = (held[0], end)
+            continue
         if held and begins and not mark and not fenced and _goes_on(text, *held, start):
             held = (held[0], end)
             continue
@@ -167,6 +172,14 @@ def _joined(text: str) -> Iterator[tuple[int, int]]:
         held = (start, start + len(text[start:end].rstrip("| \t") if mark else text[start:end]))
     if held:
         yield held
+
+
+def _counts_up(text: str, start: int, end: int, following: int) -> bool:
+    """Whether a clause that ends with a semicolon is one of three or more of a sentence, which have one subject."""
+    if text[end - 1] != "；" or "\n" in text[end:following]:
+        return False
+    whole = _SENTENCE.match(text, start)
+    return whole is not None and whole[0].count("；") > 1 and weigh(whole[0]) <= CLAUSES
 
 
 def _goes_on(text: str, start: int, end: int, following: int) -> bool:

@@ -61,7 +61,8 @@ async def quoted(work: Work, passages: Sequence[Citation], config: QuoteConfig) 
     for n in relevance.ranked():
         if len(best) == config.sentences or relevance.confidence(n) < config.threshold:
             break
-        best.setdefault(shown(found[n].told), n)
+        if not any(relevance.of_another(n, chosen) for chosen in best.values()):
+            best.setdefault(shown(found[n].told), n)
     if not best:
         return _abstained(question, passages, max(map(relevance.confidence, relevance.ranked()[:1]), default=0.0))
     used = {found[n].at for n in best.values()}
