@@ -117,7 +117,11 @@ async def test_no_passage_at_all(session: Session) -> None:
 @pytest.mark.parametrize(
     ("text", "question", "said"),
     [
-        ("| key | default |\n| --- | --- |\n| queue | 64 |\n| port | 8080 |", "What is the port?", "key: port | default: 8080"),
+        (
+            "| key | default |\n| --- | --- |\n| queue | 64 |\n| port | 8080 |",
+            "What is the port?",
+            "key: port | default: 8080",
+        ),
         ("Steps:\n- open the valve\n- close the hatch", "Which hatch do I close?", "close the hatch"),
         ("Run it:\n```bash\nslipway up --once\n```\nand wait", "How do I run slipway once?", "slipway up --once"),
         ("no marks here\nthe keel is nine tonnes\n", "What is the keel?", "the keel is nine tonnes"),

@@ -76,3 +76,18 @@ def test_titles_that_are_texts_and_headings_that_hold_the_title() -> None:
 def test_the_name_of_the_site_is_what_stands_behind_the_last_mark_of_a_title() -> None:
     titles = {f"{n}": f"Pump {n} - parts - Acme Help" for n in range(6)} | {"long": "a" + " " * 200_000 + "- b"}
     assert added(titles) == {f"{n}": f"Pump {n} - parts" for n in range(6)} | {"long": "a - b"}
+
+
+def test_what_a_program_writes_as_a_title_is_none() -> None:
+    junk = [
+        "about:blank",
+        "Untitled 3",
+        "无标题",
+        "Microsoft Word - Offer final.docx",
+        "C:\\x\\Report v3.pdf",
+        "https://a.example/b",
+    ]
+    assert added({f"{n}.pdf": title for n, title in enumerate(junk)}) == {}
+    assert added({"a": "The untitled book", "b": "How to write a .docx file"}) == {
+        "a": "The untitled book", "b": "How to write a .docx file",
+    }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from slipway.core.metrics import METRICS
+from slipway.core.metrics import METRICS, rounded
 from slipway.i18n import speaking
 from slipway.render import csv, json, markdown, text
 from slipway.render.cells import Amount, Estimate, Mark, interval
@@ -121,3 +121,21 @@ def test_json_is_what_the_document_is_about_and_acts_on_nothing() -> None:
     assert json_module.loads(made) == {"said": EVIL, "n": 1.5}
     assert "\x1b" not in made
     assert "\u202e" not in made
+
+
+def test_a_number_is_never_written_with_an_exponent() -> None:
+    assert [rounded(value) for value in (166.4, 2.2e5, 0.000041, 0.0, 66)] == ["170", "220000", "0.000041", "0", "66"]
+    assert shown(one(Amount(1234.5, LATENCY), "measure")).splitlines()[3].strip() == "1230 s"
+    assert shown(one(999_700, "bytes")).splitlines()[3].strip() == "1000 KB"
+
+
+def test_where_intervals_are_too_wide_they_fold_and_where_nothing_fits_a_part_names_its_whole() -> None:
+    cell = Estimate(0.000041, METRICS["cost_per_query"], "CNY", low=0.0000123, high=0.0000456)
+    columns = [Column("metric", "text"), *(Column(name, "measure") for name in ("closed-book", "grounded", "quote"))]
+    document = listed(None, Table("", columns, [["cost_per_query", *[cell] * 3], *[["  en", *[cell] * 3]] * 9]))
+    folded = shown(document, 72).splitlines()
+    assert "closed-book" in folded[1]
+    assert "grounded" in folded[1]
+    assert all(len(line) <= 72 for line in folded)
+    stacked = shown(document, 30)
+    assert "metric: cost_per_query, en" in stacked

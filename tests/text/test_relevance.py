@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.text.relevance import EMBEDDED, Relevance, support, terms
+from slipway.text.relevance import EMBEDDED, Relevance, codes, support, terms
 from slipway.text.statements import statements
 
 
@@ -166,3 +166,46 @@ def test_an_english_question_on_chinese_pages_is_judged_by_its_names() -> None:
 @pytest.mark.parametrize("text", ["z" * 100_000, "z_" * 50_000, "z" * 50_000 + "_" * 50_000, "z.y " * 25_000])
 def test_long_words_and_names_take_no_time_that_grows_with_their_square(text: str) -> None:
     assert len(terms(text)) in (1, 2, 3)  # it would be minutes
+
+
+def asked(question: str, *texts: str) -> Relevance:
+    return Relevance(question, statements(texts), ("",) * len(texts))
+
+
+def test_a_code_that_nothing_holds_makes_unsure_and_one_that_stands_there_wins() -> None:
+    faults = "| Code | Meaning | Remedy |\n| E01 | sensor broken | check the wire |\n| E07 | out of range | vent it |"
+    read = "The screen shows what is the matter."
+    known, unknown = (asked(f"The screen shows {code}, what is the matter?", faults, read) for code in ("E07", "E09"))
+    assert known.found[known.ranked()[0]].text.startswith("E07")
+    assert unknown.confidence(unknown.ranked()[0]) < 0.3 <= known.confidence(known.ranked()[0])
+    assert codes("HZ-200A, hz–300, line N4, 5号线, 9月5号, 3.11 and 42") == {"hz200a", "hz300", "n4", "5"}
+    for question in ("What does the HZ-200 weigh?", "What does the hz200a weigh?"):
+        found = asked(question, "The HZ-200A weighs two kilograms.")
+        assert found.confidence(0) >= 0.3
+
+
+def test_a_row_is_not_sure_by_the_names_of_its_columns() -> None:
+    ships = "| Ship | Built | Passengers |\n| Aurora | 2004 | 1950 |\n| Borealis | 1998 | 1200 |"
+    there, absent = (asked(f"How many passengers has the {name}?", ships) for name in ("Borealis", "Titanic"))
+    assert "Borealis" in there.found[there.ranked()[0]].text
+    assert absent.confidence(absent.ranked()[0]) < 0.5 * there.confidence(there.ranked()[0])
+
+
+def test_in_a_few_sentences_no_word_is_rare() -> None:
+    text = "保修自购买之日起二十四个月。人为损坏不在保修范围内。保修电话工作日接听。"
+    found = asked("保修期多长？", text)
+    assert found.confidence(found.ranked()[0]) >= 0.3
+
+
+def test_the_same_words_about_something_else() -> None:
+    found = Relevance(
+        "To how many Nm are the screws of the pump of series 1 tightened?",
+        statements(
+            ["Tighten the screws to 57 Nm. It is heavy.", "Tighten the screws to 47 Nm.", "Screws are of steel."]
+        ),
+        ("Pump of series 1", "Pump of series 2", "Materials"),
+    )
+    assert found.of_another(2, 0)
+    assert not found.of_another(0, 2)
+    assert not found.of_another(1, 0)
+    assert not found.of_another(3, 0)

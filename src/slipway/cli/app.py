@@ -61,7 +61,9 @@ def init(
     if template in RENAMED:
         terminal.warn(t("the template '{old}' is called '{new}' now", old=template, new=RENAMED[template]))
     here = folder.resolve() == Path.cwd()
-    terminal.out(t("next: slipway up") if here else t("next: cd {folder} && slipway up", folder=shlex.quote(str(folder))))
+    terminal.out(
+        t("next: slipway up") if here else t("next: cd {folder} && slipway up", folder=shlex.quote(str(folder)))
+    )
 
 
 @command(app, "check", help=t("Validate the project file and this machine; say how to fix each finding."))

@@ -153,7 +153,7 @@ def said_value(info: MetricInfo, value: float, currency: str = "", *, signed: bo
 
 
 def rounded(value: float, digits: int = 2, sign: str = "") -> str:
-    """A number in so many digits and never with an exponent: `170`, `1200`, `0.0041`. What is not finite: `inf`, `nan`."""
+    """A number in so many digits and never with an exponent: `170`, `1200`, `0.0041`."""
     return format(Decimal(f"{value:.{digits}g}"), f"{sign}f")
 
 

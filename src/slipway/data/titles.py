@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping
 from slipway.text.words import normalize_label, weigh
 
 LONGEST = 120  # weighted characters; a longer title is a text, and would take the place of one
-_MARK = re.compile(r" (?:[|·•»]|[-–—]{1,3}|::) | ?｜ ?|(?<=[^\x00-\x7f])[_|](?=[^\x00-\x7f])")  # between the title of a page and the name of its site
+_MARK = re.compile(
+    r" (?:[|·•»]|[-–—]{1,3}|::) | ?｜ ?|(?<=[^\x00-\x7f])[_|](?=[^\x00-\x7f])"
+)  # between the title of a page and the name of its site
 _NUMBER = re.compile(r"^(?:\d+\.)*\d*[.)]?\s*")
 _JUNK = re.compile(  # what programs write into a file nobody gave a title
     r"(?:about:|https?://|file://).*|(?:untitled|无标题|未命名|無標題)[\s\d-]*|microsoft (?:word|excel|powerpoint) -.*"

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from slipway.core.metrics import rounded
 from slipway.adapt.candidates import effective
 from slipway.core.candidate import ModelPin
 from slipway.core.material import Example
 from slipway.core.message import GenerateRequest, Message, Sampling, Usage
+from slipway.core.metrics import rounded
 from slipway.core.protocols import Embeds, Engine, Task
 from slipway.data.examples import make_examples
 from slipway.errors import SlipwayError

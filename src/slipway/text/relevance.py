@@ -123,12 +123,13 @@ class Relevance:
         self._similarity: Mapping[int, float] = {}
         content = _ASKING.sub(" ", question)
         foreign = _foreign(content, found)
-        wanted, plain = _wanted(content) - foreign, terms(content) - foreign
-        held = [_held(wanted, one.text) for one in found]
+        above = [f"{headings[one.at]} {one.lead}" for one in found]
         asked_for = codes(content)
+        unknown, begun = _unknown(asked_for, [*above, *(one.text for one in found)])
+        wanted, plain = _wanted(content) - foreign - begun, terms(content) - foreign - begun
+        held = [_held(wanted, one.text) for one in found]
         weight = _weights(wanted, held, asked_for)
         own = [_share(said, weight) for said in held]
-        above = [f"{headings[one.at]} {one.lead}" for one in found]
         over = {said: _held(wanted, said) for said in dict.fromkeys(above)}
         common = [terms(one.text) for one in found]
         enough = min(1.0, sum(_weights(plain, common).values()) / _ENOUGH) if foreign else 1.0
@@ -141,7 +142,7 @@ class Relevance:
         ]
         self._terms, self._plain = common, plain
         self._answered = [(common[n] | terms(above[n])) & plain for n in range(len(found))]
-        self._trust = UNKNOWN if _unknown(asked_for, [*above, *(one.text for one in found)]) else 1.0
+        self._trust = UNKNOWN if unknown else 1.0
         asked = next((holds for asks, holds in _KINDS if asks.search(question)), None)
         self._scores = [
             own[n]
@@ -221,11 +222,14 @@ def _holds(asked: re.Pattern[str], text: str, known: set[str]) -> bool:
     return any(not held[0].isascii() or terms(held[0]) - known for held in asked.finditer(text))
 
 
-def _unknown(asked: set[str], texts: Sequence[str]) -> bool:
-    """Whether one of the codes stands in none of the texts; a longer one that begins with it will do (HZ-200A)."""
-    whole = _bare("\n".join(texts)) if asked else ""
-    known = codes(whole) if asked else set[str]()
-    return any(code not in known if code.isdigit() else code not in whole for code in asked)
+def _unknown(asked: set[str], texts: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Those of the codes that stand in none of the texts, and those that are only a part of one there (of HZ-200A)."""
+    if not asked:
+        return set(), set()
+    whole = _bare("\n".join(texts))
+    missing = asked - codes(whole)
+    begun = {code for code in missing if not code.isdigit() and code in whole}
+    return missing - begun, begun
 
 
 def _weights(
@@ -237,9 +241,7 @@ def _weights(
     counts = Counter(term for own in held for term in own & wanted)
     count = {term: counts[term] + 0.5 for term in sorted(wanted)}
     size = max(len(held), least)
-    return {
-        term: math.log(1 + (size - n + 1) / n) * (CODE if term in coded else 1) for term, n in count.items()
-    }
+    return {term: math.log(1 + (size - n + 1) / n) * (CODE if term in coded else 1) for term, n in count.items()}
 
 
 def _share(own: set[str], weight: Mapping[str, float]) -> float:

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from slipway.text.tables import Table, is_record, paired, tables
+from slipway.text.columns import Table, is_record, paired, tables
 from slipway.text.words import is_cjk, sentences, weigh
 
 LONGEST = 600  # weighted characters of a statement, about; what is longer is cut at a comma or a space

@@ -429,3 +429,11 @@ def test_outcome_is_the_same_each_time() -> None:
     assert once == again
     rows = outcome_of(json.dumps({"question": "a", "n": 1}), media.JSONL, want="rows").rows
     assert [(row.number, row.values) for row in rows] == [(1, {"question": "a", "n": 1})]
+
+
+def test_what_a_printer_made_bold_and_a_terminal_coloured_is_plain() -> None:
+    struck = (
+        "N\bNA\bAM\bME\bE\n       _\bt_\ba_\br - an archiving utility, \x1b[1mbold\x1b[0m and \x1b[31;1mred\x1b[m\n"
+    )
+    assert decode(struck.encode())[0] == "NAME\n       tar - an archiving utility, bold and red\n"
+    assert decode(b"\x08" + b"a word " * 20)[0].endswith("a word ")

@@ -8,10 +8,14 @@ import gzip
 
 import pytest
 
-from office_files import HEAD, PAGE, RTF, article, dump, epub, mail, pptx, warc, xlsx, zipped
+from office_files import HEAD, PAGE, RTF, article, dump, epub, mail, pptx, saved, warc, xlsx, zipped
+from slipway.core.material import Document
+from slipway.data.chunks import chunks_of
 from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Outcome, Parsed
+from slipway.data.parsing.number_format import formatted
 from slipway.data.parsing.parse import Settings, parse_bytes
+from slipway.project.data import ChunkConfig
 
 
 def outcome(data: bytes, kind: str, **settings: int) -> Outcome:
@@ -188,3 +192,76 @@ def test_containers_that_are_attacks_or_no_such_thing(kind: str) -> None:
 )  # fmt: skip
 def test_kinds_by_ending(name: str, kind: str | None) -> None:
     assert media.media_type(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "said"),
+    [
+        (29.5, '0.00 "EUR"', "29.50 EUR"),
+        (0.2, "0%", "20%"),
+        (0.125, "0.0%", "12.5%"),
+        (1280, '"¥"#,##0.00', "¥1280.00"),
+        (1234567.891, "#,##0.00 [$€-407]", "1234567.891 €"),
+        (12, '_("$"* #,##0.00_)', "$12.00"),
+        (20, '#,##0\\ "kg";[Red]-0', "20 kg"),
+        (0.1 + 0.2, "General", "0.3"),
+        (-3, "0;(0)", "-3"),
+        (44000, "yyyy-mm-dd", "44000"),
+        (0.5, "# ?/?", "0.5"),
+        (5000, "0.0,", "5000"),
+        (7, '"' * 300, "7"),
+    ],
+)
+def test_what_a_sheet_shows_of_a_number(value: float, code: str, said: str) -> None:
+    assert formatted(value, code) == said
+
+
+def test_prices_of_a_sheet_keep_their_currency() -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    sheet = book.create_sheet("Fees", 0)
+    for row in (["Service", "Price", "Tax"], ["Dog in cabin", 29.5, 0.2]):
+        sheet.append(row)
+    sheet["B2"].number_format, sheet["C2"].number_format = '0.00 "EUR"', "0%"
+    [document] = parsed(saved(book), media.XLSX)
+    assert "| Dog in cabin | 29.50 EUR | 20% |" in document.text
+
+
+@pytest.mark.parametrize("kind", ["md", "html", "docx"])
+def test_no_row_of_a_long_table_is_in_a_passage_without_its_header(kind: str) -> None:
+    rows = [(f"part {n:03}", f"steel of grade {n}, welded and painted twice", f"{n * 7} kg") for n in range(60)]
+    names = ("Part", "Made of", "Weight")
+    if kind == "html":
+        cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+        data = f"<h1>Parts</h1><table><tr><th>{'</th><th>'.join(names)}</th></tr>{cells}</table>".encode()
+    elif kind == "md":
+        lines = [f"| {' | '.join(row)} |" for row in (names, ("---",) * 3, *rows)]
+        data = ("# Parts\n\n" + "\n".join(lines)).encode()
+    else:
+        import docx
+
+        made = docx.Document()
+        made.add_heading("Parts", 1)
+        table = made.add_table(0, 3)
+        for row in (names, *rows):
+            for cell, value in zip(table.add_row().cells, row, strict=True):
+                cell.text = value
+        data = saved(made)
+    [parsed_one] = parsed(data, {"md": media.MARKDOWN, "html": media.HTML, "docx": media.DOCX}[kind])
+    document = Document(
+        source="parts", text=parsed_one.text, sections=parsed_one.sections, media_type="text/plain", raw_sha256="0" * 64
+    )
+    chunks = list(chunks_of(document, ChunkConfig()))
+    assert len(chunks) > 3
+    assert sum(chunk.text.count("| part ") for chunk in chunks) == 60
+    assert all(chunk.text.startswith("| Part | Made of | Weight |") for chunk in chunks)
+
+
+def test_a_table_without_a_header_is_as_it_was_and_a_header_of_years_is_one() -> None:
+    plain = "<table>" + "".join(f"<tr><td>key {n}</td><td>{'word ' * 20}</td></tr>" for n in range(20)) + "</table>"
+    [document] = parsed(plain.encode(), media.HTML)
+    assert document.text.count("key 0 ") == 1
+    years = "<table><tr><th>Line</th><th>2024</th><th>2025</th></tr><tr><td>Kiel</td><td>7</td><td>9</td></tr></table>"
+    [document] = parsed(years.encode(), media.HTML)
+    assert document.text == "| Line | 2024 | 2025 |\n| --- | --- | --- |\n| Kiel | 7 | 9 |"

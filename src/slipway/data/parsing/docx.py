@@ -13,7 +13,7 @@ from slipway.data.parsing.blocks import Block, Draft
 from slipway.data.parsing.container import ODD, check_container
 from slipway.data.parsing.tables import in_pieces
 from slipway.data.reasons import Refused
-from slipway.text.tables import tables
+from slipway.text.columns import tables
 
 _HEADING = re.compile(r"(?:heading|título|titre|überschrift|标题|見出し)\s*([1-9])", re.I)
 
@@ -44,7 +44,9 @@ def _blocks(document: Any) -> list[Block]:
         if isinstance(item, Table):
             rows = _rows(item)
             if rows:
-                blocks += in_pieces(rows[:1], rows[1:]) if tables("\n".join(rows)) else [Block("table", "\n".join(rows))]
+                blocks += (
+                    in_pieces(rows[:1], rows[1:]) if tables("\n".join(rows)) else [Block("table", "\n".join(rows))]
+                )
         elif item.text.strip():
             _paragraph(item, blocks)
     return blocks

@@ -15,7 +15,7 @@ from slipway.data.parsing.boilerplate import drop_boilerplate, drop_hidden
 from slipway.data.parsing.depth import too_deep
 from slipway.data.parsing.tables import in_pieces
 from slipway.data.reasons import Refused
-from slipway.text.tables import tables
+from slipway.text.columns import tables
 
 _MAX_DEPTH = 2_000
 _MAX_OPEN = 8_000  # elements, counted before parsing

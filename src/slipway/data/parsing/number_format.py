@@ -1,7 +1,7 @@
 """What a spreadsheet shows of a number: its percent sign, its currency or unit, its decimals (ECMA-376, 18.8.31).
 
-The digits stay those of the value: nothing is rounded off, and no separator of thousands comes in, since both would keep
-a number from being found.
+The digits stay those of the value: nothing is rounded off, and no separator of thousands comes in, since both would
+keep a number from being found.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from slipway.data.parsing.tabular import shown
 
-_TOKEN = re.compile(
-    r'"([^"]{0,40})"|\[\$([^\]-]{0,10})[^\]]{0,20}\]|\[[^\]]{0,40}\]|\\(.)|[_*].'  # literal, currency, condition, escape
+_TOKEN = re.compile(  # a literal, a currency, a condition, an escape, what is not shown, digits, else
+    r'"([^"]{0,40})"|\[\$([^\]-]{0,10})[^\]]{0,20}\]|\[[^\]]{0,40}\]|\\(.)|[_*].'
     r"|([#0?,]*(?:\.[#0?]*)?[#0?,]*)|(.)",
     re.S,
 )

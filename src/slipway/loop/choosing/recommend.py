@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from slipway.core.metrics import rounded
 from slipway.core.candidate import ModelPin
 from slipway.core.message import Usage
+from slipway.core.metrics import rounded
 from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.loop.choosing.catalogue import Option, options

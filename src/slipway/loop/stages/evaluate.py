@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from slipway.core.metrics import rounded
 from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate, ModelPin
 from slipway.core.material import Dataset, Example
+from slipway.core.metrics import rounded
 from slipway.core.ref import Ref, digest_of
 from slipway.core.report import ReferenceLikelihood, Report, Score
 from slipway.errors import ConfigError, EngineError, SlipwayError

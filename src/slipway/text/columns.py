@@ -47,7 +47,7 @@ def tables(text: str) -> list[Table]:
 
 
 def cells(row: str) -> tuple[str, ...]:
-    """The cells of one row, trimmed; a `|` within a cell is written `\\|`."""
+    """The cells of one row, trimmed; one that holds a bar has a backslash before it."""
     inner = row.strip().removeprefix("|")
     inner = inner[:-1] if inner.endswith("|") and not inner.endswith("\\|") else inner
     return tuple(cell.strip() for cell in _CELLS.split(inner))
