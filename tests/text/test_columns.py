@@ -96,3 +96,17 @@ def test_hostile_tables_cost_little() -> None:
     for text in ("|" * 50_000, "| a | b |\n" * 9_000, "|-" * 25_000, "x:" * 50_000, "1. 字\n" * 9_000, "a?\n" * 9_000):
         statements([text])
     assert time.process_time() - started < 10
+
+
+def test_an_option_leads_the_lines_below_it_that_are_indented() -> None:
+    page = (
+        "       -c, --count\n              Print a count of matching lines only.\n\n       -n, --line-number\n"
+        "              Say the number of each line. It begins at one.\n"
+    )
+    assert [one for one, leads in told(page) if not leads] == [
+        "-c, --count: Print a count of matching lines only.",
+        "-n, --line-number: Say the number of each line.",
+        "-n, --line-number: It begins at one.",
+    ]
+    assert [leads for _, leads in told("no indent\nbelow this\n\nThe end is here.\n   deeper")] == [False] * 4
+    assert [leads for _, leads in told("- an item\n    that goes on")] == [False, False]

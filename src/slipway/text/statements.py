@@ -27,6 +27,7 @@ _FENCE = re.compile(r"(?:```|~~~)")
 _FENCES = re.compile(r"^ {0,3}(?:```|~~~)", re.M)
 _NUMBER = re.compile(r"\d{1,3}[.)]")
 _QUESTION = re.compile(r"[?？][\"'”’)\]」』）】*_`]*$")
+_DEEPEST = 60  # characters of an indentation, at most
 _ASKED = 160  # weighted characters of a question that says what follows is about, at most
 _SENTENCE = re.compile(r"[^\n。！？…]{1,400}")
 _NEAR = 12  # characters that are looked at before a line
@@ -103,7 +104,7 @@ def _led(text: str, found: list[Statement]) -> Iterator[Statement]:
     for n, one in enumerate(found):
         last = n + 1 == len(found)
         code = bisect_right(fences, one.start) % 2 == 1
-        if not last and not code and (stands_alone(text, one.start, one.end) or _asks(text, one, found[n + 1])):
+        if not last and not code and _introduces(text, one, found[n + 1]):
             name = one.text.strip("*_`")
             lead = [*lead, name] if before else [name]
             before = True
@@ -111,6 +112,27 @@ def _led(text: str, found: list[Statement]) -> Iterator[Statement]:
         else:
             before = False
             yield one._replace(lead=", ".join(lead[:_NAMES]))
+
+
+def _introduces(text: str, one: Statement, following: Statement) -> bool:
+    return (
+        stands_alone(text, one.start, one.end)
+        or _is_above_its_text(text, one.start, one.end)
+        or _asks(text, one, following)
+    )
+
+
+def _is_above_its_text(text: str, start: int, end: int) -> bool:
+    """Whether a short line has lines below it that are indented deeper, as an option of a manual page has."""
+    line = text.rfind("\n", 0, start) + 1
+    below = text[end + 1 : end + 1 + _DEEPEST] if text[end : end + 1] == "\n" else ""
+    indent = len(below) - len(below.lstrip(" \t"))
+    return (
+        not text[line:start].strip()
+        and start - line + 2 <= indent < len(below)
+        and below[indent] != "\n"
+        and _is_short(text[start:end])
+    )
 
 
 def _asks(text: str, one: Statement, following: Statement) -> bool:
@@ -130,13 +152,15 @@ def _rest(text: str, at: int) -> str:
 def stands_alone(text: str, start: int, end: int) -> bool:
     """Whether a stretch is a paragraph of one short line without an end mark, which something follows."""
     return (
-        weigh(text[start:end]) <= LEAD
-        and "\n" not in text[start:end]
-        and not _ENDED.search(text[start:end])
-        and text[start:end].rstrip("*_`")[-1:] not in _CUTS  # "Dear all," speaks to somebody
+        _is_short(text[start:end])
         and _ALONE_BEFORE.search(text[max(0, start - _NEAR) : start]) is not None
         and _ALONE_AFTER.match(text, end) is not None
     )
+
+
+def _is_short(line: str) -> bool:
+    """Whether it is one line without an end mark that can say what others are about; "Dear all," speaks to somebody."""
+    return weigh(line) <= LEAD and "\n" not in line and not _ENDED.search(line) and line.rstrip("*_`")[-1:] not in _CUTS
 
 
 def shown(text: str) -> str:

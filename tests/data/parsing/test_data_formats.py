@@ -437,3 +437,10 @@ def test_what_a_printer_made_bold_and_a_terminal_coloured_is_plain() -> None:
     )
     assert decode(struck.encode())[0] == "NAME\n       tar - an archiving utility, bold and red\n"
     assert decode(b"\x08" + b"a word " * 20)[0].endswith("a word ")
+
+
+def test_words_that_a_manual_page_cuts_at_line_ends_are_whole() -> None:
+    assert (
+        "reads the directory now"
+        in parsed("It reads the direc\u2010\n       tory now, says the page.", media.PLAIN).text
+    )

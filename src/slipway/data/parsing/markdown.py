@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _HTML_HEADING = re.compile(r"\s*<h([1-6])\b[^>]*>(.*?)</h\1>\s*$", re.I)
 _COMMENT = re.compile(r"((?<!`)(`++).+?(?<!`)\2(?!`))|<!--.*?(?:-->|\Z)", re.S)  # or a code span, which may show one
 LONGEST_HEADING = 2000  # characters
+_CUT_WORD = re.compile("(?<=[a-z])\u2010\n[ \t]*(?=[a-z])")  # as `man` cuts a word at the end of a line
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _ANCHOR = re.compile(r"\s*\{[#.:][^}]*\}\s*$")
 
@@ -37,7 +38,8 @@ def parse_markdown(text: str) -> Draft:
 
 def parse_plain(text: str) -> Draft:
     """Paragraphs of a plain text: what stands between blank lines. It has no headings."""
-    paragraphs = re.split(r"\n[ \t]*\n\s*?(?=\S|[ \t])", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _CUT_WORD.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    paragraphs = re.split(r"\n[ \t]*\n\s*?(?=\S|[ \t])", text)
     return Draft(blocks=[Block("text", part.strip("\n")) for part in paragraphs if part.strip()], tags=True)
 
 
