@@ -92,6 +92,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "quote-reranked": {"strategy": "quote", "retrieve": {**FUSED, "rerank": 10}},
     "quote-words": {"strategy": "quote", "retrieve": {"mode": "lexical", "top_k": 5}},
     "quote-always": {"strategy": {"quote": {"threshold": 0}}, "retrieve": FUSED},
+    "quote-2": {"strategy": {"quote": {"sentences": 2}}, "retrieve": FUSED},
     "quote-3": {"strategy": {"quote": {"sentences": 3}}, "retrieve": FUSED},
 }
 

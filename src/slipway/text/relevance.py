@@ -94,7 +94,8 @@ def terms(text: str) -> set[str]:
 
 def codes(text: str) -> set[str]:
     """The codes in a text, a hyphen aside: numbers of parts, faults, models and lines, which mean nothing else."""
-    return {_bare(found) for found in _CODE.findall(unicodedata.normalize("NFKC", text))}
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return {_bare(found) for found in _CODE.findall(plain)} if _NUMBER.search(plain) else set()
 
 
 def support(answer: str, passage: str, question: str = "") -> float:
@@ -127,21 +128,22 @@ class Relevance:
         asked_for = codes(content)
         unknown, begun = _unknown(asked_for, [*above, *(one.text for one in found)])
         wanted, plain = _wanted(content) - foreign - begun, terms(content) - foreign - begun
-        held = [_held(wanted, one.text) for one in found]
+        common = [terms(one.text) for one in found]
+        held = [_held(wanted, one.text, own) for one, own in zip(found, common, strict=True)]
         weight = _weights(wanted, held, asked_for)
         own = [_share(said, weight) for said in held]
-        over = {said: _held(wanted, said) for said in dict.fromkeys(above)}
-        common = [terms(one.text) for one in found]
+        headed = {said: terms(said) for said in dict.fromkeys(above)}
+        over = {said: _held(wanted, said, own) for said, own in headed.items()}
         enough = min(1.0, sum(_weights(plain, common).values()) / _ENOUGH) if foreign else 1.0
         trusted = _weights(plain, common, asked_for, LEAST)
         self._shares = [
             enough
-            * _share(terms(f"{above[n]} {one.text}"), trusted)
+            * _share(headed[above[n]] | common[n], trusted)
             * (NAMED if one.said and one.lead and not common[n] & plain else 1)
             for n, one in enumerate(found)
         ]
         self._terms, self._plain = common, plain
-        self._answered = [(common[n] | terms(above[n])) & plain for n in range(len(found))]
+        self._answered = [(common[n] | headed[above[n]]) & plain for n in range(len(found))]
         self._trust = UNKNOWN if unknown else 1.0
         asked = next((holds for asks, holds in _KINDS if asks.search(question)), None)
         self._scores = [
@@ -211,9 +213,9 @@ def _foreign(question: str, found: Sequence[Statement]) -> set[str]:
     return set()
 
 
-def _held(wanted: set[str], text: str) -> set[str]:
-    """Those of the wanted terms that a text holds; a pair of CJK characters may stand apart in it."""
-    own, characters = terms(text), set(fold(text))
+def _held(wanted: set[str], text: str, own: set[str]) -> set[str]:
+    """Those of the wanted terms that a text holds, whose terms are `own`; a pair of CJK characters may stand apart."""
+    characters = set() if text.isascii() else set(fold(text))
     return {term for term in wanted if term in own or (is_cjk(term[0]) and characters.issuperset(term))}
 
 

@@ -27,6 +27,7 @@ _FENCE = re.compile(r"(?:```|~~~)")
 _FENCES = re.compile(r"^ {0,3}(?:```|~~~)", re.M)
 _NUMBER = re.compile(r"\d{1,3}[.)]")
 _QUESTION = re.compile(r"[?？][\"'”’)\]」』）】*_`]*$")
+_WORDS = 3  # from which on a line that goes on in a small letter is a sentence that was wrapped
 _DEEPEST = 60  # characters of an indentation, at most
 _ASKED = 160  # weighted characters of a question that says what follows is about, at most
 _SENTENCE = re.compile(r"[^\n。！？…]{1,400}")
@@ -131,6 +132,7 @@ def _is_above_its_text(text: str, start: int, end: int) -> bool:
         not text[line:start].strip()
         and start - line + 2 <= indent < len(below)
         and below[indent] != "\n"
+        and (not below[indent].islower() or text[start] == "-" or len(text[start:end].split()) < _WORDS)
         and _is_short(text[start:end])
     )
 
