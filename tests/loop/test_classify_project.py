@@ -192,6 +192,7 @@ def test_a_language_model_is_held_to_the_labels_and_sees_them(tmp_path: Path) ->
         "  plain: {extends: zero, strategy: {direct: {labels: {prior: 0}}}}\n"
         "  written: {extends: zero, strategy: {direct: {labels: {by: write}}}}\n"
         "  unsure: {extends: zero, strategy: {direct: {threshold: 0.99}}}\n"
+        "  taught: {extends: zero, prompt: taught.md, few_shot: {k: 2, choose: fixed}}\n"
         "  scored: {extends: votes, strategy: {direct: {labels: {by: score}}}}\n"
         "  free: {extends: zero, model: writer, answer_pattern: 'so: (.*)'}\n",
     )
@@ -199,12 +200,17 @@ def test_a_language_model_is_held_to_the_labels_and_sees_them(tmp_path: Path) ->
     (folder / "p.md").write_text(
         "{% for label in labels %}[{{ label.name }}]{% endfor %} {{ text }}. so: delivery\n", "utf-8"
     )
+    (folder / "taught.md").write_text(
+        "{% for example in examples %}{{ example.label }} {% endfor %}{{ text }}\n", "utf-8"
+    )
     with api.open_project(folder) as project:
         api.run(project, "adapt")
-        zero, plain, votes, free, written, unsure = (
+        zero, plain, votes, free, written, unsure, taught = (
             api.ask(project, "登录 please", candidate=name)
-            for name in ("zero", "plain", "votes", "free", "written", "unsure")
+            for name in ("zero", "plain", "votes", "free", "written", "unsure", "taught")
         )
+        # it repeats the label of the first worked example, which is the same for every input: that is its prior, too
+        assert taught.confidence == pytest.approx(1 / 3)
         assert zero.label == "billing"  # the echo engine takes the first choice it sees
         assert zero.confidence == pytest.approx(1 / 3)  # it says the same whatever it is asked: that is its prior
         assert (plain.label, plain.confidence) == ("billing", pytest.approx(100 / 102))

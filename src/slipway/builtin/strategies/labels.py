@@ -5,8 +5,9 @@ a label's own probability, that of all its tokens and of the end of the answer, 
 
 Its probability is divided by how likely it is when the input says nothing (contextual calibration, Zhao et al. 2021,
 "Calibrate Before Use"; as a ratio it is PMI_DC, Holtzman et al. 2021). The prompt is then rendered for such an input,
-without worked examples: those nearest an input say much about its label, and are no bias to be taken out. A ratio
-needs no end of the answer, which only adds noise to it; without it, a label that begins another one would always win.
+with worked examples that are the same for every input, whose labels a model likes to say again; without those nearest
+an input, which say much about its label. A ratio needs no end of the answer, which only adds noise to it; without it, a
+label that begins another one would always win.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ class Labels:
 
     async def _prior(self, work: Work, names: Sequence[str]) -> tuple[float, ...]:
         """The log-probability of each label for an input that says nothing; found once, whoever asks first."""
-        request = work.request(input=dict.fromkeys(work.task.inputs, NEUTRAL))
+        few_shot = work.candidate.few_shot
+        fixed = await work.examples(NEUTRAL) if few_shot is not None and few_shot.choose == "fixed" else ()
+        request = work.request(examples=fixed, input=dict.fromkeys(work.task.inputs, NEUTRAL))
         key = digest_of([request.messages, names, work.candidate.model, work.candidate.adapters])
         async with self._finding:
             if key not in self._priors:
