@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from slipway.errors import IntegrityError, SlipwayError
-from slipway.files import is_full, why
+from slipway.files import is_full, is_limited, raise_limit, why
 from slipway.i18n import t
 
 
@@ -61,7 +61,9 @@ def explained() -> Generator[None]:
                     "training cannot write its checkpoint: {why}",
                     why=why(error) if isinstance(error, OSError) else error,
                 ),
-                t("free some disk space and run the same command again: it goes on from the last checkpoint"),
+                raise_limit()
+                if is_limited(error)
+                else t("free some disk space and run the same command again: it goes on from the last checkpoint"),
             ) from error
         if _is_short(error):
             raise _memory(error) from error
