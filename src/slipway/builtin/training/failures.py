@@ -48,8 +48,7 @@ def check_score(score: float, what: str) -> float:
 
 @contextmanager
 def explained() -> Generator[None]:
-    """Out of memory, a full disk and probabilities that are none become SlipwayErrors; whatever else is raised passes.
-    """
+    """Out of memory, a full disk and probabilities that are none become SlipwayErrors; whatever else is raised passes."""
     try:
         yield
     except SlipwayError:
