@@ -51,7 +51,7 @@ _UNSEEN = re.compile(
 )
 _ACCENTS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
 _LOOKS = str.maketrans(  # Cyrillic and Greek letters that look like Latin ones (Unicode Technical Standard 39)
-    "авеԁһіјкмнорԛѕтухѵѡαεικνορτυχϲ", "abedhijkmhopqstuxvwaeiknoptuxc"
+    "авсеԁһіјкмнорԛѕтухѵѡαεικνορτυχϲ", "abcedhijkmhopqstyxvwaeikvoptuxc"
 )
 
 

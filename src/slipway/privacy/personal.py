@@ -227,6 +227,7 @@ _SPELLED_EMAIL = re.compile(
     r"(?: ?(?:\.|[\[(](?:dot|punkt)[\])]) ?[a-z0-9-]{1,63}){1,6}"
 )
 _EXTENSION = r"(?:[ ]?(?:x|ext\.?|转|分机)[ ]?\d{1,6})?"
+_GAP = r"[ \t._\u00b7-]{1,2}"
 _APART = r"[ \t._\u00b7-]{0,2}"  # between groups of digits whose sizes, or check digits, tell what they are
 _BEFORE, _AFTER = r"(?<![A-Za-z0-9])(?<!\d[.,-])", r"(?![A-Za-z0-9])(?![.,-]\d)"
 _IPV6: _Rule = ("ip", _re(r"(?<![\w.])(?:[0-9A-Fa-f]{1,4}:|::)[0-9A-Fa-f:]{2,39}(?![\w:])"), _ip)
@@ -264,7 +265,7 @@ _NUMBERS: tuple[_Rule, ...] = (
     ("id", _re(rf"(?<![A-Za-z0-9])[1-9](?:{_APART}\d){{5}}{_APART}(?:18|19|20)\d\d{_APART}(?:0[1-9]|1[0-2]){_APART}"
                       rf"(?:0[1-9]|[12]\d|3[01])(?:{_APART}\d){{3}}{_APART}[\dXx](?![A-Za-z0-9])"), _resident),
     ("card", _re(_BEFORE + r"(?<!\+)(?:2[ -]?[1-7]|[3-6])(?:[ -]?\d){11,18}" + _AFTER), _card),
-    ("card", _re(_BEFORE + rf"[2-6]\d{{3}}(?:{_APART}\d{{4}}){{3}}(?:{_APART}\d{{1,3}})?" + _AFTER), _card),
+    ("card", _re(_BEFORE + rf"(?:2[1-7]|[3-6]\d)\d\d(?:{_GAP}\d{{4}}){{3}}(?:{_GAP}\d{{1,3}})?" + _AFTER), _card),
     ("card", _re(_BEFORE + r"1800\d{8,11}" + _AFTER), _card),  # old JCB
     *(("id", _re(rf"(?i)(?:{words})[^\d\n]{{0,{_WORD}}}?(?<![a-z0-9])({form})"), _checked(check))
       for words, form, check in LABELLED),

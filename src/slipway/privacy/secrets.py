@@ -43,7 +43,7 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     *(((prefix,), _START + re.escape(prefix) + r"(?=[A-Za-z_-]{0,100}+[0-9])[A-Za-z0-9_-]{22,}+") for prefix in _PREFIXES),
     (("dapi", "SK", "key-"), _START + r"(?:dapi|SK|key-)[0-9a-f]{32}(?:-\d)?(?![A-Za-z0-9])"),  # Databricks, Twilio, Mailgun
     (("AGE-SECRET-KEY-1",), _START + r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
-    ((".",), _START + r"[0-9a-f]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9.])"),  # Zhipu
+    ((".",), _START + r"[0-9a-f]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9])"),  # Zhipu
     (("hooks.slack.com/", "/bot/v2/hook/", "/webhook/send?key="),  # whoever knows the address may write
      r"(?:hooks\.slack\.com/(?:services|workflows)/|/bot/v2/hook/|/webhook/send\?key=)[A-Za-z0-9/_-]{20,}+"),
     ((":AA",), r"(?<![A-Za-z0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),  # Telegram
