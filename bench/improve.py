@@ -51,7 +51,7 @@ from slipway.evaluate.scoring import evaluate  # noqa: E402
 from slipway.loop.improve.choosing import best_of, plan_look, value  # noqa: E402
 from slipway.loop.improve.gate_rules import rules_for  # noqa: E402
 from slipway.loop.improve.search import halve, rungs  # noqa: E402
-from slipway.loop.simulate import Traffic, served  # noqa: E402
+from slipway.loop.simulate import Traffic  # noqa: E402
 from slipway.project.schema import EvaluateConfig, Project  # noqa: E402
 from slipway.release.gate import Rule, judge  # noqa: E402
 from slipway.release.looks import alpha_at  # noqa: E402
@@ -100,7 +100,7 @@ def on_test(folder: Path, data: Path, name: str = "") -> list[Score]:
     examples = [Example(input={"text": row["text"]}, expected=(row["category"],), language="en") for row in rows]
     config = EvaluateConfig.model_validate({"metrics": ["accuracy"], "parallel": 1})
     with api.open_project(folder) as opened:
-        candidate = opened.store.catalog.list("candidate", Candidate, name)[0][1] if name else served(opened)
+        candidate = opened.store.catalog.list("candidate", Candidate, name)[0][1] if name else opened.champion()
         scores = opened.wait(evaluate(candidate, examples, opened.session, config, "bench"))
     seen = set[str]()
     return [one for one in scores if one.example not in seen and not seen.add(one.example)]
@@ -151,7 +151,7 @@ def turn(folder: Path, data: Path, start: int, seed: int, traffic: Traffic) -> d
 def serving(folder: Path) -> str:
     """Digest of what the channel points at, and of the bytes of all its files."""
     with api.open_project(folder) as opened:
-        candidate, parts = served(opened), hashlib.sha256()
+        candidate, parts = opened.champion(), hashlib.sha256()
         parts.update(opened.store.catalog.channels()["production"].encode())
         for sha256 in sorted(candidate.files.values()):
             parts.update(opened.store.blobs.get(sha256))

@@ -42,9 +42,12 @@ def why(error: OSError) -> str:
         errno.ENOTDIR: t("a part of it is no folder"),
         errno.EISDIR: t("it is a folder"),
         errno.ENOSPC: t("there is no space left on the disk"),
+        errno.EDQUOT: t("this user's share of the disk is used up"),
         errno.EROFS: t("the disk can only be read"),
         errno.EADDRNOTAVAIL: t("this machine has no such address"),
     }
+    if is_limited(error):
+        return t("the file is as large as a file may become here")
     return usual.get(error.errno or 0) or error.strerror or type(error).__name__
 
 
@@ -66,9 +69,21 @@ def is_full(error: BaseException) -> bool:
     so, or as safetensors and torch tell it, whose errors are no OSErrors.
     """
     if isinstance(error, OSError):
-        own = error.errno == errno.EFBIG and error.strerror != os.strerror(errno.EFBIG)  # what `read` refuses
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and not own
+        return error.errno in (errno.ENOSPC, errno.EDQUOT) or is_limited(error)
     return bool(_NO_ROOM.search(str(error)[:2000]))
+
+
+def is_limited(error: BaseException) -> bool:
+    """Whether a write failed because of a limit on the size of files (RLIMIT_FSIZE), which no freed space lifts."""
+    if isinstance(error, OSError):
+        return error.errno == errno.EFBIG and error.strerror == os.strerror(errno.EFBIG)  # `read` has words of its own
+    return "(os error 27)" in str(error)[:2000]
+
+
+def raise_limit() -> str:
+    """What to do about it."""
+    return t("raise the limit on the size of files (`ulimit -f unlimited`, or LimitFSIZE in systemd), then run the same"
+             " command again; what was finished is kept, delete nothing in .slipway")  # fmt: skip
 
 
 def open_regular(path: str | Path) -> io.BufferedReader:

@@ -72,14 +72,14 @@ def quantize(values: NDArray[np.float32], kind: int, name: str = "") -> bytes:
     import numpy as np
     from gguf import GGMLQuantizationType, quants
 
-    if kind not in K_QUANTS:
-        return quants.quantize(values, GGMLQuantizationType(kind)).tobytes()
     values = np.ascontiguousarray(values, np.float32)
     if not np.isfinite(values).all():
         raise ConfigError(
             t("tensor '{name}' holds numbers that are not finite", name=name),
             t("the model is damaged, or its training went wrong: use an earlier one"),
         )
+    if kind not in K_QUANTS:
+        return quants.quantize(values, GGMLQuantizationType(kind)).tobytes()
     rows, width = values.shape
     out = np.zeros(rows * row_bytes(width, kind), np.uint8)
     written = _quantizer()(kind, values.ctypes.data, out.ctypes.data, 0, rows, width, None)

@@ -26,7 +26,7 @@ from slipway.code import Code
 from slipway.core import protocols
 from slipway.core.ref import digest_of
 from slipway.errors import ConfigError, EngineError, MissingPrerequisite, NotFound, SlipwayError, instead
-from slipway.files import is_full, why
+from slipway.files import is_full, is_limited, raise_limit, why
 from slipway.i18n import t
 
 # kind -> what a plug-in of it must be able to do. A kind loads by built-in name, by an entry point of the group
@@ -332,8 +332,10 @@ def _explain(kind: str, name: str, error: BaseException) -> None:
         told = why(error) if isinstance(error, OSError) else str(error)[:200]
         raise MissingPrerequisite(
             t("the {kind} '{name}' cannot write: {why}", kind=_one(kind), name=name, why=told),
-            t("free some space, then run the same command again; what was finished is kept, delete nothing in"
-              " .slipway"),
+            raise_limit() if is_limited(error) else t(
+                "free some space, then run the same command again; what was finished is kept, delete nothing in"
+                " .slipway"
+            ),
         ) from error  # fmt: skip
     if isinstance(error, MemoryError):
         told = str(error)[:200] or type(error).__name__

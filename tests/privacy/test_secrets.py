@@ -20,6 +20,9 @@ KNOWN = {
     "aws": "AKIA" + "ABCDEFGH23456723", "github": f"ghp_{R[:36]}", "github fine-grained": f"github_pat_{R[:22]}_{R}",
     "gitlab": f"glpat-{R[:20]}", "slack": f"xoxb-123456789012-{R[:24]}", "google": f"AIza{R[:35]}", "google oauth": f"ya29.{R}",
     "hugging face": f"hf_{R[:34]}", "stripe": f"sk_live_{R[:24]}", "aliyun": f"LTAI{R[:20]}",
+    "perplexity": f"pplx-{R}", "pinecone": f"pcsk_{R}", "databricks": "dapi" + "0123456789abcdef" * 2, "notion": f"ntn_{R}",
+    "volcengine": f"AKLT{R}", "zhipu": "0123456789abcdef" * 2 + "." + R[:16], "grafana": f"glsa_{R}", "atlassian": f"ATATT3{R}",
+    "figma": f"figd_{R}", "nvidia": f"nvapi-{R}", "tavily": f"tvly-{R}", "docker": f"dckr_pat_{R}", "twilio": "SK" + "0123456789abcdef" * 2,
     "jwt": f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx{R}.{R}", "pem": PEM, "pem without its end": PEM[:90],
 }  # fmt: skip
 
@@ -45,6 +48,8 @@ def test_secrets_of_known_shapes_go(kind: str, around: str) -> None:
     ("redis://:hunter22@cache/0", f"redis://:{SECRET}@cache/0"),
     ("Server=db;User Id=sa;Password=hunter22;", f"Server=db;User Id=sa;Password={SECRET};"),
     ("aws_secret_access_key = " + R, f"aws_secret_access_key = {SECRET}"),
+    ("password: hunter22hunter", f"password: {SECRET}"), ("my password is hunter2!x", f"my password is {SECRET}"),
+    ("token=" + R, f"token={SECRET}"), ("my API key is " + R, f"my API key is {SECRET}"), ('"client_secret": "' + R + '"', f'"client_secret": "{SECRET}"'),
     ("AccountKey=" + R + R + "==", f"AccountKey={SECRET}"),
 ])  # fmt: skip
 def test_labelled_secrets_leave_their_label(text: str, made: str) -> None:
@@ -57,7 +62,9 @@ def test_labelled_secrets_leave_their_label(text: str, made: str) -> None:
     "4bf92f3577b34da6a3ce929d0e0e4736", "sha256 " + "0123456789abcdef" * 4, "see https://example.org/a/very-long-path-to-some-page",
     "the bearer of this letter", "bearer authentication-schemes-are-described-there", "password: at least 8 characters",
     "mail me@example.org or https://example.org/@me", "the hf_hub_download function", "an xoxo from me", "eyJ is how a JWT begins",
-    "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "ratio 3:4 at http://host:80/x", "龙骨重七吨。",
+    "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "the password is required", "password is at least 8 characters long",
+    "max_tokens: 2048", "token: the-name-of-a-very-long-parameter", "the secret is kept in a file", "SKU 0123456789abcdef", "key-value-store",
+    "ratio 3:4 at http://host:80/x", "龙骨重七吨。",
 ])  # fmt: skip
 def test_what_is_no_secret_stays(text: str) -> None:
     assert secrets.scrub(text) == text
@@ -73,7 +80,7 @@ def test_the_first_look_overlooks_nothing(kind: str) -> None:
 
 @pytest.mark.parametrize("piece", [
     "sk-", "eyJ", "eyJa.", "a" * 70 + "@", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "bearer ", "xoxb-", "://a:", "password=",
-    "AKIA", "github_pat_", "sk-a_", "https://a", "basic ", "authorization: basic", "glpat-", "ya29.", "-", "LTAI",
+    "AKIA", "github_pat_", "sk-a_", "https://a", "basic ", "authorization: basic", "glpat-", "ya29.", "-", "LTAI", "password is ", "token=", "api key is ", "pplx-", "0123456789abcdef.",
 ])  # fmt: skip
 def test_hostile_repetition_costs_linear_time(piece: str) -> None:
     text = piece * (400_000 // len(piece)) + "="

@@ -1,13 +1,16 @@
 """What may not be trained on: examples of dev, gate and reserve, and whatever is close to one of them.
 
-Close is, in this order: the same text after normalisation (`exact`); most of its word runs, or of the weight of its
-words, are those of a held out input (`near`); its vector is near (`meaning`), where there is an embedder. A false alarm
-costs a row of training; a leak costs the gate its meaning. So thresholds lean to the alarm.
+Close is, in this order: the same text to a reader's eye (`exact`); a held out input stands in it word by word, or most
+of its word runs, or of the weight of its words, are those of one (`near`); its vector is near (`meaning`), where there
+is an embedder. A false alarm costs a row of training; a leak costs the gate its meaning. So thresholds lean to the
+alarm.
 """
 
 from __future__ import annotations
 
+import html
 import math
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from slipway.data.leaks import ALIKE
 from slipway.data.shingles import jaccard, shingles
-from slipway.text.words import words
+from slipway.text.words import weigh, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +43,28 @@ def normalised(text: str) -> str:
     return " ".join(words(unicodedata.normalize("NFKC", text).casefold())) or " ".join(text.split())
 
 
+# Nothing to see: soft hyphens, joiners, marks of direction, fillers, variation selectors, tags (Unicode's
+# Default_Ignorable_Code_Point); and accents, of which any number may stand on a letter.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+_ACCENTS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+_LOOKS = str.maketrans(  # Cyrillic and Greek letters that look like Latin ones (Unicode Technical Standard 39)
+    "авсеԁһіјкмнорԛѕтухѵѡαεικνορτυχϲ", "abcedhijkmhopqstyxvwaeikvoptuxc"
+)
+
+
+def _looks(text: str) -> str:
+    """What a reader sees of a text: without what takes no room, without accents, letters that look alike as one."""
+    text = html.unescape(text) if "&" in text else text
+    if not text.isascii():
+        text = _UNSEEN.sub("", text)
+        text = _ACCENTS.sub("", unicodedata.normalize("NFKD", text).casefold()).translate(_LOOKS)
+        text = unicodedata.normalize("NFC", text)  # a syllable of Hangul is one character again
+    return text
+
+
 class Heldout:
     """Held out texts, to be asked of any other whether it is close to one. `vectors`: [n, dimension], unit length.
 
@@ -50,9 +75,14 @@ class Heldout:
     def __init__(
         self, texts: Sequence[str], vectors: NDArray[np.float32] | None = None, parts: Sequence[str] = ()
     ) -> None:
+        texts = [_looks(text) for text in texts]
         self._exact: dict[str, int] = {}
+        self._begun: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._words = [words(text) for text in texts]
         for number, text in enumerate(texts):
-            self._exact.setdefault(normalised(text), number)
+            self._exact.setdefault(_joined(text), number)
+            if len(self._words[number]) >= _BEGINNING and weigh("".join(self._words[number])) >= _WEIGHT:
+                self._begun[tuple(self._words[number][:_BEGINNING])].append(number)
         self._bags = [set(words(text.casefold())) for text in texts]
         self._runs = [shingles(text) for text in texts]
         self._parts = list(parts) or [""] * len(texts)
@@ -69,10 +99,20 @@ class Heldout:
 
     def close(self, text: str, vector: NDArray[np.float32] | None = None) -> Close | None:
         """The nearest held out text by the first reason that holds, or None. `vector`: [dimension], unit length."""
-        number = self._exact.get(normalised(text))
+        text = _looks(text)
+        number = self._exact.get(_joined(text))
         if number is not None:
             return Close("exact", number, 1.0)
-        return self._near(text) or self._meant(vector)
+        return self._within(text) or self._near(text) or self._meant(vector)
+
+    def _within(self, text: str) -> Close | None:
+        """A held out text of a few words or more that stands in this one word by word."""
+        said = words(text)
+        for at in range(len(said) - _BEGINNING + 1):
+            for number in self._begun.get(tuple(said[at : at + _BEGINNING]), ()):
+                if said[at : at + len(self._words[number])] == self._words[number]:
+                    return Close("near", number, 1.0)
+        return None
 
     def _near(self, text: str) -> Close | None:
         bag, runs = set(words(text.casefold())), shingles(text)
@@ -99,6 +139,11 @@ class Heldout:
         return Close("meaning", number, float(cosines[number])) if cosines[number] >= COSINE else None
 
 
+def _joined(text: str) -> str:
+    """A text to compare: its words without the spaces between, so that letters set apart are the word."""
+    return "".join(words(text.casefold())) or " ".join(text.split())
+
+
 class _Weights:
     """What words weigh among some texts: those in few of them more."""
 
@@ -113,3 +158,4 @@ class _Weights:
 
 
 _LONG = 8  # words: shorter texts are compared by all of their words only
+_BEGINNING, _WEIGHT = 4, 12  # words and characters (`weigh`) of a held out text that is looked for word by word

@@ -9,17 +9,32 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from slipway.privacy.identities import FORMS, LABELLED, Check, bare, finland, luhn, resident_id
 
-_PLAIN = (
-    {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-    | dict.fromkeys((8208, 8209, 8211, 8212, 8722), 45)
-    | dict.fromkeys((12288, 160, 8201, 8239), 32)
-    | {zero + n: 0x30 + n for zero in (0x660, 0x6F0, 0x966) for n in range(10)}  # Arabic, Persian, Devanagari
-)
+_HYPHENS = dict.fromkeys((8208, 8209, 8211, 8212, 8722), 45)
+
+
+class _Forms(dict[int, int]):
+    """A character -> the plain one that it is a form of: full-width, circled and other letters and digits (NFKC), the
+    digits of every script. Filled as it is asked.
+    """
+
+    def __missing__(self, code: int) -> int:
+        character = chr(code)
+        plain = unicodedata.normalize("NFKC", character)
+        if len(plain) != 1 or not plain.isascii():
+            plain = str(unicodedata.decimal(character, "")) or character
+        self[code] = ord(plain)
+        return self[code]
+
+
+_PLAIN = _Forms(_HYPHENS)
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]+")
+"""Characters that take no room: a number with one in it is read as the number."""
 _SPELLED = re.compile("[\u3007\u25cb零一二三四五六七八九幺]{11,19}")
 _NUMERALS = str.maketrans("\u3007\u25cb零一幺二三四五六七八九", "0001123456789")
 """Digits written as Chinese characters: a run as long as a telephone number is one, and no word."""
@@ -36,6 +51,8 @@ class Found:
 
 def find(text: str) -> list[Found]:
     """What is in `text`, in order, without overlaps; where two kinds fit, the more certain one is meant."""
+    if not text.isascii() and _UNSEEN.search(text):
+        return _with_unseen(text)
     plain = text if text.isascii() else _plain(text)
     found: list[Found] = []
     taken = bytearray(len(text))
@@ -46,6 +63,13 @@ def find(text: str) -> list[Found]:
     return sorted(found, key=lambda one: one.start)
 
 
+def _with_unseen(text: str) -> list[Found]:
+    """As `find` in what can be seen of the text, at the places of the whole text."""
+    places = [n for n, character in enumerate(text) if not _UNSEEN.match(character)]
+    seen = find("".join(text[n] for n in places))
+    return [Found(one.kind, places[one.start], places[one.end - 1] + 1) for one in seen]
+
+
 def _plain(text: str) -> str:
     """The text with plain digits and letters, one character for each: places stay the same."""
     return _SPELLED.sub(lambda found: found[0].translate(_NUMERALS), text.translate(_PLAIN))
@@ -53,7 +77,9 @@ def _plain(text: str) -> str:
 
 def _candidates(text: str) -> Iterator[tuple[str, int, int]]:
     if "@" in text:
-        yield from ((("email"), *m.span()) for m in _EMAIL.finditer(text))
+        yield from ((("email"), *m.span()) for pattern in _EMAILS for m in pattern.finditer(text))
+    if "[at]" in (low := text.lower()) or "(at)" in low:
+        yield from ((("email"), *m.span()) for m in _SPELLED_EMAIL.finditer(text))
     if text.count(":") > 2 or text.count("-") > 4:
         yield from _numbers(text, (_MAC, _IPV6), 0, len(text))
     if not text.isascii():
@@ -123,7 +149,7 @@ def _iban(found: re.Match[str]) -> int:
         at += character.isalnum()
         if wanted and at == wanted:
             rest = found[0][place + 1 : place + 2]
-            whole = not rest.isalnum() and mod97(re.sub(r"[ -]", "", found[0][: place + 1]))
+            whole = not rest.isalnum() and mod97(bare(found[0][: place + 1]))
             return found.start() + place + 1 if whole else 0
     return 0
 
@@ -134,7 +160,7 @@ def mod97(iban: str) -> bool:
 
 
 def _resident(found: re.Match[str]) -> int:
-    return found.end() if resident_id(re.sub(r"[ -]", "", found[0])) else 0
+    return found.end() if resident_id(bare(found[0])) else 0
 
 
 def _checked(check: Check | None) -> Callable[[re.Match[str]], int]:
@@ -185,11 +211,24 @@ _NOT_PHONE = re.compile(
     r"(?i)(?:order|invoice|ticket|tracking|serial|isbn|issn|sku|part|case|batch|订单|单号|编号|流水|发票"
     r"|快递|运单|序列号|合同号|批次)(?: ?(?:no|number|id)\b\.?)?[号为是]{0,2}[ :#]{0,3}$"
 )
-_EMAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:(?:[A-Za-z0-9-]{1,63}\.){1,8}"
-    r"(?:[A-Za-z]{2,24}(?![A-Za-z0-9])|xn--[A-Za-z0-9-]{2,40})|(?:[\w-]{1,63}\.){1,8}(?:中国|中國|公司|网络|香港|台湾))"
+_CJK = r"\u3040-\u9fff\uac00-\ud7a3\uf900-\ufaff"  # written without spaces: where a word begins cannot be seen
+_LOCAL = rf"(?:[.%+-]|[^\W{_CJK}])"
+_DOT = "[.\u3002\uff61]"  # as domain names may have it (RFC 3490)
+_DOMAIN = (
+    rf"@(?:[\w-]{{1,63}}{_DOT}){{1,8}}(?:xn--[A-Za-z0-9-]{{2,40}}|[A-Za-z]{{2,24}}(?![A-Za-z0-9])"
+    rf"|[^\W\d_{_CJK}A-Za-z]{{2,24}}|[\u3040-\u30ff]{{2,12}}|中国|中國|公司|网络|網絡|香港|台湾|台灣|한국)"
 )
-_EXTENSION = r"(?:[ ]?(?:x|ext\.?)[ ]?\d{1,6})?"
+_EMAILS = (  # internationalised, too (RFC 6531); a name in Chinese or Japanese may be masked with words before it
+    re.compile(rf"(?<![.%+-])(?<![^\W{_CJK}]){_LOCAL}{{1,64}}(?:'{_LOCAL}{{1,64}}){{0,2}}{_DOMAIN}"),
+    re.compile(rf"[{_CJK}]{{1,16}}{_DOMAIN}"),
+)
+_SPELLED_EMAIL = re.compile(
+    r"(?i)(?<![a-z0-9._%+-])[a-z0-9._%+-]{1,64} ?[\[(]at[\])] ?[a-z0-9-]{1,63}"
+    r"(?: ?(?:\.|[\[(](?:dot|punkt)[\])]) ?[a-z0-9-]{1,63}){1,6}"
+)
+_EXTENSION = r"(?:[ ]?(?:x|ext\.?|转|分机)[ ]?\d{1,6})?"
+_GAP = r"[ \t._\u00b7-]{1,2}"
+_APART = r"[ \t._\u00b7-]{0,2}"  # between groups of digits whose sizes, or check digits, tell what they are
 _BEFORE, _AFTER = r"(?<![A-Za-z0-9])(?<!\d[.,-])", r"(?![A-Za-z0-9])(?![.,-]\d)"
 _IPV6: _Rule = ("ip", _re(r"(?<![\w.])(?:[0-9A-Fa-f]{1,4}:|::)[0-9A-Fa-f:]{2,39}(?![\w:])"), _ip)
 _MAC: _Rule = (
@@ -222,10 +261,11 @@ _CHINESE: tuple[_Rule, ...] = (  # number plates (GA 36-2018); accounts of WeCha
     ),
 )
 _NUMBERS: tuple[_Rule, ...] = (
-    ("iban", _re(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,34}"), _iban),
-    ("id", _re(r"(?<![A-Za-z0-9])[1-9]\d{5}[ -]?(?:18|19|20)\d\d[ -]?(?:0[1-9]|1[0-2])[ -]?(?:0[1-9]|[12]\d|3[01])[ -]?"
-                      r"\d{3}[ -]?[\dXx](?![A-Za-z0-9])"), _resident),
+    ("iban", _re(rf"(?<![A-Za-z0-9])[A-Za-z]{{2}} ?\d{{2}}(?:{_APART}[A-Za-z0-9]){{11,34}}"), _iban),
+    ("id", _re(rf"(?<![A-Za-z0-9])[1-9](?:{_APART}\d){{5}}{_APART}(?:18|19|20)\d\d{_APART}(?:0[1-9]|1[0-2]){_APART}"
+                      rf"(?:0[1-9]|[12]\d|3[01])(?:{_APART}\d){{3}}{_APART}[\dXx](?![A-Za-z0-9])"), _resident),
     ("card", _re(_BEFORE + r"(?<!\+)(?:2[ -]?[1-7]|[3-6])(?:[ -]?\d){11,18}" + _AFTER), _card),
+    ("card", _re(_BEFORE + rf"(?:2[1-7]|[3-6]\d)\d\d(?:{_GAP}\d{{4}}){{3}}(?:{_GAP}\d{{1,3}})?" + _AFTER), _card),
     ("card", _re(_BEFORE + r"1800\d{8,11}" + _AFTER), _card),  # old JCB
     *(("id", _re(rf"(?i)(?:{words})[^\d\n]{{0,{_WORD}}}?(?<![a-z0-9])({form})"), _checked(check))
       for words, form, check in LABELLED),
@@ -241,8 +281,10 @@ _NUMBERS: tuple[_Rule, ...] = (
     # With a country's code; Chinese mobile, landline and service numbers; American numbers; numbers that begin with 0;
     # and whatever a word says is one.
     ("phone", _re(r"(?<![\w+])\+\d{1,3}(?:[ .-]{0,2}\(?\d{1,5}\)?){2,6}" + _EXTENSION + _AFTER), _phone),
-    ("phone", _re(_BEFORE + r"(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}" + _AFTER), _phone),
-    ("phone", _re(_BEFORE + r"(?:\(0\d{2,3}\)[ -]?|0\d{2,3}-|400[ -]?)\d{3,4}[ -]?\d{4}" + _AFTER), _phone),
+    ("phone", _re(_BEFORE + rf"(?:\(?(?:\+|00)?86\)?{_APART})?\(?1[3-9]\d\)?{_APART}"
+                  rf"(?:\d{{4}}{_APART}\d{{4}}|\d{{3}}{_APART}\d{{5}})" + _AFTER), _phone),
+    ("phone", _re(_BEFORE + r"(?:\(0\d{2,3}\)[ -]?|0\d{2,3}-|400[ -]?)\d{3,4}[ -]?\d{4}"
+                          + _EXTENSION + _AFTER), _phone),
     ("phone", _re(_BEFORE + r"(?:(?:1|001)[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])\d{3}[ .-]\d{4}"
                          + _EXTENSION + _AFTER), _phone),
     ("phone", _re(_BEFORE + r"(?:\(0?\d{2,4}\)[ -]?\d{3,4}-|\(?0\d{1,5}\)?(?:[ .-]\d{2,4}){1,3}[ .-])\d{2,4}"

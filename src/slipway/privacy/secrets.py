@@ -21,6 +21,12 @@ SHORTEST = 8
 """Characters that a value of our own must have: shorter ones (`EMPTY`, `none`) are no secrets but words."""
 
 _START = r"(?<![A-Za-z0-9])"  # not \b, for which a Chinese character before a key would belong to it
+_PREFIXES = (  # of keys that are told by it and by their length; a digit is asked for, so that no long name is one
+    "npm_", "pypi-", "dop_v1_", "hvs.", "hvb.", "shpat_", "shpss_", "gsk_", "xai-", "lin_api_", "r8_", "pplx-", "pcsk_",
+    "ntn_", "secret_", "whsec_", "PMAK-", "NRAK-", "glsa_", "glc_", "ATATT3", "ATBB", "figd_", "sntrys_", "sntryu_",
+    "sbp_", "sq0atp-", "sq0csp-", "HRKU-", "tvly-", "nvapi-", "fw_", "dckr_pat_", "AKLT", "EAACEdEose0cBA", "jina_",
+    "lsv2_",
+)  # fmt: skip
 _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("sk-",), _START + r"sk-(?=[A-Za-z_-]{0,100}+[0-9])[A-Za-z0-9_-]{20,}+"),  # OpenAI, Anthropic, our own, others
     (("AKIA", "ASIA"), _START + r"A[KS]IA[A-Z2-7]{16}(?![A-Za-z0-9])"),  # AWS
@@ -34,9 +40,12 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("k_live_", "k_test_"), _START + r"[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}+"),  # Stripe
     (("LTAI", "AKID"), _START + r"(?:LTAI[A-Za-z0-9]{12,30}|AKID[A-Za-z0-9]{32})(?![A-Za-z0-9])"),  # Aliyun, Tencent
     (("SG.",), _START + r"SG\.[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{16,}+"),  # SendGrid
-    (("npm_", "pypi-", "dop_v1_", "hvs.", "shpat_", "gsk_", "xai-", "lin_api_", "r8_"),
-     _START + r"(?:npm_|pypi-|dop_v1_|hvs\.|shpat_|gsk_|xai-|lin_api_|r8_)"
-     r"(?=[A-Za-z_-]{0,100}+[0-9])[A-Za-z0-9_-]{24,}+"),
+    *(((prefix,), _START + re.escape(prefix) + r"(?=[A-Za-z_-]{0,100}+[0-9])[A-Za-z0-9_-]{22,}+") for prefix in _PREFIXES),
+    (("dapi", "SK", "key-"), _START + r"(?:dapi|SK|key-)[0-9a-f]{32}(?:-\d)?(?![A-Za-z0-9])"),  # Databricks, Twilio, Mailgun
+    (("AGE-SECRET-KEY-1",), _START + r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
+    ((".",), _START + r"[0-9a-f]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9])"),  # Zhipu
+    (("hooks.slack.com/", "/bot/v2/hook/", "/webhook/send?key="),  # whoever knows the address may write
+     r"(?:hooks\.slack\.com/(?:services|workflows)/|/bot/v2/hook/|/webhook/send\?key=)[A-Za-z0-9/_-]{20,}+"),
     ((":AA",), r"(?<![A-Za-z0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),  # Telegram
     (("AccountKey=",), r"(?<=AccountKey=)[A-Za-z0-9+/]{40,}+={0,2}"),  # Azure
     (("eyJ",), r"(?<![A-Za-z0-9_.-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]++){0,3}"),  # JWT, JWE
@@ -48,8 +57,18 @@ _LABELLED: tuple[tuple[tuple[str, ...], str], ...] = (  # these keep what stands
     (("basic",), r"(?i)(authorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?basic\s{1,4})[a-z0-9+/]{8,}+=*+"),
     (("password=", "pwd=", "passwd="), r"(?i)((?<![a-z])(?:password|passwd|pwd)=)(?!\[secret\])[^\s;&\"'<>]{4,200}"),
     (
-        ("api_key", "apikey", "api-key"),
-        r"(?i)(api[_-]?key['\"]?\s{0,4}[:=]\s{0,4}['\"]?)(?=[a-z_-]{0,100}+[0-9])[a-z0-9_-]{16,200}",
+        ("password", "passwd", "pwd"),
+        r"(?i)((?<![a-z])(?:password|passwd|pwd)(?:['\"]?\s{0,4}[:=]\s{0,4}['\"]?| is:? ))"
+        r"(?!\[secret\])(?=[!-/:-~]{0,100}+[0-9])[!-~]{6,200}",
+    ),
+    (
+        ("api_key", "apikey", "api-key", "api key"),
+        r"(?i)(api[ _-]?key(?:['\"]?\s{0,4}[:=]\s{0,4}['\"]?| is:? ))(?=[a-z_-]{0,100}+[0-9])[a-z0-9_-]{16,200}",
+    ),
+    (
+        ("token", "secret"),
+        r"(?i)((?<![a-z])(?:access_?|auth_?|refresh_?|client_?|bot_?)?(?:token|secret)(?:['\"]?\s{0,4}[:=]\s{0,4}['\"]?| is:? ))"
+        r"(?=[a-z_-]{0,100}+[0-9])[a-z0-9_-]{20,200}",
     ),
     (
         ("密码", "口令", "密碼"),
@@ -77,6 +96,8 @@ def suspicious(text: str) -> bool:
         or ("://" in text and "@" in text)
         or any(label in text for label in _CHINESE)
         or "_access_key" in (low := text.lower())
+        or "password" in low
+        or "passwd" in low
         or "basic " in low
     )
 

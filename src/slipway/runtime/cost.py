@@ -38,20 +38,25 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 Rates = Callable[[ModelPin], Rate | None]
 
 
-def make_cost(project: Project, rates: Rates = lambda pin: None) -> Cost:
-    """The cost function of a project. Raises ConfigError when its prices are in more than one currency."""
-    prices = {name: model.price for name, model in project.models.items() if model.price}
-    hour = project.machine.per_hour
-    amounts: list[Money | None] = [hour]
-    for price in prices.values():
-        amounts += [price.per_hour, price.input_per_million, price.output_per_million]
+def currency_of(project: Project) -> str:
+    """The currency of its prices; empty without any. Raises ConfigError for more than one."""
+    amounts: list[Money | None] = [project.machine.per_hour]
+    for model in project.models.values():
+        if price := model.price:
+            amounts += [price.per_hour, price.input_per_million, price.output_per_million]
     currencies = sorted({money.currency for money in amounts if money})
     if len(currencies) > 1:
         raise ConfigError(
             t("prices are in {currencies}; costs can only be compared in one", currencies=", ".join(currencies)),
             t("convert them to one currency in the project file"),
         )
-    currency = currencies[0] if currencies else ""
+    return currencies[0] if currencies else ""
+
+
+def make_cost(project: Project, rates: Rates = lambda pin: None) -> Cost:
+    """The cost function of a project. Raises ConfigError when its prices are in more than one currency."""
+    prices = {name: model.price for name, model in project.models.items() if model.price}
+    hour, currency = project.machine.per_hour, currency_of(project)
 
     def cost(pin: ModelPin | None, usage: Usage, seconds: float) -> tuple[float, str]:
         price = prices.get(pin.name) if pin else None

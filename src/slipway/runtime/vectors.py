@@ -15,6 +15,7 @@ from slipway.core.candidate import ModelPin
 from slipway.core.material import Chunk
 from slipway.core.protocols import Embeds, EmbedsQuestions, OutOfVocabulary, Windows
 from slipway.core.ref import digest_bytes, digest_of
+from slipway.errors import EngineError
 from slipway.i18n import t
 from slipway.store.store import Store
 
@@ -40,9 +41,25 @@ def embedder_key(pin: ModelPin) -> str:
     return digest_of([pin.engine, pin.files or pin.source, options, _FORMAT])
 
 
+def numbers(vectors: Vectors) -> NDArray[np.float32]:
+    """What an encoder gave. Raises EngineError for values that are not finite: they would be near to nothing, and be
+    remembered.
+    """
+    import numpy as np
+
+    rows = np.asarray(vectors, np.float32)
+    if not np.isfinite(rows).all():
+        raise EngineError(
+            t("the embedder gave a vector with values that are no numbers"),
+            t("its weights are damaged: fetch the model again from where it was made, or use another one"),
+        )
+    return rows
+
+
 async def embed_question(engine: Embeds, text: str) -> Vectors:
-    """The vector of a question, [1, dimension]."""
-    return await (engine.embed_question(text) if isinstance(engine, EmbedsQuestions) else engine.embed([text]))
+    """The vector of a question, [1, dimension]. Raises EngineError as `numbers`."""
+    embed = engine.embed_question(text) if isinstance(engine, EmbedsQuestions) else engine.embed([text])
+    return numbers(await embed)
 
 
 async def embed_chunks(
@@ -111,7 +128,7 @@ async def text_vectors(texts: Sequence[str], engine: Embeds) -> NDArray[np.float
     parts = [[text] for text in texts]
     if isinstance(engine, Windows):
         parts = await engine.windows(list(texts), [""] * len(texts))
-    rows = await engine.embed([part for each in parts for part in each])
+    rows = numbers(await engine.embed([part for each in parts for part in each]))
     starts = np.cumsum([0, *map(len, parts)])
     found = np.stack([rows[a:b].mean(axis=0) for a, b in zip(starts, starts[1:], strict=False)]).astype(np.float32)
     if isinstance(engine, OutOfVocabulary):
@@ -151,7 +168,7 @@ async def _vectors(chunks: Sequence[Chunk], engine: Embeds) -> list[NDArray[np.f
     parts = [[chunk.passage] for chunk in chunks]
     if isinstance(engine, Windows):
         parts = await engine.windows([chunk.text for chunk in chunks], [chunk.head for chunk in chunks])
-    rows = await engine.embed([text for texts in parts for text in texts])
+    rows = numbers(await engine.embed([text for texts in parts for text in texts]))
     found: list[NDArray[np.float32]] = []
     at = 0
     for texts in parts:

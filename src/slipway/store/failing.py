@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.errors import IntegrityError, MissingPrerequisite, SlipwayError
+from slipway.files import is_limited, raise_limit
 from slipway.i18n import t
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -36,6 +38,8 @@ def of_system(error: OSError, path: Path | str) -> SlipwayError:
     """The error for a failed system call on `path`."""
     if error.errno in FULL:
         return full(path)
+    if is_limited(error):
+        return limited(path)
     if error.errno == errno.EROFS:
         return read_only(path)
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -49,6 +53,17 @@ def full(path: Path | str, todo: str = "") -> MissingPrerequisite:
     """The disk, or this user's share of it, is full. `todo`: what to do where the disk is another machine's."""
     own = t("free some space, then run the same command again; what was finished is kept, delete nothing in .slipway")
     return MissingPrerequisite(t("the disk of {folder} is full", folder=path), todo or own)
+
+
+def limited(path: Path | str) -> MissingPrerequisite:
+    """A limit on the size of files (RLIMIT_FSIZE) stopped the write."""
+    return MissingPrerequisite(t("{path} is as large as a file may become here", path=path), raise_limit())
+
+
+def at_limit(*paths: Path) -> bool:
+    """Whether one of these files is nearly as large as this process may make a file."""
+    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return most != resource.RLIM_INFINITY and any(p.exists() and p.stat().st_size + ROOM > most for p in paths)
 
 
 def read_only(path: Path | str) -> MissingPrerequisite:

@@ -28,12 +28,14 @@ from slipway.errors import Busy, SlipwayError
 from slipway.i18n import t
 from slipway.store.failing import (
     ROOM,
+    at_limit,
     broken_disk,
     damaged,
     forbidden,
     free_bytes,
     full,
     is_read_only,
+    limited,
     read_only,
     reporting,
 )
@@ -195,6 +197,8 @@ def of_database(error: sqlite3.Error, path: Path) -> SlipwayError | None:
         return damaged(path, str(error))
     if kind == sqlite3.SQLITE_IOERR:
         no_room = code == sqlite3.SQLITE_IOERR_SHMSIZE or free_bytes(path.parent) < ROOM
+        if not no_room and at_limit(*(path.with_name(path.name + end) for end in ("", "-wal", "-shm"))):
+            return limited(path)  # SQLite does not tell this from a disk that is broken
         return full(path) if no_room else broken_disk(path)
     if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return _not_writable(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.builtin.engines.gguf_model import ModelHeader, read_header, sorted_files
+from slipway.builtin.training.failures import check_weights
 from slipway.builtin.training.packages import require
 from slipway.core.candidate import ModelPin
 from slipway.core.protocols import Job
@@ -79,7 +80,8 @@ def end_of_turn(header: ModelHeader) -> int:
 def load(path: Path, dtype: str = "float32") -> Any:
     """A `transformers` causal model on the CPU, its weights as the file holds them, dequantised.
 
-    Nothing is fetched. Raises ConfigError for a file in a quantisation, or with tensors, that transformers cannot read.
+    Nothing is fetched. Raises ConfigError for a file in a quantisation, or with tensors, that transformers cannot read,
+    IntegrityError for weights that are no numbers.
     """
     quiet()
     import torch
@@ -106,4 +108,5 @@ def load(path: Path, dtype: str = "float32") -> Any:
             t("{file} cannot be trained: {why}", file=path.name, why=t("it has no tensor '{name}'", name=missing[0])),
             t("fetch it again, or use another file of the same model"),
         )
+    check_weights(path.name, model.state_dict().items())
     return model

@@ -147,7 +147,7 @@ class Classifier:
             found += self.arrays["vectors"] @ vector
         if self._vocabulary is not None:
             found += self._rows() @ self.features(text, vector)[len(vector) :]
-        return found / kinds
+        return found / max(1, kinds)  # of signs alone nothing is counted: all examples are equally far
 
     def _rows(self) -> Any:
         from scipy.sparse import csr_matrix

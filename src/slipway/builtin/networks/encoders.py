@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway.builtin.engines.onnx import graph
+from slipway.builtin.training.failures import check_weights
 from slipway.builtin.training.options import EncoderTraining
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
@@ -35,12 +36,13 @@ def prefix_of(job: Job) -> str:
 
 
 def starting(job: Job, labels: int, dropout: float) -> Encoder:
-    """The base in torch, with a head of so many labels (0: none)."""
+    """The base in torch, with a head of so many labels (0: none). Raises IntegrityError for damaged weights."""
     from slipway.builtin.networks import modules
 
     files = base_files(job)
     shape = graph.read_config(files)
     weights = graph.read_weights(sorted(path for name, path in files.items() if name.endswith(".safetensors")))
+    check_weights(job.base.name if job.base else "", weights.items())
     body = modules.pretrained(json.loads(files["config.json"].read_text("utf-8")), weights, dropout)
     return modules.Encoder(body, labels, shape.hidden, shape.pooling, shape.pad, dropout)
 

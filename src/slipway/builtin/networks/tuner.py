@@ -163,10 +163,12 @@ def _task(job: Job, given: Labels, reader: Reader, read: list[list[int] | None],
 
     kept = [n for n, row in enumerate(read) if row is not None]
     classes = given.classes[kept]
-    if len(set(classes.tolist())) < 2:
+    if (read_labels := len(set(classes.tolist()))) < 2:
         raise ConfigError(
             t("the network can read examples of {n} labels only: the others are in a script that it does not know",
-              n=len(set(classes.tolist()))),
+              n=read_labels)
+            if read_labels
+            else t("the network can read no example of train: they are in a script that it does not know, or no words"),
             t("use an encoder that reads your languages, or `tune: probe`, which needs none"),
         )  # fmt: skip
     dev = [(reader.read(text), place) for text, place in labelled_dev(job, given.labels)]

@@ -16,6 +16,7 @@ from slipway.builtin.engines.seq2seq.engine import written
 from slipway.builtin.engines.seq2seq.loaded import weights_of
 from slipway.builtin.engines.seq2seq.shape import KINDS
 from slipway.builtin.seq2seq.options import SIZES, Seq2SeqOptions
+from slipway.builtin.training.failures import check_weights
 from slipway.core.protocols import Job
 from slipway.errors import ConfigError
 from slipway.i18n import t
@@ -44,7 +45,8 @@ def base_files(job: Job, options: Seq2SeqOptions) -> Mapping[str, Path]:
 
 
 def load(files: Mapping[str, Path], dropout: float | None) -> Any:
-    """A model of `transformers` with the weights of these files, in float32. Raises ConfigError where some are missing.
+    """A model of `transformers` with the weights of these files, in float32. Raises ConfigError where some are missing,
+    IntegrityError where some are no numbers.
 
     The last matrix is one of its own where the file has one, as engines see it, whatever the configuration says.
     """
@@ -58,6 +60,7 @@ def load(files: Mapping[str, Path], dropout: float | None) -> Any:
     config = AutoConfig.for_model(**given)
     model: Any = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
     weights = weights_of(files[WEIGHTS].name if WEIGHTS in files else "", files)
+    check_weights(WEIGHTS, weights.items())
     if "lm_head.weight" in weights:
         model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.lm_head.weight))
     with torch.no_grad():

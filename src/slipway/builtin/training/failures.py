@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Generator
+import math
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from typing import Any
 
-from slipway.errors import SlipwayError
-from slipway.files import is_full, why
+from slipway.errors import IntegrityError, SlipwayError
+from slipway.files import is_full, is_limited, raise_limit, why
 from slipway.i18n import t
 
 
@@ -19,9 +21,34 @@ def no_number(what: str, step: int, total: int) -> SlipwayError:
     )
 
 
+def check_weights(file: str, weights: Iterable[tuple[str, Any]]) -> None:
+    """Raise IntegrityError for a base with a number that is not finite: training from it fails at once, whatever the
+    learning rate. `weights`: names, and tensors of torch or arrays of NumPy.
+    """
+    for name, values in weights:
+        if 0 in values.shape:
+            continue
+        if not (math.isfinite(float(values.min())) and math.isfinite(float(values.max()))):  # of NaN each is NaN
+            raise IntegrityError(
+                t("the weights of {file} are damaged: tensor '{name}' holds numbers that are not finite", file=file,
+                  name=name),
+                t("fetch the model again from where it was made, or use another file of it"),
+            )  # fmt: skip
+
+
+def check_score(score: float, what: str) -> float:
+    """The score again. Raises SlipwayError for one that is not finite; `what` gave it."""
+    if not math.isfinite(score):
+        raise SlipwayError(
+            t("{what} gave an answer a score that is not a finite number: {score}", what=what, score=score),
+            t("mend the metric, or name another one in `metric`"),
+        )
+    return score
+
+
 @contextmanager
 def explained() -> Generator[None]:
-    """Out of memory and a full disk become SlipwayErrors; whatever else is raised passes."""
+    """Out of memory, a full disk and probabilities that are none become SlipwayErrors; whatever else is raised passes."""
     try:
         yield
     except SlipwayError:
@@ -33,10 +60,17 @@ def explained() -> Generator[None]:
                     "training cannot write its checkpoint: {why}",
                     why=why(error) if isinstance(error, OSError) else error,
                 ),
-                t("free some disk space and run the same command again: it goes on from the last checkpoint"),
+                raise_limit()
+                if is_limited(error)
+                else t("free some disk space and run the same command again: it goes on from the last checkpoint"),
             ) from error
         if _is_short(error):
             raise _memory(error) from error
+        if isinstance(error, RuntimeError) and "probability tensor contains" in str(error):  # `torch.multinomial`
+            raise SlipwayError(
+                t("the model's probabilities are not finite numbers any more, so no answer can be drawn from them"),
+                t("lower learning_rate, or raise warmup; look for examples that are empty or damaged"),
+            ) from error
         raise
 
 

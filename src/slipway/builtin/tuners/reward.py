@@ -67,7 +67,8 @@ class RewardTuner(Learner[RewardConfig]):
             found["reward_pairs"] = float(held)
 
             def reward(prompts: Sequence[str], completions: Sequence[str], **_: Any) -> list[float | None]:
-                return [judge.score(*pair) for pair in zip(prompts, completions, strict=True)]
+                pairs = zip(prompts, completions, strict=True)
+                return [check_score(judge.score(*pair), t("the reward model")) for pair in pairs]
 
             asked = [{"prompt": prompt} for prompt in dict.fromkeys(row["prompt"] for row in rows)]
             return RLOOTrainer(

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from slipway.builtin.preferring import room
 from slipway.builtin.preferring.room import Base, Learner
 from slipway.builtin.preferring.trainers import Row, TrlOptions, arguments, dataset, make
+from slipway.builtin.training.failures import check_score
 from slipway.core.artifact import Made
 from slipway.core.protocols import Job
 from slipway.i18n import t
@@ -65,7 +66,8 @@ class _Rewarded(Learner[RewardedConfig]):
 
         def reward(completions: Sequence[str], example: Sequence[int], **_: Any) -> list[float]:
             pairs = zip(completions, example, strict=True)
-            return [job.score(examples[at], text, config.metric) for text, at in pairs]
+            what = t("the metric '{name}'", name=config.metric) if config.metric else t("the metric")
+            return [check_score(job.score(examples[at], text, config.metric), what) for text, at in pairs]
 
         def build(base: Base, prompts: Sequence[str], seed: int) -> Any:
             rows: list[Row] = [

@@ -45,6 +45,7 @@ from slipway.project.plugin_options import check_measured
 from slipway.release.gate import Rule
 from slipway.release.planning import Known
 from slipway.release.selection import keeps_bounds
+from slipway.runtime.cost import currency_of
 
 LEARNT = f"{ROWS}/*.examples.jsonl"
 Mine = Callable[[], Harvest | None]
@@ -73,6 +74,24 @@ def improve(context: Context, mine: Mine, options: Options = Options()) -> Turn:
         return turn
 
 
+def _check_currency(budget: Budget, known: str) -> None:
+    """Raise ConfigError for money that nothing here costs: such a budget would never be used up."""
+    money = budget.money
+    if money is None or money.currency == known:
+        return
+    raise ConfigError(
+        t("the budget is {amount:g} {currency}, and prices here are in {known}", amount=money.amount,
+          currency=money.currency, known=known)
+        if known
+        else t("the budget is {amount:g} {currency}, and nothing here has a price: it would never be used up",
+               amount=money.amount, currency=money.currency),
+        t("give it in {known}, or as a time: --budget 10m", known=known)
+        if known
+        else t("say what the machine costs: machine: {{per_hour: 1.20 {currency}}}; or give a time: --budget 10m",
+               currency=money.currency),
+    )  # fmt: skip
+
+
 class _Improving:
     """One turn at work."""
 
@@ -81,7 +100,9 @@ class _Improving:
         project = context.project
         hour = project.machine.per_hour
         self.config = project.improve
-        self.spending = Spending(options.budget or self.config.budget, hour.amount if hour else 0.0)
+        budget = options.budget or self.config.budget
+        _check_currency(budget, currency_of(project))
+        self.spending = Spending(budget, hour.amount if hour else 0.0)
         self.records = Records(context.store.folder, context.root)
         self.turn = Turn(number=self.records.next, currency=hour.currency if hour else "")
 
