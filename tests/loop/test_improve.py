@@ -379,7 +379,9 @@ def test_halving_keeps_the_best_third_and_asks_the_others_no_more() -> None:
 @pytest.mark.parametrize(("budget", "prices", "why"), [
     ("5 CNY", [], "never be used up"), ("5 EUR", ["machine.per_hour=1 CNY"], "prices here are in CNY"),
 ])  # fmt: skip
-def test_a_budget_of_money_that_nothing_costs_is_refused(tmp_path: Path, budget: str, prices: list[str], why: str) -> None:
+def test_a_budget_of_money_that_nothing_costs_is_refused(
+    tmp_path: Path, budget: str, prices: list[str], why: str
+) -> None:
     with pytest.raises(ConfigError, match=why) as caught:
         improve(write(tmp_path / "desk"), *prices, budget=budget)
     assert "--budget 10m" in caught.value.hint

@@ -140,6 +140,8 @@ def test_the_file_is_found_from_below_and_missed_politely(tmp_path: Path) -> Non
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     assert find(below) == path
+    with pytest.raises(ConfigError, match="no folder"):  # a slip in a name does not lead to the project around it
+        find(below / "c")
     path.unlink()
     with pytest.raises(ConfigError, match="slipway init"):
         find(below)

@@ -40,8 +40,10 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("k_live_", "k_test_"), _START + r"[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}+"),  # Stripe
     (("LTAI", "AKID"), _START + r"(?:LTAI[A-Za-z0-9]{12,30}|AKID[A-Za-z0-9]{32})(?![A-Za-z0-9])"),  # Aliyun, Tencent
     (("SG.",), _START + r"SG\.[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{16,}+"),  # SendGrid
-    *(((prefix,), _START + re.escape(prefix) + r"(?=[A-Za-z_-]{0,100}+[0-9])[A-Za-z0-9_-]{22,}+") for prefix in _PREFIXES),
-    (("dapi", "SK", "key-"), _START + r"(?:dapi|SK|key-)[0-9a-f]{32}(?:-\d)?(?![A-Za-z0-9])"),  # Databricks, Twilio, Mailgun
+    *(((prefix,), _START + re.escape(prefix) + r"(?=[A-Za-z_-]{0,100}+[0-9])[A-Za-z0-9_-]{22,}+")
+      for prefix in _PREFIXES),
+    (("dapi", "SK", "key-"),  # Databricks, Twilio, Mailgun
+     _START + r"(?:dapi|SK|key-)[0-9a-f]{32}(?:-\d)?(?![A-Za-z0-9])"),
     (("AGE-SECRET-KEY-1",), _START + r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
     ((".",), _START + r"[0-9a-f]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9])"),  # Zhipu
     (("hooks.slack.com/", "/bot/v2/hook/", "/webhook/send?key="),  # whoever knows the address may write
@@ -67,8 +69,8 @@ _LABELLED: tuple[tuple[tuple[str, ...], str], ...] = (  # these keep what stands
     ),
     (
         ("token", "secret"),
-        r"(?i)((?<![a-z])(?:access_?|auth_?|refresh_?|client_?|bot_?)?(?:token|secret)(?:['\"]?\s{0,4}[:=]\s{0,4}['\"]?| is:? ))"
-        r"(?=[a-z_-]{0,100}+[0-9])[a-z0-9_-]{20,200}",
+        r"(?i)((?<![a-z])(?:access_?|auth_?|refresh_?|client_?|bot_?)?(?:token|secret)"
+        r"(?:['\"]?\s{0,4}[:=]\s{0,4}['\"]?| is:? ))(?=[a-z_-]{0,100}+[0-9])[a-z0-9_-]{20,200}",
     ),
     (
         ("密码", "口令", "密碼"),

@@ -35,10 +35,17 @@ _DEEPEST = 20  # names in the key of an override
 
 
 def find(start: Path) -> Path:
-    """The project file in `start` or the nearest folder above it. Raises ConfigError when there is none."""
+    """The project file in `start` or the nearest folder above it. Raises ConfigError when there is none, and for a
+    folder that is not there: its name may be a slip, and the project around it another one.
+    """
     here = start.resolve()
     if here.is_file():
         return here
+    if not here.exists():
+        raise ConfigError(
+            t("there is no folder {folder}", folder=here),
+            t("`slipway init DIR` makes a project; or name its folder with --project"),
+        )
     for folder in (here, *here.parents):
         if (folder / FILE).is_file():
             return folder / FILE

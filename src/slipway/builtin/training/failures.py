@@ -48,7 +48,7 @@ def check_score(score: float, what: str) -> float:
 
 @contextmanager
 def explained() -> Generator[None]:
-    """Out of memory, a full disk and probabilities that are none become SlipwayErrors; whatever else is raised passes."""
+    """Out of memory, a full disk and probabilities that are none become SlipwayErrors; all else passes."""
     try:
         yield
     except SlipwayError:

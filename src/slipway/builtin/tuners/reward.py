@@ -16,6 +16,7 @@ from slipway.builtin.causal.base import without_bars
 from slipway.builtin.preferring import room
 from slipway.builtin.preferring.room import Base, Learner
 from slipway.builtin.preferring.trainers import Row, arguments, dataset, make, run
+from slipway.builtin.training.failures import check_score
 from slipway.builtin.tuners.preferences import pair_rows
 from slipway.builtin.tuners.rewards import DrawingOptions, drawing
 from slipway.core.artifact import Made
