@@ -182,7 +182,7 @@ def test_a_base_that_is_no_encoder_and_a_script_that_it_does_not_know(tmp_path: 
         EncoderTuner(EncoderTuner.Config()).tune(words_job(tmp_path / "none", PLACES))
     job = words_job(tmp_path / "job", PLACES)
     job.base, job.files = ENCODER, cross_encoder.made(tmp_path / "model", "bert")[0]
-    with pytest.raises(ConfigError, match="labels only"):
+    with pytest.raises(ConfigError, match="can read no example of train"):
         EncoderTuner(EncoderTuner.Config()).tune(job)
 
 
