@@ -57,25 +57,23 @@ class Shared:
 
 class Followed:
     """One request that is followed: its trace id, the id of its own span and of who asked (empty where nobody said),
-    when it began, and the parts that have ended so far.
+    and the parts that have ended so far. `started`, and the times of parts, are nanoseconds of `perf_counter_ns`, a
+    clock that nobody sets meanwhile; `epoch` is what makes of them nanoseconds of Unix time.
     """
 
-    __slots__ = ("_offset", "id", "left_out", "parent", "sampled", "spans", "started", "trace")
+    __slots__ = ("epoch", "id", "left_out", "parent", "sampled", "spans", "started", "trace")
 
     def __init__(self, trace: str, parent: str = "", *, sampled: bool = True, ago: float = 0.0) -> None:
         """`ago`: seconds since it really began."""
-        self._offset = time_ns() - perf_counter_ns()
-        self.started = self.now() - int(ago * 1e9)
+        now = perf_counter_ns()
+        self.epoch = time_ns() - now
+        self.started = now - int(ago * 1e9)
         self.trace = trace
         self.parent = parent
         self.sampled = sampled
         self.id = _new_id()
         self.spans: list[span] = []
         self.left_out = 0
-
-    def now(self) -> int:
-        """Nanoseconds of Unix time, by a clock that nobody sets meanwhile."""
-        return perf_counter_ns() + self._offset
 
     def add(self, part: span) -> None:
         """A part that has ended."""
@@ -124,9 +122,9 @@ class following:  # noqa: N801  # read as a verb: `with following(request): ...`
 class span:  # noqa: N801  # read as a verb: `with span("retrieval") as part: ...`
     """Time a part. `part.note(...)` adds attributes; nothing is kept where nobody follows.
 
-    Where somebody does: `started` and `ended` in nanoseconds of Unix time, `parent` the id of the span that it is part
-    of, `error` the class of what ended it early, such as `TimeoutError`. `calls`: it waits for something outside this
-    process. Attributes are those of its own and those that it `shares` with others.
+    Where somebody does: `started` and `ended` as `Followed` has them, `parent` the id of the span that it is part of,
+    `error` the class of what ended it early, such as `TimeoutError`. `calls`: it waits for something outside this
+    process. Attributes are its own, and those that it `shares` with others.
     """
 
     __slots__ = (
@@ -146,7 +144,7 @@ class span:  # noqa: N801  # read as a verb: `with span("retrieval") as part: ..
             self.error = ""
             self.shares: Shared | None = None
             self.attributes: dict[str, Value] = {}
-            self.started = followed.now()
+            self.started = perf_counter_ns()
         return self
 
     @property
@@ -157,7 +155,7 @@ class span:  # noqa: N801  # read as a verb: `with span("retrieval") as part: ..
     @property
     def seconds(self) -> float:
         """How long it took, or has taken so far; where somebody follows."""
-        return ((self.ended if self._followed is None else self._followed.now()) - self.started) / 1e9
+        return ((self.ended if self._followed is None else perf_counter_ns()) - self.started) / 1e9
 
     def inside(self) -> AbstractContextManager[None]:
         """What begins in this block is part of this part. It must not stand around the `yield` of a generator."""
@@ -173,7 +171,7 @@ class span:  # noqa: N801  # read as a verb: `with span("retrieval") as part: ..
     ) -> None:
         followed, self._followed = self._followed, None  # it refers to this part: a cycle would wait for the collector
         if followed is not None:
-            self.ended = followed.now()
+            self.ended = perf_counter_ns()
             if kind is not None and kind is not GeneratorExit:
                 self.error = kind.__name__
             followed.add(self)

@@ -61,10 +61,11 @@ class generation(span):  # noqa: N801  # read as a verb, as `span`
     def made(self, finish: str, usage: Usage | None) -> None:
         """It has come to its end."""
         if self.on:
+            found = self.attributes
             if finish:
-                self.attributes["gen_ai.response.finish_reasons"] = (finish,)
+                found["gen_ai.response.finish_reasons"] = (finish,)
             if usage:
-                self.note({INPUT: usage.prompt_tokens, OUTPUT: usage.completion_tokens})
+                found[INPUT], found[OUTPUT] = usage.prompt_tokens, usage.completion_tokens
 
 
 @contextmanager

@@ -7,6 +7,7 @@ that happens in the event loop; the rest is done for many at a time in the threa
 from __future__ import annotations
 
 from functools import lru_cache
+from time import perf_counter_ns
 
 import msgspec
 
@@ -21,7 +22,7 @@ _OPERATIONS = {"/v1/chat/completions": CHAT, "/v1/completions": COMPLETION, "/ge
 
 
 class Answered(msgspec.Struct, gc=False):
-    """`ended`: nanoseconds of Unix time. `written`: its record, where texts of it are to go along. Seconds: `first` to
+    """`ended`: as `Followed` has times. `written`: its record, where texts of it are to go along. Seconds: `first` to
     the first text, None where there was no answer, `per_token` for each token after the first, 0 where there was none.
     """
 
@@ -48,15 +49,15 @@ class Answered(msgspec.Struct, gc=False):
 
 def answered(call: Call, followed: Followed, *, bodies: bool) -> Answered:
     """What `call` came to."""
-    first, per_token = None, 0.0
+    first, per_token, seconds = None, 0.0, call.seconds
     answer = call.written.answer if call.written is not None else None
     if answer is not None:
         first, more = call.first or answer.first_token_seconds, answer.usage.completion_tokens - 1
         if more > 0 and answer.seconds > answer.first_token_seconds:
             per_token = (answer.seconds - answer.first_token_seconds) / more
     return Answered(
-        followed, followed.now(), call.method, call.endpoint, call.model, call.release, call.status, call.seconds,
-        call.overhead, call.queued, call.trace, call.written if bodies else None, first, per_token,
+        followed, perf_counter_ns(), call.method, call.endpoint, call.model, call.release, call.status, seconds,
+        max(0.0, seconds - call.model_seconds), call.queued, call.trace, call.written if bodies else None, first, per_token,
     )  # fmt: skip
 
 

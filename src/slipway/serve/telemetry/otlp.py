@@ -33,29 +33,30 @@ def resource(project: str, instance: str) -> bytes:
     return wire.message(1, wire.attributes(1, found))
 
 
-def traces(sender: bytes, batch: Iterable[tuple[Answered, Mapping[str, Value]]]) -> bytes:
-    """`ExportTraceServiceRequest`; with each request what its own span says besides."""
-    made: list[bytes] = []
-    for one, more in batch:
-        followed = one.followed
-        trace = bytes.fromhex(followed.trace)
-        error = str(one.status) if one.status >= 500 else ""
-        shares, found = own(one)
-        made.append(
-            wire.message(
-                2,
-                _ids(trace, followed.id, followed.parent, followed.started, one.ended)
-                + _alike(f"{one.method} {one.endpoint}", _SERVER, error, shares)
-                + wire.attributes(9, {**found, **more} if more else found),
-            )
-        )
-        made += [wire.message(2, _part(trace, part)) for part in followed.spans]
-    return wire.message(1, sender + wire.message(2, _SCOPE + b"".join(made)))
+def traces(sender: bytes, requests: Iterable[bytes]) -> bytes:
+    """`ExportTraceServiceRequest`, of requests as `spans` has them."""
+    return wire.message(1, sender + wire.message(2, _SCOPE + b"".join(requests)))
 
 
-def _part(trace: bytes, part: span) -> bytes:
+def spans(one: Answered, more: Mapping[str, Value]) -> bytes:
+    """A request's own span and its parts; `more`: what its own says besides."""
+    followed = one.followed
+    trace = bytes.fromhex(followed.trace)
+    shares, found = own(one)
+    made = wire.message(
+        2,
+        _ids(trace, followed.id, followed.parent, followed.epoch + followed.started, followed.epoch + one.ended)
+        + _alike(f"{one.method} {one.endpoint}", _SERVER, str(one.status) if one.status >= 500 else "", shares)
+        + wire.attributes(9, {**found, **more} if more else found),
+    )
+    for part in followed.spans:
+        made += wire.message(2, _part(trace, followed.epoch, part))
+    return made
+
+
+def _part(trace: bytes, epoch: int, part: span) -> bytes:
     return (
-        _ids(trace, part.id, part.parent, part.started, part.ended)
+        _ids(trace, part.id, part.parent, epoch + part.started, epoch + part.ended)
         + _alike(part.name, _CLIENT if part.calls else _INTERNAL, part.error, part.shares)
         + wire.attributes(9, part.attributes)
     )

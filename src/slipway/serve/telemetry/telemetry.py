@@ -12,8 +12,9 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 
-from slipway.core.spans import Followed
+from slipway.core.spans import Followed, Value
 from slipway.core.trace import Trace
 from slipway.i18n import told
 from slipway.project.telemetry import TelemetryConfig
@@ -54,6 +55,7 @@ class Telemetry:
         self._bodies = frozenset(config.bodies)
         self._full = min(BATCH, config.queue)
         self._queue: deque[Answered] = deque()
+        self._batch: list[Answered] = []  # on its way, and tried again until it is taken or refused
         self._measures = Measures()
         self._wake = threading.Event()
         self._ending = False
@@ -73,7 +75,7 @@ class Telemetry:
         self._thread.start()
 
     def close(self) -> None:
-        """Try once to send what is left, for a few seconds at most; call it in a thread."""
+        """Try once to send what is left, for a few seconds at most, and say what could not be; call it in a thread."""
         if self._thread is None:
             return
         self._collector.timeout = LAST
@@ -81,6 +83,12 @@ class Telemetry:
         self._wake.set()
         self._thread.join(2 * LAST + 1)
         self._thread = None
+        left = _spans([*self._batch, *self._queue])
+        self._batch.clear()
+        self._queue.clear()
+        if left:
+            self._lose(left)
+            log.warning("telemetry was left at the end", extra={"spans": left, "why": self.trouble})
 
     def begin(self, call: Call) -> Followed:
         """Follow a request. Whoever asked decides whether it is recorded, where the request says so (`traceparent`)."""
@@ -110,35 +118,34 @@ class Telemetry:
 
     def _work(self) -> None:
         pauses = Pause(), Pause()
-        batch: list[Answered] = []
-        body = b""
+        body, due = b"", 0.0  # when metrics are sent again
         while True:
             self._wake.wait(self.config.every)
             self._wake.clear()
             ending = self._ending  # once more after it was said
             before = self.trouble
             while pauses[0].over or ending:
-                if not batch:
-                    batch, body = self._next()
-                if not batch or not self._send_traces(batch, body, pauses[0]):
+                if not self._batch:
+                    body = self._next()
+                if not self._batch or not self._send_traces(body, pauses[0]):
                     break
-                batch = []
-            if pauses[1].over or ending:
+            if (pauses[1].over and monotonic() >= due) or ending:
+                due = monotonic() + self.config.every
                 made = otlp.metrics(self._sender, self._measures, {"slipway.telemetry.dropped_spans": self.dropped})
                 pauses[1].after(self._collector.post("metrics", made))
             self._tell(before)
             if ending:
-                self._lose(_spans([*batch, *self._queue]))
                 self._collector.close()
                 return
 
-    def _send_traces(self, batch: Sequence[Answered], body: bytes, pause: Pause) -> bool:
+    def _send_traces(self, body: bytes, pause: Pause) -> bool:
         """Whether the batch is done with: taken, or refused for good."""
         reply = self._collector.post("traces", body)
         pause.after(reply)
         if reply.again:
             return False
-        spans = _spans(batch)
+        spans = _spans(self._batch)
+        self._batch.clear()
         lost = spans if reply.refused else min(reply.rejected, spans)
         if lost:
             self._lose(lost)
@@ -146,27 +153,26 @@ class Telemetry:
         self._count("sent", spans - lost)
         return True
 
-    def _next(self) -> tuple[list[Answered], bytes]:
-        """Requests that wait, and the message that tells of them. What cannot be told is dropped."""
-        while self._queue:
-            taken = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-            batch = [item for item in taken if item.followed.sampled]
+    def _next(self) -> bytes:
+        """The message that tells of requests that wait, which become the batch. What cannot be told is dropped."""
+        made: list[bytes] = []
+        lost, error = 0, None
+        while self._queue and len(made) < BATCH:
+            one = self._queue.popleft()
             try:
-                for item in taken:
-                    measure(item, self._measures)
-                if batch:
-                    return batch, self._encoded(batch)
-            except Exception:
-                log.exception("telemetry could not be written")
-                self._lose(_spans(batch))
-        return [], b""
+                measure(one, self._measures)
+                if one.followed.sampled:
+                    made.append(otlp.spans(one, self._texts(one)))
+                    self._batch.append(one)
+            except Exception as why:  # noqa: BLE001 -- of one request; the others are told
+                lost, error = lost + one.spans, why
+        if error is not None:
+            self._lose(lost)
+            log.error("telemetry could not be written", extra={"spans": lost}, exc_info=error)
+        return otlp.traces(self._sender, made)
 
-    def _encoded(self, batch: Sequence[Answered]) -> bytes:
-        wanted = self._bodies
-        return otlp.traces(
-            self._sender,
-            ((one, bodies(self._clean(one.written), wanted) if one.written is not None else {}) for one in batch),
-        )
+    def _texts(self, one: Answered) -> Mapping[str, Value]:
+        return bodies(self._clean(one.written), self._bodies) if one.written is not None else {}
 
     def _tell(self, before: str) -> None:
         """A line in the log when it begins to fail, and when it works again."""
