@@ -37,13 +37,13 @@ def test_the_fields() -> None:
 
 
 def test_a_line_of_a_request_has_its_trace_and_the_part_at_work() -> None:
-    followed = Followed("ab" * 16, "whole")
+    followed = Followed("ab" * 16)
     with following(followed):
-        assert json.loads(line())["span"] == followed.own.id
+        assert json.loads(line())["span"] == followed.id
         with span("part") as part, part.inside():
             inner = json.loads(line())
     assert inner["trace"] == "ab" * 16
-    assert inner["span"] == followed.spans[0].id != followed.own.id
+    assert inner["span"] == followed.spans[0].id != followed.id
     assert "trace" not in json.loads(line())
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
 from types import TracebackType
@@ -44,54 +44,47 @@ def parent_of(traceparent: str) -> Parent | None:
     return Parent(found[2], found[3], sampled=bool(int(found[4], 16) & 1))
 
 
-class Span:
-    """One part: `started` and `ended` in nanoseconds of Unix time, 0 while it runs. `error`: the class of what ended
-    it early, such as `TimeoutError`. `calls`: it waits for something outside this process.
+class Shared:
+    """Attributes that many spans have alike, such as those of one model asked in one way. Told apart by identity, so
+    that whoever encodes them need do it once.
     """
 
-    __slots__ = ("attributes", "calls", "ended", "error", "id", "name", "parent", "started")
+    __slots__ = ("of",)
 
-    def __init__(self, name: str, parent: str, started: int, *, calls: bool = False) -> None:
-        self.id = f"{_ids.getrandbits(64):016x}"
-        self.name = name
-        self.parent = parent
-        self.started = started
-        self.ended = 0
-        self.error = ""
-        self.calls = calls
-        self.attributes: dict[str, Value] = {}
-
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        return (self.ended - self.started) / 1e9
+    def __init__(self, of: Mapping[str, Value]) -> None:
+        self.of = of
 
 
 class Followed:
-    """One request that is followed: its trace id, its own span, and the parts that have ended so far."""
+    """One request that is followed: its trace id, the id of its own span and of who asked (empty where nobody said),
+    and the parts that have ended so far. `started`, and the times of parts, are nanoseconds of `perf_counter_ns`, a
+    clock that nobody sets meanwhile; `epoch` is what makes of them nanoseconds of Unix time.
+    """
 
-    __slots__ = ("_began", "_clock", "left_out", "own", "sampled", "spans", "trace")
+    __slots__ = ("epoch", "id", "left_out", "parent", "sampled", "spans", "started", "trace")
 
-    def __init__(self, trace: str, name: str, parent: str = "", *, sampled: bool = True, ago: float = 0.0) -> None:
+    def __init__(self, trace: str, parent: str = "", *, sampled: bool = True, ago: float = 0.0) -> None:
         """`ago`: seconds since it really began."""
-        self._clock = perf_counter_ns() - int(ago * 1e9)
-        self._began = time_ns() - int(ago * 1e9)
+        now = perf_counter_ns()
+        self.epoch = time_ns() - now
+        self.started = now - int(ago * 1e9)
         self.trace = trace
+        self.parent = parent
         self.sampled = sampled
-        self.own = Span(name, parent, self._began)
-        self.spans: list[Span] = []
+        self.id = _new_id()
+        self.spans: list[span] = []
         self.left_out = 0
 
-    def now(self) -> int:
-        """Nanoseconds of Unix time, by a clock that nobody sets meanwhile."""
-        return self._began + perf_counter_ns() - self._clock
-
-    def add(self, span: Span) -> None:
+    def add(self, part: span) -> None:
         """A part that has ended."""
         if len(self.spans) < MOST:
-            self.spans.append(span)
+            self.spans.append(part)
         else:
             self.left_out += 1
+
+
+def _new_id() -> str:
+    return f"{_ids.getrandbits(64):016x}"
 
 
 _followed: ContextVar[Followed | None] = ContextVar("followed", default=None)
@@ -107,41 +100,51 @@ def answering(trace: str) -> None:
 def at_work() -> tuple[str, str]:
     """Ids of the trace and of the span at work, for a line of the log; empty where there is none."""
     followed = _followed.get()
-    span = (_within.get() or followed.own.id) if followed is not None else ""
+    span = (_within.get() or followed.id) if followed is not None else ""
     return _trace.get() or (followed.trace if followed is not None else ""), span
 
 
-@contextmanager
-def following(followed: Followed | None) -> Generator[None]:
+class following:  # noqa: N801  # read as a verb: `with following(request): ...`
     """Let what is done inside, by this task and those that it starts, be parts of a request."""
-    if followed is None:
-        yield
-        return
-    before = _followed.set(followed)
-    try:
-        yield
-    finally:
-        _followed.reset(before)
+
+    __slots__ = ("_before", "_followed")
+
+    def __init__(self, followed: Followed) -> None:
+        self._followed = followed
+
+    def __enter__(self) -> None:
+        self._before = _followed.set(self._followed)
+
+    def __exit__(self, *_: object) -> None:
+        _followed.reset(self._before)
 
 
 class span:  # noqa: N801  # read as a verb: `with span("retrieval") as part: ...`
     """Time a part. `part.note(...)` adds attributes; nothing is kept where nobody follows.
 
-    `calls`: it waits for something outside this process.
+    Where somebody does: `started` and `ended` as `Followed` has them, `parent` the id of the span that it is part of,
+    `error` the class of what ended it early, such as `TimeoutError`. `calls`: it waits for something outside this
+    process. Attributes are its own, and those that it `shares` with others.
     """
 
-    __slots__ = ("_calls", "_followed", "_name", "_span")
+    __slots__ = (
+        "_followed", "attributes", "calls", "ended", "error", "id", "name", "parent", "shares", "started",
+    )  # fmt: skip
 
     def __init__(self, name: str, *, calls: bool = False) -> None:
-        self._name = name
-        self._calls = calls
+        self.name = name
+        self.calls = calls
         self._followed = _followed.get()
-        self._span: Span | None = None
 
     def __enter__(self) -> Self:
-        if self._followed is not None:
-            parent = _within.get() or self._followed.own.id
-            self._span = Span(self._name, parent, self._followed.now(), calls=self._calls)
+        followed = self._followed
+        if followed is not None:
+            self.id = _new_id()
+            self.parent = _within.get() or followed.id
+            self.error = ""
+            self.shares: Shared | None = None
+            self.attributes: dict[str, Value] = {}
+            self.started = perf_counter_ns()
         return self
 
     @property
@@ -149,29 +152,45 @@ class span:  # noqa: N801  # read as a verb: `with span("retrieval") as part: ..
         """Whether anybody follows: what is dear to find out need not be found out otherwise."""
         return self._followed is not None
 
-    @contextmanager
-    def inside(self) -> Generator[None]:
-        """What begins in this block is part of this part. It must not stand around the `yield` of a generator."""
-        token = _within.set(self._span.id) if self._span is not None else None
-        try:
-            yield
-        finally:
-            if token is not None:
-                _within.reset(token)
+    @property
+    def seconds(self) -> float:
+        """How long it took, or has taken so far; where somebody follows."""
+        return ((self.ended if self._followed is None else perf_counter_ns()) - self.started) / 1e9
 
-    def note(self, attributes: dict[str, Value]) -> None:
+    def inside(self) -> AbstractContextManager[None]:
+        """What begins in this block is part of this part. It must not stand around the `yield` of a generator."""
+        return _NOWHERE if self._followed is None else _Inside(self.id)
+
+    def note(self, attributes: Mapping[str, Value]) -> None:
         """Add attributes."""
-        if self._span is not None:
-            self._span.attributes.update(attributes)
+        if self._followed is not None:
+            self.attributes.update(attributes)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._span is not None and self._followed is not None:
-            self._span.ended = self._followed.now()
+        followed, self._followed = self._followed, None  # it refers to this part: a cycle would wait for the collector
+        if followed is not None:
+            self.ended = perf_counter_ns()
             if kind is not None and kind is not GeneratorExit:
-                self._span.error = kind.__name__
-            self._followed.add(self._span)
+                self.error = kind.__name__
+            followed.add(self)
+
+
+class _Inside:
+    __slots__ = ("_before", "_id")
+
+    def __init__(self, id: str) -> None:
+        self._id = id
+
+    def __enter__(self) -> None:
+        self._before = _within.set(self._id)
+
+    def __exit__(self, *_: object) -> None:
+        _within.reset(self._before)
+
+
+_NOWHERE = nullcontext()
 
 
 def traceparent() -> str:
@@ -182,4 +201,4 @@ def traceparent() -> str:
     followed = _followed.get()
     if followed is None:
         return ""
-    return f"00-{followed.trace}-{_within.get() or followed.own.id}-{int(followed.sampled):02x}"
+    return f"00-{followed.trace}-{_within.get() or followed.id}-{'01' if followed.sampled else '00'}"

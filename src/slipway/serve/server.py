@@ -28,6 +28,11 @@ LATER = 2.0
 """Seconds after a request's deadline at which its connection is closed if its body still has not come."""
 
 
+YOUNG = 10_000
+"""Objects that may become more before Python looks for cycles among the new ones. Of its default, 700, the requests
+that are being answered are many times as many: it would look through all of them again and again."""
+
+
 def run(context: ServeContext, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; returns after the drain. Call it from the main thread.
 
@@ -121,6 +126,7 @@ async def _tell(server: uvicorn.Server, listener: socket.socket, on_ready: Calla
     log.info("listening", extra={"address": address_of(listener)})
     gc.collect()
     gc.freeze()  # modules and routes stay for good: collections need not look through them again and again
+    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     if on_ready is not None:
         on_ready(address_of(listener))
 

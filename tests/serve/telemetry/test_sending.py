@@ -222,17 +222,17 @@ def test_a_traceparent_of_a_later_version_is_read() -> None:
 
 
 def test_parts_are_timed_where_they_began_and_an_error_is_named() -> None:
-    followed = Followed("ab" * 16, "whole", ago=1.0)
+    followed = Followed("ab" * 16, ago=1.0)
     with following(followed):
         with span("outer") as outer, outer.inside(), pytest.raises(ValueError, match="no"), span("inner"):
             raise ValueError("no")
         with span("after"):
             pass
     inner, outer_, after = followed.spans
-    assert (inner.parent, outer_.parent, after.parent) == (outer_.id, followed.own.id, followed.own.id)
+    assert (inner.parent, outer_.parent, after.parent) == (outer_.id, followed.id, followed.id)
     assert inner.error == "ValueError"
     assert not outer_.error
-    assert 0.9e9 < outer_.started - followed.own.started < 30e9
+    assert 0.9e9 < outer_.started - followed.started < 30e9
 
 
 def test_attributes_beyond_a_bound_share_one_place() -> None:

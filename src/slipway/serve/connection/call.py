@@ -64,9 +64,8 @@ class Call:
         self.queued = self.first = 0.0  # seconds: waited for a slot; from the request to its first text
         self.written: Trace | None = None  # its record, as it goes to the catalog
         parent = self.headers.get(b"traceparent")
-        found = parent_of(parent.decode("latin-1")) if parent else None
-        self.parent = found.trace if found else ""
-        self.trace = self.parent or os.urandom(16).hex()
+        self.parent = parent_of(parent.decode("latin-1")) if parent else None
+        self.trace = self.parent.trace if self.parent else os.urandom(16).hex()
 
     def header(self, name: bytes) -> str:
         """One of the headers that matter here, as text; empty when absent."""

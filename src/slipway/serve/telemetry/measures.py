@@ -20,7 +20,7 @@ PER_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0,
 TOKENS = tuple(float(4**n) for n in range(14))
 
 
-@dataclass
+@dataclass(slots=True)
 class Point:
     """One combination of attributes: how many fell into each bucket; bucket n ends with the bound n, included."""
 
@@ -51,7 +51,10 @@ class Histogram:
                 point = self._points.setdefault(attributes, Point([0] * (len(self.bounds) + 1)))
             point.counts[bisect_left(self.bounds, value)] += 1
             point.sum += value
-            point.least, point.most = min(point.least, value), max(point.most, value)
+            if value < point.least:
+                point.least = value
+            if value > point.most:
+                point.most = value
 
     def points(self) -> list[tuple[Named, Point]]:
         """What there is so far, since `began`."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from time import time_ns
 
 from slipway import __version__
-from slipway.core.spans import Followed, Span, Value
+from slipway.core.spans import Shared, Value, span
 from slipway.serve.telemetry import wire
+from slipway.serve.telemetry.answered import Answered, own
 from slipway.serve.telemetry.measures import Histogram, Measures
 
 _INTERNAL, _SERVER, _CLIENT = 1, 2, 3
@@ -30,32 +33,55 @@ def resource(project: str, instance: str) -> bytes:
     return wire.message(1, wire.attributes(1, found))
 
 
-def traces(sender: bytes, followed: Iterable[tuple[Followed, Mapping[str, Value]]]) -> bytes:
-    """`ExportTraceServiceRequest`; with each request what its own span says besides."""
-    spans: list[bytes] = []
-    for one, more in followed:
-        trace = wire.message(1, bytes.fromhex(one.trace))
-        spans.append(wire.message(2, trace + _span(one.own, _SERVER, more)))
-        spans += [wire.message(2, trace + _span(part, _CLIENT if part.calls else _INTERNAL)) for part in one.spans]
-    return wire.message(1, sender + wire.message(2, _SCOPE + b"".join(spans)))
+def traces(sender: bytes, requests: Iterable[bytes]) -> bytes:
+    """`ExportTraceServiceRequest`, of requests as `spans` has them."""
+    return wire.message(1, sender + wire.message(2, _SCOPE + b"".join(requests)))
 
 
-def _span(span: Span, kind: int, more: Mapping[str, Value] | None = None) -> bytes:
-    attributes = span.attributes
-    if more or span.error:
-        attributes = {**attributes, **(more or {}), **({"error.type": span.error} if span.error else {})}
-    return b"".join(
-        (
-            wire.message(2, bytes.fromhex(span.id)),
-            wire.message(4, bytes.fromhex(span.parent)) if span.parent else b"",
-            wire.text(5, span.name),
-            wire.number(6, kind),
-            wire.fixed(7, span.started),
-            wire.fixed(8, span.ended),
-            wire.attributes(9, attributes),
-            _ERROR if span.error else b"",
-        )
+def spans(one: Answered, more: Mapping[str, Value]) -> bytes:
+    """A request's own span and its parts; `more`: what its own says besides."""
+    followed = one.followed
+    trace = bytes.fromhex(followed.trace)
+    shares, found = own(one)
+    made = wire.message(
+        2,
+        _ids(trace, followed.id, followed.parent, followed.epoch + followed.started, followed.epoch + one.ended)
+        + _alike(f"{one.method} {one.endpoint}", _SERVER, str(one.status) if one.status >= 500 else "", shares)
+        + wire.attributes(9, {**found, **more} if more else found),
     )
+    for part in followed.spans:
+        made += wire.message(2, _part(trace, followed.epoch, part))
+    return made
+
+
+def _part(trace: bytes, epoch: int, part: span) -> bytes:
+    return (
+        _ids(trace, part.id, part.parent, epoch + part.started, epoch + part.ended)
+        + _alike(part.name, _CLIENT if part.calls else _INTERNAL, part.error, part.shares)
+        + wire.attributes(9, part.attributes)
+    )
+
+
+_CHILD = struct.Struct("<2s16s 2s8s 2s8s sQ sQ").pack  # fields 1, 2, 4, 7 and 8, which have always one length
+_ROOT = struct.Struct("<2s16s 2s8s sQ sQ").pack
+
+
+def _ids(trace: bytes, id: str, parent: str, started: int, ended: int) -> bytes:
+    own_id = bytes.fromhex(id)
+    if parent:
+        return _CHILD(
+            b"\n\x10", trace, b"\x12\x08", own_id, b'"\x08', bytes.fromhex(parent), b"9", started, b"A", ended
+        )
+    return _ROOT(b"\n\x10", trace, b"\x12\x08", own_id, b"9", started, b"A", ended)
+
+
+@lru_cache(4096)
+def _alike(name: str, kind: int, error: str, shares: Shared | None) -> bytes:
+    """What many spans say alike."""
+    made = wire.text(5, name) + wire.number(6, kind)
+    if shares is not None:
+        made += wire.attributes(9, shares.of)
+    return made + (wire.attributes(9, {"error.type": error}) + _ERROR if error else b"")
 
 
 def metrics(sender: bytes, measures: Measures, counted: Mapping[str, int]) -> bytes:

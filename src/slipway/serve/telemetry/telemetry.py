@@ -12,42 +12,24 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 
-from slipway.core.spans import Followed, Value, parent_of
+from slipway.core.spans import Followed, Value
 from slipway.core.trace import Trace
 from slipway.i18n import told
 from slipway.project.telemetry import TelemetryConfig
-from slipway.runtime.conventions import CHAT, COMPLETION, EMBEDDINGS, INPUT, MODEL, OPERATION, OUTPUT, PROVIDER
 from slipway.serve.connection.call import Call
 from slipway.serve.telemetry import otlp
+from slipway.serve.telemetry.answered import Answered, answered, measure
 from slipway.serve.telemetry.bodies import bodies
 from slipway.serve.telemetry.collector import Collector, Pause
-from slipway.serve.telemetry.measures import Measures, Named
+from slipway.serve.telemetry.measures import Measures
 
 log = logging.getLogger("slipway.serve")
 
 BATCH = 512  # requests in one message
 LAST = 2.0  # seconds for what is left when the server ends
 _RANDOM = 1 << 56
-_OPERATIONS = {"/v1/chat/completions": CHAT, "/v1/completions": COMPLETION, "/generate": COMPLETION,
-               "/v1/embeddings": EMBEDDINGS}  # fmt: skip
-
-
-class _Item:
-    """A request that has been answered, as far as it is told."""
-
-    __slots__ = ("answer", "model", "endpoint", "first", "followed", "seconds", "status", "trace")
-
-    def __init__(self, call: Call, followed: Followed, trace: Trace | None) -> None:
-        self.followed, self.trace = followed, trace
-        self.endpoint, self.model, self.status = call.endpoint, call.model, call.status
-        self.seconds, self.first = call.seconds, call.first
-        self.answer = call.written.answer if call.written else None
-
-    @property
-    def spans(self) -> int:
-        """That are sent of it."""
-        return 1 + len(self.followed.spans) if self.followed.sampled else 0
 
 
 class Telemetry:
@@ -70,7 +52,10 @@ class Telemetry:
         self._clean = clean
         self._sender = otlp.resource(project, uuid.uuid4().hex)
         self._least = round((1 - config.sample) * _RANDOM)
-        self._queue: deque[_Item] = deque()
+        self._bodies = frozenset(config.bodies)
+        self._full = min(BATCH, config.queue)
+        self._queue: deque[Answered] = deque()
+        self._batch: list[Answered] = []  # on its way, and tried again until it is taken or refused
         self._measures = Measures()
         self._wake = threading.Event()
         self._ending = False
@@ -90,7 +75,7 @@ class Telemetry:
         self._thread.start()
 
     def close(self) -> None:
-        """Try once to send what is left, for a few seconds at most; call it in a thread."""
+        """Try once to send what is left, for a few seconds at most, and say what could not be; call it in a thread."""
         if self._thread is None:
             return
         self._collector.timeout = LAST
@@ -98,53 +83,32 @@ class Telemetry:
         self._wake.set()
         self._thread.join(2 * LAST + 1)
         self._thread = None
+        left = _spans([*self._batch, *self._queue])
+        self._batch.clear()
+        self._queue.clear()
+        if left:
+            self._lose(left)
+            log.warning("telemetry was left at the end", extra={"spans": left, "why": self.trouble})
 
     def begin(self, call: Call) -> Followed:
         """Follow a request. Whoever asked decides whether it is recorded, where the request says so (`traceparent`)."""
-        parent = parent_of(call.header(b"traceparent"))
-        trace = parent.trace if parent else call.trace
-        sampled = parent.sampled if parent else int(trace[-14:], 16) >= self._least
-        name = f"{call.method} {call.endpoint}"
-        return Followed(trace, name, parent.span if parent else "", sampled=sampled, ago=call.seconds)
+        parent = call.parent
+        if parent is not None:
+            return Followed(parent.trace, parent.span, sampled=parent.sampled, ago=call.seconds)
+        sampled = not self._least or int(call.trace[-14:], 16) >= self._least
+        return Followed(call.trace, sampled=sampled, ago=call.seconds)
 
     def finish(self, call: Call, followed: Followed) -> None:
         """The request has been answered."""
-        own = followed.own
-        own.ended = followed.now()
-        own.attributes = _attributes(call, followed)
-        if call.status >= 500:
-            own.error = str(call.status)
-        item = _Item(call, followed, call.written if self.config.bodies and followed.sampled else None)
-        if len(self._queue) >= self.config.queue:
-            self._measure(item)
-            self._lose(item.spans)
+        one = answered(call, followed, bodies=bool(self._bodies) and followed.sampled)
+        waiting = len(self._queue)
+        if waiting >= self.config.queue:
+            measure(one, self._measures)
+            self._lose(one.spans)
             return
-        self._queue.append(item)
-        if len(self._queue) == min(BATCH, self.config.queue):  # once, also while nothing can be sent
+        self._queue.append(one)
+        if waiting + 1 == self._full:  # once, also while nothing can be sent
             self._wake.set()
-
-    def _measure(self, item: _Item) -> None:
-        operation = _OPERATIONS.get(item.endpoint)
-        if operation is None or not item.model:
-            return
-        measures = self._measures
-        of: Named = ((OPERATION, operation), (PROVIDER, "slipway"), (MODEL, item.model))
-        measures.request.record(item.seconds, (*of, ("error.type", str(item.status))) if item.status >= 400 else of)
-        answer = item.answer
-        if answer is not None and operation != EMBEDDINGS:
-            measures.first.record(item.first or answer.first_token_seconds, of)
-            more = answer.usage.completion_tokens - 1
-            if more > 0 and answer.seconds > answer.first_token_seconds:
-                measures.per_token.record((answer.seconds - answer.first_token_seconds) / more, of)
-        for span in item.followed.spans:
-            found = span.attributes
-            if OPERATION not in found:
-                continue
-            named: Named = tuple((key, str(found[key])) for key in (OPERATION, PROVIDER, MODEL) if key in found)
-            measures.operation.record(span.seconds, (*named, ("error.type", span.error)) if span.error else named)
-            for key, kind in ((INPUT, "input"), (OUTPUT, "output")):
-                if isinstance(tokens := found.get(key), int) and tokens:
-                    measures.tokens.record(tokens, (*named, ("gen_ai.token.type", kind)))
 
     def _lose(self, spans: int) -> None:
         self.dropped += spans
@@ -154,35 +118,34 @@ class Telemetry:
 
     def _work(self) -> None:
         pauses = Pause(), Pause()
-        batch: list[_Item] = []
-        body = b""
+        body, due = b"", 0.0  # when metrics are sent again
         while True:
             self._wake.wait(self.config.every)
             self._wake.clear()
             ending = self._ending  # once more after it was said
             before = self.trouble
             while pauses[0].over or ending:
-                if not batch:
-                    batch, body = self._next()
-                if not batch or not self._send_traces(batch, body, pauses[0]):
+                if not self._batch:
+                    body = self._next()
+                if not self._batch or not self._send_traces(body, pauses[0]):
                     break
-                batch = []
-            if pauses[1].over or ending:
+            if (pauses[1].over and monotonic() >= due) or ending:
+                due = monotonic() + self.config.every
                 made = otlp.metrics(self._sender, self._measures, {"slipway.telemetry.dropped_spans": self.dropped})
                 pauses[1].after(self._collector.post("metrics", made))
             self._tell(before)
             if ending:
-                self._lose(_spans([*batch, *self._queue]))
                 self._collector.close()
                 return
 
-    def _send_traces(self, batch: Sequence[_Item], body: bytes, pause: Pause) -> bool:
+    def _send_traces(self, body: bytes, pause: Pause) -> bool:
         """Whether the batch is done with: taken, or refused for good."""
         reply = self._collector.post("traces", body)
         pause.after(reply)
         if reply.again:
             return False
-        spans = _spans(batch)
+        spans = _spans(self._batch)
+        self._batch.clear()
         lost = spans if reply.refused else min(reply.rejected, spans)
         if lost:
             self._lose(lost)
@@ -190,27 +153,26 @@ class Telemetry:
         self._count("sent", spans - lost)
         return True
 
-    def _next(self) -> tuple[list[_Item], bytes]:
-        """Requests that wait, and the message that tells of them. What cannot be told is dropped."""
-        while self._queue:
-            taken = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-            batch = [item for item in taken if item.followed.sampled]
+    def _next(self) -> bytes:
+        """The message that tells of requests that wait, which become the batch. What cannot be told is dropped."""
+        made: list[bytes] = []
+        lost, error = 0, None
+        while self._queue and len(made) < BATCH:
+            one = self._queue.popleft()
             try:
-                for item in taken:
-                    self._measure(item)
-                if batch:
-                    return batch, self._encoded(batch)
-            except Exception:
-                log.exception("telemetry could not be written")
-                self._lose(_spans(batch))
-        return [], b""
+                measure(one, self._measures)
+                if one.followed.sampled:
+                    made.append(otlp.spans(one, self._texts(one)))
+                    self._batch.append(one)
+            except Exception as why:  # noqa: BLE001 -- of one request; the others are told
+                lost, error = lost + one.spans, why
+        if error is not None:
+            self._lose(lost)
+            log.error("telemetry could not be written", extra={"spans": lost}, exc_info=error)
+        return otlp.traces(self._sender, made)
 
-    def _encoded(self, batch: Sequence[_Item]) -> bytes:
-        wanted = frozenset(self.config.bodies)
-        return otlp.traces(
-            self._sender,
-            ((one.followed, bodies(self._clean(one.trace), wanted) if one.trace is not None else {}) for one in batch),
-        )
+    def _texts(self, one: Answered) -> Mapping[str, Value]:
+        return bodies(self._clean(one.written), self._bodies) if one.written is not None else {}
 
     def _tell(self, before: str) -> None:
         """A line in the log when it begins to fail, and when it works again."""
@@ -222,28 +184,5 @@ class Telemetry:
             log.info("telemetry is sent again", extra={"dropped": self.dropped})
 
 
-def _attributes(call: Call, followed: Followed) -> dict[str, Value]:
-    """What the span of the whole request says (OpenTelemetry's conventions for HTTP servers, and our own)."""
-    found: dict[str, Value] = {
-        "http.request.method": call.method,
-        "http.route": call.endpoint,
-        "url.path": call.endpoint,
-        "url.scheme": "http",
-        "http.response.status_code": call.status,
-        "slipway.overhead.seconds": call.overhead,
-    }
-    if call.trace != followed.trace:  # the client sent another request under the same id before
-        found["slipway.trace"] = call.trace
-    if call.model:
-        found["slipway.asked"] = call.model
-    if call.release:
-        found["slipway.release"] = call.release
-    if call.queued:
-        found["slipway.queue.seconds"] = call.queued
-    if followed.left_out:
-        found["slipway.spans.left_out"] = followed.left_out
-    return found
-
-
-def _spans(batch: Sequence[_Item]) -> int:
+def _spans(batch: Sequence[Answered]) -> int:
     return sum(item.spans for item in batch)

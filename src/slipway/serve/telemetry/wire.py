@@ -14,6 +14,7 @@ from slipway.core.spans import Value
 
 _fixed, _double = struct.Struct("<Q").pack, struct.Struct("<d").pack
 _MOST = 1 << 64
+_LEAST = -(1 << 63)  # of an attribute
 _COMMON = 64  # characters of a text that may come again; digests are as long
 
 
@@ -100,7 +101,7 @@ def _any(value: Value) -> bytes:
     if isinstance(value, bool):
         return number(2, int(value))
     if isinstance(value, int):
-        return number(3, value)
+        return number(3, max(_LEAST, min(-_LEAST - 1, value)))
     if isinstance(value, float):
         return double(4, value)
     return message(5, b"".join(message(1, _any(one)) for one in value))
