@@ -57,7 +57,8 @@ def answered(call: Call, followed: Followed, *, bodies: bool) -> Answered:
             per_token = (answer.seconds - answer.first_token_seconds) / more
     return Answered(
         followed, perf_counter_ns(), call.method, call.endpoint, call.model, call.release, call.status, seconds,
-        max(0.0, seconds - call.model_seconds), call.queued, call.trace, call.written if bodies else None, first, per_token,
+        max(0.0, seconds - call.model_seconds), call.queued, call.trace, call.written if bodies else None, first,
+        per_token,
     )  # fmt: skip
 
 
