@@ -25,6 +25,7 @@ from slipway.console import page, trace_views
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.answer import Answer
+from slipway.core.asked import ModelCall
 from slipway.core.candidate import Candidate
 from slipway.core.trace import PLAYGROUND, Feedback, Trace
 from slipway.errors import ConfigError, NotFound, SlipwayError
@@ -32,8 +33,10 @@ from slipway.i18n import t, told
 from slipway.loop.prompts import conversation
 from slipway.render import html
 from slipway.render.document import Column, Document, Part, Passage, Section, Table
+from slipway.runtime.working import Spent
 from slipway.serve.admin.access import needs
 from slipway.serve.auth.caller import Caller
+from slipway.serve.recording.prompts import whole
 from slipway.serve.refuse import Refused, refusal
 from slipway.store.catalog import now
 
@@ -50,6 +53,7 @@ class Side:
     candidate: Candidate
     answer: Answer | None = None
     trouble: str = ""
+    calls: tuple[ModelCall, ...] = ()
 
 
 @dataclass
@@ -171,7 +175,9 @@ async def _ask(pages: Pages, candidates: Sequence[Candidate], turns: Sequence[tu
     found = list[Side]()
     for one in candidates:
         try:
-            found.append(Side(one, await pages.server.aside.ask(one, turns)))
+            spent = Spent()
+            answer = await pages.server.aside.ask(one, turns, spent)
+            found.append(Side(one, answer, calls=whole(spent.calls.of(one, answer))))
         except Refused as error:
             if error.status == 429 and not found:
                 raise
@@ -192,7 +198,7 @@ async def _keep(pages: Pages, asked: Asked, caller: Caller) -> None:
             id=uuid.uuid4().hex, at=now(), endpoint=f"{ROOT}/playground", channel=PLAYGROUND,
             release=releases.get(side.candidate.digest, ""), status=200,
             request={"messages": [{"role": "user", "content": asked.text}]}, answer=side.answer,
-            seconds=side.answer.seconds, key=caller.key, tenant=caller.tenant,
+            seconds=side.answer.seconds, key=caller.key, tenant=caller.tenant, calls=side.calls,
         )  # fmt: skip
         score = 1.0 if n == asked.chosen else 0.0
         await pages.server.recorder.write(trace)

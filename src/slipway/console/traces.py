@@ -9,13 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from slipway import api
-from slipway.console import export, filters, page, trace_views, views
+from slipway.console import asked_views, export, filters, page, trace_views, views
 from slipway.console.answers import replay_form
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.trace import PLAYGROUND, Wanted
 from slipway.i18n import t
-from slipway.loop.prompts import prompt_of
+from slipway.loop.prompts import candidate_of, sent
 from slipway.serve.admin.access import needs
 
 PAGE = 50  # traces on one page
@@ -44,7 +44,9 @@ def traces(pages: Pages) -> APIRouter:
     def trace(request: Request, id: str) -> Response:
         found, said = api.trace(project, id)
         asked_again = replay_form(pages, found) if pages.may(request, "ask") else ""
-        document = trace_views.trace(found, said, prompt_of(project, found))
+        by = candidate_of(project, found)
+        read = asked_views.read(found, by, sent(project, found, by)) if found.kept else []
+        document = trace_views.trace(found, said, read)
         return pages.page(request, t("Trace"), document, _around(pages, found.id), asked_again)
 
     _ = every, download, trace
