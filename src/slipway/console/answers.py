@@ -16,12 +16,12 @@ from random import SystemRandom
 from time import monotonic
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
 from slipway import api
-from slipway.console import page, trace_views
+from slipway.console import filters, page, trace_views
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.answer import Answer
@@ -44,6 +44,7 @@ MOST = 4  # candidates asked at once
 LONGEST = 20_000  # characters of a question
 _KEPT = 200  # questions whose answers wait for a choice
 _SECONDS = 3600.0
+Listed = Annotated[dict[str, str], Depends(filters.given)]
 
 
 @dataclass
@@ -75,7 +76,9 @@ def answers(pages: Pages) -> APIRouter:
     router, waiting = APIRouter(prefix=ROOT), _Waiting()
 
     @router.post("/traces/{id}/replay")
-    async def replay(id: str, request: Request, caller: Annotated[Caller, needs("read")]) -> Response:
+    async def replay(
+        id: str, request: Request, caller: Annotated[Caller, needs("read")], listed: Listed, before: str = ""
+    ) -> Response:
         caller.require("ask")
         given = await pages.form(request)
         found, _ = await run_in_threadpool(api.trace, pages.project, id)
@@ -86,16 +89,18 @@ def answers(pages: Pages) -> APIRouter:
             )
         turns = conversation(found)
         side = (await _ask(pages, [candidate], turns))[0]
-        before = Side(candidate, found.answer, page_error(found))
+        then = Side(candidate, found.answer, page_error(found))
         columns = [
-            column(t("As it was answered"), before, [f"{found.at[:19]} {found.channel}"]),
+            column(t("As it was answered"), then, [f"{found.at[:19]} {found.channel}"]),
             column(t("By {name} now", name=candidate.name), side, [candidate.digest[:12]]),
         ]
         asked = Document(None, [Section(role, [Passage(text, whole=True)]) for role, text in turns])
-        back = f'<p><a href="{ROOT}/traces/{found.id}">{page.line(t("back to the trace"))}</a></p>'
-        note = page.notice(t("Nothing of this was kept: it is no traffic."))
+        where = filters.query(listed, before)
+        back = page.around(("up", f"{ROOT}/traces/{found.id}{where}", t("back to the trace")))
+        above = back + page.notice(t("Nothing of this was kept: it is no traffic."))
+        again = replay_form(pages, found, where)
         body = html.body(asked) + beside(columns)
-        return pages.page(request, t("The same question, asked again"), body, back + note, replay_form(pages, found))
+        return pages.page(request, t("The same question, asked again"), body, above, again)
 
     @router.get("/playground", dependencies=[needs("ask")])
     def playground(request: Request) -> Response:
@@ -214,13 +219,13 @@ def _text(side: Side) -> str:
 # what is shown -------------------------------------------------------------------------------------------------------
 
 
-def replay_form(pages: Pages, found: Trace) -> str:
-    """Asks the question of a trace again; nothing where it holds none."""
+def replay_form(pages: Pages, found: Trace, asked: str) -> str:
+    """Asks the question of a trace again; nothing where it holds none. `asked`: the filter of the list it stood in."""
     known = _candidates(pages)
     if not known or not found.asked:
         return ""
     choice = page.choice("candidate", t("Candidate"), [(one.digest, _label(one)) for one in known])
-    return page.form(f"{ROOT}/traces/{found.id}/replay", t("Ask it again"), choice, method="post")
+    return page.form(f"{ROOT}/traces/{found.id}/replay{asked}", t("Ask it again"), choice, method="post")
 
 
 def page_error(found: Trace) -> str:

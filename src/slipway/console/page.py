@@ -143,8 +143,8 @@ def form(action: str, button: str, *fields: str, method: str = "get") -> str:
 
 
 def around(*links: tuple[str, str, str]) -> str:
-    """Links above a page: (relation, address, text); one without an address is left out. The keys n and p follow the
-    relations `next` and `prev`.
+    """Links above a page: (relation, address, text); one without an address is left out. The keys n, p and u follow
+    the relations `next`, `prev` and `up`.
     """
     kept = [(f'rel="{rel}" ' if rel else "", escape(to), line(text)) for rel, to, text in links if to]
     shown = " ".join(f'<a {rel}href="{to}">{text}</a>' for rel, to, text in kept)

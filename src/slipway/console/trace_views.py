@@ -15,8 +15,8 @@ from slipway.render.document import Column, Document, Part, Passage, Section, Ta
 from slipway.render.pages.served import feedback_table, not_kept
 
 
-def traces(found: Sequence[Trace], older: str) -> Document:
-    """Each leads to itself, and the last row to `older` ones, an address."""
+def traces(found: Sequence[Trace], asked: str, *links: Link) -> Document:
+    """Each leads to itself, with the filter that was `asked` for; `links` stand below."""
     columns = [
         Column(t("question"), "excerpt", 80),
         Column(t("answer"), "excerpt", 80),
@@ -27,7 +27,7 @@ def traces(found: Sequence[Trace], older: str) -> Document:
     ]
     rows: list[list[Any]] = [
         [
-            Link(one.asked or (t("(empty)") if one.kept else t("(not kept)")), f"{ROOT}/traces/{one.id}"),
+            Link(one.asked or (t("(empty)") if one.kept else t("(not kept)")), f"{ROOT}/traces/{one.id}{asked}"),
             one.said if one.answer else told(one.error),
             one.at,
             one.channel,
@@ -36,10 +36,7 @@ def traces(found: Sequence[Trace], older: str) -> Document:
         ]
         for one in found
     ]
-    parts: list[Part] = [Table(t("Traces"), columns, rows)]
-    if older:
-        parts.append(Link(t("older ones"), older))
-    return Document(None, parts)
+    return Document(None, [Table(t("Traces"), columns, rows), *links])
 
 
 def trace(found: Trace, said: Sequence[Feedback], read: Sequence[Part]) -> Document:

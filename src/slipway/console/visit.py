@@ -63,7 +63,8 @@ class Pages:
         caller: Caller = request.scope.get("caller", ANYONE)
         refused = refusal(error) if isinstance(error, SlipwayError) else None
         if refused is not None and refused.status == 403 and not caller.scopes:
-            where = quote(request.url.path, safe="/") if request.method == "GET" else ROOT
+            here = f"{request.url.path}?{request.url.query}".removesuffix("?")
+            where = quote(here, safe="/") if request.method == "GET" else ROOT
             return RedirectResponse(f"{ROOT}/sign-in?next={where}", 303, page.HEADERS)
         if refused is not None and refused.status == 403 and request.url.path == ROOT:
             first = next((path for path, scope in page.NEEDS.items() if scope in caller.scopes), "")
