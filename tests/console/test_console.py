@@ -144,7 +144,7 @@ def test_a_release_that_is_gone_is_told_on_the_pages_that_lead_to_it(folder: Pat
         with project.store.catalog.engine.begin() as connection:
             connection.execute(text("DELETE FROM nouns WHERE kind = 'release'"))
         assert "points at a release that cannot be read" in unescape(page(server, ""))
-        assert "The prompt is not shown" in page(server, f"/traces/{trace}")
+        assert "The prompt cannot be shown" in page(server, f"/traces/{trace}")
         assert server.get(f"/console/releases/{digest}").status == 404
         for path in PAGES:
             page(server, path)
@@ -321,7 +321,9 @@ def _signed_in(project: Context, keys: dict[str, str]) -> None:
         promote, given = f"/releases/{digest}/promote", {"why": "by key", "channel": "staging2"}
         assert submit(server, promote, given, cookie=cookies["read"]).status == 403
         assert submit(server, promote, given, "http://evil.example", cookie=cookies["admin"]).status == 403
-        assert submit(server, promote, given).status == 303  # to the sign-in
+        asked = submit(server, promote, given)
+        assert asked.status == 403
+        assert 'action="/console/sign-in"' in asked.body.decode(), "what was typed is kept meanwhile"
         assert "staging2" not in project.store.catalog.channels()
         both = keys["admin"]
         assert submit(server, promote, given, authorization=f"Bearer {both}").status == 303

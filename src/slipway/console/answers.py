@@ -98,7 +98,7 @@ def answers(pages: Pages) -> APIRouter:
         where = filters.query(listed, before)
         back = page.around(("up", f"{ROOT}/traces/{found.id}{where}", t("back to the trace")))
         above = back + page.notice(t("Nothing of this was kept: it is no traffic."))
-        again = replay_form(pages, found, where)
+        again = await run_in_threadpool(replay_form, pages, found, where)
         body = html.body(asked) + beside(columns)
         return pages.page(request, t("The same question, asked again"), body, above, again)
 
@@ -195,7 +195,8 @@ async def _ask(pages: Pages, candidates: Sequence[Candidate], turns: Sequence[tu
 async def _keep(pages: Pages, asked: Asked, caller: Caller) -> None:
     """Each answer as a trace and a score on it. An answer that reads like the preferred one is left out."""
     best = "" if asked.chosen == -1 else _text(asked.sides[asked.chosen or 0])
-    releases = {one.candidate.digest: one.digest for _, one, _ in api.releases(pages.project)}
+    every = await run_in_threadpool(api.releases, pages.project)
+    releases = {one.candidate.digest: one.digest for _, one, _ in every}
     for n, side in enumerate(asked.sides):
         if side.answer is None or side.answer.error or (n != asked.chosen and _text(side) == best):
             continue

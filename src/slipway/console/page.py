@@ -98,6 +98,14 @@ def line(text: str) -> str:
     return escape(visible.line(text))
 
 
+def raw(text: str) -> str:
+    """A text as the content of a field, which gives it back exactly; what would act stands in it as a number."""
+    shown = escape(text)
+    if shown.isprintable():
+        return shown
+    return "".join(one if one in "\n\r\t" or one.isprintable() else f"&#{ord(one)};" for one in shown)
+
+
 def field(name: str, label: str, value: str = "", **attributes: str) -> str:
     """A labelled input. `attributes`: of ours, such as `type="password"`."""
     more = "".join(f' {key.rstrip("_")}="{escape(given)}"' for key, given in attributes.items())

@@ -203,8 +203,8 @@ class Labels(Protocol):
         """Store a judgement in the place of the one named; returns the one that stands, None without the item."""
         ...
 
-    def judgements(self, queue: str | None = None) -> list[Judgement]:
-        """The first first."""
+    def judgements(self, queue: str | None = None, item: str | None = None) -> list[Judgement]:
+        """Of a queue, of all, or of one item; the first first."""
         ...
 
     def withdraw(self, queue: str, who: str) -> Judgement | None:
