@@ -1,5 +1,6 @@
 """How long the list of traces takes on a million of them: the first page, each filter, words that are rare and common
-in English and in Chinese, several filters at once; and what the index costs to make and to keep.
+in English and in Chinese, several filters at once; then the next and the previous trace from the middle of such a page,
+both together as a trace's page asks for them; and what the index costs to make and to keep.
 
 1,015,000: the last 15,576 are in the small files, as many as there can be, and those that are in none.
 
@@ -24,6 +25,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from slipway.core.answer import Answer, Citation
 from slipway.core.database import Address
@@ -150,6 +153,27 @@ def cases(store: Store) -> dict[str, dict[str, Any]]:
     }
 
 
+def median(times: list[float]) -> float:
+    """With one decimal."""
+    return round(statistics.median(times), 1)
+
+
+def p95(times: list[float]) -> float:
+    """With one decimal."""
+    return round(statistics.quantiles(times, n=20)[-1], 1)
+
+
+def around(store: Store, id: str, wanted: Wanted, repeat: int) -> list[float]:
+    """Milliseconds for the next older and the next newer one of those that are wanted."""
+    times = list[float]()
+    for _ in range(max(2, repeat)):
+        since = time.perf_counter()
+        store.catalog.newer(id, wanted)
+        store.catalog.traces(1, wanted=msgspec.structs.replace(wanted, before=id))
+        times.append((time.perf_counter() - since) * 1000)
+    return times
+
+
 def measure(store: Store, repeat: int) -> dict[str, Any]:
     """Name -> rows, p50 and p95."""
     found: dict[str, Any] = {}
@@ -162,10 +186,11 @@ def measure(store: Store, repeat: int) -> dict[str, Any]:
             spent.append((time.process_time() - busy) * 1000)
             if len(times) > 2 and sum(times) > 10_000:  # one that is slow is known after a few
                 break
-        cut = statistics.quantiles(times, n=20)
-        found[name] = {"rows": rows, "p50": round(statistics.median(times), 1), "p95": round(cut[-1], 1)}
-        found[name]["cpu"] = round(statistics.median(spent), 1)
-        told = "  ".join(f"{key} {found[name][key]:8.1f}" for key in ("p50", "p95", "cpu"))
+        page = [trace.id for _, trace in store.catalog.traces(PAGE, wanted=wanted)]
+        walk = around(store, page[len(page) // 2], wanted, repeat) if page else [0.0, 0.0]
+        found[name] = {"rows": rows, "p50": median(times), "p95": p95(times), "cpu": median(spent)}
+        found[name] |= {"walk p50": median(walk), "walk p95": p95(walk)}
+        told = "  ".join(f"{key} {value:8.1f}" for key, value in found[name].items() if key != "rows")
         print(f"{name:30} {rows:4} rows  {told} ms", flush=True)
     since = time.perf_counter()
     store.catalog.traffic("2026-09-01T00:00:00Z")

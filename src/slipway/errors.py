@@ -8,6 +8,7 @@ SlipwayError            exit 4  a step failed
 ├── IntegrityError      exit 4  bytes differ from the digest that pins them
 ├── EngineError         exit 4  a model could not be loaded or could not answer (`retryable` says try again)
 └── Busy                exit 4  someone else holds what is needed; nothing was changed
+    └── Overtaken       exit 4  someone else did it in the meantime; theirs stands
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ class EngineError(SlipwayError):
 
 class Busy(SlipwayError):
     """Another process holds the lock."""
+
+
+class Overtaken(Busy):
+    """It was done otherwise since it was looked at: waiting does not help, looking again does."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -18,7 +18,6 @@ from slipway.console.shared_text import markers, taken_over
 from slipway.core.candidate import Candidate
 from slipway.core.trace import PLAYGROUND, Trace
 from slipway.loop.context import Context
-from slipway.loop.prompts import prompt_of
 from slipway.serve.recording.bodies import without
 
 
@@ -169,14 +168,6 @@ def test_a_trace_whose_texts_were_not_kept_is_not_asked_again(apart: Context, ow
     refused = submit(own, f"/traces/{bare.id}/replay", {"candidate": candidates(apart)["plain"]})
     assert refused.status == 400, refused.body[-600:]
     assert "not kept" in refused.body.decode()
-
-
-def test_the_prompt_is_made_again(apart: Context, own: Running) -> None:
-    trace = asked(apart, own)
-    (message,) = prompt_of(apart, trace)
-    assert trace.answer
-    assert message.text.strip() == trace.answer.raw.strip(), "the echo engine says what it read"
-    assert "the prompt as the model read it" in own.get(f"/console/traces/{trace.id}").body.decode()
 
 
 def test_the_list_as_a_file_holds_what_is_filtered(apart: Context, own: Running) -> None:

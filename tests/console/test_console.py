@@ -70,7 +70,7 @@ class Acting(HTMLParser):
 
 
 def links(text: str, below: str) -> list[str]:
-    return list(dict.fromkeys(re.findall(rf'href="/console({below}/[0-9a-f]+)"', text)))
+    return list(dict.fromkeys(re.findall(rf'href="/console({below}/[0-9a-f]+)(?:\?[^"]*)?"', text)))
 
 
 def submit(server: Running, path: str, given: dict[str, str], origin: str | None = "", **headers: str) -> Reply:
@@ -144,7 +144,7 @@ def test_a_release_that_is_gone_is_told_on_the_pages_that_lead_to_it(folder: Pat
         with project.store.catalog.engine.begin() as connection:
             connection.execute(text("DELETE FROM nouns WHERE kind = 'release'"))
         assert "points at a release that cannot be read" in unescape(page(server, ""))
-        assert "The prompt is not shown" in page(server, f"/traces/{trace}")
+        assert "The prompt cannot be shown" in page(server, f"/traces/{trace}")
         assert server.get(f"/console/releases/{digest}").status == 404
         for path in PAGES:
             page(server, path)
@@ -204,6 +204,42 @@ def test_traces_are_filtered_and_walked(server: Running, project: Context) -> No
     oldest = api.traces(project, 100)[-1].id
     assert api.traces(project, 1, wanted=Wanted(before=oldest)) == []
     assert "rel=next" not in page(server, f"/traces/{oldest}").replace('"', "")
+
+
+def test_traces_are_walked_within_the_filter_and_back_to_the_page_of_the_list(folder: Path, tmp_path: Path) -> None:
+    """From the second page of a list that has three, with texts that an address must escape."""
+    word = 'a&b="c" <i>'
+    asked = {"words": word, "status": "2xx"}
+    shutil.copytree(folder, tmp_path / "demo")
+    with api.open_project(tmp_path / "demo") as project, serving(context(project)) as server:
+        made = [
+            trace_of(request={"prompt": f"{word} {n}" if n % 2 else "other"}, status=200 if n % 3 else 503, at=now())
+            for n in range(360)
+        ]
+        project.store.catalog.add_traces(made)
+        listed = [one.id for one in reversed(made) if word in one.asked and one.status == 200]
+
+        def leads(path: str, what: str) -> str:
+            found = re.search(rf'{what} ?href="/console(/traces[^"]*)"', page(server, path))
+            assert found, (path, what)
+            return unescape(found[1])
+
+        text = page(server, f"/traces?{urlencode(asked)}")
+        older = unescape(next(iter(re.findall(r'"/console(/traces\?[^"]*before=[^"]*)"', text))))
+        shown = [unescape(one) for one in re.findall(r'"/console(/traces/[0-9a-f]{32}[^"]*)"', page(server, older))]
+        assert [one.partition("?")[0].removeprefix("/traces/") for one in shown] == listed[50:100]
+        at = shown[3]
+        for rel, n in (("next", 54), ("next", 55), ("prev", 54), ("prev", 53), ("prev", 52)):
+            at = leads(at, f'rel="{rel}"')
+            assert at.startswith(f"/traces/{listed[n]}?")
+        assert leads(at, 'rel="up"') == older
+        first = page(server, f"/traces/{listed[0]}?{urlencode(asked)}")
+        assert 'rel="prev"' not in first
+        assert 'rel="next"' not in page(server, f"/traces/{listed[-1]}?{urlencode(asked)}")
+        outside = next(one.id for one in made if one.id not in listed)
+        assert leads(f"/traces/{outside}?{urlencode(asked)}", 'rel="prev"').startswith(f"/traces/{listed[-1]}?")
+        assert server.get(f"/console/traces/{listed[0]}?status=9").status == 400
+        assert f'action="/console/traces/{listed[0]}/replay?words=' in first
 
 
 def test_what_is_not_there_is_told_in_words(server: Running) -> None:
@@ -285,7 +321,9 @@ def _signed_in(project: Context, keys: dict[str, str]) -> None:
         promote, given = f"/releases/{digest}/promote", {"why": "by key", "channel": "staging2"}
         assert submit(server, promote, given, cookie=cookies["read"]).status == 403
         assert submit(server, promote, given, "http://evil.example", cookie=cookies["admin"]).status == 403
-        assert submit(server, promote, given).status == 303  # to the sign-in
+        asked = submit(server, promote, given)
+        assert asked.status == 403
+        assert 'action="/console/sign-in"' in asked.body.decode(), "what was typed is kept meanwhile"
         assert "staging2" not in project.store.catalog.channels()
         both = keys["admin"]
         assert submit(server, promote, given, authorization=f"Bearer {both}").status == 303

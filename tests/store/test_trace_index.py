@@ -115,6 +115,9 @@ def check_alike(catalog: Catalog) -> None:
             pages += [trace.id for _, trace in page]
             before = pages[-1]
         assert pages == plain[WANTED.index(given)], given
+        walked = [catalog.newer(id, Wanted(**given)) for id in pages]  # and back, one by one
+        assert walked == ["", *pages[:-1]][: len(pages)], given
+    assert catalog.newer("0" * 32, Wanted(words=("keel",))) == ""
 
 
 def test_the_same_is_found_with_and_without_it(store: Store) -> None:

@@ -16,15 +16,16 @@ from random import SystemRandom
 from time import monotonic
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
 from slipway import api
-from slipway.console import page, trace_views
+from slipway.console import filters, page, trace_views
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.answer import Answer
+from slipway.core.asked import ModelCall
 from slipway.core.candidate import Candidate
 from slipway.core.trace import PLAYGROUND, Feedback, Trace
 from slipway.errors import ConfigError, NotFound, SlipwayError
@@ -32,8 +33,10 @@ from slipway.i18n import t, told
 from slipway.loop.prompts import conversation
 from slipway.render import html
 from slipway.render.document import Column, Document, Part, Passage, Section, Table
+from slipway.runtime.working import Spent
 from slipway.serve.admin.access import needs
 from slipway.serve.auth.caller import Caller
+from slipway.serve.recording.prompts import whole
 from slipway.serve.refuse import Refused, refusal
 from slipway.store.catalog import now
 
@@ -41,6 +44,7 @@ MOST = 4  # candidates asked at once
 LONGEST = 20_000  # characters of a question
 _KEPT = 200  # questions whose answers wait for a choice
 _SECONDS = 3600.0
+Listed = Annotated[dict[str, str], Depends(filters.given)]
 
 
 @dataclass
@@ -50,6 +54,7 @@ class Side:
     candidate: Candidate
     answer: Answer | None = None
     trouble: str = ""
+    calls: tuple[ModelCall, ...] = ()
 
 
 @dataclass
@@ -71,7 +76,9 @@ def answers(pages: Pages) -> APIRouter:
     router, waiting = APIRouter(prefix=ROOT), _Waiting()
 
     @router.post("/traces/{id}/replay")
-    async def replay(id: str, request: Request, caller: Annotated[Caller, needs("read")]) -> Response:
+    async def replay(
+        id: str, request: Request, caller: Annotated[Caller, needs("read")], listed: Listed, before: str = ""
+    ) -> Response:
         caller.require("ask")
         given = await pages.form(request)
         found, _ = await run_in_threadpool(api.trace, pages.project, id)
@@ -82,16 +89,18 @@ def answers(pages: Pages) -> APIRouter:
             )
         turns = conversation(found)
         side = (await _ask(pages, [candidate], turns))[0]
-        before = Side(candidate, found.answer, page_error(found))
+        then = Side(candidate, found.answer, page_error(found))
         columns = [
-            column(t("As it was answered"), before, [f"{found.at[:19]} {found.channel}"]),
+            column(t("As it was answered"), then, [f"{found.at[:19]} {found.channel}"]),
             column(t("By {name} now", name=candidate.name), side, [candidate.digest[:12]]),
         ]
         asked = Document(None, [Section(role, [Passage(text, whole=True)]) for role, text in turns])
-        back = f'<p><a href="{ROOT}/traces/{found.id}">{page.line(t("back to the trace"))}</a></p>'
-        note = page.notice(t("Nothing of this was kept: it is no traffic."))
+        where = filters.query(listed, before)
+        back = page.around(("up", f"{ROOT}/traces/{found.id}{where}", t("back to the trace")))
+        above = back + page.notice(t("Nothing of this was kept: it is no traffic."))
+        again = await run_in_threadpool(replay_form, pages, found, where)
         body = html.body(asked) + beside(columns)
-        return pages.page(request, t("The same question, asked again"), body, back + note, replay_form(pages, found))
+        return pages.page(request, t("The same question, asked again"), body, above, again)
 
     @router.get("/playground", dependencies=[needs("ask")])
     def playground(request: Request) -> Response:
@@ -171,7 +180,9 @@ async def _ask(pages: Pages, candidates: Sequence[Candidate], turns: Sequence[tu
     found = list[Side]()
     for one in candidates:
         try:
-            found.append(Side(one, await pages.server.aside.ask(one, turns)))
+            spent = Spent()
+            answer = await pages.server.aside.ask(one, turns, spent)
+            found.append(Side(one, answer, calls=whole(spent.calls.of(one, answer))))
         except Refused as error:
             if error.status == 429 and not found:
                 raise
@@ -184,7 +195,8 @@ async def _ask(pages: Pages, candidates: Sequence[Candidate], turns: Sequence[tu
 async def _keep(pages: Pages, asked: Asked, caller: Caller) -> None:
     """Each answer as a trace and a score on it. An answer that reads like the preferred one is left out."""
     best = "" if asked.chosen == -1 else _text(asked.sides[asked.chosen or 0])
-    releases = {one.candidate.digest: one.digest for _, one, _ in api.releases(pages.project)}
+    every = await run_in_threadpool(api.releases, pages.project)
+    releases = {one.candidate.digest: one.digest for _, one, _ in every}
     for n, side in enumerate(asked.sides):
         if side.answer is None or side.answer.error or (n != asked.chosen and _text(side) == best):
             continue
@@ -192,7 +204,7 @@ async def _keep(pages: Pages, asked: Asked, caller: Caller) -> None:
             id=uuid.uuid4().hex, at=now(), endpoint=f"{ROOT}/playground", channel=PLAYGROUND,
             release=releases.get(side.candidate.digest, ""), status=200,
             request={"messages": [{"role": "user", "content": asked.text}]}, answer=side.answer,
-            seconds=side.answer.seconds, key=caller.key, tenant=caller.tenant,
+            seconds=side.answer.seconds, key=caller.key, tenant=caller.tenant, calls=side.calls,
         )  # fmt: skip
         score = 1.0 if n == asked.chosen else 0.0
         await pages.server.recorder.write(trace)
@@ -208,13 +220,13 @@ def _text(side: Side) -> str:
 # what is shown -------------------------------------------------------------------------------------------------------
 
 
-def replay_form(pages: Pages, found: Trace) -> str:
-    """Asks the question of a trace again; nothing where it holds none."""
+def replay_form(pages: Pages, found: Trace, asked: str) -> str:
+    """Asks the question of a trace again; nothing where it holds none. `asked`: the filter of the list it stood in."""
     known = _candidates(pages)
     if not known or not found.asked:
         return ""
     choice = page.choice("candidate", t("Candidate"), [(one.digest, _label(one)) for one in known])
-    return page.form(f"{ROOT}/traces/{found.id}/replay", t("Ask it again"), choice, method="post")
+    return page.form(f"{ROOT}/traces/{found.id}/replay{asked}", t("Ask it again"), choice, method="post")
 
 
 def page_error(found: Trace) -> str:

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from slipway.console import page
+from slipway.console import page, sent
 from slipway.console.page import ROOT
-from slipway.console.visit import Pages
+from slipway.console.visit import Pages, own_path, sound_path
 from slipway.i18n import LANGUAGES, t
 from slipway.render.document import Document
 from slipway.serve.admin.access import needs
@@ -22,7 +22,7 @@ LANGUAGE = "slipway_language"
 
 def entrance(pages: Pages) -> APIRouter:
     """What everybody may see: the way in, and our own files."""
-    router, server = APIRouter(prefix=ROOT, dependencies=[needs(None)]), pages.server
+    router = APIRouter(prefix=ROOT, dependencies=[needs(None)])
 
     @router.get("/assets/{name}")
     def asset(name: str) -> Response:
@@ -35,31 +35,45 @@ def entrance(pages: Pages) -> APIRouter:
     def language(name: str, request: Request) -> Response:
         if name not in LANGUAGES:
             raise HTTPException(404)
-        answer = RedirectResponse(_own_path(request.headers.get("referer", ""), request), 303, page.HEADERS)
+        answer = RedirectResponse(own_path(request), 303, page.HEADERS)
         answer.set_cookie(LANGUAGE, name, max_age=365 * 86400, path=ROOT, httponly=True, samesite="strict")
         return answer
 
+    _ = asset, language
+    return router
+
+
+def signing(pages: Pages) -> APIRouter:
+    """Signing in, also in the middle of a form, and out."""
+    router, server = APIRouter(prefix=ROOT, dependencies=[needs(None)]), pages.server
+
     @router.get("/sign-in")
     def sign_in_page(request: Request, next: str = ROOT) -> Response:
-        asked = page.field("key", t("API key"), type="password", required="", autocomplete="current-password")
-        hidden = f'<input type="hidden" name="next" value="{page.line(_path(next))}">'
-        hidden += '<input type="text" name="user" autocomplete="username" hidden>'
         lines = [
             t("`slipway keys create NAME --scope read` makes a key for reading, `--scope read --scope admin` one that "
               "also decides.")
         ]  # fmt: skip
-        form = page.form(f"{ROOT}/sign-in", t("Sign in"), hidden, asked, method="post")
-        return pages.page(request, t("Sign in"), Document(None, lines), before=form)
+        return pages.page(request, t("Sign in"), Document(None, lines), before=sent.sign_in(sound_path(next)))
 
     @router.post("/sign-in")
     async def sign_in(request: Request) -> Response:
-        given = await pages.form(request)
+        given = await pages.fields(request, sent.MOST)
+        request.state.sent = {}  # the key is shown on no page
+        (key,), (to,) = (given.get(name, [""])[:1] for name in ("key", "next"))
+        path, where, fields = sent.carried(given)
+        path, where = sound_path(path), sound_path(where)
         try:
-            caller = server.keys.check(f"Bearer {given.get('key', '')}")
+            caller = server.keys.check(f"Bearer {key}")
         except Refused as refused:
             address = request.client.host if request.client else ""
-            raise server.refused_key(address, request.url.path, given=True) or refused from None
-        answer = RedirectResponse(_path(given.get("next", "")), 303, page.HEADERS)
+            why = server.refused_key(address, request.url.path, given=True) or refused
+            if not fields:
+                raise why from None
+            body = sent.ended(path, where, fields, why.message)
+            return pages.page(request, t("Sign in again"), body, status=why.status)
+        answer: Response = RedirectResponse(sound_path(to), 303, page.HEADERS)
+        if fields:
+            answer = pages.page(request, t("Signed in again"), sent.resumed(path, where, fields))
         if caller.key:
             answer.headers.append("set-cookie", server.sign_in.cookie(caller.key, secure=secure(request)))
         return answer
@@ -72,15 +86,5 @@ def entrance(pages: Pages) -> APIRouter:
         answer.headers.append("set-cookie", ended(secure=secure(request)))
         return answer
 
-    _ = asset, language, sign_in_page, sign_in, sign_out
+    _ = sign_in_page, sign_in, sign_out
     return router
-
-
-def _path(text: str) -> str:
-    """A path of the console; anything else is its first page."""
-    sound = text == ROOT or text.startswith((f"{ROOT}/", f"{ROOT}?"))
-    return text if sound and "\\" not in text and text.isprintable() and ".." not in text else ROOT
-
-
-def _own_path(referer: str, request: Request) -> str:
-    return _path(referer.removeprefix(str(request.base_url).rstrip("/")))

@@ -39,6 +39,12 @@ def given(
     }  # fmt: skip
 
 
+def query(given: dict[str, str], before: str = "") -> str:
+    """As it stands in an address, with its question mark; empty for no filter. `before`: the page of the list."""
+    found = views.query({**given, "before": before[:64]})
+    return f"?{found}" if found else ""
+
+
 def wanted(given: dict[str, str], before: str) -> Wanted:
     """What a filter means; what cannot be understood is told. Raises Refused (400)."""
     status, thumb, slow, language = given["status"], given["thumb"], given["slow"], given["language"]

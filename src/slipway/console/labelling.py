@@ -15,13 +15,13 @@ from starlette.responses import RedirectResponse
 
 from slipway import api
 from slipway.api.labelling import Labelling
-from slipway.console import filters, page
+from slipway.console import filters, page, views
 from slipway.console import label_forms as forms
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.labelling import PICKS, Pick, Queue, Source, Value
 from slipway.core.trace import Wanted
-from slipway.errors import Busy
+from slipway.errors import Overtaken
 from slipway.i18n import t
 from slipway.loop.labelling.room import Person, Plan, Work
 from slipway.loop.labelling.values import criteria
@@ -50,10 +50,10 @@ def _person(caller: Caller) -> Person:
 
 
 async def _done(work: Callable[[], T]) -> T:
-    """Work in a thread; what somebody else did in the meantime is a conflict."""
+    """Work in a thread; what somebody else did in the meantime is a conflict, a catalog that is locked is not."""
     try:
         return await run_in_threadpool(work)
-    except Busy as error:
+    except Overtaken as error:
         raise Refused(409, error.message, error.hint) from error
 
 
@@ -186,15 +186,16 @@ def _settling(pages: Pages, queues: Labelling) -> APIRouter:
     router = APIRouter(prefix=AT)
 
     @router.get("/{name}/conflicts", dependencies=[needs("admin")])
-    def conflicts(request: Request, name: str) -> Response:
+    def conflicts(request: Request, name: str, start: views.Start = 0) -> Response:
         queue = queues.queue(name)
+        found, links = views.part(queues.conflicts(name), start, views.LISTED, f"{AT}/{name}/conflicts")
         rows = [
             [Link(item.text[:300] or t("(empty)"), f"{AT}/{name}/conflicts/{item.id}"),
              " / ".join(dict.fromkeys(documents.value(queue, one) for one in given))]
-            for item, given in queues.conflicts(name)
+            for item, given in found
         ]  # fmt: skip
         columns = [Column(t("item"), "excerpt", 80), Column(t("said"), "excerpt", 120)]
-        return pages.page(request, name, Document(None, [Table(t("In conflict"), columns, rows)]))
+        return pages.page(request, name, Document(None, [Table(t("In conflict"), columns, rows), *links]))
 
     @router.get("/{name}/conflicts/{id}", dependencies=[needs("admin")])
     def conflict(request: Request, name: str, id: str) -> Response:

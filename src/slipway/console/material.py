@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
 
 from slipway import api
-from slipway.console import page
+from slipway.console import page, views
 from slipway.console.measured import origin
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
@@ -32,8 +31,6 @@ from slipway.serve.admin.access import needs
 ITEMS, CHANGES = 100, 500  # on one page
 HELD = ("gate", "reserve")
 Item = Document | Chunk | Example
-Start = Annotated[int, Field(ge=0, le=10**9)]
-"""A place in a list, as a part of an address."""
 
 
 def material(pages: Pages) -> APIRouter:
@@ -41,20 +38,21 @@ def material(pages: Pages) -> APIRouter:
     router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
 
     @router.get("/data")
-    def data(request: Request, folds: str = "") -> Response:
+    def data(request: Request, folds: str = "", start: views.Start = 0) -> Response:
         every = api.datasets(project)
-        listed = folds_together(every)
+        listed = folds_together(every)[: start + views.LISTED + 1]
         if folds:
             listed = [(at, one, 0) for at, one in every if folds_of(one) == folds]
         columns = [Column(t("dataset")), Column(t("when"), "time"), Column(t("items"), "count"), Column(t("counts"))]
         rows: list[list[Any]] = [
             [_link(one) if not n else _folds(one, n), at, one.size, one.counts if not n else ""]
-            for at, one, n in listed[:100]
+            for at, one, n in listed
         ]
-        return pages.page(request, t("Data"), shown.Document(None, [Table(t("Data"), columns, rows)]))
+        some, links = views.part(rows, start, views.LISTED, f"{ROOT}/data", folds=folds)
+        return pages.page(request, t("Data"), shown.Document(None, [Table(t("Data"), columns, some), *links]))
 
     @router.get("/data/{digest}")
-    def dataset(request: Request, digest: str, start: Start = 0) -> Response:
+    def dataset(request: Request, digest: str, start: views.Start = 0) -> Response:
         found = api.find(project, "dataset", digest)
         document = _dataset(pages, found, max(0, start))
         return pages.page(request, found.ref.short, document, after=_versions(pages, found))
@@ -67,7 +65,7 @@ def material(pages: Pages) -> APIRouter:
         return pages.page(request, t("Dropped, changed or flagged"), document, _back(found))
 
     @router.get("/data/{digest}/items/{number}")
-    def item(request: Request, digest: str, number: Start) -> Response:
+    def item(request: Request, digest: str, number: views.Start) -> Response:
         found = api.find(project, "dataset", digest)
         most = None if found.kind == "examples" else max(0, number) + 2  # of examples the next one may be far away
         before, one, after = _beside(api.items(project, found, most), number)

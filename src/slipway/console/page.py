@@ -98,6 +98,14 @@ def line(text: str) -> str:
     return escape(visible.line(text))
 
 
+def raw(text: str) -> str:
+    """A text as the content of a field, which gives it back exactly; what would act stands in it as a number."""
+    shown = escape(text)
+    if shown.isprintable():
+        return shown
+    return "".join(one if one in "\n\r\t" or one.isprintable() else f"&#{ord(one)};" for one in shown)
+
+
 def field(name: str, label: str, value: str = "", **attributes: str) -> str:
     """A labelled input. `attributes`: of ours, such as `type="password"`."""
     more = "".join(f' {key.rstrip("_")}="{escape(given)}"' for key, given in attributes.items())
@@ -143,8 +151,8 @@ def form(action: str, button: str, *fields: str, method: str = "get") -> str:
 
 
 def around(*links: tuple[str, str, str]) -> str:
-    """Links above a page: (relation, address, text); one without an address is left out. The keys n and p follow the
-    relations `next` and `prev`.
+    """Links above a page: (relation, address, text); one without an address is left out. The keys n, p and u follow
+    the relations `next`, `prev` and `up`.
     """
     kept = [(f'rel="{rel}" ' if rel else "", escape(to), line(text)) for rel, to, text in links if to]
     shown = " ".join(f'<a {rel}href="{to}">{text}</a>' for rel, to, text in kept)

@@ -17,7 +17,7 @@ from slipway import api
 from slipway.api.cards import about_release
 from slipway.console import page, views
 from slipway.console.answers import answers
-from slipway.console.entrance import LANGUAGE, entrance
+from slipway.console.entrance import LANGUAGE, entrance, signing
 from slipway.console.kept import kept
 from slipway.console.labelling import labelling
 from slipway.console.material import material
@@ -54,6 +54,7 @@ class Console:
         pages = Pages(project, server)
         made = (
             entrance,
+            signing,
             _served,
             traces,
             answers,
@@ -104,8 +105,11 @@ def _served(pages: Pages) -> APIRouter:
         return pages.page(request, t("Overview"), views.overview(serving, traffic, attention, _quality(project)))
 
     @router.get("/feedback")
-    def feedback(request: Request) -> Response:
-        return pages.page(request, t("Feedback"), views.feedback(api.feedback(project, 200)))
+    def feedback(request: Request, start: views.Start = 0) -> Response:
+        found, links = views.part(
+            api.feedback(project, start + views.LISTED + 1), start, views.LISTED, f"{ROOT}/feedback"
+        )
+        return pages.page(request, t("Feedback"), views.feedback(found, *links))
 
     _ = overview, feedback
     return router
@@ -140,10 +144,10 @@ def _released(pages: Pages) -> APIRouter:
     router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
 
     @router.get("/releases")
-    def releases(request: Request) -> Response:
+    def releases(request: Request, start: views.Start = 0) -> Response:
         back = _moving(pages, request, "rollback", t("Roll back"))
         found = api.releases(project)
-        named = [(one.digest, f"{one.digest[:12]} {one.candidate.name}") for _, one, _ in found]
+        named = [(one.digest, f"{one.digest[:12]} {one.candidate.name}") for _, one, _ in found[: 2 * views.LISTED]]
         compare = page.form(
             f"{ROOT}/difference",
             t("Compare"),
@@ -151,7 +155,7 @@ def _released(pages: Pages) -> APIRouter:
             page.choice("after", t("After"), named),
         )
         after = (compare if len(named) > 1 else "") + (back if named else "")
-        return pages.page(request, t("Releases"), views.releases(found, api.history(project)), after=after)
+        return pages.page(request, t("Releases"), views.releases(found, api.history(project), start), after=after)
 
     @router.get("/releases/{digest}")
     def release(request: Request, digest: str) -> Response:

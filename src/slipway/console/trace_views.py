@@ -8,7 +8,6 @@ from typing import Any
 from slipway.console.page import ROOT
 from slipway.console.shared_text import markers, taken_over
 from slipway.core.answer import Answer, Citation
-from slipway.core.message import Message
 from slipway.core.trace import Feedback, Trace
 from slipway.i18n import t, told
 from slipway.render.cells import Link
@@ -16,8 +15,8 @@ from slipway.render.document import Column, Document, Part, Passage, Section, Ta
 from slipway.render.pages.served import feedback_table, not_kept
 
 
-def traces(found: Sequence[Trace], older: str) -> Document:
-    """Each leads to itself, and the last row to `older` ones, an address."""
+def traces(found: Sequence[Trace], asked: str, *links: Link) -> Document:
+    """Each leads to itself, with the filter that was `asked` for; `links` stand below."""
     columns = [
         Column(t("question"), "excerpt", 80),
         Column(t("answer"), "excerpt", 80),
@@ -28,7 +27,7 @@ def traces(found: Sequence[Trace], older: str) -> Document:
     ]
     rows: list[list[Any]] = [
         [
-            Link(one.asked or (t("(empty)") if one.kept else t("(not kept)")), f"{ROOT}/traces/{one.id}"),
+            Link(one.asked or (t("(empty)") if one.kept else t("(not kept)")), f"{ROOT}/traces/{one.id}{asked}"),
             one.said if one.answer else told(one.error),
             one.at,
             one.channel,
@@ -37,14 +36,14 @@ def traces(found: Sequence[Trace], older: str) -> Document:
         ]
         for one in found
     ]
-    parts: list[Part] = [Table(t("Traces"), columns, rows)]
-    if older:
-        parts.append(Link(t("older ones"), older))
-    return Document(None, parts)
+    return Document(None, [Table(t("Traces"), columns, rows), *links])
 
 
-def trace(found: Trace, said: Sequence[Feedback], prompt: Sequence[Message]) -> Document:
-    """What was asked, what answered, the passages with those that it cites first, what it took, what users said."""
+def trace(found: Trace, said: Sequence[Feedback], read: Sequence[Part]) -> Document:
+    """What was asked, what answered, the passages with those that it cites first, what it took, what users said.
+
+    `read`: what its model read.
+    """
     if not found.kept:
         return Document(None, [not_kept(), _facts(found), feedback_table(said)])
     parts: list[Part] = [Section(who or t("input"), [Passage(what, whole=True)]) for who, what in found.turns]
@@ -52,16 +51,7 @@ def trace(found: Trace, said: Sequence[Feedback], prompt: Sequence[Message]) -> 
         parts += answer(found.answer)
     if found.error:
         parts.append(Section(t("error"), [told(found.error)]))
-    parts += [_facts(found), feedback_table(said)]
-    if prompt:
-        read: list[Part] = [Section(one.role, [Passage(one.text)], 3) for one in prompt]
-        made = t("Made again of the candidate, the question and the passages that were kept.")
-        parts.append(Section(t("the prompt as the model read it"), [made, *read]))
-    elif found.release:
-        parts.append(
-            t("The prompt is not shown: it is made again where the release is kept and asks a model once, with the "
-              "same examples each time.")
-        )  # fmt: skip
+    parts += [_facts(found), feedback_table(said), *read]
     return Document(None, parts)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
+
+import msgspec
+from pydantic import Field
 
 from slipway.console.page import ROOT
 from slipway.core.history import History
@@ -22,6 +25,10 @@ from slipway.render.pages import reports as report_pages
 
 Serving = tuple[str, Release, Verdict, str]
 """Channel, release, its verdict, since when."""
+Start = Annotated[int, Field(ge=0, le=10**9)]
+"""A place in a list, as a part of an address."""
+LISTED = 100  # on one page of a list
+T = TypeVar("T")
 SPANS = (("1h", timedelta(hours=1)), ("1d", timedelta(days=1)), ("7d", timedelta(days=7)))
 
 
@@ -97,8 +104,8 @@ def _span(name: str) -> str:
     return {"1h": t("hour"), "1d": t("day"), "7d": t("week")}[name]
 
 
-def feedback(found: Sequence[tuple[Feedback, Trace | None]]) -> Document:
-    """What users said, each with a link to what it is about."""
+def feedback(found: Sequence[tuple[Feedback, Trace | None]], *links: Link) -> Document:
+    """What users said, each with a link to what it is about; `links` stand below."""
     columns = [
         Column(t("question"), "excerpt", 70),
         Column(t("answer"), "excerpt", 70),
@@ -120,7 +127,7 @@ def feedback(found: Sequence[tuple[Feedback, Trace | None]]) -> Document:
         ]
         for one, of in found
     ]
-    return Document(None, [Table(t("Feedback"), columns, rows)])
+    return Document(None, [Table(t("Feedback"), columns, rows), *links])
 
 
 def reports(found: Sequence[tuple[str, Report, Sequence[Said]]], asked: Sequence[str]) -> Document:
@@ -155,8 +162,12 @@ def _measured(one: Report, metric: str) -> Estimate | Link | None:
     return Link(amount(value), f"{ROOT}/reports/{one.digest}/examples?{query({'metric': metric})}")
 
 
-def releases(found: Sequence[tuple[str, Release, list[str]]], history: History) -> Document:
-    """The documents of the command line, with links."""
+def releases(found: Sequence[tuple[str, Release, list[str]]], history: History, start: int = 0) -> Document:
+    """The documents of the command line, with links; of both tables a page of some that begins at a place."""
+    to = f"{ROOT}/releases"
+    found, more = part(found, start, LISTED, to)
+    decided, others = part(history.decisions, start, LISTED, to)
+    history = msgspec.structs.replace(history, decisions=list(decided))
     table = Table(
         t("Releases"),
         [
@@ -169,11 +180,22 @@ def releases(found: Sequence[tuple[str, Release, list[str]]], history: History) 
         [[_release(one), one.candidate.name, one.created, one.created_by, channels] for _, one, channels in found],
     )
     promotions = release_pages.releases(found, history).parts[1:]
-    return Document(None, [table, *promotions])
+    return Document(None, [table, *promotions, *(more if len(more) >= len(others) else others)])
 
 
 def _release(one: Release) -> Link:
     return Link(one.digest[:12], f"{ROOT}/releases/{one.digest}")
+
+
+def part(rows: Sequence[T], start: int, size: int, to: str, **asked: str) -> tuple[Sequence[T], list[Link]]:
+    """Those of one page, and links to the pages beside it. `to`: the address of the list; `asked`: what it is asked."""
+    places = ((t("newer"), max(0, start - size), start > 0), (t("older"), start + size, len(rows) > start + size))
+    links = [
+        Link(text, f"{to}?{query({**asked, 'start': str(at)})}".removesuffix("?start=0"))
+        for text, at, there in places
+        if there
+    ]
+    return rows[start : start + size], links
 
 
 def query(values: Mapping[str, str]) -> str:

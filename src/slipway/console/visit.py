@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import parse_qs, quote
 
 from fastapi import Request, Response
@@ -9,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from slipway.console import page
+from slipway.console import page, sent
 from slipway.console.page import ROOT
 from slipway.errors import SlipwayError
 from slipway.i18n import t
@@ -59,12 +60,19 @@ class Pages:
         return scope in caller.scopes
 
     async def refused(self, request: Request, error: Exception) -> Response:
-        """Why there is no page, as one; whoever has not said who it is is asked to."""
+        """Why there is no page, as one; whoever has not said who it is is asked to. What a form brought is kept."""
         caller: Caller = request.scope.get("caller", ANYONE)
         refused = refusal(error) if isinstance(error, SlipwayError) else None
-        if refused is not None and refused.status == 403 and not caller.scopes:
-            where = quote(request.url.path, safe="/") if request.method == "GET" else ROOT
-            return RedirectResponse(f"{ROOT}/sign-in?next={where}", 303, page.HEADERS)
+        unknown = refused is not None and refused.status == 403 and not caller.scopes
+        given, where = await self._sent(request), own_path(request)
+        if unknown and not given:
+            here = f"{request.url.path}?{request.url.query}".removesuffix("?")
+            to = quote(here if request.method == "GET" else where, safe="/")
+            return RedirectResponse(f"{ROOT}/sign-in?next={to}", 303, page.HEADERS)
+        if unknown:
+            why = t("You are not signed in any more, so this was not taken. Sign in to go on: nothing of it is lost.")
+            body = sent.ended(_target(request), where, given, why)
+            return self.page(request, t("Sign in again"), body, status=403)
         if refused is not None and refused.status == 403 and request.url.path == ROOT:
             first = next((path for path, scope in page.NEEDS.items() if scope in caller.scopes), "")
             if first:  # the only page that this key is for
@@ -78,7 +86,15 @@ class Pages:
         else:
             status, said, hint = refused.status, refused.message, refused.hint
         body = page.notice(said, "bad") + (f"<p>{page.line(hint)}</p>" if hint else "")
-        return self.page(request, t("This did not work"), body, status=status)
+        after = sent.refused(_target(request), where, given, status) if given else ""
+        return self.page(request, t("This did not work"), body, after=after, status=status)
+
+    async def _sent(self, request: Request) -> dict[str, list[str]]:
+        """The fields that a form of ours brought, whether they were read before or not."""
+        if not hasattr(request.state, "sent") and request.method == "POST":
+            with suppress(Refused):
+                await self.fields(request, sent.MOST)
+        return getattr(request.state, "sent", {})
 
     async def form(self, request: Request, most: int = MOST) -> dict[str, str]:
         """The fields of a form of at most so many bytes from a page of this server, each once. Raises Refused."""
@@ -86,10 +102,31 @@ class Pages:
 
     async def fields(self, request: Request, most: int = MOST) -> dict[str, list[str]]:
         """The same, with all values of each field."""
+        request.state.sent = {}
         check_same_origin("POST", request.headers.get("origin", ""), request.headers.get("host", ""))
         body = b""
         async for part in request.stream():
             body += part
             if len(body) > most:
                 raise Refused(413, t("the form is too large"), t("at most {n} bytes are taken", n=most))
-        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=FIELDS)
+        try:
+            given = parse_qs(body.decode("utf-8", "replace"), max_num_fields=FIELDS)
+        except ValueError:
+            raise Refused(400, t("the form has too many fields"), t("at most {n} are taken", n=FIELDS)) from None
+        request.state.sent = given
+        return given
+
+
+def own_path(request: Request) -> str:
+    """The page of the console that a request came from, as the browser says; else its first page."""
+    return sound_path(request.headers.get("referer", "").removeprefix(str(request.base_url).rstrip("/")))
+
+
+def sound_path(text: str) -> str:
+    """A path of the console; anything else is its first page."""
+    sound = text == ROOT or text.startswith((f"{ROOT}/", f"{ROOT}?"))
+    return text if sound and "\\" not in text and text.isprintable() and ".." not in text else ROOT
+
+
+def _target(request: Request) -> str:
+    return f"{request.url.path}?{request.url.query}".removesuffix("?")

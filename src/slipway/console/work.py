@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from slipway import api
 from slipway.adapt.tuning import observed_of
+from slipway.console import views
 from slipway.console.page import ROOT
 from slipway.console.visit import Pages
 from slipway.core.artifact import Artifact
@@ -26,7 +27,6 @@ from slipway.render.pages import work as work_pages
 from slipway.render.pages.training import Trained, curves, training
 from slipway.serve.admin.access import needs
 
-LISTED = 200
 LINES = 400  # of a log, the last ones
 PAGES = {"dataset": "data", "report": "reports", "release": "releases"}
 """Kind of a noun -> the pages about it."""
@@ -39,9 +39,10 @@ def work(pages: Pages) -> APIRouter:
     router, project = APIRouter(prefix=ROOT, dependencies=[needs("read")]), pages.project
 
     @router.get("/runs")
-    def runs(request: Request) -> Response:
-        found, now = api.runs(project, LISTED), seen(project.store.folder)
-        parts: list[Part] = [_table(found)]
+    def runs(request: Request, start: views.Start = 0) -> Response:
+        every, now = api.runs(project, start + views.LISTED + 1), seen(project.store.folder)
+        found, links = views.part(every, start, views.LISTED, f"{ROOT}/runs")
+        parts: list[Part] = [_table(found), *links]
         if now is not None and (now.alive or now.doing.step):
             to = f"{ROOT}/runs/{now.doing.run}" if any(one.id == now.doing.run for one in found) else ""
             parts = [*work_pages.at_work(now, to), *parts]

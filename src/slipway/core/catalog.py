@@ -153,8 +153,8 @@ class Counts(Protocol):
         """What was served since a moment (RFC 3339, UTC)."""
         ...
 
-    def newer(self, trace: str) -> str:
-        """Id of the trace that was written next after this one; empty for the newest."""
+    def newer(self, trace: str, wanted: Wanted | None = None) -> str:
+        """Id of the trace that was written next after this one, of those that are wanted; empty where there is none."""
         ...
 
     def feedback_on(self, traces: Sequence[str]) -> dict[str, list[Feedback]]:
@@ -203,8 +203,8 @@ class Labels(Protocol):
         """Store a judgement in the place of the one named; returns the one that stands, None without the item."""
         ...
 
-    def judgements(self, queue: str | None = None) -> list[Judgement]:
-        """The first first."""
+    def judgements(self, queue: str | None = None, item: str | None = None) -> list[Judgement]:
+        """Of a queue, of all, or of one item; the first first."""
         ...
 
     def withdraw(self, queue: str, who: str) -> Judgement | None:

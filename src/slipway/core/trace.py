@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from slipway.core.answer import Answer
+from slipway.core.asked import ModelCall
 from slipway.core.ref import Noun
 from slipway.i18n import Said
 from slipway.text.language import of_short_text
@@ -33,6 +34,7 @@ class Trace(Noun, frozen=True, kw_only=True):
     key: str = ""  # id of the API key, never the key
     tenant: str = ""  # whose key that is, in a project with several tenants
     kept: bool = True  # whether question, answer and passages are in it (`serve.bodies`)
+    calls: tuple[ModelCall, ...] = ()  # what was sent to the release's model, in order
 
     @property
     def turns(self) -> list[tuple[str, str]]:

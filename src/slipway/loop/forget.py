@@ -135,7 +135,7 @@ class _Plan:
             return self.holds(value)
         if isinstance(value, dict):
             return any(map(self._said_in, cast("dict[str, Any]", value).values()))
-        return isinstance(value, list) and any(map(self._said_in, cast("list[Any]", value)))
+        return isinstance(value, list | tuple) and any(map(self._said_in, cast("list[Any]", value)))
 
     def _take(self, trace: Trace) -> None:
         self.traces.add(trace.id)

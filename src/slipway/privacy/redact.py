@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar, cast
 import msgspec
 
 from slipway.core.answer import Answer
+from slipway.core.asked import ModelCall
+from slipway.core.message import Message
 from slipway.core.trace import Feedback, Trace
 from slipway.i18n import Said
 from slipway.privacy import personal, secrets
@@ -60,10 +62,6 @@ class Redactor:
             return [self.value(item) for item in cast("list[Any]", value)]
         return value
 
-    def record(self, record: Trace | Feedback) -> Trace | Feedback:
-        """A trace or feedback as it may be kept. Ids, names and numbers are ours and stay."""
-        return self.trace(record) if isinstance(record, Trace) else self.feedback(record)
-
     def trace(self, trace: Trace) -> Trace:
         """A trace as it may be kept: most hold nothing to redact, and are returned as they are."""
         if self._sound(trace):
@@ -72,7 +70,15 @@ class Redactor:
         if trace.answer is not None:
             answer = msgspec.convert(self.value(msgspec.to_builtins(trace.answer)), Answer)
         request = cast("dict[str, object]", self.value(trace.request))
-        return msgspec.structs.replace(trace, request=request, answer=answer, error=clean_said(trace.error, self.text))
+        calls, error = tuple(map(self._call, trace.calls)), clean_said(trace.error, self.text)
+        return msgspec.structs.replace(trace, request=request, answer=answer, error=error, calls=calls)
+
+    def _call(self, call: ModelCall) -> ModelCall:
+        messages = msgspec.convert(self.value(msgspec.to_builtins(call.messages)), tuple[Message, ...])
+        filled = call.filled
+        if filled is not None and filled.input is not None:
+            filled = msgspec.structs.replace(filled, input=self.value(filled.input))
+        return msgspec.structs.replace(call, messages=messages, filled=filled, tools=tuple(map(self.text, call.tools)))
 
     def feedback(self, said: Feedback) -> Feedback:
         """Feedback as it may be kept."""
@@ -112,6 +118,10 @@ def _texts(record: Trace | Feedback) -> Iterator[str]:
         return
     yield msgspec.json.encode(record.request).decode()
     yield _plain(record.error)
+    for call in record.calls:  # its digest looks like a key
+        if call.messages or call.tools or (call.filled and call.filled.input):
+            said = (call.messages, call.tools, call.filled and call.filled.input)
+            yield msgspec.json.encode(said).decode()
     if (answer := record.answer) is not None:
         yield answer.text
         if answer.raw != answer.text:

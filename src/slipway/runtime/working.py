@@ -30,6 +30,7 @@ from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 from slipway.plugins import reporting
 from slipway.runtime import conventions
+from slipway.runtime.asked import Calls
 from slipway.runtime.extract import extract
 from slipway.runtime.prompt import build_messages
 from slipway.runtime.session import Session
@@ -58,11 +59,14 @@ AS_MEASURED = Overrides()
 
 
 class Spent:
-    """What answering has taken so far, also when it ends in an error. Seconds since it was made."""
+    """What answering has taken so far, and what the model was asked, also when it ends in an error. Seconds since it
+    was made.
+    """
 
     def __init__(self) -> None:
         self.usage = Usage()
         self.retrieve_seconds = 0.0
+        self.calls = Calls()
         self._started = time.monotonic()
 
     @property
@@ -149,10 +153,13 @@ class Working:
             most = sampling.max_tokens
             limit = most if overrides.max_tokens is None else min(most, overrides.max_tokens)
             sampling = msgspec.structs.replace(sampling, max_tokens=limit, stop=(*sampling.stop, *overrides.stop))
+        language = self._language()
+        messages = build_messages(
+            candidate.prompt, candidate.system, input or self.input, passages, examples, language, self.task
+        )
+        self._spent.calls.made(messages, passages, examples, input, language)
         return GenerateRequest(
-            messages=build_messages(
-                candidate.prompt, candidate.system, input or self.input, passages, examples, self._language(), self.task
-            ),
+            messages=messages,
             sampling=sampling,
             json_schema=self._schema(),
             choices=candidate.choices or self._labels(),
@@ -191,6 +198,7 @@ class Working:
         """The model's deltas. Raises EngineError when the last one is missing: the stream was cut."""
         last = Delta()
         running = self._running()
+        self._spent.calls.sent(request)
         with conventions.generation(self.candidate.model, request, stream=True) as part:
             with reporting("engines", self._engine_name()):
                 async with aclosing(generator(part.over(running.generate(request)))) as stream:
@@ -204,6 +212,7 @@ class Working:
     async def complete(self, request: GenerateRequest) -> Completion:
         """The model's whole answer."""
         running = self._running()
+        self._spent.calls.sent(request)
         with conventions.generation(self.candidate.model, request) as part, part.inside():
             with reporting("engines", self._engine_name()):
                 completion = await complete(running, request)
@@ -216,6 +225,7 @@ class Working:
         running = self._running()
         if not isinstance(running, ScoresAnswers):
             raise missing(self.candidate.model.name if self.candidate.model else "", "score")
+        self._spent.calls.sent(asked.request, len(asked.answers))
         with conventions.generation(self.candidate.model, asked.request) as part, part.inside():
             with reporting("engines", self._engine_name()):
                 found = await running.likelihoods(asked)

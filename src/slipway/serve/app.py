@@ -31,6 +31,7 @@ from slipway.serve.gateway.endpoints import Gateway
 from slipway.serve.gateway.router import Router
 from slipway.serve.prometheus import Metrics
 from slipway.serve.recording.bodies import Bodies
+from slipway.serve.recording.prompts import as_kept
 from slipway.serve.recording.recorder import Recorder
 from slipway.serve.refuse import Refused, bad, draining, refusal, unexpected
 from slipway.serve.resources import ServeContext
@@ -114,10 +115,10 @@ class Application:
 
     def _clean(self, record: Trace | Feedback) -> Trace | Feedback:
         """What may be kept of a record."""
-        return self._redactor.record(self._bodies.record(record))
+        return self._clean_trace(record) if isinstance(record, Trace) else self._redactor.feedback(record)
 
     def _clean_trace(self, trace: Trace) -> Trace:
-        return self._redactor.trace(self._bodies.trace(trace))
+        return as_kept(self._bodies.trace(trace), self._redactor.trace)
 
     def _telemetry(self, context: ServeContext) -> Telemetry | None:
         config = context.config.telemetry

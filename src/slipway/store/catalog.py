@@ -32,7 +32,6 @@ from slipway.store.migrate import migrate
 from slipway.store.rows import ambiguous, decoded, plain, read_noun, remembered, sound
 from slipway.store.trace_index import TraceIndex
 from slipway.store.traffic import traffic
-from slipway.store.wanted import place
 
 N = TypeVar("N", bound=Noun)
 T = TypeVar("T")
@@ -298,12 +297,12 @@ class Catalog:
         with self._reader.connect() as connection:
             return traffic(connection, since, self.index)
 
-    def newer(self, trace: str) -> str:
-        """Id of the trace that was written next after this one; empty for the newest, and for one that is not kept."""
-        of = tables.traces.c
-        query = select(of.id).where(of.seq > place(trace)).order_by(of.seq).limit(1)
+    def newer(self, trace: str, wanted: Wanted | None = None) -> str:
+        """Id of the trace that was written next after this one, of those that are wanted (whose `before` does not
+        matter); empty where there is none, and after one that is not kept.
+        """
         with self._reader.connect() as connection:
-            return connection.execute(query).scalar() or ""
+            return trace_search.newer(connection, self.database.kind, self.index, trace, wanted or Wanted())
 
     def feedback(self, trace: str | None = None, limit: int = 1000) -> list[Feedback]:
         """Feedback, newest first."""

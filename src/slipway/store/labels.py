@@ -102,11 +102,12 @@ class Labels:
             self._let_go(connection, judgement.item, judgement.who)
             return judgement
 
-    def judgements(self, queue: str | None = None) -> list[Judgement]:
-        """What was said of the items of a queue, or of all, the first first."""
+    def judgements(self, queue: str | None = None, item: str | None = None) -> list[Judgement]:
+        """What was said of the items of a queue, or of all, the first first; or of one `item`."""
         of = tables.judgements.c
         query = select(of.id, of.body).order_by(of.seq)
         query = query if queue is None else query.where(of.queue == queue)
+        query = query if item is None else query.where(of.item == item)
         with self.database.reader.connect() as connection:
             return [decoded("judgement", row.id, row.body, Judgement) for row in connection.execute(query)]
 

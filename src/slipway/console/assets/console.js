@@ -1,4 +1,5 @@
-// Keys for lists: j and k go from row to row, Enter opens; on a single item n and p go to the next and the previous.
+// Keys for lists: j and k go from row to row, Enter opens; on a single item n and p go to the next and the previous,
+// u to the list they are of.
 // A page about something that goes on gets its content anew every few seconds, while it is in front and nothing in it is
 // marked; what has the focus, what is unfolded and how far a table was scrolled stay.
 "use strict";
@@ -47,8 +48,8 @@
     if (event.target.closest("input, select, textarea, button")) return;
     if (event.key === "j") go(at + 1);
     else if (event.key === "k") go(at - 1);
-    else if (event.key === "n" || event.key === "p") {
-      const link = document.querySelector(event.key === "n" ? "a[rel=next]" : "a[rel=prev]");
+    else if ("npu".includes(event.key)) {
+      const link = document.querySelector(`a[rel=${{n: "next", p: "prev", u: "up"}[event.key]}]`);
       if (link) link.click();
     } else return;
     event.preventDefault();

@@ -12,7 +12,7 @@ import msgspec
 from slipway.core.labelling import KINDS, Criterion, Item, Judgement, Kind, Pick, Queue, Source, Value
 from slipway.core.protocols import Labelled
 from slipway.core.trace import Wanted
-from slipway.errors import Busy, ConfigError, NotFound, instead
+from slipway.errors import ConfigError, NotFound, Overtaken, instead
 from slipway.i18n import t
 from slipway.loop.context import Context, whoami
 from slipway.loop.labelling.drawing import LEAST_RANDOM, Unit, draw
@@ -197,12 +197,12 @@ class Room:
     def judge(self, name: str, id: str, person: Person, value: Value, seen: str = "") -> Judgement:
         """Store what somebody says of an item. `seen`: id of their judgement that they had before them, if any.
 
-        Raises ConfigError for a value that the queue does not ask for, NotFound, and Busy where they said something
-        else in the meantime, in another window: that stands, and nothing is overwritten.
+        Raises ConfigError for a value that the queue does not ask for, NotFound, and Overtaken where they said
+        something else in the meantime, in another window: that stands, and nothing is overwritten.
         """
         queue, item = self.queue(name), self.item(name, id)
         if any(one.settles for one in self.judgements(name, id)):
-            raise Busy(t("this item was adjudicated in the meantime"), t("go on with the next one"))
+            raise Overtaken(t("this item was adjudicated in the meantime"), t("go on with the next one"))
         before = next((one for one in self.judgements(name, id) if one.id == seen and one.who == person.id), None)
         value, guess, open_ = checked(queue, item, value, self.context.task), before.guess if before else None, False
         if queue.blind and before is None and queue.kind in ("answer", "label") and not value.get("skip"):
@@ -213,16 +213,18 @@ class Room:
         return self._stored(name, made, seen)
 
     def undo(self, name: str, person: Person) -> Judgement | None:
-        """Take back the last judgement of somebody. Raises Busy where the item was adjudicated since."""
+        """Take back the last judgement of somebody. Raises Overtaken where the item was adjudicated since."""
         mine = [one for one in self.labels.judgements(name) if one.who == person.id and not one.settles]
         if mine and any(one.settles for one in self.judgements(name, mine[-1].item)):
-            raise Busy(t("this item was adjudicated in the meantime"), t("it can be changed by an adjudication only"))
+            raise Overtaken(
+                t("this item was adjudicated in the meantime"), t("it can be changed by an adjudication only")
+            )
         return self.labels.withdraw(name, person.id)
 
     # adjudication ----------------------------------------------------------------------------------------------
     def judgements(self, name: str, item: str) -> list[Judgement]:
         """All that was said of one item."""
-        return [one for one in self.labels.judgements(name) if one.item == item]
+        return self.labels.judgements(name, item)
 
     def finals(self, name: str) -> list[tuple[Item, list[Judgement], Final]]:
         """Every item of a queue with what was said of it, and what that comes to."""
@@ -239,7 +241,7 @@ class Room:
     def adjudicate(self, name: str, id: str, person: Person, value: Value, seen: str = "") -> Judgement:
         """Decide an item for all of its annotators, once; `seen`: the adjudication that this one replaces.
 
-        Raises Busy where somebody else did in the meantime.
+        Raises Overtaken where somebody else did in the meantime.
         """
         queue, item = self.queue(name), self.item(name, id)
         value = checked(queue, item, value, self.context.task)
@@ -252,10 +254,12 @@ class Room:
         if stands is made:
             return made
         if stands is None:
-            raise Busy(t("this was taken back, or the item is gone, in another window"), t("go on with the next one"))
+            raise Overtaken(
+                t("this was taken back, or the item is gone, in another window"), t("go on with the next one")
+            )
         if stands.value == made.value:
             return stands  # sent twice
-        raise Busy(
+        raise Overtaken(
             t(
                 "this item was judged in the meantime, by {who}; that stands, and nothing was overwritten",
                 who=stands.by,

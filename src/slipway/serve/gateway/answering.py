@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, TypeVar, cast
 
 from slipway.core.answer import Answer
+from slipway.core.asked import ModelCall
 from slipway.core.message import Completion, Delta, GenerateRequest, TokenLogprob
 from slipway.errors import EngineError
 from slipway.i18n import t, told
@@ -32,11 +33,13 @@ class Job:
     stream: bool = False
     include_usage: bool = False
     logprobs: tuple[TokenLogprob, ...] = ()  # of the whole answer, once it is there
+    spent: runtime.Spent | None = None  # of a release that was asked
 
     async def whole(self, session: Session) -> Answer:
         """The whole answer. Raises EngineError or ConfigError; cancelling frees the model."""
         if isinstance(self.target, Served):
-            return _made(await runtime.answer(self.target.candidate, self.input or {}, session, self.overrides))
+            self.spent, one = runtime.Spent(), self.target.candidate
+            return _made(await runtime.answer(one, self.input or {}, session, self.overrides, self.spent))
         started = monotonic()
         request = self.generation or GenerateRequest()
         with generation(self.target.pin, request) as part, part.inside():
@@ -48,9 +51,15 @@ class Job:
     def pieces(self, session: Session) -> AsyncGenerator[Delta | Answer]:
         """Text deltas as they are made, then one Answer. Closing it frees the model."""
         if isinstance(self.target, Served):
-            stream = runtime.respond(self.target.candidate, self.input or {}, session, self.overrides)
-            return _checked(stream)
+            self.spent, one = runtime.Spent(), self.target.candidate
+            return _checked(runtime.respond(one, self.input or {}, session, self.overrides, self.spent))
         return self._raw_pieces(self.target, session)
+
+    def calls(self, answer: Answer | None) -> tuple[ModelCall, ...]:
+        """What was sent to the model of a release for this answer, or before there was none."""
+        if self.spent is None or not isinstance(self.target, Served):
+            return ()
+        return self.spent.calls.of(self.target.candidate, answer)
 
     async def _raw_pieces(self, target: Raw, session: Session) -> AsyncGenerator[Delta | Answer]:
         started, first = monotonic(), 0.0

@@ -28,8 +28,11 @@ class Aside:
         self._deadline = deadline
         self._ended = ended
 
-    async def ask(self, candidate: Candidate, turns: Sequence[tuple[str, str]]) -> Answer:
-        """What a candidate says to a conversation, (role, text) each; its model is loaded where it is not.
+    async def ask(
+        self, candidate: Candidate, turns: Sequence[tuple[str, str]], spent: runtime.Spent | None = None
+    ) -> Answer:
+        """What a candidate says to a conversation, (role, text) each; its model is loaded where it is not. `spent` is
+        told what it takes, and what its model is asked.
 
         Raises Refused: 429 while users' requests take every slot, 503 at the end, 504 after the deadline; and whatever
         else keeps the candidate from answering, as a SlipwayError.
@@ -51,7 +54,7 @@ class Aside:
                 with reporting("tasks", candidate.task):
                     said = [{"role": role or "user", "content": text} for role, text in turns]
                     input = self._session.task(candidate).conversation(said)
-                return await runtime.answer(candidate, input, self._session)
+                return await runtime.answer(candidate, input, self._session, spent=spent)
         except TimeoutError as error:
             raise late(self._deadline) from error
         finally:

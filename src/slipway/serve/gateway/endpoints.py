@@ -234,6 +234,7 @@ class Gateway:
             overhead_seconds=call.overhead,
             key=call.caller.key,
             tenant=call.caller.tenant,
+            calls=job.calls(answer),
         )
         return call.written
 

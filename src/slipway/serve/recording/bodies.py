@@ -11,7 +11,7 @@ import hashlib
 import msgspec
 
 from slipway.core.answer import Answer, Citation, Step
-from slipway.core.trace import Feedback, Trace
+from slipway.core.trace import Trace
 from slipway.i18n import Said, catalog
 
 PARTS = ("input", "answer", "passages")
@@ -36,10 +36,6 @@ class Bodies:
         found = hashlib.sha256(self._salt + b"bodies:" + trace.encode()).digest()
         return int.from_bytes(found[:8]) < self._below
 
-    def record(self, record: Trace | Feedback) -> Trace | Feedback:
-        """A trace as it is kept; feedback is what somebody wanted to say, and stays."""
-        return self.trace(record) if isinstance(record, Trace) else record
-
     def trace(self, trace: Trace) -> Trace:
         """The same, or what it took alone."""
         return trace if self.keeps(trace.id) else without(trace)
@@ -60,7 +56,9 @@ def without(trace: Trace) -> Trace:
             error=_bare(answer.error),
             **{name: getattr(answer, name) for name in _MEASURED},
         )
-    return msgspec.structs.replace(trace, request=request, answer=answer, error=_bare(trace.error), kept=False)
+    return msgspec.structs.replace(
+        trace, request=request, answer=answer, error=_bare(trace.error), kept=False, calls=()
+    )
 
 
 def _bare(error: Said | str) -> Said | str:
