@@ -21,7 +21,7 @@ spec.loader.exec_module(bench)
 @pytest.mark.slow
 def test_quiet_weeks_are_quiet_and_changes_are_told_by_their_own_rules() -> None:
     # at 5% two or more false alarms in 12 weeks come in one of 8 runs; the seeds are fixed, so it is this run or none
-    assert bench.quiet(12, bench.World())[0] <= 1
+    assert bench.quiet(12, bench.World(), 1000)[0] <= 1
     for change, metrics in (
         ({"support": 0.45}, {"citation_support", "retrieval_score"}),
         ({"slower": 3.0}, {"latency", "ttft", "seconds_per_token"}),

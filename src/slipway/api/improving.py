@@ -11,7 +11,7 @@ from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.loop import simulate as _simulate
 from slipway.loop.context import Context, Listener
-from slipway.loop.drift import Drift, Drifting
+from slipway.loop.drift import Drift, Drifting, Mix
 from slipway.loop.feedback import Reading
 from slipway.loop.improve.record import Turn
 from slipway.loop.improve.turn import Options
@@ -53,8 +53,9 @@ def simulate(
     """
     asking = _simulate.OverHttp(project, url, key) if url else _simulate.InProcess(project)
     found = _simulate.pool_of(project, pool, seed=traffic.seed)
+    usual = Mix(found.asked, traffic.languages, 0, traffic.seed).usual
     elsewhere = _simulate.pool_of(project, other, seed=traffic.seed).asked if other is not None else []
-    drifting = Drifting(drift, found.asked, elsewhere, traffic.seed)
+    drifting = Drifting(drift, found.asked, elsewhere, traffic.seed, usual)
     drifting.check(over_http=bool(url))
     return _simulate.simulate(project, found, traffic, asking, drifting=drifting, seen=seen)
 
@@ -80,6 +81,7 @@ def learning_curve(
             raise ConfigError(
                 t("{path} has too few rows to keep some to measure with", path=pool.name), t("name a larger file")
             )
+        Mix(found.asked, traffic.languages, 0, traffic.seed)  # raises for a mix that there cannot be
         curve = _simulate.Curve(metric="", n=len(found.untouched))
         _measure(project, curve, found, 0, told)
     for turn in range(1, turns + 1):

@@ -104,6 +104,10 @@ def simulate(
         float,
         typer.Option(min=0, max=366, help=t("Days up to now that the traffic is entered for; default it comes now.")),
     ] = 0.0,
+    languages: Annotated[
+        str | None,
+        typer.Option(help=t("Shares of the users by language, as en=0.8,zh=0.2; default as the file has them.")),
+    ] = None,
     picture: Picture = None,
     project: Project = HERE,
     set_: Set = NONE,
@@ -128,7 +132,7 @@ def simulate(
         raise ConfigError(t("a server enters what it is asked for now"), t("leave --days away, or leave --url away"))
     if key_env and not os.environ.get(key_env):
         raise ConfigError(t("the environment variable {name} is not set", name=key_env))
-    traffic = Traffic(requests, seed, rate, said, corrections, noise, adversarial)
+    traffic = Traffic(requests, seed, rate, said, corrections, noise, adversarial, _shares(languages))
     with listener() as listening:
         if turns:
             found = api.learning_curve(
@@ -144,3 +148,22 @@ def simulate(
             return with_picture(
                 improving.simulated(sent), picture, lambda: simulated.picture(asked, drift_since if drift else None)
             )
+
+
+def _shares(text: str | None) -> dict[str, float] | None:
+    """Of languages, from `en=0.8,zh=0.2`."""
+    from slipway.errors import ConfigError
+
+    if text is None:
+        return None
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        language, _, share = (word.strip() for word in part.partition("="))
+        try:
+            if not language or language in found:
+                raise ValueError
+            found[language] = float(share)
+        except ValueError as error:
+            raise ConfigError(t("--languages: '{part}' is no language with its share", part=part),
+                              t("for example --languages en=0.8,zh=0.2")) from error  # fmt: skip
+    return found

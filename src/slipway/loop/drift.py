@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -28,6 +28,7 @@ _OF_ANSWERS = frozenset(("slower", "worse"))
 _QUESTIONS = 2.5  # of a user in a row, on average
 _BETWEEN = 60.0  # seconds
 _SLOWER = 6.0  # times slower at a strength of 1
+_ROUNDED = 0.005  # shares may be rounded
 _SPAM = "WIN A FREE CRUISE!!! click here now, limited offer 免费领取"
 
 
@@ -84,12 +85,81 @@ def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class Drifting:
-    """What is asked and answered once a change began. `other`: questions of another topic."""
+class Mix:
+    """Which question comes next. With `shares`, language -> share of the users, each asks in one language, drawn by
+    them; without, questions come in the order of the pool. Past its end it begins again.
 
-    def __init__(self, drift: Drift, pool: Sequence[Example], other: Sequence[Example], seed: int) -> None:
+    A language is told by its first subtag: `zh-CN` and `zh-TW` are `zh`. `first`: how many were asked before. Raises
+    ConfigError for shares that do not sum to 1 (0.005 more or less), and for a language that the pool lacks.
+    """
+
+    def __init__(self, pool: Sequence[Example], shares: Mapping[str, float] | None, first: int, seed: int) -> None:
+        self._rng, self._of_user = random.Random(seed), dict[str, str]()
+        self._shares = _checked(shares) if shares is not None else {"": 1.0}
+        self._pools = {language: [one for one in pool if language in ("", _subtag(one.language))]
+                       for language in self._shares}  # fmt: skip
+        for language, rows in self._pools.items():
+            if not rows:
+                there = Counter(_subtag(one.language) for one in pool).most_common()
+                raise ConfigError(
+                    t("the pool has no question in '{language}'; it has {known}", language=language,
+                      known=", ".join(f"{name}: {n}" for name, n in there)),
+                    t("name one of these, or a file with questions in it; a row's `language` says which it is"),
+                )  # fmt: skip
+        self._next = {language: round(first * share) for language, share in self._shares.items()}
+
+    @property
+    def usual(self) -> str:
+        """The language that most are to ask in; empty where shares are not given."""
+        return max(self._shares, key=self._shares.__getitem__)
+
+    def next(self, user: str) -> Example:
+        """Of this user."""
+        if user not in self._of_user:
+            (self._of_user[user],) = self._rng.choices([*self._shares], [*self._shares.values()])
+        language = self._of_user[user]
+        self._next[language] += 1
+        return self._pools[language][(self._next[language] - 1) % len(self._pools[language])]
+
+
+def _checked(shares: Mapping[str, float]) -> dict[str, float]:
+    """By first subtag, without those of 0."""
+    found: dict[str, float] = {}
+    for language, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ConfigError(
+                t(
+                    "the share of '{language}' is {share:g}: it must lie between 0 and 1",
+                    language=language,
+                    share=share,
+                ),
+                t("for example --languages en=0.8,zh=0.2"),
+            )
+        if _subtag(language) in found:
+            raise ConfigError(t("'{language}' has a share already", language=_subtag(language)),
+                              t("name each language once, without a region"))  # fmt: skip
+        found[_subtag(language)] = share
+    total = sum(found.values())
+    if abs(total - 1.0) > _ROUNDED:
+        raise ConfigError(t("the shares of the languages sum to {total:g}, not to 1", total=total),
+                          t("for example --languages en=0.8,zh=0.2"))  # fmt: skip
+    return {language: share for language, share in found.items() if share}
+
+
+def _subtag(language: str) -> str:
+    return language.partition("-")[0].lower()
+
+
+class Drifting:
+    """What is asked and answered once a change began. `other`: questions of another topic; `usual`: the language that
+    most ask in before; empty: that of most questions.
+    """
+
+    def __init__(
+        self, drift: Drift, pool: Sequence[Example], other: Sequence[Example], seed: int, usual: str = ""
+    ) -> None:
         self.drift, self._other, self._rng = drift, other, random.Random(seed)
-        self._foreign = _foreign(pool) if drift.change == "language-shift" else []
+        self._foreign = _foreign(pool, usual) if drift.change == "language-shift" else []
         self._before: list[Answer] = []
         if drift.change == "new-topic" and not other:
             raise ConfigError(
@@ -138,7 +208,7 @@ class Drifting:
         return given
 
 
-def _foreign(pool: Sequence[Example]) -> list[Example]:
-    """Those that are not in the language of most."""
-    usual = Counter(one.language for one in pool).most_common(1)[0][0]
-    return [one for one in pool if one.language != usual]
+def _foreign(pool: Sequence[Example], usual: str) -> list[Example]:
+    """Those that are not in the usual language."""
+    usual = usual or Counter(_subtag(one.language) for one in pool).most_common(1)[0][0]
+    return [one for one in pool if _subtag(one.language) != usual]

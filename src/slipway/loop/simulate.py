@@ -11,7 +11,7 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -34,7 +34,7 @@ from slipway.evaluate.aggregate import meanings
 from slipway.evaluate.scoring import evaluate, make_scorers, score
 from slipway.i18n import t
 from slipway.loop.context import Context
-from slipway.loop.drift import Drift, Drifting, Visit, visits
+from slipway.loop.drift import Drift, Drifting, Mix, Visit, visits
 from slipway.loop.feedback import heldout
 from slipway.loop.improve.gate_rules import metric_of
 from slipway.project.data import DataConfig, ExampleSource
@@ -50,7 +50,8 @@ _BATCH = 64
 class Traffic:
     """`noise`: of what is said, the share that is mistaken; `adversarial`: of users, those who lie; `said`: of answers,
     those of which anything is said; `corrections`: of those who are not content, those who write what is right. `rate`:
-    requests a second, at random moments (a Poisson process); None: one after the other.
+    requests a second, at random moments (a Poisson process); None: one after the other. `languages`: language -> share
+    of the users who ask in it, 1 together; None: as the pool has them.
     """
 
     requests: int = 100
@@ -60,6 +61,7 @@ class Traffic:
     corrections: float = 0.5
     noise: float = 0.1
     adversarial: float = 0.0
+    languages: Mapping[str, float] | None = None
 
 
 class Pool(msgspec.Struct, frozen=True):
@@ -74,7 +76,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 class Simulated(msgspec.Struct, kw_only=True):
     """What was asked and said. `lies`: by adversarial users; `mistakes`: by honest ones; `wrong`: corrections to
-    something wrong.
+    something wrong; `languages`: of the questions, how many.
     """
 
     requests: int = 0
@@ -87,6 +89,7 @@ class Simulated(msgspec.Struct, kw_only=True):
     wrong: int = 0
     lies: int = 0
     mistakes: int = 0
+    languages: dict[str, int] = {}
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -253,6 +256,7 @@ def simulate(
     `seen` is told of each request.
     """
     tell = seen or (lambda one: None)
+    mix = Mix(pool.asked, traffic.languages, first, traffic.seed + first)
     drifting = drifting or Drifting(Drift(), pool.asked, (), traffic.seed)
     who = visits(traffic.requests, drifting.drift.days, traffic.seed + first)
     rng = random.Random(traffic.seed + first)
@@ -261,13 +265,14 @@ def simulate(
     progress = context.listener.progress
     try:
         for n in range(traffic.requests):
-            example = pool.asked[(first + n) % len(pool.asked)]
+            example = mix.next(who[n].user)
             if traffic.rate:
                 at += rng.expovariate(traffic.rate)
                 time.sleep(max(0.0, began + at - time.monotonic()))
             share = n / traffic.requests
             example = drifting.asked(example, share)
             found.requests += 1
+            found.languages[example.language] = found.languages.get(example.language, 0) + 1
             draws = [rng.random() for _ in range(4)]
             wrong = _other(pool.asked, example, rng)
             when = datetime.fromisoformat(who[n].at).timestamp() if who[n].at else time.monotonic() - began

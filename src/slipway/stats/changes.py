@@ -27,6 +27,7 @@ at a limit of its own, whether the mean lies above q_1 and the margin; both must
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ soon."""
 WEEK = 7 * 86400.0  # seconds
 SMALL = 5.0
 """Evidence that a change is larger than the margin: one as large as it is told in at most one of so many weeks."""
+SWING_DRAWS = 499
 ROOM = 2.0  # evidence is kept at most so many times the limit, so that it goes back soon when the change is over
 
 
@@ -97,11 +99,11 @@ def sizes(evidence: Floats, found: Levels) -> Floats:
     return np.min(evidence.mean(axis=2) * np.array(found.weights), axis=1)
 
 
-def deciding(evidence: Floats, found: Levels) -> int:
-    """Of one category [n, len(BETS)]: the level whose bound stands most against a change."""
+def deciding(evidence: Floats, found: Levels) -> Codes:
+    """Of each category, [C]: the level whose bound stands most against a change."""
     import numpy as np
 
-    return int(np.argmin(evidence.mean(axis=1) * np.array(found.weights)))
+    return np.argmin(evidence.mean(axis=2) * np.array(found.weights), axis=1)
 
 
 def start(categories: int = 1, n: int = 1) -> Floats:
@@ -132,19 +134,38 @@ def mean_rank_at_most(n: int, tail: float) -> float:
     return min(1.0, 0.5 + math.sqrt(math.log(1.0 / tail) / (6.0 * n))) if n else 1.0
 
 
-def rank(ordered: Floats, value: float) -> float:
+def rank(ordered: Sequence[float], value: float) -> float:
     """The share of sorted values [n] below `value`, equal ones by half."""
+    return (bisect_left(ordered, value) + bisect_right(ordered, value)) / (2 * len(ordered))
+
+
+def by_chance(values: Floats, blocks: Codes, within: Codes, draws: int) -> bool:
+    """Whether the means of blocks differ no more than by chance: one of so many permutations of the values reaches
+    their sum of squares between blocks. Where values are exchangeable within each of `within`, this says no with a
+    probability of at most 1 / (draws + 1), whatever their distribution. All [n]; ends at the first that reaches it
+    (Besag and Clifford 1991, "Sequential Monte Carlo p-values").
+    """
     import numpy as np
 
-    low, high = np.searchsorted(ordered, [value], "left")[0], np.searchsorted(ordered, [value], "right")[0]
-    return float(low + high) / (2 * len(ordered))
+    rng, place = np.random.default_rng(0), np.argsort(within, kind="stable")
+    counts, shuffled = np.maximum(1, np.bincount(blocks)), np.empty(len(values))
+
+    def between(of: Floats) -> float:
+        return float((np.bincount(blocks, of) ** 2 / counts).sum())
+
+    least = between(values) * (1.0 - 1e-9)
+    for _ in range(draws):
+        shuffled[place] = values[np.lexsort((rng.random(len(values)), within))]
+        if between(shuffled) >= least:
+            return True
+    return False
 
 
-def swing(residuals: Floats, blocks: Codes) -> float:
+def swing(residuals: Floats, blocks: Codes, within: Codes) -> float:
     """By how much the means of blocks of time differ beyond what chance explains: a standard deviation.
 
-    `residuals`: [n], of mean 0. The moment estimate of DerSimonian and Laird (1986) where their statistic lies three
-    standard errors above what it is without such differences, else 0.
+    `residuals`: [n], of mean 0 in each of `within`, which blocks divide. The moment estimate of DerSimonian and Laird
+    (1986); 0 where chance explains it.
     """
     import numpy as np
 
@@ -152,12 +173,10 @@ def swing(residuals: Floats, blocks: Codes) -> float:
     sums, squares = np.bincount(blocks, residuals)[counts > 0], float(residuals @ residuals)
     counts = counts[counts > 0]
     between, free = float((sums**2 / counts).sum()), len(counts) - 1
-    if free < 1 or len(residuals) - len(counts) < 1:
+    if free < 1 or len(residuals) - len(counts) < 1 or by_chance(residuals, blocks, within, SWING_DRAWS):
         return 0.0
     noise = max(0.0, squares - between) / (len(residuals) - len(counts))
-    if between <= noise * (free + 3.0 * math.sqrt(2.0 * free)):
-        return 0.0
-    return math.sqrt((between - noise * free) / (counts.sum() - float((counts**2).sum()) / counts.sum()))
+    return math.sqrt(max(0.0, between - noise * free) / (counts.sum() - float((counts**2).sum()) / counts.sum()))
 
 
 def stability(before: Sequence[float], now: Sequence[float]) -> float:

@@ -17,12 +17,13 @@ import numpy as np
 
 from slipway.loop.monitor.rules import FARTHEST, Watch
 from slipway.loop.monitor.seen import Unit
-from slipway.stats.changes import mean_at_most, mean_rank_at_most, rank, swing
+from slipway.stats.changes import by_chance, mean_at_most, mean_rank_at_most, rank, swing
 
 if TYPE_CHECKING:
     from slipway.stats.grouping import Floats
 
 ENOUGH = 20  # units with which it is told how a part of the week differs
+SEASON_DRAWS = 19  # in one of twenty, parts that do not differ are said to
 LEAST = 20  # without so many values of a metric there is no comparison
 SWINGS = 4.0  # no hour of a week lies as many standard deviations off
 ANY = ""
@@ -80,16 +81,18 @@ def _more(values: Sequence[tuple[float, float | str]], bet: Floats) -> dict[str,
     at = np.array([at for at, _ in values])
     if not at.any():
         return {}
-    parts, mean = np.array([part_of_week(one) for one in at]), bet.mean(axis=0)
-    above, rest = {ANY: np.zeros(len(mean))}, bet - mean
-    for part in sorted(set(parts.tolist())):
-        here = parts == part
+    mean, found = bet.mean(axis=0), {ANY: np.zeros(bet.shape[1])}
+    names, parts = np.unique([part_of_week(one) for one in at], return_inverse=True)
+    seasons = [not by_chance(one, parts, np.zeros_like(parts), SEASON_DRAWS) for one in (bet - mean).T]
+    rest = np.array(bet)
+    for place, name in enumerate(names.tolist()):
+        here = parts == place
         if here.sum() >= ENOUGH:
-            above[part] = np.maximum(0.0, bet[here].mean(axis=0) - mean)
+            found[name] = np.where(seasons, np.maximum(0.0, bet[here].mean(axis=0) - mean), 0.0)
         rest[here] -= rest[here].mean(axis=0)
     blocks = [np.unique(at // length, return_inverse=True)[1] for length in (3600.0, 21600.0)]
-    luck = np.array([max(swing(one, codes) for codes in blocks) for one in rest.T])
-    return {part: (one + SWINGS * luck).tolist() for part, one in above.items()}
+    luck = np.array([max(swing(one, codes, parts) for codes in blocks) for one in rest.T])
+    return {name: (one + SWINGS * luck).tolist() for name, one in found.items()}
 
 
 def bets(watch: Watch, value: float | str, ordered: Sequence[float]) -> list[float]:
@@ -97,9 +100,9 @@ def bets(watch: Watch, value: float | str, ordered: Sequence[float]) -> list[flo
     if watch.metric.kind == "mix":
         return [float(value == category) for category in watch.metric.categories]
     if watch.metric.kind == "far":
-        place = rank(np.asarray(ordered), float(value))
+        place = rank(ordered, float(value))
         return [float(place > 1.0 - share) for share in FARTHEST.values()]
-    number = rank(np.asarray(ordered), float(value)) if watch.metric.kind == "rank" else float(value)
+    number = rank(ordered, float(value)) if watch.metric.kind == "rank" else float(value)
     return [number if watch.direction == "up" else 1.0 - number]
 
 

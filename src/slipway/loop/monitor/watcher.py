@@ -106,7 +106,7 @@ class Watcher:
         rows = advanced(before, unit.at - kept.last, np.array(bet), bounds, at_most(levels, len(bet)))
         kept.rows, kept.last = rows.reshape(len(bet), -1).tolist(), max(kept.last, unit.at)
         kept.sizes = sizes(rows, levels).tolist()
-        against = [float(of[deciding(row, levels)]) for of, row in zip(bounds, rows, strict=True)]
+        against = bounds[np.arange(len(bet)), deciding(rows, levels)].tolist()
         kept.courses = kept.courses or [Course(unit.at) for _ in bet]
         for course, value_, bound in zip(kept.courses, bet, bounds[:, 0], strict=True):
             if course.height <= 0.0 and not kept.firing:

@@ -130,6 +130,7 @@ def simulated(found: Simulated) -> Document:
         [t("thumbs up"), found.up], [t("thumbs down"), found.down], [t("corrections"), found.corrections],
         [t("corrections to something wrong"), found.wrong], [t("by users who lie"), found.lies],
         [t("by users who are mistaken"), found.mistakes],
+        *([t("asked in {language}", language=name), n] for name, n in sorted(found.languages.items())),
     ]  # fmt: skip
     table = Table(t("Simulated"), [Column(t("what")), Column(t("number"), "count")], rows)
     out = sum(found.refused.values())
