@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from slipway.privacy.identities import FORMS, LABELLED, Check, bare, finland, luhn, resident_id
 
-_HYPHENS = dict.fromkeys((8208, 8209, 8211, 8212, 8722), 45)
+_HYPHENS: dict[int, int] = dict.fromkeys((8208, 8209, 8211, 8212, 8722), 45)
 
 
 class _Forms(dict[int, int]):
