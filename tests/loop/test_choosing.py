@@ -254,6 +254,9 @@ def test_a_server_that_tells_no_tokens_has_seconds_and_no_rates(
 
 def test_a_project_that_was_named_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert slipway(["bench", "writer", "-C", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert slipway(["bench", "writer", "-C", str(tmp_path / "empty")]) == 2
     assert "slipway.yaml" in capsys.readouterr().err
 
 

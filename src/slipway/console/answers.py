@@ -36,7 +36,7 @@ from slipway.render.document import Column, Document, Part, Passage, Section, Ta
 from slipway.runtime.working import Spent
 from slipway.serve.admin.access import needs
 from slipway.serve.auth.caller import Caller
-from slipway.serve.recording.prompts import whole
+from slipway.serve.recording.model_calls import whole
 from slipway.serve.refuse import Refused, refusal
 from slipway.store.catalog import now
 

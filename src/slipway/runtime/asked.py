@@ -89,7 +89,7 @@ class Calls:
 
     def of(self, candidate: Candidate, answer: Answer | None) -> tuple[ModelCall, ...]:
         """The calls in order. Where one fills a prompt, all its messages stand in it too, until it is decided which of
-        both is kept (`serve.recording.prompts`).
+        both is kept (`serve.recording.model_calls`).
         """
         return tuple(self._call(place, candidate, answer) for place in range(len(self._sent)))
 

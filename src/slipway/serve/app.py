@@ -31,7 +31,7 @@ from slipway.serve.gateway.endpoints import Gateway
 from slipway.serve.gateway.router import Router
 from slipway.serve.prometheus import Metrics
 from slipway.serve.recording.bodies import Bodies
-from slipway.serve.recording.prompts import as_kept
+from slipway.serve.recording.model_calls import as_kept
 from slipway.serve.recording.recorder import Recorder
 from slipway.serve.refuse import Refused, bad, draining, refusal, unexpected
 from slipway.serve.resources import ServeContext
