@@ -64,6 +64,8 @@ class Monitor:
         now = time.time() if now is None else now
         version, body = self.watching.state(self.name)
         kept = self._known(body)
+        if not kept.read:  # it has only waited: time begins with the first request, which may be entered for days ago
+            kept = Kept(traces=kept.traces, feedback=kept.feedback, skipped=kept.skipped)
         release = self._context.store.catalog.channels().get(self.name)
         if release is None:
             return 0, []
