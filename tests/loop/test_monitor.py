@@ -498,6 +498,7 @@ def test_a_mail_arrives_and_a_refused_one_is_tried_again(tmp_path: Path) -> None
         lines = server.lines  # type: ignore[attr-defined]
         assert "Subject: demo/production: latency is higher than it was" in lines
         assert "rcpt TO:<ops@example.com>" in lines
+        assert [line for line in lines if line.startswith("Date: ")] == ["Date: Fri, 02 Jan 2026 00:00:00 +0000"]
         with pytest.raises(SlipwayError, match="not taken"):
             send(Sink.model_validate({"email": {**given, "to": ["refused@example.com"]}}), alert_of(), tmp_path)
         server.shutdown()

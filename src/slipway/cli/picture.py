@@ -17,12 +17,17 @@ Picture = Annotated[Path | None, typer.Option(help=t("Write a picture, too: a ne
 
 
 def check_picture(file: Path | None) -> None:
-    """Raise ConfigError for another ending, before any work is done."""
-    if file is not None and file.suffix.lower() != ".svg":
+    """Raise ConfigError for another ending, and where it cannot be written, before any work is done."""
+    if file is None:
+        return
+    if file.suffix.lower() != ".svg":
         raise ConfigError(
             t("{path} does not end in .svg: pictures are written as SVG", path=file),
             t("name the file, for example, {name}", name=f"{file.stem or 'picture'}.svg"),
         )
+    from slipway.store.new_file import check_new
+
+    check_new(file)
 
 
 def with_picture(document: Document, file: Path | None, draw: Callable[[], str]) -> Document:

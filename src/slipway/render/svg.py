@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from html import escape
 
 from slipway.text import visible
@@ -45,6 +46,11 @@ class Drawing:
         self._parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">{shown}</text>'
         )
+
+    def span(self, left: float, right: float, y: float, ends: tuple[float, float]) -> None:
+        """When an axis of time begins and ends, below it; `ends`: seconds since 1970, shown in UTC."""
+        for x, at, anchor in ((left, ends[0], "start"), (right, ends[1], "end")):
+            self.text(x, y, f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC", anchor, GREY, 10)
 
     def __str__(self) -> str:
         head = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,14 @@ from slipway.i18n import t
 from slipway.store.failing import FULL, full
 
 
+def check_new(path: Path) -> None:
+    """Raise ConfigError where there is one already, or no folder: before the work whose result would be refused."""
+    if not path.parent.is_dir():
+        raise _refused(path, FileNotFoundError(errno.ENOENT, "", str(path)))
+    if os.path.lexists(path):
+        raise _refused(path, FileExistsError(errno.EEXIST, "", str(path)))
+
+
 @contextmanager
 def new_file(path: Path) -> Generator[BinaryIO]:
     """What is written inside gets its name at the end, once it is on disk.
@@ -21,6 +30,7 @@ def new_file(path: Path) -> Generator[BinaryIO]:
     Raises ConfigError where it cannot be, or there is one already; the error for a full disk where that is why.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    check_new(path)
     try:
         with os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             yield out
@@ -30,10 +40,13 @@ def new_file(path: Path) -> Generator[BinaryIO]:
     except OSError as error:
         if error.errno in FULL:
             raise full(path.parent) from error
-        raise ConfigError(
-            t("{path} cannot be written: {why}", path=path, why=why(error)),
-            t("name a new file in a folder you own"),
-        ) from error
+        raise _refused(path, error) from error
     finally:
         with suppress(OSError):
             aside.unlink()
+
+
+def _refused(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        t("{path} cannot be written: {why}", path=path, why=why(error)), t("name a new file in a folder you own")
+    )

@@ -13,7 +13,9 @@ import signal
 import smtplib
 import ssl
 import subprocess
+from datetime import datetime
 from email.message import EmailMessage
+from email.utils import format_datetime
 from pathlib import Path
 
 import msgspec
@@ -76,6 +78,7 @@ async def _post(sink: WebhookSink, alert: Alert) -> None:
 def _mail(sink: EmailSink, alert: Alert) -> None:
     mail = EmailMessage()
     mail["Subject"], mail["From"], mail["To"] = message.subject(alert), sink.sender, ", ".join(sink.to)
+    mail["Date"] = format_datetime(datetime.fromisoformat(alert.at))
     mail["Message-ID"] = f"<{alert.id}@{sink.sender.partition('@')[2]}>"
     mail.set_content(message.body(alert))
     trusted = ssl.create_default_context()

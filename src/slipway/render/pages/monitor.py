@@ -204,4 +204,6 @@ def picture(found: Status) -> str:
             if alert.metric == name and alert.state == "firing" and first <= seconds(alert.at) <= last:
                 x = across(seconds(alert.at))
                 drawing.line([(x, top - 4), (x, top + _HIGH)], BAD, 1.5)
+    if hours:
+        drawing.span(_LEFT, _LEFT + _WIDE, 50 + len(names) * (_HIGH + _GAP) - 8, (first, last))
     return str(drawing)

@@ -10,6 +10,7 @@ from slipway.render.svg import BAD, COLOURS, GREY, Drawing
 
 _PARTS = 24  # stretches of time of the same length
 _LEFT, _WIDE, _TALL, _STEP = 150.0, 540.0, 48.0, 76.0
+_OF_DAYS = 1e9  # seconds since 1970, where traffic was entered for days; else since it began
 _Row = tuple[str, Callable[[Sequence[Asked]], float | None]]
 
 
@@ -41,6 +42,8 @@ def picture(found: Sequence[Asked], changed: float | None) -> str:
         x = _LEFT + _WIDE * (found[min(len(found) - 1, round(changed * len(found)))].at - first) / span
         drawing.line([(x, 44), (x, 50 + len(rows) * _STEP - 20)], BAD, 1.5, "5 3")
         drawing.text(x + 4, 40, t("something changes"), colour=BAD, size=11)
+    if first > _OF_DAYS:
+        drawing.span(_LEFT, _LEFT + _WIDE, 60 + len(rows) * _STEP - 14, (first, first + span))
     return str(drawing)
 
 
