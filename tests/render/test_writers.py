@@ -37,6 +37,7 @@ CELLS = {
     "a count": (one(1234, "count"), "1234", ["1234"]),
     "bytes": (one(12_345_678, "bytes"), "12.3 MB", ["12345678"]),
     "seconds": (one(1.23456, "seconds"), "1.23", ["1.23456"]),
+    "few milliseconds": (one(0.00345, "seconds"), "0.0034", ["0.00345"]),
     "a probability": (one(0.012345, "probability"), "0.012", ["0.012345"]),
     "a time": (one("2026-11-28T03:59:59.123Z", "time"), "2026-11-28 03:59:59", ["2026-11-28T03:59:59.123Z"]),
     "a digest": (one("0123456789abcdef" * 4, "digest"), "0123456789ab", ["0123456789abcdef" * 4]),

@@ -32,6 +32,7 @@ from slipway.errors import ConfigError, NotFound, SlipwayError
 from slipway.i18n import t, told
 from slipway.loop.prompts import conversation
 from slipway.render import html
+from slipway.render.cells import duration, price
 from slipway.render.document import Column, Document, Part, Passage, Section, Table
 from slipway.runtime.working import Spent
 from slipway.serve.admin.access import needs
@@ -273,7 +274,7 @@ def _cost(found: Asked, hidden: bool) -> Table:
                Column(t("cost"))]  # fmt: skip
     rows = [
         [side.candidate.name, side.answer.seconds, f"{side.answer.usage.prompt_tokens} + "
-         f"{side.answer.usage.completion_tokens}", f"{side.answer.cost:.6f} {side.answer.currency}".strip()]
+         f"{side.answer.usage.completion_tokens}", price(side.answer.cost, side.answer.currency)]
         for side in found.sides
         if side.answer and not hidden
     ]  # fmt: skip
@@ -298,7 +299,7 @@ def column(title: str, side: Side, lines: Sequence[str], *, plain: bool = False)
     else:
         parts += trace_views.answer(side.answer, 3)
         facts = [row for row in trace_views.facts_of(side.answer) if row[1]]
-        rows = [[t("seconds"), f"{side.answer.seconds:.3f}"], *facts]
+        rows = [[t("seconds"), duration(side.answer.seconds)], *facts]
         parts.append(Table(f"{title}: {t('Facts')}", [Column(t("field")), Column(t("value"))], rows))
     return html.body(Document(None, [Section(title, parts)]))
 

@@ -10,7 +10,7 @@ from slipway.console.shared_text import markers, taken_over
 from slipway.core.answer import Answer, Citation
 from slipway.core.trace import Feedback, Trace
 from slipway.i18n import t, told
-from slipway.render.cells import Link
+from slipway.render.cells import Link, duration, price
 from slipway.render.document import Column, Document, Part, Passage, Section, Table
 from slipway.render.pages.served import feedback_table, not_kept
 
@@ -89,10 +89,10 @@ def _passage(one: Citation, said: str) -> Passage:
 def facts_of(found: Answer) -> list[list[Any]]:
     """(what, value) of what an answer took."""
     return [
-        [t("first token"), f"{found.first_token_seconds:.3f} s"],
-        [t("retrieval"), f"{found.retrieve_seconds:.3f} s"],
+        [t("first token"), duration(found.first_token_seconds)],
+        [t("retrieval"), duration(found.retrieve_seconds)],
         [t("tokens read and written"), f"{found.usage.prompt_tokens} + {found.usage.completion_tokens}"],
-        [t("cost"), f"{found.cost:.6f} {found.currency}" if found.currency else ""],
+        [t("cost"), price(found.cost, found.currency)],
         [t("confidence"), "" if found.confidence is None else f"{found.confidence:.2f}"],
     ]
 
@@ -106,7 +106,7 @@ def _facts(found: Trace) -> Table:
         [t("channel"), found.channel],
         [t("release"), release],
         [t("status"), found.status],
-        [t("seconds"), f"{found.seconds:.3f}"],
+        [t("seconds"), duration(found.seconds)],
         [t("key"), found.key],
         *(facts_of(found.answer) if found.answer is not None else ()),
     ]

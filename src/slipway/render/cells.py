@@ -82,7 +82,7 @@ def shown(cell: Any, column: Column) -> str:
         case "bytes":
             return size(cell)
         case "seconds":
-            return f"{cell:.2f}"
+            return f"{cell:.2f}" if not 0 < abs(cell) < 0.1 else rounded(cell)
         case "probability":
             return f"{cell:.2g}"
         case _:
@@ -104,6 +104,16 @@ def amount(cell: Amount) -> str:
     """`0.412`, `1.31 s`; with its interval `0.412 [0.331, 0.493]`, without an upper bound `1.31 s [1.2, ∞)`."""
     value = format_value(cell.info, cell.value, cell.currency, signed=cell.signed)
     return f"{value} {interval(cell)}" if isinstance(cell, Estimate) else value
+
+
+def duration(seconds: float) -> str:
+    """`1.31 s`, `0.0029 s`."""
+    return format_value(METRICS["latency_p50"], seconds)
+
+
+def price(value: float, currency: str) -> str:
+    """What one answer cost: `0.0041 CNY`, `0.00000049 CNY`; empty where nothing is known."""
+    return format_value(METRICS["cost_per_query"], value, currency) if currency else ""
 
 
 def interval(cell: Estimate) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from slipway.core.answer import Answer
 from slipway.core.trace import Feedback, Trace
 from slipway.i18n import t, told
+from slipway.render.cells import price
 from slipway.render.document import Column, Document, Passage, Table, listed
 from slipway.render.pages.feedback import why_left
 from slipway.serve.auth.keys import Key
@@ -107,7 +108,7 @@ def keys(found: Sequence[Key]) -> Document:
 def answer(found: Answer, *, unmeasured: bool = False) -> Document:
     """An answer and where it comes from. `unmeasured`: it is no candidate's, which is said."""
     tokens = found.usage.prompt_tokens + found.usage.completion_tokens
-    spent = f", {found.cost:.6f} {found.currency}" if found.currency else ""
+    spent = f", {price(found.cost, found.currency)}" if found.currency else ""
     took = t("{seconds:.2f} s, {tokens} tokens", seconds=found.seconds, tokens=tokens) + spent
     note = [t("a quote found by words alone: it was not measured, and is not what serves")] if unmeasured else []
     said = [Passage(found.text, whole=True)] if found.text or not found.abstained else []
