@@ -119,7 +119,9 @@ def test_it_learns_notices_tells_once_and_says_when_it_is_over(project: Context)
     assert alert.seen < 0.2 < alert.expected
     assert at - 300 <= _seconds(alert.since) <= at + 300
     assert set(alert.traces) <= {trace.id for trace in api.traces(project, 60)}
-    line = next(one for one in status(api.monitor(project)).lines if one.rule == alert.rule)
+    lines = status(api.monitor(project)).lines
+    assert all(0 <= line.expected <= 1 for line in lines if line.expected is not None)
+    line = next(one for one in lines if one.rule == alert.rule)
     assert line.firing
     assert line.evidence >= 1
     at += 7300
@@ -274,6 +276,9 @@ def test_a_new_release_begins_anew_and_ends_what_was_said_of_the_old_one(project
     over = looks(project, at + 7400)
     assert {one.rule for one in over} == {one.rule for one in firing}
     assert {one.state for one in over} == {"cleared"}
+    assert all(
+        one.expected == pytest.approx(before.expected, abs=0.1) for one, before in zip(over, firing, strict=True)
+    )
     found = status(api.monitor(project))
     assert set(found.learning) == {"answers"}  # questions are the same, whatever answers them
     assert found.release == other.digest

@@ -95,13 +95,13 @@ class Channel:
         self._anew(about, at, rules)
 
     def _anew(self, about: About, at: float, rules: Sequence[str]) -> None:
+        self.alerts += self._watcher.forget(rules, at, self.kept.release)
         self.kept.began[about] = at
         self.kept.learnt = [one for one in self.kept.learnt if one != about]
         self.learnt[about], self.fresh[about] = Learnt(), []
         self.kept.share.pop(about, None)
         self.restarted.append(about)
         self._take()
-        self.alerts += self._watcher.forget(rules, at, self.kept.release)
 
     def see(self, seen: Seen) -> tuple[dict[str, float], dict[str, str]]:
         """One request, or one word of feedback, in the order in which they came: all its values and categories."""

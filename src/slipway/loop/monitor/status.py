@@ -125,7 +125,7 @@ def _line(watch: Watch, reference: Reference | None, evidence: Evidence | None) 
         *named,
         None if watch.against == "bound" else turn(reference.mean[place]),
         course.n if course else 0,
-        turn(reference.high[place][-1]),
+        turn(min(1.0, reference.high[place][-1])),
         moment(course.since) if course else "",
         seen,
         evidence.size / watch.levels.limit if evidence else 0.0,

@@ -96,7 +96,16 @@ class Watcher:
     def forget(self, rules: Sequence[str], at: float, release: str) -> list[Alert]:
         """These begin anew, since what they compare with does; their alerts are over."""
         ended = [(watch, self.evidence.pop(watch.rule, None)) for watch in self._watches if watch.rule in rules]
-        return [self._alert(watch, "cleared", at, kept, [], release) for watch, kept in ended if kept and kept.firing]
+        return [
+            self._alert(watch, "cleared", at, kept, self._bound(watch, at), release)
+            for watch, kept in ended
+            if kept and kept.firing
+        ]
+
+    def _bound(self, watch: Watch, at: float) -> list[float]:
+        """What the mean of each category is at most without a change; empty where that is not known any more."""
+        reference = self.references.get(watch.rule) or self._bounds.get(watch.rule)
+        return reference.bounds(at)[:, 0].tolist() if reference is not None else []
 
     def _one(self, watch: Watch, reference: Reference, unit: Unit, value: float | str) -> list[Alert]:
         bounds, bet = reference.bounds(unit.at), bets(watch, value, reference.ordered)
