@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -13,12 +14,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
 
 from slipway.errors import ConfigError, EngineError
-from slipway.i18n import Said, catalog, language, said_of, say, set_language, speaking, t, told
+from slipway.i18n import Said, catalog, joined, language, said_of, say, set_language, speaking, t, told
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "src" / "slipway" / "locale" / "zh.json"
@@ -236,3 +238,63 @@ def test_an_unknown_lang_is_refused() -> None:
     shown = slipway("--lang", "fr", "--help")
     assert shown.returncode == 2
     assert "--lang fr: en, zh" in shown.stderr
+
+
+# -- one and many -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "said"),
+    [
+        ("{n} new examples", {"n": 1}, "1 new example"),
+        ("{n} new examples", {"n": 2}, "2 new examples"),
+        ("{n} new examples", {"n": "1"}, "1 new example"),
+        (
+            "{n} requests of '{channel}' were read",
+            {"n": 1, "channel": "production"},
+            "1 request of 'production' was read",
+        ),
+        ("there are {n} pairs of preferences", {"n": 1}, "there is 1 pair of preferences"),
+        ("{n} of {all} files are gone", {"n": 1, "all": 5}, "1 of 5 files is gone"),
+        ("{n} of {all} rules failed", {"n": 1, "all": 1}, "1 of 1 rule failed"),
+        ("{rows} rows and {blobs} blobs", {"rows": 1, "blobs": 3}, "1 row and 3 blobs"),
+        ("{n:g} hours", {"n": 1.0}, "1 hour"),
+        ("{n} queries a month", {"n": 1}, "1 query a month"),
+        ("'{name}' has tools", {"name": 1}, "'1' has tools"),
+        ("look {n} of {budget} at these examples", {"n": 1, "budget": 1}, "look 1 of 1 at these examples"),
+    ],
+)
+def test_one_is_told_in_the_singular(bare: pytest.MonkeyPatch, text: str, values: dict[str, object], said: str) -> None:
+    assert str(Said(text, values)) == said  # type: ignore[arg-type]
+
+
+def test_texts_of_ours_in_one_line_have_the_language_s_own_sign(bare: pytest.MonkeyPatch) -> None:
+    assert joined(["a", "b"]) == "a; b"
+    set_language("zh")
+    assert joined(["甲", "乙"]) == "甲；乙"
+
+
+@pytest.mark.parametrize(
+    ("chinese", "narrow"),
+    [
+        ("没有,请写", True), ("没有, 请写", True), ("{key}: 没有", True), ("没有(两个)", True), ("名为 '{name}' 的", True),
+        ("没有“{name}”;", True), ("没有，请写", False), ("写 `a: 没有`", False), ("用 hf:、file: 或 https: 写", False),
+        ("先 slipway models rm '{source}'，再 pull", False), ("例如 zh=0.7,en=0.3", False),
+    ],
+)  # fmt: skip
+def test_punctuation_of_half_the_width_is_found(chinese: str, narrow: bool) -> None:
+    assert tool().narrow(chinese) is narrow
+
+
+def test_a_word_that_may_be_counted_is_found() -> None:
+    assert tool().uncounted("{n} zebras of {m} shiny examples, {k} new examples; {name} has") == ["zebras", "shiny"]
+
+
+def tool() -> ModuleType:
+    """tools/catalog.py"""
+    found = importlib.util.spec_from_file_location("catalog_tool", ROOT / "tools" / "catalog.py")
+    assert found is not None
+    assert found.loader is not None
+    made = importlib.util.module_from_spec(found)
+    found.loader.exec_module(made)
+    return made

@@ -12,13 +12,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
 
 import msgspec
+
+from slipway.plurals import numbered
 
 LANGUAGES = ("en", "zh")
 _chosen: str | None = None
@@ -77,7 +79,9 @@ def t(text: str, /, **values: object) -> str:
 
 
 def _tell(text: str, values: Mapping[str, object]) -> str:
-    shown = catalog(language()).get(text, text)
+    shown = catalog(language()).get(text)
+    if shown is None:
+        shown = numbered(text, values)
     return shown.format(**values) if values else shown
 
 
@@ -108,7 +112,12 @@ def said_of(text: str) -> Said:
 
 def told(stored: str | Said | Sequence[Said]) -> str:
     """A stored text in the language in force. Older catalogs hold plain text: it is shown as it is."""
-    return str(stored) if isinstance(stored, str | Said) else "; ".join(str(said) for said in stored)
+    return str(stored) if isinstance(stored, str | Said) else joined([str(said) for said in stored])
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Texts of ours one after the other, in one line."""
+    return ("；" if language() == "zh" else "; ").join(parts)
 
 
 def say(text: str, /, **values: str | float | Said) -> Said:

@@ -74,10 +74,16 @@ def _table(found: Sequence[Run]) -> Table:
         Column(t("error"), "excerpt", 120),
     ]
     rows: list[list[Any]] = [
-        [Link(one.step, f"{ROOT}/runs/{one.id}"), one.started, _seconds(one), one.status, told(one.error)]
+        [Link(one.step, f"{ROOT}/runs/{one.id}"), one.started, _seconds(one), _state(one), told(one.error)]
         for one in found
     ]
     return Table(t("Runs"), columns, rows)
+
+
+def _state(one: Run) -> str:
+    return {
+        "running": t("running"), "done": t("done"), "failed": t("failed"), "interrupted": t("interrupted")
+    }[one.status]  # fmt: skip
 
 
 def _seconds(one: Run) -> float:
@@ -89,7 +95,7 @@ def _seconds(one: Run) -> float:
 
 def _whole(pages: Pages, found: Run) -> Document:
     rows: list[list[Any]] = [
-        [t("state"), found.status],
+        [t("state"), _state(found)],
         [t("when"), found.started],
         [t("seconds"), f"{_seconds(found):.2f}"],
         [t("run"), found.id],

@@ -6,6 +6,7 @@ import msgspec
 
 from slipway.core.candidate import Candidate
 from slipway.errors import NotFound
+from slipway.i18n import joined
 from slipway.loop.context import Context
 from slipway.loop.retain import retention
 from slipway.runtime.kept_indexes import unneeded
@@ -30,7 +31,7 @@ def sweep(context: Context, *, dry_run: bool = False, grace: float = GRACE) -> S
             store, needed, lambda made: plugins.make("indexes", made.plugin, made.options, "retrieve.index"),
             grace=grace, dry_run=dry_run,
         )  # fmt: skip
-    left = [f"{error.message}; {error.hint}" for error in found.left]
+    left = [joined([error.message, error.hint]) for error in found.left]
     if not found.count:
         return msgspec.structs.replace(swept, left=left)
     removed, size = {**swept.removed, "indexes": found.count}, {**swept.bytes, "indexes": found.bytes}

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from slipway.core.release import check_channel
 from slipway.errors import ConfigError
-from slipway.i18n import t
+from slipway.i18n import joined, t
 
 SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -61,7 +61,7 @@ def _channel(value: str) -> str:
     try:
         return check_channel(value)
     except ConfigError as error:
-        raise ValueError(f"{error.message}; {error.hint}") from error
+        raise ValueError(joined([error.message, error.hint])) from error
 
 
 ChannelName = Annotated[str, AfterValidator(_channel), WithJsonSchema({"type": "string", "pattern": NAME})]

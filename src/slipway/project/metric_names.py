@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from slipway.core.metrics import METRICS, of_accuracy
 from slipway.errors import nearest
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.plugins import Plugins, is_file
 from slipway.project.load import Problem
 from slipway.project.schema import Project
@@ -57,5 +57,5 @@ def _unknown(name: str, known: list[str]) -> str:
     near = nearest(name, known)
     what = t("no metric is called '{name}'", name=name)
     if near:
-        return f"{what}; " + t("did you mean '{near}'?", near=near)
-    return f"{what}; " + t("known: {names}", names=", ".join(known))
+        return joined([what, t("did you mean '{near}'?", near=near)])
+    return joined([what, t("known: {names}", names=", ".join(known))])

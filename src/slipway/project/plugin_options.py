@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.plugins import Plugins, is_file
 from slipway.project.load import Path_, Problem, lines
 from slipway.project.metric_names import metric_problems, unmeasured
@@ -50,7 +50,7 @@ def problems(plugins: Plugins, use: Use) -> Iterator[Problem]:
     except MissingPrerequisite:
         return
     except NotFound as error:
-        yield Problem(at, f"{error.message}; {error.hint}")
+        yield Problem(at, joined([error.message, error.hint]))
     except ConfigError as error:
         if not isinstance(error.__cause__, ValidationError):
             yield Problem(at, error.message)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from slipway.core.database import Address
 from slipway.core.metrics import METRICS
 from slipway.errors import ConfigError
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.project.data import DataConfig
 from slipway.project.fields import (
     SECONDS,
@@ -291,7 +291,7 @@ class StoreConfig(Strict):
         try:
             Address(self.url).check()
         except ConfigError as error:
-            raise ValueError(f"{error.message}; {error.hint}") from error
+            raise ValueError(joined([error.message, error.hint])) from error
         return self
 
 

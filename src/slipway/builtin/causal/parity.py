@@ -25,7 +25,7 @@ from slipway.core.material import Example
 from slipway.core.message import GenerateRequest, Sampling
 from slipway.core.protocols import Job
 from slipway.errors import SlipwayError
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.text import visible
 
 _NAMED = 3  # examples that an error names
@@ -64,7 +64,7 @@ def judged(
     agreed = sum(one.gap <= options.parity_margin for one in found) / len(found)
     if agreed < options.parity:
         wrong = sorted((one for one in found if one.gap > options.parity_margin), key=lambda one: -one.gap)
-        names = "; ".join(
+        names = joined(
             f"'{visible.line(job.text(one.example))[:60]}' -> '{visible.line(one.served)[:40]}'"
             for one in wrong[:_NAMED]
         )

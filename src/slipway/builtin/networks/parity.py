@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from slipway.builtin.classifiers.classifier import Classifier
 from slipway.builtin.classifiers.network import Scoring
 from slipway.errors import SlipwayError
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.text.visible import line
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def compare(
             t(
                 "the network that would be served and the trained one give {n} of {all} examples different labels "
                 "(trained / served): {examples}",
-                n=len(other), all=len(texts), examples="; ".join(other[:_NAMED]),
+                n=len(other), all=len(texts), examples=joined(other[:_NAMED]),
             ),
             t("use precision: fp32, or allow this share: disagreement: {share:.3f}", share=found.differences),
         )  # fmt: skip

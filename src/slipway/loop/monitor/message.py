@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from slipway.core.alert import Alert
 from slipway.i18n import t
 
@@ -20,7 +22,21 @@ def subject(alert: Alert) -> str:
 
 def named(alert: Alert) -> str:
     """The metric, with its category."""
-    return f"{alert.metric} ({alert.category})" if alert.category else alert.metric
+    return with_category(alert.metric, alert.category)
+
+
+def with_category(metric: str, name: str) -> str:
+    """A metric, with its category where it has one."""
+    return f"{metric} ({category(name)})" if name else metric
+
+
+def category(name: str) -> str:
+    """One of a metric's categories: a topic has no name but its number; a language is its code."""
+    if found := re.fullmatch(r"topic (\d+)", name):
+        return t("topic {n}", n=found[1])
+    if found := re.fullmatch(r"farthest (\d+%)", name):
+        return t("farthest {share}", share=found[1])
+    return name
 
 
 def body(alert: Alert) -> str:

@@ -15,7 +15,7 @@ from slipway.core.ref import Ref, digest_of
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, GateFailed, nearest
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.loop.context import whoami
 from slipway.loop.stages.cautions import cautions
 from slipway.loop.stages.evaluate import cost_of, measured_by, reports_on, scores_of
@@ -168,15 +168,15 @@ def _conclude(loop: Loop, choice: _Choice, made: Plan) -> None:
 def _why(loop: Loop, made: Plan) -> str:
     outcome, asked = loop.outcome, loop.project.release
     best = {"cost": t("the cheapest"), "latency": t("the fastest"), "quality": t("the best")}[asked.prefer]
-    why = t("{name} is {best} of those that passed the gate: {certified}", name=outcome.chosen, best=best,
-            certified=", ".join(outcome.certified))  # fmt: skip
+    why = [t("{name} is {best} of those that passed the gate: {certified}", name=outcome.chosen, best=best,
+            certified=", ".join(outcome.certified))]  # fmt: skip
     if asked.prefer != "quality" and len(made.preferred) > 1:
-        why += "; " + t(
-            "what differs by {tolerance} or less is equal: what serves stays, else the better one by quality",
-            tolerance=f"{asked.tolerance:.0%}",
-        )
+        why.append(
+            t("what differs by {tolerance} or less is equal: what serves stays, else the better one by quality",
+              tolerance=f"{asked.tolerance:.0%}")
+        )  # fmt: skip
     refused = [name for name in outcome.verdicts if name not in outcome.certified]
-    return why + "".join("; " + t("{name} did not pass", name=name) for name in refused)
+    return joined([*why, *(t("{name} did not pass", name=name) for name in refused)])
 
 
 def check_channels(loop: Loop) -> None:

@@ -19,6 +19,7 @@ from slipway.data.losses import Loss
 from slipway.i18n import t
 from slipway.render.cells import moment
 from slipway.render.document import Column, Document, Part, Passage, Section, Table
+from slipway.render.pages.releases import decided
 from slipway.render.pages.reports import report_table
 from slipway.render.pages.verdicts import verdict_table
 
@@ -114,9 +115,8 @@ def _said(said: Mapping[str, str], key: str, otherwise: str) -> list[Part]:
 
 
 def _served(found: Carded) -> Table:
-    rows = [
-        [one.at, one.action, one.channel, one.by] for one in found.decisions if one.release == found.release.digest
-    ]  # fmt: skip
+    digest = found.release.digest
+    rows = [[one.at, decided(one.action), one.channel, one.by] for one in found.decisions if one.release == digest]
     return Table(t("Promotions"), [Column(t("when"), "time"), Column(t("action")), Column(t("channel")),
                                    Column(t("by"))], rows)  # fmt: skip
 

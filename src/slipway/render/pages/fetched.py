@@ -38,7 +38,7 @@ def _notes(one: Fetched) -> list[str]:
     if one.resumed:
         notes.append(t("{name}: {n} answers came from an interrupted fetch", name=one.name, n=one.resumed))
     if one.beyond:
-        notes.append(t("{name}: {n} links lead out of its scope and were not followed", name=one.name, n=one.beyond))
+        notes.append(t("{name}: {n} links out of its scope were not followed", name=one.name, n=one.beyond))
     return notes
 
 

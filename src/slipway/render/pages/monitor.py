@@ -72,7 +72,7 @@ def _lines(title: str, lines: Sequence[Line]) -> Table:
     ]  # fmt: skip
     rows: list[list[Any]] = []
     for one in lines:
-        name = f"{one.metric} ({one.category})" if one.category else one.metric
+        name = message.with_category(one.metric, one.category)
         arrow = "↑" if one.direction == "up" else "↓"
         state = Mark("fail") if one.firing else t("nothing to compare with yet") if one.learning else Mark("ok")
         rows.append(
@@ -133,7 +133,9 @@ def _questions(found: Status, linked: Linked) -> list[Part]:
         title = {"languages": t("Languages of questions"), "topics": t("Topics of questions")}.get(
             shift.metric, shift.metric
         )
-        rows = [[name, f"{shift.before[name]:.1%}", f"{shift.now[name]:.1%}"] for name in shift.before]
+        rows = [
+            [message.category(name), f"{shift.before[name]:.1%}", f"{shift.now[name]:.1%}"] for name in shift.before
+        ]
         note = t("population stability index {index:.3f}; above 0.25 is called a large shift, and it is no test",
                  index=shift.index)  # fmt: skip
         parts.append(

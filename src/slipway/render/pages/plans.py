@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipway.core.metrics import MetricInfo
-from slipway.i18n import t, told
+from slipway.i18n import joined, t, told
 from slipway.release.planning import GatePlan, Prospect
 from slipway.render.cells import Amount, amount, info_of
 from slipway.render.document import Column, Document, Table
@@ -93,7 +93,7 @@ def _rows(found: GatePlan) -> Table:
     rows = [
         [one.metric, one.slice, one.rule, one.bound, one.against, one.examples, one.truth, one.basis, one.power,
          one.needed, one.needed_low, one.needed_high, one.all_examples, one.decided_from, one.decided_share,
-         "; ".join(told(said) for said in one.notes)]
+         joined(told(said) for said in one.notes)]
         for one in found.prospects
     ]  # fmt: skip
     return Table("", columns, rows)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from slipway.core.metrics import METRICS, rounded
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.loop.choosing.estimating import Check
 from slipway.loop.choosing.recommend import Advice, Judged, Needs, Relax
 from slipway.render.cells import Amount, size
@@ -23,7 +23,7 @@ def recommended(found: Advice) -> Document:
     left = Table(
         t("Left out"),
         [Column(t("model")), Column(t("parameters")), Column(t("why"))],
-        [[one.option.title, _count(one.option.parameters), "; ".join(miss.why for miss in one.misses)]
+        [[one.option.title, _count(one.option.parameters), joined(miss.why for miss in one.misses)]
          for one in found.left_out],
     )  # fmt: skip
     parts: list[Part] = [_asked(found.needs)]
@@ -53,7 +53,7 @@ def _asked(needs: Needs) -> str:
         told.append(t("up to {n:g} s a query", n=needs.latency))
     if needs.price is not None:
         told.append(t("up to {amount} a query", amount=f"{needs.price.amount:g} {needs.price.currency}"))
-    return "; ".join(told)
+    return joined(told)
 
 
 def _columns(found: Advice) -> list[Column]:

@@ -33,7 +33,8 @@ def releases(found: Sequence[tuple[str, Release, list[str]]], history: History) 
         t("Promotions"),
         [Column(t("when"), "time"), Column(t("action")), Column(t("channel")), Column(t("release"), "digest"),
          Column(t("by")), Column(t("why"))],
-        [[one.at, one.action, one.channel, one.release, one.by, _reason(one.why)] for one in history.decisions],
+        [[one.at, decided(one.action), one.channel, one.release, one.by, _reason(one.why)]
+         for one in history.decisions],
     )  # fmt: skip
     data = {
         "releases": [{"at": at, "digest": r.digest, "channels": c, "release": r} for at, r, c in found],
@@ -41,6 +42,11 @@ def releases(found: Sequence[tuple[str, Release, list[str]]], history: History) 
         "head": history.head,
     }
     return Document(data, [table, promotions, *_head(history.head)], table)
+
+
+def decided(action: str) -> str:
+    """What was done to a channel, in the reader's language."""
+    return {"promote": t("promote"), "rollback": t("rollback")}.get(action, action)
 
 
 def _head(head: str) -> list[str]:
@@ -74,7 +80,9 @@ def release_difference(found: Mapping[str, tuple[Any, Any]], *, whole: bool = Fa
     rows = [[key.removeprefix("candidate."), *_differing(*pair)] for key, pair in found.items()]
     split = sum(not is_consequence(key) for key in found)
     parts: list[Part] = [Table(t("What was changed"), columns, rows[:split])]
-    parts += [_words_of(key.removeprefix("candidate."), *pair) for key, pair in found.items() if whole and _long(*pair)]
+    parts += [_words_of(key.removeprefix("candidate."), before or "", after or "")
+              for key, (before, after) in found.items()
+              if whole and _long(before or "", after or "") and not is_consequence(key)]  # fmt: skip
     if rows[split:]:
         parts.append(Table(t("Digests that follow from it"), columns, rows[split:]))
     every = [[key, before, after] for key, (before, after) in found.items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slipway.core.metrics import MetricInfo
 from slipway.core.release import RuleResult, Verdict
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.release.claims import judged_by_point
 from slipway.release.planning import Prospect
 from slipway.release.shortfall import shortfall
@@ -86,4 +86,4 @@ def _measured(one: RuleResult, currency: str) -> Amount | None:
 def _why(one: RuleResult, currency: str) -> str:
     short = shortfall(one, currency=currency)
     said = [short] if short is not None and short not in one.reason else []
-    return "; ".join(str(part) for part in (*said, *one.reason))
+    return joined(str(part) for part in (*said, *one.reason))

@@ -298,7 +298,7 @@ def limits(found: Whole) -> list[str]:
                            budget=found.verdict.looks))  # fmt: skip
     lost = sum(loss.count for loss in found.losses)
     if lost:
-        lines.append(t("{n} items of the data were lost or are doubtful: what they hold cannot be answered.", n=lost))
+        lines.append(t("{n} items of the data were lost or doubtful: what they hold cannot be answered.", n=lost))
     lines.append(t("Whether the questions are those that users will ask was not measured."))
     lines.append(t("Safety, bias and the protection of personal data were not measured by these metrics."))
     return lines

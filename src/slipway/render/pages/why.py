@@ -7,7 +7,7 @@ import math
 from slipway.core.metrics import MetricInfo
 from slipway.core.release import RuleResult, Verdict
 from slipway.core.report import Report
-from slipway.i18n import t, told
+from slipway.i18n import joined, t, told
 from slipway.release.claims import judged_by_point
 from slipway.render.cells import Amount, amount, info_of
 from slipway.render.document import Document, Passage
@@ -50,10 +50,10 @@ def _asked(found: Verdict, report: Report) -> str:
         return t("The gate asked one thing of '{name}': {claim}.", name=name, claim=claims[0])
     if len(claims) > _NAMED:
         return t("The gate asked {n} things of '{name}', and all of them must hold: {claims}, and {more} more.",
-                 n=len(claims), name=name, claims="; ".join(claims[: _NAMED - 1]),
+                 n=len(claims), name=name, claims=joined(claims[: _NAMED - 1]),
                  more=len(claims) - _NAMED + 1)  # fmt: skip
     return t("The gate asked {n} things of '{name}', and all of them must hold: {claims}.", n=len(claims), name=name,
-             claims="; ".join(claims))  # fmt: skip
+             claims=joined(claims))  # fmt: skip
 
 
 def _decisive(found: Verdict, report: Report) -> RuleResult:

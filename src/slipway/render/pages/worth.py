@@ -56,7 +56,7 @@ def _notes(case: Case) -> list[str]:
         t("by value in slipway.yaml: {volume} inputs a month; a right answer saves {gain} {unit}, a wrong one costs "
           "{loss} {unit}, one that is declined or fails neither; a month costs {price} {unit} beside the answers",
           volume=f"{terms.volume:,.0f}", gain=gain, loss=loss, unit=unit, price=f"{terms.price:.6g}"),
-        t("how right an answer is, is its {metric}; the range holds in 95 of 100 cases, from the least that is saved "
+        t("an answer counts as right by its {metric}; the range holds in 95 of 100 cases, from the least that is saved "
           "and the most that is lost to the other way round", metric=case.metric.name),
     ]  # fmt: skip
     if any(worth.months is None or worth.months.high is None for _, worth in case.found) and terms.build:
