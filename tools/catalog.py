@@ -89,7 +89,7 @@ def uncounted(english: str) -> list[str]:
     known = list(COUNTED.finditer(english))
     found = [match["noun"] for match in known if match["noun"] not in NOUNS | NOT_COUNTED]
     ends = {match.end("noun") for match in known}
-    return found + [m[1] for m in QUALIFIED.finditer(english) if m[2] in NOUNS and m.end() not in ends]
+    return found + [m[1] for m in QUALIFIED.finditer(english) if m[2] in NOUNS and m[1] != "of" and m.end() not in ends]
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ NOUNS = frozenset(_NOUNS.split())
 """What is counted."""
 # what may stand between the number and the word
 _BETWEEN = (
-    "candidate cached different earlier fixed gate independent labelled likelier more nearest new stop "
+    "candidate cached different earlier fixed gate given independent labelled likelier more nearest new stop "
     "undecided untouched users'"
 )
 _VERBS = {"are": "is", "were": "was", "have": "has", "do": "does", "differ": "differs", "wait": "waits",
