@@ -76,13 +76,11 @@ def _queues(pages: Pages, queues: Labelling) -> APIRouter:
     @router.get("")
     def listed(request: Request, caller: Annotator) -> Response:
         found = [queues.standing(one.name, whole=False) for one in queues.queues()]
-        rows = [
-            [Link(one.queue.name, f"{AT}/{one.queue.name}/work"), *documents.queue_cells(one),
-             Link(t("status"), f"{AT}/{one.queue.name}")]
-            for one in found
-        ]  # fmt: skip
+        rows = [[Link(one.queue.name, f"{AT}/{one.queue.name}/work"), *documents.queue_cells(one)] for one in found]
         table = documents.queue_table(rows)
-        table = Table(table.title, [*table.columns, Column(t("status"))], rows)
+        if pages.may(request, "read"):
+            rows = [[*row, Link(t("status"), f"{AT}/{one.queue.name}")] for row, one in zip(rows, found, strict=True)]
+            table = Table(table.title, [*table.columns, Column(t("status"))], rows)
         may = "admin" in caller.scopes
         form = forms.create((), f"bad-{datetime.now(UTC):%Y-%m-%d}") if may else ""
         return pages.page(request, t("Labelling"), Document(None, [table]), before=form)
@@ -96,12 +94,14 @@ def _queues(pages: Pages, queues: Labelling) -> APIRouter:
     @router.get("/{name}", dependencies=[needs("read")])
     def status(request: Request, name: str) -> Response:
         found = queues.standing(name)
-        links = [f'<a href="{AT}/{name}/work">{page.line(t("Label"))}</a>']
-        if found.states["conflict"]:
+        may, links = pages.may(request, "admin"), list[str]()
+        if pages.may(request, "label"):
+            links.append(f'<a href="{AT}/{name}/work">{page.line(t("Label"))}</a>')
+        if found.states["conflict"] and may:
             told = t("Adjudicate {n} items", n=found.states["conflict"])
             links.append(f'<a href="{AT}/{name}/conflicts">{page.line(told)}</a>')
-        write = page.form(f"{AT}/{name}/write", t("Write rows to train on"), method="post")
-        before = f'<p class="around">{" ".join(links)}</p>'
+        write = page.form(f"{AT}/{name}/write", t("Write rows to train on"), method="post") if may else ""
+        before = f'<p class="around">{" ".join(links)}</p>' if links else ""
         return pages.page(request, name, documents.standing(found), before=before, after=write)
 
     @router.post("/{name}/write", dependencies=[needs("admin")])
@@ -139,8 +139,8 @@ def _work(pages: Pages, queues: Labelling) -> APIRouter:
         found = queues.next(name, _person(caller))
         if found is None:
             told = page.notice(t("Nothing is left for you in this queue."))
-            links = f'<p class="around"><a href="{AT}/{name}">{page.line(t("How it stands"))}</a></p>'
-            return _shown(pages, request, queues.queue(name), told + links)
+            link = f'<p class="around"><a href="{AT}/{name}">{page.line(t("How it stands"))}</a></p>'
+            return _shown(pages, request, queues.queue(name), told + (link if pages.may(request, "read") else ""))
         return _item(pages, request, found, _person(caller))
 
     @router.get("/{name}/items/{id}")
