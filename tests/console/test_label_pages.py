@@ -23,7 +23,7 @@ from slipway.core.answer import Answer, Citation
 from slipway.core.labelling import Criterion
 from slipway.core.trace import Trace
 from slipway.loop.context import Context
-from slipway.loop.labelling.room import Plan
+from slipway.loop.labelling.room import Person, Plan
 from slipway.testing.catalogs import feedback_of, trace_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -212,10 +212,26 @@ def test_who_may_label_and_who_may_see_the_others(run_once: Path, tmp_path: Path
             assert "Adjudicate" in page(server, "/q", **signed["boss"])
             assert submit(server, f"/q/conflicts/{ids[0]}", {"do": "wrong"}, **signed["ann"]).status == 403
             settled = submit(server, f"/q/conflicts/{ids[0]}", {"do": "wrong"}, **signed["boss"])
-            assert settled.status == 303
+            assert (settled.status, settled.headers["location"]) == (303, "/console/labelling/q/conflicts")
             late = submit(server, f"/q/conflicts/{ids[0]}", {"do": "accept"}, **signed["boss"])
             assert late.status == 409
             assert queues.standing("q").states["done"] == 1
+
+
+def test_the_next_conflict_follows_the_one_that_was_decided(run_once: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run_once, tmp_path / "demo")
+    with api.open_project(folder) as project:
+        project.store.catalog.add_traces([asked(f"Who keeps rope number {n}?", "Bo") for n in range(3)])
+        queues = api.labelling(project)
+        queues.create(Plan(name="q", annotators=2))
+        for name, decision in (("ann", "accept"), ("bob", "wrong")):
+            while work := queues.next("q", Person(name)):
+                queues.judge("q", work.item.id, Person(name), {"decision": decision})
+        left = [item.id for item, _ in queues.conflicts("q")]
+        assert len(left) == 3
+        with serving(context(project)) as server:
+            reply = submit(server, f"/q/conflicts/{left[1]}", {"do": "wrong"})
+            assert reply.headers["location"] == f"/console/labelling/q/conflicts/{left[0]}"
 
 
 # in a browser --------------------------------------------------------------------------------------------------------

@@ -187,7 +187,7 @@ def _extremes(found: Whole) -> list[Part]:
         if name in scores and info.name in scores[name].metrics
     ]  # fmt: skip
     ranked.sort(key=lambda one: (-one[0] if info.higher_is_better else one[0], one[1]))
-    columns = [Column(t("number"), "count"), Column(t("input"), "excerpt", 90), Column(info.name, "measure"),
+    columns = [Column(t("example"), "count"), Column(t("input"), "excerpt", 90), Column(info.name, "measure"),
                Column(t("answer"), "excerpt", 120)]  # fmt: skip
 
     def rows(chosen: Sequence[tuple[float, int]]) -> list[list[Any]]:
