@@ -82,7 +82,7 @@ def test_in_chinese_and_as_markdown(ran: Path, tmp_path: Path) -> None:
     with speaking("zh"):
         page = made(ran, tmp_path / "zh.html")
     assert '<html lang="zh-CN">' in page
-    assert "'grounded' 通过了门禁。" in words(page)
+    assert "“grounded”通过了门禁。" in words(page)
     chapters = re.findall(r"<h2>(.*?)</h2>", page)
     assert len(chapters) == 9
     assert all(re.search("[\u4e00-\u9fff]", one) for one in chapters)
@@ -133,7 +133,7 @@ def test_the_best_of_a_metric_that_is_better_when_lower_are_the_lowest(tmp_path:
         report = api.find(project, "report", chosen)
         scores = [score.metrics["wordiness"] for _, score in api.items(project, report)]
     page = words(made(folder, tmp_path / "r.html"))
-    best = page[page.index("Best number input wordiness answer") :]
+    best = page[page.index("Best example input wordiness answer") :]
     shown = [float(one) for one in re.findall(r"\? (\d\.\d{3}) ", best[: best.index("Worst")])]
     assert shown[0] == pytest.approx(min(scores), abs=1e-3)
     assert shown == sorted(shown)

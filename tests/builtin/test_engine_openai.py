@@ -693,7 +693,7 @@ async def test_questions_have_a_prefix_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (vectors([1, 0]), "1 vectors for 2 texts"),
+        (vectors([1, 0]), "1 vector for 2 texts"),
         (vectors([1, 0], [1]), "different lengths"),
         (vectors([1, 0], [0, 0]), "zero"),
         (vectors([1, 0], [1e308, 1e308]), "not finite"),

@@ -98,7 +98,7 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no template": (("init", "/nonexistent/x", "--template", "nope"), 2, "known: small"),
     "init cannot write": (("init", "/proc/nope"), 2, "cannot be written"),
     "no dataset": (("data", "show", "documnets"), 2, "known: chunks, documents, examples"),
-    "no such version": (("data", "show", "documents~7"), 2, "has only 1 versions"),
+    "no such version": (("data", "show", "documents~7"), 2, "has only 1 version"),
     "datasets of two kinds": (("data", "diff", "documents", "chunks"), 2, "same kind"),
     "no model": (("models", "show", "nope"), 2, "nope"),
     "no model to remove": (("models", "rm", "nope"), 2, "nope"),

@@ -64,7 +64,7 @@ def test_a_weight_is_as_many_values_of_the_same_group() -> None:
 def test_one_reference_that_was_not_scored_leaves_the_metric_undefined() -> None:
     scores = [score(1, 2.0), score(2, None), score(3, 4.0)]
     assert not {"perplexity", "bits_per_byte"} & aggregates(scores).keys()
-    with pytest.raises(ConfigError, match="1 references have no likelihood"):
+    with pytest.raises(ConfigError, match="1 reference has no likelihood"):
         compare(scores, [score(n, 1.0) for n in (1, 2, 3)], "bits_per_byte")
 
 

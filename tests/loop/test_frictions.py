@@ -23,7 +23,7 @@ def test_broken_rows_are_loud(ran: Path) -> None:
     done = slipway("run", "data", "-C", str(ran))
     assert done.returncode == 0
     assert "3 rows were left out" in done.stderr
-    assert "1 rows were left out" in done.stderr
+    assert "1 row was left out" in done.stderr
     assert f"questions.jsonl:{n + 1}" in done.stderr
     assert f"questions.jsonl:{n + 3}" in done.stderr
     assert "+1" in done.stderr

@@ -48,7 +48,7 @@ def test_an_interval_without_an_end_is_shown_and_explained() -> None:
     made = text.write(reports.report(report(errors=1), [], 10), Console(width=200))
     assert "1.31 s [1.2, ∞)" in made
     assert "∞: so few examples give no bound on this side" in made
-    assert "1 examples got no answer" in made
+    assert "1 example got no answer" in made
     whole = msgspec.structs.replace(report(), metrics={"token_f1": Aggregate(value=0.4, low=0.3, high=0.5, n=10)})
     assert "∞" not in text.write(reports.report(whole, [], 10))
 

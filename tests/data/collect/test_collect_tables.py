@@ -68,7 +68,7 @@ def test_nothing_is_written_to_the_database(root: Path) -> None:
         ("SELECT no_column FROM tickets", {}, "no such column"),
         ("SELECT body FROM tickets WHERE 0", {}, "gives no rows"),
         ("SELECT body AS x, subject AS x FROM tickets", {}, "'x' twice"),
-        (QUERY, {"max_rows": 1}, "more than 1 rows"),
+        (QUERY, {"max_rows": 1}, "more than 1 row"),
         ("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT count(*) AS text FROM c", {"timeout": 0.2}, "interrupted"),
     ],
 )  # fmt: skip
