@@ -299,7 +299,7 @@ def column(title: str, side: Side, lines: Sequence[str], *, plain: bool = False)
     else:
         parts += trace_views.answer(side.answer, 3)
         facts = [row for row in trace_views.facts_of(side.answer) if row[1]]
-        rows = [[t("seconds"), duration(side.answer.seconds)], *facts]
+        rows = [[t("time taken"), duration(side.answer.seconds)], *facts]
         parts.append(Table(f"{title}: {t('Facts')}", [Column(t("field")), Column(t("value"))], rows))
     return html.body(Document(None, [Section(title, parts)]))
 

@@ -106,7 +106,7 @@ def _facts(found: Trace) -> Table:
         [t("channel"), found.channel],
         [t("release"), release],
         [t("status"), found.status],
-        [t("seconds"), duration(found.seconds)],
+        [t("time taken"), duration(found.seconds)],
         [t("key"), found.key],
         *(facts_of(found.answer) if found.answer is not None else ()),
     ]
