@@ -32,6 +32,7 @@ CELLS = {
     "text": (one("token_f1"), "token_f1", ["token_f1"]),
     "a list": (one(["en", "zh"]), "en, zh", ["en, zh"]),
     "counts": (one({"en": 3, "zh": 0.12345}), "en 3, zh 0.1235", ["en 3, zh 0.1235"]),
+    "a whole number": (one(439900.0), "439900", ["439900.0"]),
     "nothing": (one(None), "", [""]),
     "no measure": (one(None, "measure"), "-", [""]),
     "a count": (one(1234, "count"), "1234", ["1234"]),

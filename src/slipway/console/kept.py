@@ -72,7 +72,7 @@ def _given(given: dict[str, str]) -> tuple[str, str, str]:
 
 def _ask() -> str:
     names = {"user": t("a person's key: its name or id"), "trace": t("a trace: its id"),
-             "matching": t("all that holds a text")}  # fmt: skip
+             "matching": t("all that holds a text, such as the `user` that a request names")}  # fmt: skip
     fields = (
         page.choice("way", t("Delete what came from"), [(way, names[way]) for way in WAYS]),
         page.field("what", t("Which"), required="", autocomplete="off"),

@@ -77,7 +77,7 @@ def material(pages: Pages) -> APIRouter:
             ("prev", "" if before is None else f"{at}/items/{before}", t("previous")),
             ("next", "" if after is None else f"{at}/items/{after}", t("next")),
         )
-        return pages.page(request, _name(one)[:120], _whole(pages, found, one), around)
+        return pages.page(request, " ".join(_name(one)[:400].split())[:120], _whole(pages, found, one), around)
 
     @router.get("/versions")
     def versions(request: Request, before: str, after: str) -> Response:
@@ -171,7 +171,7 @@ def _dataset(pages: Pages, found: Dataset, start: int) -> shown.Document:
     made: list[list[Any]] = [[Link(one.short, f"{at.rpartition('/')[0]}/{one.digest}")] for one in found.lineage]
     parts: list[Part] = [t("{n} items: {counts}", n=found.size, counts=_counts(found)), dropped]
     parts += [Table(t("Made from"), [Column(t("dataset"))], made)] if made else []
-    parts.append(Table(t("Items"), columns, rows))
+    parts.append(Table(t("All items"), columns, rows))
     if len(items) > ITEMS:
         parts.append(Link(t("more"), f"{at}?start={start + ITEMS}"))
     return shown.Document(None, parts)
