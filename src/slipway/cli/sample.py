@@ -32,9 +32,12 @@ def text(opened: Context) -> str:
 
 
 def curl(opened: Context, url: str) -> str:
-    """A command line to try."""
+    """A command line to try; where the server asks for a key, with a place for it."""
+    from slipway import api
+
+    key = " -H 'Authorization: Bearer KEY'" if api.keys(opened) else ""
     body = json.dumps(_body(opened), ensure_ascii=False).replace("'", "'\\''")
-    return f"  curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'"
+    return f"  curl -s {url}/v1/chat/completions -H 'Content-Type: application/json'{key} -d '{body}'"
 
 
 def _body(opened: Context) -> dict[str, Any]:
