@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 
+import msgspec
 from hosting import context
 
 from served import Reply, serving
@@ -103,3 +104,18 @@ def disputed(project: Context) -> None:
         work = queues.next("asked", Person(name))
         assert work is not None
         queues.judge("asked", work.item.id, Person(name), {"decision": verdict})
+
+
+def test_two_releases_are_compared_the_newest_with_the_one_before(folder: Path, tmp_path: Path) -> None:
+    there = Path(shutil.copytree(folder, tmp_path / "demo"))
+    with api.open_project(there) as project:
+        (_, first, _) = api.releases(project)[0]
+        second = msgspec.structs.replace(first, note="again")
+        project.store.catalog.put("release", second.name, second)
+        order = [one.digest for _, one, _ in api.releases(project)]
+        with serving(context(project)) as server:
+            server.until("/readyz")
+            page = server.get("/console/releases").body.decode()
+        chosen = re.search(r'name="before">.*?value="(\w+)" selected', page)
+        assert chosen is not None
+        assert chosen[1] == order[1]

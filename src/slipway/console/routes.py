@@ -151,7 +151,7 @@ def _released(pages: Pages) -> APIRouter:
         compare = page.form(
             f"{ROOT}/difference",
             t("Compare"),
-            page.choice("before", t("Before"), named),
+            page.choice("before", t("Before"), named, named[1][0] if len(named) > 1 else ""),
             page.choice("after", t("After"), named),
         )
         after = (compare if len(named) > 1 else "") + (back if named else "")

@@ -176,4 +176,5 @@ def _cell(cell: object, column: Column) -> str:
 
 
 def _class(column: Column) -> str:
-    return ' class="number"' if column.kind in _RIGHT else ""
+    name = "number" if column.kind in _RIGHT else "time" if column.kind == "time" else ""
+    return f' class="{name}"' if name else ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from slipway.core.alert import Alert, Delivery
-from slipway.core.metrics import MetricInfo, format_value
+from slipway.core.metrics import MetricInfo, format_value, rounded
 from slipway.i18n import t
 from slipway.loop.monitor import message
 from slipway.loop.monitor.status import Line, Status
@@ -16,7 +16,9 @@ from slipway.render.document import Column, Document, Part, Picture, Section, Ta
 from slipway.render.svg import BAD, COLOURS, GREY, Drawing, Point
 
 _UNITS = {
-    "latency": "seconds", "ttft": "seconds", "seconds_per_token": "seconds", "cost_per_query": "", "requests": ""
+    "latency": "seconds", "ttft": "seconds", "seconds_per_token": "seconds",
+    "cost_per_query": "currency",
+    "requests": "",
 }  # fmt: skip
 _USUAL = (
     "requests", "citation_support", "abstained", "error_rate", "latency", "thumbs_down", "novelty", "unknown_words",
@@ -124,7 +126,9 @@ def _shown(name: str, value: float | None) -> str:
     if value is None:
         return ""
     unit = _UNITS.get(name, "")
-    return format_value(MetricInfo(name=name, unit="seconds"), value) if unit else f"{value:.4g}"
+    if unit:
+        return format_value(MetricInfo(name=name, unit=unit), value)
+    return rounded(value, 4)
 
 
 def _questions(found: Status, linked: Linked) -> list[Part]:
