@@ -22,7 +22,7 @@ NOUNS = frozenset(_NOUNS.split())
 # what may stand between the number and the word
 _BETWEEN = (
     "candidate cached different earlier fixed gate given independent labelled likelier more nearest new stop "
-    "undecided untouched users'"
+    "undecided untouched"
 )
 _VERBS = {"are": "is", "were": "was", "have": "has", "do": "does", "differ": "differs", "wait": "waits",
           "lead": "leads", "come": "comes", "lack": "lacks", "make": "makes", "need": "needs"}  # fmt: skip

@@ -55,7 +55,7 @@ def body(alert: Alert) -> str:
     }[alert.scale]
     lines = [
         t("compared with: {what}", what=against),
-        t("since {when} (UTC): {scale}, of {n} users' sessions", when=alert.since, scale=scale, n=alert.n),
+        t("since {when} (UTC): {scale}, over {n} sessions of users", when=alert.since, scale=scale, n=alert.n),
         t("without a change it is at most {value:.3f}", value=alert.expected)
         if alert.direction == "up"
         else t("without a change it is at least {value:.3f}", value=alert.expected),
