@@ -42,7 +42,7 @@ def kept(pages: Pages) -> APIRouter:
         given = await pages.form(request)
         way, what, why = _given(given)
         found = await run_in_threadpool(lambda: _forget(way, what))
-        document = forgotten(found, t("Nothing was deleted yet."))
+        document = forgotten(found, t("None of it was deleted yet."))
         return pages.page(request, t("What would be deleted"), document, after=_confirm(way, what, why))
 
     @router.post("/forget/confirmed")
