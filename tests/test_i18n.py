@@ -270,8 +270,10 @@ def test_one_is_told_in_the_singular(bare: pytest.MonkeyPatch, text: str, values
 
 def test_texts_of_ours_in_one_line_have_the_language_s_own_sign(bare: pytest.MonkeyPatch) -> None:
     assert joined(["a", "b"]) == "a; b"
+    assert joined(["a", "b"], "、") == "a, b"
     set_language("zh")
     assert joined(["甲", "乙"]) == "甲；乙"
+    assert joined(["甲", "乙"], "，") == "甲，乙"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 import msgspec
 
@@ -115,9 +116,9 @@ def told(stored: str | Said | Sequence[Said]) -> str:
     return str(stored) if isinstance(stored, str | Said) else joined([str(said) for said in stored])
 
 
-def joined(parts: Iterable[str]) -> str:
-    """Texts of ours one after the other, in one line."""
-    return ("；" if language() == "zh" else "; ").join(parts)
+def joined(parts: Iterable[str], sign: Literal["；", "，", "、"] = "；") -> str:
+    """Texts of ours one after the other, in one line. `sign`: what stands between them in Chinese."""
+    return (sign if language() == "zh" else "; " if sign == "；" else ", ").join(parts)
 
 
 def say(text: str, /, **values: str | float | Said) -> Said:

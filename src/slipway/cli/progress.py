@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from slipway.cli import terminal
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.render.cells import left, part
 from slipway.text import visible
 
@@ -46,8 +46,8 @@ class Plain:
         if now - self._last.setdefault(name, now) < EVERY:
             return
         self._last[name] = now
-        rest = f", {left((now - began) / done * (total - done))}" if total and done else ""
-        self.say(f"  {name}: {part(done, total)}{rest}")
+        rest = left((now - began) / done * (total - done)) if total and done else ""
+        self.say(f"  {name}: {joined(filter(None, (part(done, total), rest)), '，')}")
 
 
 class Bars:

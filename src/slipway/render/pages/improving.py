@@ -6,7 +6,7 @@ from collections import Counter
 
 from slipway.core.metrics import rounded
 from slipway.core.report import Aggregate
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.loop.improve.record import Tried, Turn
 from slipway.loop.simulate import Curve, Simulated
 from slipway.render.cells import Estimate, estimate, info_of
@@ -41,7 +41,7 @@ def turn(found: Turn) -> Document:
         parts.append(verdict_table(found.verdict, found.currency))
     spent = t("{seconds:.0f} s were spent", seconds=found.seconds)
     if found.cost:
-        spent += f", {rounded(found.cost, 3)} {found.currency}"
+        spent = joined([spent, f"{rounded(found.cost, 3)} {found.currency}"], "，")
     parts.append(spent)
     return Document(found, parts, table)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipway.core.erasure import Erasure
-from slipway.i18n import t
+from slipway.i18n import joined, t
 from slipway.loop.kept import Kept
 from slipway.render.document import Column, Document, Part, Table
 
@@ -53,7 +53,7 @@ def _elsewhere(found: Kept, sending: Mapping[str, int] | None, trouble: str) -> 
     rows: list[list[Any]] = [
         [t("to"), found.sent],
         [t("requests whose spans are sent"), f"{found.sent_share:.0%}"],
-        [t("texts that go along"), ", ".join(names[one] for one in found.sent_bodies) or t("none")],
+        [t("texts that go along"), joined((names[one] for one in found.sent_bodies), "、") or t("none")],
     ]
     if sending is not None:
         rows += [[t("spans sent"), sending["sent"]], [t("spans dropped"), sending["dropped"]]]
@@ -73,7 +73,7 @@ def _deleted(found: Sequence[Erasure]) -> Part:
         why = t("over its time or its size (store.retention)") if by_itself else one.why or t("(no reason given)")
         others = {_kinds().get(kind, kind): n for kind, n in one.rows.items()}
         others |= {name: n for name, n in ((t("blobs"), len(one.blobs)), (t("candidates"), len(one.candidates))) if n}
-        other = ", ".join(f"{name} {n}" for name, n in others.items())
+        other = joined((f"{name} {n}" for name, n in others.items()), "、")
         rows.append([one.at, "Slipway" if by_itself else one.by, why, one.traces, one.feedback, other])
     return Table(t("What was deleted"), columns, rows)
 

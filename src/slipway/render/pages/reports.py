@@ -12,7 +12,7 @@ from slipway.core.metrics import METRICS
 from slipway.core.release import Comparison
 from slipway.core.report import Report, Score
 from slipway.evaluate.compare import Changed, Compared
-from slipway.i18n import Said, t, told
+from slipway.i18n import Said, joined, t, told
 from slipway.render.cells import Amount, Estimate, Link, estimate, info_of, unbounded
 from slipway.render.document import Column, Document, Table, listed
 from slipway.render.pages.estimates import estimates_table
@@ -45,7 +45,7 @@ def candidates_table(title: str, found: Sequence[Report], metrics: Sequence[str]
     n = max((a.n for report in found for a in report.metrics.values()), default=0)
     shown = [str(row[0]) for row in rows]
     notes = [*_folded(found), *_notes(rows), *_apart(found, shown), *_likelihoods(found, shown)]
-    return Table(f"{title}, {t('{n} examples', n=n)}", columns, rows, notes)
+    return Table(joined([title, t("{n} examples", n=n)], "，"), columns, rows, notes)
 
 
 def _folded(found: Sequence[Report]) -> list[str]:

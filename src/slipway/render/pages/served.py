@@ -10,7 +10,7 @@ import msgspec
 
 from slipway.core.answer import Answer
 from slipway.core.trace import Feedback, Trace
-from slipway.i18n import t, told
+from slipway.i18n import joined, t, told
 from slipway.render.cells import price
 from slipway.render.document import Column, Document, Passage, Table, listed
 from slipway.render.pages.feedback import why_left
@@ -84,7 +84,7 @@ def mined(made: Mapping[str, int], left: Mapping[str, int], file: Path) -> Docum
         ]  # fmt: skip
     words = why_left()
     if left:
-        why = ", ".join(f"{words[reason]} {n}" for reason, n in left.items())
+        why = joined((f"{words[reason]} {n}" for reason, n in left.items()), "、")
         lines.append(t("left out: {why}", why=why))
     return Document({"written": made, "left_out": left, "file": str(file)}, lines)
 
@@ -108,8 +108,8 @@ def keys(found: Sequence[Key]) -> Document:
 def answer(found: Answer, *, unmeasured: bool = False) -> Document:
     """An answer and where it comes from. `unmeasured`: it is no candidate's, which is said."""
     tokens = found.usage.prompt_tokens + found.usage.completion_tokens
-    spent = f", {price(found.cost, found.currency)}" if found.currency else ""
-    took = t("{seconds:.2f} s, {tokens} tokens", seconds=found.seconds, tokens=tokens) + spent
+    took = t("{seconds:.2f} s, {tokens} tokens", seconds=found.seconds, tokens=tokens)
+    took = joined(filter(None, (took, price(found.cost, found.currency))), "，")
     note = [t("a quote found by words alone: it was not measured, and is not what serves")] if unmeasured else []
     said = [Passage(found.text, whole=True)] if found.text or not found.abstained else []
     return Document(found, [*said, *_sure(found), *_sources(found), took, *note])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slipway.core.run import Run
-from slipway.i18n import t, told
+from slipway.i18n import joined, t, told
 from slipway.loop.at_work import Seen
 from slipway.loop.finding import Finding
 from slipway.loop.run import Outcome
@@ -78,9 +78,9 @@ def progress(found: Seen) -> str:
     if not doing.what:
         return ""
     named = f"{doing.what}: " if doing.what != doing.step else ""
-    percent = f", {100 * doing.done / doing.total:.0f}%" if doing.total else ""
-    rest = f", {left(found.left)}" if found.alive and found.left is not None else ""
-    return f"{named}{part(doing.done, doing.total)}{percent}{rest}"
+    percent = f"{100 * doing.done / doing.total:.0f}%" if doing.total else ""
+    rest = left(found.left) if found.alive and found.left is not None else ""
+    return named + joined(filter(None, (part(doing.done, doing.total), percent, rest)), "，")
 
 
 def at_work(found: Seen, to: str = "") -> list[Part]:
