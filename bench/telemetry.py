@@ -1,13 +1,15 @@
 """What being watched costs: requests a second and CPU of a gateway that sends every request to a collector and has a
 monitor beside it, next to a gateway without the two.
 
-    python bench/telemetry.py [--pairs 6] [--seconds 6] [--connections 50] [--only otlp|monitor] [--json]
+    python bench/telemetry.py [--pairs 6] [--seconds 6] [--connections 50] [--only otlp|monitor] [--apart] [--json]
     python bench/telemetry.py --base FILE.gguf --connections 4 --seconds 20  # a small model on this machine answers
 
 Needs `wrk` (apt-get install wrk). Two gateways run at once, each with a store of its own, in front of the stub of
 `stub_server.py`, which answers at once: nothing hides what being watched takes. With `--base` a model answers instead.
 They are asked in turn, the order changing with each pair; of each pair the ratio is taken, and of the ratios the
-median, so that what else the machine does falls on both. CPU is that of the gateway's process, from /proc. The
+median, so that what else the machine does falls on both. All processes share two cores. `--apart` gives one of them to
+the gateways and the monitor, and the other to what runs on other machines where Slipway is used: whoever asks, the
+server of the model, the collector. CPU is that of the gateway's process, from /proc. The
 collector is a process of its own that reads and counts; a run fails when a span is neither there nor told as dropped.
 
 The monitor is `slipway monitor`, started as `slipway serve` starts it. It looks every second here (60 by default) and
@@ -30,6 +32,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +84,17 @@ def collect() -> None:
         await server.serve_forever()
 
     asyncio.run(run())
+
+
+@contextmanager
+def on(cores: list[int]) -> Iterator[None]:
+    """What is started inside runs on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def start_monitor(root: Path, stub_url: str) -> subprocess.Popen[bytes]:
@@ -134,17 +149,22 @@ def pairs_of(
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All of it, and whether each span and each request is accounted for."""
+    cores = sorted(os.sched_getaffinity(0))
+    ours, others = (cores[:1], cores[1:]) if args.apart else (cores, cores)
+    os.sched_setaffinity(0, others)
     stub, line = start(str(HERE / "stub_server.py"), "0")
     stub_url = f"http://127.0.0.1:{line.split()[-1]}"
     collector, collector_url = start(__file__, "--collect")
     gateways: dict[str, tuple[Any, str]] = {}
     send = () if args.only == "monitor" else ("--collector", collector_url)
     for name, more in (("off", ()), ("on", send)):
-        gateways[name] = start(
-            str(HERE / "gateway.py"), "--serve", str(folder / name / ".slipway"), "--stub", stub_url,
-            "--durability", args.durability, "--base", args.base, *more,
-        )  # fmt: skip
-    monitor = None if args.only == "otlp" else start_monitor(folder / "on", stub_url)
+        with on(ours):
+            gateways[name] = start(
+                str(HERE / "gateway.py"), "--serve", str(folder / name / ".slipway"), "--stub", stub_url,
+                "--durability", args.durability, "--base", args.base, *more,
+            )  # fmt: skip
+    with on(ours):
+        monitor = None if args.only == "otlp" else start_monitor(folder / "on", stub_url)
     try:
         pairs = pairs_of(gateways, monitor, args, folder)
         lost = dropped(gateways["on"][1]) if send else 0
@@ -197,6 +217,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--only", choices=("otlp", "monitor"), help="one of the two ways of being watched")
+    parser.add_argument("--apart", action="store_true", help="a core for the gateways, another for everything else")
     parser.add_argument("--durability", default="strict", choices=("strict", "relaxed"))
     parser.add_argument("--base", default="", help="a model's GGUF file, which answers in place of the stub")
     parser.add_argument("--tokens", type=int, default=16, help="of an answer of that model, at most")
