@@ -33,7 +33,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -89,7 +89,7 @@ def collect() -> None:
 
 
 @contextmanager
-def on(cores: list[int]) -> Iterator[None]:
+def on(cores: list[int]) -> Generator[None]:
     """What is started inside runs on these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
