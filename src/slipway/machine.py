@@ -7,6 +7,7 @@ from this process's own up to the outermost counts. What cannot be read limits n
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -48,6 +49,18 @@ def free_bytes(root: Path = _ROOT) -> int:
         cache = sum(stat.get(f"{prefix}{name}", 0) for name in ("inactive_file", "active_file"))
         free = min(free, limit - used + min(cache, used))
     return max(0, free)
+
+
+def give_way() -> None:
+    """Let everything else on this machine go first: nice 19. Where the kernel shares time by session before it looks at
+    that (`sched_autogroup`, `man 7 sched`), it says nothing to other sessions; so if this process leads a session of
+    its own, all of that is made nice.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, 19)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as file:
+            file.write("19")
 
 
 def die_with(parent: int) -> None:

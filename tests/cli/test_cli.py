@@ -13,6 +13,9 @@ import pytest
 
 from commands import slipway
 from everyday import some
+from slipway import api
+from slipway.api import open_project
+from slipway.core.material import Example
 from slipway.testing.projects import write_project
 
 HEAVY = (
@@ -153,6 +156,12 @@ def test_an_api_key_is_shown_once_and_can_be_revoked(ran: Path) -> None:
     assert slipway("keys", "revoke", key["id"], "-C", str(ran)).returncode == 2
 
 
+def dev_inputs(folder: Path) -> set[str]:
+    with open_project(folder) as opened:
+        rows = api.items(opened, api.find(opened, "dataset", "examples"))
+        return {row.text for row in rows if isinstance(row, Example) and row.split == "dev"}
+
+
 def test_from_init_to_an_answer_over_http(tmp_path: Path) -> None:
     """`slipway up --once` on the echo project: run, serve, ask, stop."""
     folder = write_project(tmp_path / "demo").parent
@@ -160,6 +169,9 @@ def test_from_init_to_an_answer_over_http(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "trace:" in done.stdout
     assert "docs/" in done.stdout
+    asked = next(line.removeprefix("input: ") for line in done.stdout.splitlines() if line.startswith("input: "))
+    assert asked in dev_inputs(folder)  # an example of the gate would come back as a trace
+    assert "expected: " in done.stdout
     traces = json.loads(slipway("traces", "list", "--json", "-C", str(folder)).stdout)
     assert [trace["status"] for trace in traces] == [200]
     exported = tmp_path / "traces.jsonl"

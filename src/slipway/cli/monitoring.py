@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _FIRST = 10.0  # seconds after the start, when engines have loaded
 _AGAIN = 30.0  # seconds before a monitor that ended is started again
-_NICE = 19
 
 
 def add(app: typer.Typer) -> None:
@@ -54,13 +53,13 @@ def monitor(
     from slipway import api
     from slipway.cli.progress import Plain
     from slipway.loop.monitor.status import status
+    from slipway.machine import die_with, give_way
     from slipway.render.pages import monitor as pages
 
     check_picture(picture)
+    if not (once or show or relearn or test):
+        give_way()
     if parent:
-        from slipway.machine import die_with
-
-        os.nice(_NICE)
         die_with(parent)
     with open_project(project, set_, Plain()) as opened:
         found = api.monitor(opened)

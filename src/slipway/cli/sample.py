@@ -13,22 +13,35 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.cli import terminal
 from slipway.core.material import Example
-from slipway.errors import NotFound
+from slipway.errors import SlipwayError
 from slipway.i18n import t
 
 if TYPE_CHECKING:
     from slipway.loop.context import Context
 
 
-def text(opened: Context) -> str:
-    """An example's input, so that the first answer is a good one; without examples, a plain one."""
-    from slipway import api
+def best(opened: Context) -> Example | None:
+    """Of the dev split, what the release in service answered best by the first metric of quality. The gate's examples
+    are not shown: they would come back as traces. None where there is no such report, or it cannot be read.
+    """
+    from slipway.api.finding import candidate_of, find, scored
 
-    with suppress(NotFound):
-        for example in api.items(opened, api.find(opened, "dataset", "examples")):
-            if isinstance(example, Example) and example.split == "gate":
-                return example.text
-    return "What can you answer?"
+    with suppress(SlipwayError):
+        serving = candidate_of(opened, find(opened, "release", opened.project.serve.channel))
+        report = find(opened, "report", serving.name, "dev")
+        rows = [(one, score) for one, score in scored(opened, report) if not score.answer.error]
+        meanings = (report.meaning(name) for name in report.metrics)
+        if found := next((one for one in meanings if one.kind == "quality"), None):
+            sign = 1 if found.higher_is_better else -1
+            rows.sort(key=lambda row: sign * row[1].metrics.get(found.name, found.worst), reverse=True)
+        return next((one for one, score in rows if not score.answer.abstained), None)
+    return None
+
+
+def text(opened: Context) -> str:
+    """What is asked first, so that the first answer is a good one; a plain question where nothing was measured."""
+    found = best(opened)
+    return found.text if found else "What can you answer?"
 
 
 def curl(opened: Context, url: str) -> str:
@@ -58,6 +71,7 @@ def _wait(url: str, seconds: float = 120) -> None:
 def ask_and_stop(opened: Context, url: str) -> None:
     """Ask once over HTTP from another thread, print the answer, then stop the server as SIGTERM would."""
     body = json.dumps(_body(opened)).encode()
+    example = best(opened)
 
     def ask() -> None:
         try:
@@ -67,8 +81,12 @@ def ask_and_stop(opened: Context, url: str) -> None:
             )
             with urllib.request.urlopen(request, timeout=120) as answer:
                 found = json.load(answer)
+                if example:
+                    terminal.out(t("one of the dev examples, of those that it answered best:"))
                 terminal.out(t("input: {text}", text=json.loads(body)["messages"][0]["content"]))
                 terminal.block(t("answer: {text}", text=found["choices"][0]["message"]["content"]))
+                if example and example.expected:
+                    terminal.block(t("expected: {text}", text=example.expected[0]))
                 for citation in found.get("slipway", {}).get("citations", []):
                     terminal.out(f"  {citation['source']}#{' > '.join(citation['path'])}")
                 terminal.out(t("trace: {id}", id=answer.headers["x-slipway-trace"]))

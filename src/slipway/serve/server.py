@@ -37,7 +37,7 @@ def run(context: ServeContext, on_ready: Callable[[str], None] | None = None) ->
     """Serve until SIGTERM or SIGINT; returns after the drain. Call it from the main thread.
 
     `on_ready` is called with the address once requests are accepted (the release may still be loading: /readyz).
-    Raises MissingPrerequisite: the port is taken, or keys are needed and there are none.
+    Raises MissingPrerequisite: the port is taken, or keys are needed and there are none; and what `on_ready` raises.
     """
     import uvloop
 
@@ -57,9 +57,11 @@ async def serve(context: ServeContext, on_ready: Callable[[str], None] | None = 
     finally:
         for task in (drain, begun):
             task.cancel()
-        await asyncio.gather(drain, begun, return_exceptions=True)
+        _, told = await asyncio.gather(drain, begun, return_exceptions=True)
         await application.stop()  # again, for a server that was told twice to end and did not get there
         listener.close()
+    if isinstance(told, Exception):  # of `on_ready`, which is the caller's
+        raise told
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -127,8 +129,12 @@ async def _tell(server: uvicorn.Server, listener: socket.socket, on_ready: Calla
     gc.collect()
     gc.freeze()  # modules and routes stay for good: collections need not look through them again and again
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
-    if on_ready is not None:
-        on_ready(address_of(listener))
+    try:
+        if on_ready is not None:
+            on_ready(address_of(listener))
+    except Exception:
+        server.should_exit = True
+        raise
 
 
 async def _drain_on_signal(application: Application, server: uvicorn.Server, seconds: float) -> None:

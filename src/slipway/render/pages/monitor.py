@@ -15,11 +15,7 @@ from slipway.render.cells import Mark
 from slipway.render.document import Column, Document, Part, Picture, Section, Table
 from slipway.render.svg import BAD, COLOURS, GREY, Drawing, Point
 
-_UNITS = {
-    "latency": "seconds", "ttft": "seconds", "seconds_per_token": "seconds",
-    "cost_per_query": "currency",
-    "requests": "",
-}  # fmt: skip
+_SECONDS = ("latency", "ttft", "seconds_per_token")
 _USUAL = (
     "requests", "citation_support", "abstained", "error_rate", "latency", "thumbs_down", "novelty", "unknown_words",
     "answer_length",
@@ -125,10 +121,9 @@ def _at(hour: str) -> float:
 def _shown(name: str, value: float | None) -> str:
     if value is None:
         return ""
-    unit = _UNITS.get(name, "")
-    if unit:
-        return format_value(MetricInfo(name=name, unit=unit), value)
-    return rounded(value, 4)
+    if name in _SECONDS:
+        return format_value(MetricInfo(name=name, unit="seconds"), value)
+    return rounded(value, 2 if name == "cost_per_query" else 4)
 
 
 def _questions(found: Status, linked: Linked) -> list[Part]:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from slipway.machine import die_with
+from slipway.machine import die_with, give_way
 
 
 def live(load: Callable[[dict[str, Any]], Callable[[], None]]) -> None:
@@ -62,8 +62,7 @@ def _take_spare_time() -> None:
                 os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
                 os.setpriority(os.PRIO_PROCESS, int(thread), 19)
         done |= new
-    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
-        file.write("19")
+    give_way()
 
 
 def _end_with_input(path: str) -> None:
