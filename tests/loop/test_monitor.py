@@ -34,6 +34,7 @@ from slipway.loop.monitor.references import learn
 from slipway.loop.monitor.rules import OWN, metrics_of, watches
 from slipway.loop.monitor.seen import Unit
 from slipway.loop.monitor.sinks import payload, send
+from slipway.loop.monitor.status import asked as asked_of
 from slipway.loop.monitor.status import status
 from slipway.loop.monitor.watcher import Watcher, moment
 from slipway.loop.simulate import Traffic
@@ -194,6 +195,13 @@ def test_new_questions_are_noticed_and_the_newest_are_shown(project: Context) ->
     assert {"unknown_words", "novelty"} <= {one.metric for one in alerts}
     found = status(api.monitor(project))
     assert {trace for trace, _ in found.unlike} <= {trace.id for trace in new}
+    (topics,) = [shift for shift in found.shifts if shift.metric == "topics"]
+    assert topics.examples
+    texts = asked_of(api.monitor(project), found)
+    before = {trace.id for _, trace in project.store.catalog.traces(10_000)} - {trace.id for trace in new}
+    assert set(topics.examples.values()) <= before
+    assert len(set(topics.examples.values())) == len(topics.examples)
+    assert set(topics.examples.values()) | {trace for trace, _ in found.unlike} <= set(texts)
     for text in (*map(repr, alerts), *(payload(one).decode() for one in alerts)):
         assert not any(word in text for word in ("pension", "4111 1111", "ada@", "script"))
     with project.store.catalog.engine.connect() as connection:  # what is kept holds no word either

@@ -52,7 +52,7 @@ def monitor(
     """Without an option until it is stopped. Exit code 1 when something fires, or a test did not arrive."""
     from slipway import api
     from slipway.cli.progress import Plain
-    from slipway.loop.monitor.status import status
+    from slipway.loop.monitor.status import asked, status
     from slipway.machine import die_with, give_way
     from slipway.render.pages import monitor as pages
 
@@ -76,7 +76,7 @@ def monitor(
                 pass
             found.deliver()
         known = status(found)
-        shown = with_picture(pages.monitor(known), picture, lambda: pages.picture(known))
+        shown = with_picture(pages.monitor(known, asked(found, known)), picture, lambda: pages.picture(known))
         return shown, int(any(line.firing for line in known.lines))
 
 

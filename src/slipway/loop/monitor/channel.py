@@ -167,7 +167,7 @@ class Channel:
         asked = [unit for unit in units if unit.trace and "languages" in unit.category]
         found = self._read([unit.trace for unit in asked])
         first, second = split(found, [unit.trace for unit in asked])
-        known = learn([found[id] for id in first], self._by)
+        known = learn({id: found[id] for id in first}, self._by)
         if known is not None:
             familiar, by_trace = Familiar(known), {unit.trace: unit for unit in asked}
             for id in second:

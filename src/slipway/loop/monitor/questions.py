@@ -30,7 +30,7 @@ LEAST = 10  # questions that topics and vocabulary are made of
 
 class Known(msgspec.Struct):
     """`vectors`: float16 unit vectors [n, d] as base64; `topics`: the same of their centres. `by`: what made
-    vectors.
+    vectors. `nearest`: of each topic, the trace whose question lies nearest to its centre; empty where it has none.
     """
 
     by: str
@@ -38,6 +38,7 @@ class Known(msgspec.Struct):
     vectors: str = ""
     topics: str = ""
     dimension: int = 0
+    nearest: list[str] = []
 
 
 def read(text: str, vector: Floats | None = None) -> Question:
@@ -65,16 +66,21 @@ def _by_words(words: Sequence[int]) -> Floats | None:
     return vector / length if length else None
 
 
-def learn(questions: Sequence[Question], by: str) -> Known | None:
-    """From the first half of what is learnt from; None with too few."""
+def learn(questions: Mapping[str, Question], by: str) -> Known | None:
+    """From the first half of what is learnt from, by the ids of their traces; None with too few."""
     if len(questions) < LEAST:
         return None
-    words = sorted({word for one in questions for word in one.words})
-    given = [one.vector for one in questions if one.vector is not None]
+    words = sorted({word for one in questions.values() for word in one.words})
+    given = [(id, one.vector) for id, one in questions.items() if one.vector is not None]
     if len(given) < LEAST:
         return Known(by, words)
-    vectors = np.stack(given)[:: max(1, -(-len(given) // KNOWN))]
-    return Known(by, words, _packed(vectors), _packed(_centres(vectors)), vectors.shape[1])
+    given = given[:: max(1, -(-len(given) // KNOWN))]
+    vectors = np.stack([vector for _, vector in given])
+    centres = _centres(vectors)
+    near = vectors @ centres.T
+    of, best = np.argmax(near, axis=1), np.argmax(near, axis=0)
+    nearest = [given[one][0] if of[one] == place else "" for place, one in enumerate(best)]
+    return Known(by, words, _packed(vectors), _packed(centres), vectors.shape[1], nearest)
 
 
 def _centres(vectors: Floats) -> Floats:

@@ -10,6 +10,7 @@ import msgspec
 
 from slipway.core.alert import Alert, Delivery
 from slipway.loop.monitor.channel import ABOUT
+from slipway.loop.monitor.questions import Known
 from slipway.loop.monitor.references import Reference, bounded
 from slipway.loop.monitor.rules import Watch
 from slipway.loop.monitor.watcher import Evidence, moment
@@ -41,13 +42,16 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Shift(msgspec.Struct, frozen=True):
-    """Shares of categories before and in the last seven days, and the population stability index."""
+    """Shares of categories before and in the last seven days, and the population stability index. `examples`: of a
+    topic, the trace of a question before that is typical of it.
+    """
 
     metric: str
     before: dict[str, float]
     now: dict[str, float]
     index: float
     n: int
+    examples: dict[str, str] = {}
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,13 +105,21 @@ def status(monitor: Monitor) -> Status:
             if about not in kept.learnt and about in kept.began
         },
         lines=[_line(watch, references.get(watch.rule), kept.evidence.get(watch.rule)) for watch in monitor.watches],
-        shifts=_shifts(monitor, references, hours, now),
+        shifts=_shifts(monitor, references, hours, now, learnt["questions"].known if "questions" in learnt else None),
         alerts=monitor.watching.alerts(100),
         deliveries=monitor.watching.deliveries(100),
         hours={name: found for name, found in hours.items() if "=" not in name},
         unlike=[(trace, novelty) for novelty, trace in kept.unlike],
         sinks=list(config.sinks),
     )
+
+
+def asked(monitor: Monitor, found: Status) -> dict[str, str]:
+    """Questions of the traces that it names, by their ids: as far as they are still there and may be read."""
+    named = {trace for trace, _ in found.unlike}
+    named |= {trace for shift in found.shifts for trace in shift.examples.values()}
+    named |= {alert.traces[-1] for alert in found.alerts if alert.traces}
+    return monitor.asked(tuple(named))
 
 
 def _line(watch: Watch, reference: Reference | None, evidence: Evidence | None) -> Line:
@@ -139,6 +151,7 @@ def _shifts(
     references: Mapping[str, Reference],
     hours: Mapping[str, list[tuple[str, int, float]]],
     now: float,
+    known: Known | None,
 ) -> list[Shift]:
     since = moment(now - 7 * 86400)[:13]
     found: list[Shift] = []
@@ -156,7 +169,11 @@ def _shifts(
         before = dict(zip(names, reference.mean, strict=True))
         now_ = {name: count / sum(counts) for name, count in zip(names, counts, strict=True)}
         shown = [name for name in names if before[name] or now_[name]]
+        near = known.nearest if known is not None and watch.metric.name == "topics" else []
         found.append(
-            Shift(watch.metric.name, {n: before[n] for n in shown}, {n: now_[n] for n in shown}, index, sum(counts))
-        )
+            Shift(
+                watch.metric.name, {n: before[n] for n in shown}, {n: now_[n] for n in shown}, index, sum(counts),
+                {name: trace for name, trace in zip(names, near, strict=False) if trace and name in shown},
+            )
+        )  # fmt: skip
     return found

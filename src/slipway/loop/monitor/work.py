@@ -173,6 +173,15 @@ class Monitor:
         self.watching.keep(self.name, version, look)
         return alert
 
+    def asked(self, ids: Sequence[str]) -> dict[str, str]:
+        """Questions by the ids of their traces, of those that are still there."""
+        found: dict[str, str] = {}
+        for start in range(0, len(ids), 500):
+            part = tuple(ids[start : start + 500])
+            traces = self._context.store.catalog.traces(len(part), wanted=Wanted(ids=part))
+            found |= {trace.id: trace.asked for _, trace in traces if trace.kept}
+        return found
+
     def units_kept(self, about: About) -> int:
         """What there is to learn from."""
         return self.watching.units_kept(self._key(about))
@@ -261,11 +270,7 @@ class Monitor:
         """Of traces that are still there."""
         if pin is not None:
             ids = ids[:: max(1, -(-len(ids) // LEARNT_FROM))]
-        found: dict[str, str] = {}
-        for start in range(0, len(ids), 500):
-            part = tuple(ids[start : start + 500])
-            traces = self._context.store.catalog.traces(len(part), wanted=Wanted(ids=part))
-            found |= {trace.id: trace.asked for _, trace in traces if trace.kept}
+        found = self.asked(ids)
         vectors = self._vectors(list(found.values()), pin) if pin is not None else [None] * len(found)
         return {id: questions.read(text, vector) for (id, text), vector in zip(found.items(), vectors, strict=True)}
 

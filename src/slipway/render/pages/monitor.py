@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from slipway.core.alert import Alert, Delivery
@@ -21,12 +21,21 @@ _USUAL = (
     "answer_length",
 )  # fmt: skip
 _DRAWN = 10  # panels
+_LONGEST = 120  # characters of a question
 _LEFT, _WIDE, _HIGH, _GAP = 180.0, 520.0, 46.0, 26.0
 Linked = Callable[[str, str], str]
 
 
-def monitor(found: Status, linked: Linked = lambda text, trace: text, drawn: bool = False) -> Document:
-    """`linked`: makes of a text and a trace's id a link to it. `drawn`: with pictures."""
+def monitor(
+    found: Status, asked: Mapping[str, str], linked: Linked = lambda text, trace: text, drawn: bool = False
+) -> Document:
+    """`asked`: questions of traces by their ids, as far as they may be read. `linked`: makes of a text and a trace's id
+    a link to it. `drawn`: with pictures.
+    """
+
+    def question(trace: str) -> str:
+        return linked(asked.get(trace, trace[:12])[:_LONGEST], trace) if trace else ""
+
     parts: list[Part] = [*_state(found)]
     firing = [one for one in found.lines if one.firing]
     if firing:
@@ -36,9 +45,9 @@ def monitor(found: Status, linked: Linked = lambda text, trace: text, drawn: boo
     quiet = [one for one in found.lines if not one.firing and not one.learning]
     if quiet:
         parts.append(_lines(t("Unchanged, as far as can be told"), quiet))
-    parts += _questions(found, linked)
+    parts += _questions(found, question)
     if found.alerts:
-        parts.append(_alerts(found.alerts, linked))
+        parts.append(_alerts(found.alerts, question))
     if found.deliveries:
         parts.append(_deliveries(found.deliveries))
     return Document(found, parts, _lines(t("Comparisons"), found.lines))
@@ -126,40 +135,42 @@ def _shown(name: str, value: float | None) -> str:
     return rounded(value, 2 if name == "cost_per_query" else 4)
 
 
-def _questions(found: Status, linked: Linked) -> list[Part]:
+def _questions(found: Status, question: Callable[[str], str]) -> list[Part]:
     parts: list[Part] = []
     for shift in found.shifts:
         title = {"languages": t("Languages of questions"), "topics": t("Topics of questions")}.get(
             shift.metric, shift.metric
         )
-        rows = [
+        columns = [Column(t("which")), Column(t("before")), Column(t("last seven days"))]
+        rows: list[list[Any]] = [
             [message.category(name), f"{shift.before[name]:.1%}", f"{shift.now[name]:.1%}"] for name in shift.before
         ]
+        if shift.examples:
+            columns.append(Column(t("a typical question"), "excerpt", _LONGEST))
+            rows = [
+                [*row, question(shift.examples.get(name, ""))] for row, name in zip(rows, shift.before, strict=True)
+            ]
         note = t("population stability index {index:.3f}; above 0.25 is called a large shift, and it is no test",
                  index=shift.index)  # fmt: skip
-        parts.append(
-            Table(title, [Column(t("which")), Column(t("before")), Column(t("last seven days"))], rows, [note])
-        )
+        parts.append(Table(title, columns, rows, [note]))
     if found.unlike:
-        rows = [[linked(trace[:12], trace), f"{novelty:.3f}"] for trace, novelty in reversed(found.unlike)]
-        parts.append(
-            Table(
-                t("What is new: questions least like those before"), [Column(t("trace")), Column(t("distance"))], rows
-            )
-        )
+        columns = [Column(t("question"), "excerpt", _LONGEST), Column(t("distance"))]
+        rows = [[question(trace), f"{novelty:.3f}"] for trace, novelty in reversed(found.unlike)]
+        parts.append(Table(t("What is new: questions least like those before"), columns, rows))
     return [Section(t("Questions"), parts)] if parts else []
 
 
-def _alerts(alerts: Sequence[Alert], linked: Linked) -> Table:
+def _alerts(alerts: Sequence[Alert], question: Callable[[str], str]) -> Table:
     states = {"firing": t("begins"), "cleared": t("over"), "test": t("a test")}
     rows = [
         [one.at, states[one.state], one.rule, message.named(one), _short(one.seen), _short(one.expected), one.n,
-         linked(one.traces[-1][:12], one.traces[-1]) if one.traces else ""]
+         question(one.traces[-1]) if one.traces else ""]
         for one in alerts[:50]
     ]  # fmt: skip
     columns = [
         Column(t("when"), "time"), Column(t("state")), Column(t("rule")), Column(t("what")),
-        Column(t("seen"), "number"), Column(t("bound"), "number"), Column(t("sessions"), "count"), Column(t("example")),
+        Column(t("seen"), "number"), Column(t("bound"), "number"), Column(t("sessions"), "count"),
+        Column(t("example"), "excerpt", _LONGEST),
     ]  # fmt: skip
     return Table(t("Alerts"), columns, rows)
 
