@@ -117,6 +117,8 @@ class _Improving:
         self.rules = rules_for(project, self.metric)
         self.champion = self.context.champion()
         turn.metric, turn.channel, turn.serves = self.metric, project.serve.channel, self.champion.name
+        if not self.options.dry_run:
+            self.records.check()
         turn.file = self.records.fulfil(self.champion.digest)
         _, _, examples = freeze_data(loop)
         if ended := self._used_up(loop, examples):
