@@ -132,6 +132,9 @@ def test_what_is_not_known_is_told_before_anything_is_asked(folder: Path) -> Non
         with pytest.raises(NotFound, match="no candidate and no file is called 'ground'") as caught:
             api.bench(["mute"], project, ["ground"])
         assert "grounded" in caught.value.hint
+        for empty in ("", "  ", "#q8_0"):  # not the folder that it is begun in
+            with pytest.raises(NotFound, match="no model is called"):
+                api.bench(["mute", empty], project)
         with pytest.raises(ConfigError, match="names a server and no model"):
             api.bench(["http://127.0.0.1:1/v1"], project)
         with pytest.raises(ConfigError, match="not a quantisation"):

@@ -298,6 +298,31 @@ def test_what_others_leave_among_the_records_is_passed_over(folder: Path, pendin
     assert (turn.ended, turn.number, turn.file) == ("dry-run", 3, "")
 
 
+def test_labels_that_users_bring_and_what_feedback_was_no_use_are_told(folder: Path) -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    said = {
+        "my parcel": "Delivery",
+        "my dragon": "dragons",
+        "my griffin": "dragons",
+        "my phoenix": "x" * 90 + "\x1b[2J",
+    }
+    with api.open_project(folder) as opened:
+        for text, correction in said.items():
+            trace = trace_of(
+                request={"messages": [{"role": "user", "content": text}]}, answer=Answer(text="?", raw="?")
+            )
+            opened.store.catalog.add_traces([trace], [feedback_of(trace, thumb="down", correction=correction)])
+        trace = trace_of(request={"messages": turns}, answer=Answer(text="?", raw="?"))
+        opened.store.catalog.add_traces([trace], [feedback_of(trace, thumb="down", correction="login")])
+    shown = slipway("improve", str(folder))
+    assert shown.returncode == 0, shown.stderr
+    told_ = " ".join(shown.stdout.split())
+    assert "of no use here: it continues a conversation (1)" in told_
+    assert f"2 labels that what serves does not know: dragons (2), {'x' * 40} (1); to leave such rows out" in told_
+    declared = "task={classify: {labels: [billing, delivery, login]}}"
+    assert improve(folder, declared, "candidates.probe.tune={probe: {strength: 8}}").notes == []
+
+
 def test_two_at_once_are_one_too_many(folder: Path) -> None:
     with api.open_project(folder) as opened, opened.store.lock(), pytest.raises(Busy):
         improve(folder)
