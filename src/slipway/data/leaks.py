@@ -83,7 +83,7 @@ def alike(texts: Iterable[str], threshold: float = ALIKE) -> Iterator[tuple[int,
 
 def _bag(text: str, number_of: dict[str, int]) -> array[int]:
     """The words of a text, each once, as numbers: of hundreds of thousands of texts these are small."""
-    return array("I", (number_of.setdefault(word, len(number_of)) for word in dict.fromkeys(words(text))))
+    return array("I", sorted({number_of.setdefault(word, len(number_of)) for word in words(text)}))
 
 
 def _prefix(bag: array[int], weight: array[float], rank: array[int], most: float) -> Iterator[int]:
