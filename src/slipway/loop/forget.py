@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import shutil
 import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -30,6 +31,7 @@ from slipway.loop.at_work import clear
 from slipway.loop.context import Context, whoami
 from slipway.loop.feedback import key_ids
 from slipway.loop.row_files import FOLDER
+from slipway.loop.state import WORK
 from slipway.store import erase
 from slipway.store.blobs import write_aside
 from slipway.store.catalog import now
@@ -156,6 +158,8 @@ class _Plan:
         self._labels()
         for path in self._files():
             self._file(path, str(path.relative_to(self.context.root)))
+        for path in sorted((self.context.root / FOLDER).glob(".*.jsonl.*")):
+            self._left(path)
         reports = [report for _, report in self.store.catalog.list("report", Report)]
         tainted = {dataset.digest: ids for dataset, ids in self._datasets()}
         for report in reports:
@@ -201,6 +205,12 @@ class _Plan:
                 self.elsewhere.append(f"{name}:{number}")
         if len(kept) < len(lines):
             self.rows[name] = (len(lines) - len(kept), b"".join(kept))
+
+    def _left(self, path: Path) -> None:
+        """What an interrupted write left beside a file goes whole where it holds anything of what is forgotten."""
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+        if n := sum(self._from(line, {"line": line}) for line in lines):
+            self.rows[str(path.relative_to(self.context.root))] = (n, b"")
 
     def _datasets(self) -> Iterable[tuple[Dataset, set[str]]]:
         for _, dataset in self.store.catalog.list("dataset", Dataset):
@@ -291,8 +301,14 @@ class _Plan:
         memo = self.memo()
         clear(self.store.folder)
         erase.note(self.store, erasure)
+        if self.rows or self.blobs:  # what stopped trainings were given lies in their folders
+            shutil.rmtree(self.store.folder / WORK, ignore_errors=True)
         for name, (_, kept) in self.rows.items():
-            write_aside(self.context.root / name, kept)
+            path = self.context.root / name
+            if path.name.startswith("."):
+                path.unlink(missing_ok=True)
+            else:
+                write_aside(path, kept)
         self.store.catalog.labels.erase(items=self.items, judgements=self.judgements)
         erase.erase_rows(self.store, (), (), memo, self.candidates)
         erase.erase_blobs(self.store, held)  # last but one: the examples are what remembered answers are found by
