@@ -21,6 +21,7 @@ from slipway.core.material import Example
 from slipway.core.trace import Feedback, Trace
 from slipway.data.heldout import Heldout
 from slipway.errors import ConfigError
+from slipway.loop.labelling.room import Plan
 from slipway.loop.mine import Mined, mine
 from slipway.serve.auth.keys import create_key
 from slipway.testing.catalogs import feedback_of, trace_of
@@ -452,6 +453,19 @@ def test_what_a_file_says_of_its_rows_is_not_believed(ran: Path) -> None:
     assert taken.harvest.made == {"in.jsonl": 4}
 
 
+@pytest.mark.parametrize("name", ["mined", "support"])
+def test_a_name_whose_rows_are_made_anew_is_not_taken(ran: Path, name: str) -> None:
+    trace = asked("Which paint is best?", "white")
+    keep(ran, [trace], [feedback_of(trace)])
+    file = ran / f"{name}.jsonl"
+    file.write_text('{"prompt": "Who?", "completion": "I", "label": true}\n', "utf-8")
+    with api.open_project(ran) as project:
+        api.labelling(project).create(Plan(name="support", source="traces", size=10))
+        with pytest.raises(ConfigError, match=f"rows of '{name}' are made anew"):
+            api.import_feedback(project, file)
+    assert not (ran / "feedback").exists()
+
+
 def test_of_rows_that_repeat_each_other_the_first_is_taken(ran: Path) -> None:
     texts = ["How much is a berth?", "how much is a BERTH", "How much  is a berth ?", "How much is a berth!"]
     lines = [{"prompt": text, "completion": "40", "label": not text.endswith("!")} for text in texts]
@@ -503,6 +517,15 @@ def test_wrong_options_are_told(ran: Path) -> None:
         done = slipway("feedback", *wrong, "-C", str(ran))
         assert done.returncode == 2, wrong
         assert "defect" not in done.stderr
+
+
+def test_a_file_that_cannot_be_read_is_told_in_the_language_in_force(ran: Path) -> None:
+    for command in (["feedback", "import", "kto", "none.jsonl"], ["data", "import", "auto", "none.jsonl"],
+                    ["label", "import", "q", "none.json"]):  # fmt: skip
+        done = slipway("--lang", "zh", *command, "-C", str(ran))
+        assert done.returncode == 2, done.stderr
+        assert "No such file" not in done.stderr
+        assert "没有" in done.stderr
 
 
 def test_random_feedback_never_breaks_mining() -> None:

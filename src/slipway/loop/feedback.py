@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OPEN = "open"
+MINED = "mined"  # name of the files of rows that feedback gives
 Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
 
 
@@ -150,11 +151,11 @@ async def _embed(context: Context, pin: Any, texts: Sequence[str]) -> NDArray[np
     return np.concatenate(parts)
 
 
-def write(context: Context, found: Found, name: str = "mined") -> Harvest:
-    """Write the rows as `feedback/NAME.KIND.jsonl`, each file whole or not at all; kinds without rows make no file."""
+def write(context: Context, found: Found) -> Harvest:
+    """Write the rows as `feedback/mined.KIND.jsonl`, each file whole or not at all; kinds without rows make no file."""
     files, counts, kept = dict[str, str](), dict[str, int](), 0
     for kind in KINDS:
-        path = context.root / FOLDER / f"{name}.{kind}.jsonl"
+        path = context.root / FOLDER / f"{MINED}.{kind}.jsonl"
         made = found.mined.rows(kind)
         if kind == "examples":
             looked_at = [row for row in read_rows(path) if row.get("review") != OPEN] if path.exists() else []

@@ -36,6 +36,7 @@ from slipway.store import erase
 from slipway.store.blobs import write_aside
 from slipway.store.catalog import now
 
+ROWS = ".jsonl"  # how the name of a file of rows ends; what an interrupted write left has more behind it
 SHORTEST = 3  # characters of a text that is looked for
 _TRACE = re.compile(r"trace:([0-9a-f]{32})")
 _ANNOTATOR = re.compile(r"annotator:(\S+)")
@@ -159,7 +160,8 @@ class _Plan:
         for path in self._files():
             self._file(path, str(path.relative_to(self.context.root)))
         for path in sorted((self.context.root / FOLDER).glob(".*.jsonl.*")):
-            self._left(path)
+            if path.suffix != ROWS:
+                self._left(path)
         reports = [report for _, report in self.store.catalog.list("report", Report)]
         tainted = {dataset.digest: ids for dataset, ids in self._datasets()}
         for report in reports:
@@ -183,7 +185,7 @@ class _Plan:
         root = self.context.root.resolve()
         patterns = [f"{FOLDER}/*.jsonl", *(source.path for source in self.context.project.data.examples)]
         found = {path for one in patterns if not Path(one).is_absolute() for path in root.glob(one)}
-        return sorted(p for p in found if p.suffix == ".jsonl" and p.is_file() and p.resolve().is_relative_to(root))
+        return sorted(p for p in found if p.suffix == ROWS and p.is_file() and p.resolve().is_relative_to(root))
 
     def _file(self, path: Path, name: str) -> None:
         """Take the lines made of what is forgotten out of a file; the others stay as they are, byte for byte."""
@@ -305,10 +307,10 @@ class _Plan:
             shutil.rmtree(self.store.folder / WORK, ignore_errors=True)
         for name, (_, kept) in self.rows.items():
             path = self.context.root / name
-            if path.name.startswith("."):
-                path.unlink(missing_ok=True)
-            else:
+            if path.suffix == ROWS:
                 write_aside(path, kept)
+            else:
+                path.unlink(missing_ok=True)
         self.store.catalog.labels.erase(items=self.items, judgements=self.judgements)
         erase.erase_rows(self.store, (), (), memo, self.candidates)
         erase.erase_blobs(self.store, held)  # last but one: the examples are what remembered answers are found by

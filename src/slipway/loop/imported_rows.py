@@ -26,7 +26,7 @@ from slipway.data.leaks import alike
 from slipway.errors import ConfigError, instead
 from slipway.i18n import say, t
 from slipway.loop.context import Context
-from slipway.loop.feedback import Comparison, Found, Harvest, told
+from slipway.loop.feedback import MINED, Comparison, Found, Harvest, told
 from slipway.loop.mine import KINDS, LONGEST, SAME, Mined, Row, said_of
 from slipway.loop.row_files import FOLDER
 from slipway.store.failing import reporting
@@ -58,6 +58,11 @@ def take(context: Context, path: Path, format: str, clean_row: Redact) -> Taken:
     format, found = _format(path, format, rows(path)[1])
     kind = KIND[format]
     out = context.root / FOLDER / f"{path.stem}.{kind}.jsonl"
+    if path.stem in (MINED, *(queue.name for queue in context.store.catalog.labels.queues())):
+        raise ConfigError(
+            t("rows of '{name}' are made anew each time: those of a file would be lost", name=path.stem),
+            t("give the file to import another name"),
+        )
     if out.exists():
         raise ConfigError(
             t("{path} is there already", path=out), t("delete it, or give the file to import another name")
