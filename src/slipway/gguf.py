@@ -85,7 +85,6 @@ class Header:
     arrays: dict[str, list[Any]]  # of Scalar; the short ones and those asked for
     tensors: tuple[Tensor, ...]
     alignment: int
-    data_start: int
 
 
 class Unsound(ValueError):
@@ -131,7 +130,7 @@ class _Parser:
         needed = max((tensor.start + tensor.size for tensor in tensors), default=0)
         if needed > self.size:
             raise Unsound(t("it is truncated: it has {size} bytes of {needed}", size=self.size, needed=needed))
-        return Header(version, self.spans, self.scalars, self.arrays, tensors, alignment, data_start)
+        return Header(version, self.spans, self.scalars, self.arrays, tensors, alignment)
 
     def _move(self, count: int) -> None:
         if self.at + count > self.size:

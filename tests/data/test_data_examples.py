@@ -105,6 +105,22 @@ def test_parquet_examples(tmp_path: Path, store: Store) -> None:
     assert changes(store, dataset) == [("q.parquet:2", "dropped", "missing-input")]
 
 
+def test_numbers_of_any_length_are_read(tmp_path: Path, store: Store) -> None:
+    """An account number is longer than 64 bits, and must not cost the other rows of its file."""
+    account, ids = 10**29 + 7, [2**64, -(2**63) - 1, 2**64 - 1, {"deep": [10**40]}]
+    write(
+        tmp_path / "q.jsonl",
+        [
+            {"question": account, "answer": account},
+            {"question": "Whose?", "answer": "ours", "account": account, "ids": ids},
+        ],
+    )
+    kept = examples(store, make(tmp_path, store))
+    assert [(e.input["question"], e.expected) for e in kept] == [(f"{account}", (f"{account}",)), ("Whose?", ("ours",))]
+    assert kept[1].meta["account"] == f"{account}"
+    assert kept[1].meta["ids"] == [f"{2**64}", f"{-(2**63) - 1}", 2**64 - 1, {"deep": [f"{10**40}"]}]
+
+
 def test_rows_are_validated_with_their_place(tmp_path: Path, store: Store) -> None:
     write(
         tmp_path / "q.jsonl",

@@ -53,15 +53,17 @@ def text(value: str) -> bytes:
     return struct.pack("<Q", len(value.encode())) + value.encode()
 
 
-def write_model(path: Path, rows: int, kind: str = "llama", name: str = "") -> Path:
+def write_model(path: Path, rows: int, kind: str = "llama", name: str = "", form: str = "") -> Path:
     """A GGUF file whose header is sound: one Q8_0 matrix of [rows, 32], two layers with one head of 16 numbers."""
     numbers = {"context_length": 512, "block_count": 2, "embedding_length": 32, "attention.head_count": 2,
                "attention.head_count_kv": 1}  # fmt: skip
     entries = [text("general.architecture") + struct.pack("<I", 8) + text(kind)]
     entries += [text("general.name") + struct.pack("<I", 8) + text(name)] if name else []
+    entries += [text("general.type") + struct.pack("<I", 8) + text(form)] if form else []
     entries += [text(f"{kind}.{key}") + struct.pack("<II", 4, value) for key, value in numbers.items()]
     tensor = text("a") + struct.pack("<I2QIQ", 2, 32, rows, 8, 0)
-    head = b"GGUF" + struct.pack("<IQQ", 3, 1, len(entries)) + b"".join(entries) + tensor
+    tensors = [tensor] if rows else []
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries)) + b"".join([*entries, *tensors])
     path.write_bytes(head + b"\0" * (-len(head) % 32) + b"\1" * 34 * rows)
     return path
 
@@ -132,6 +134,9 @@ def test_what_is_not_known_is_told_before_anything_is_asked(folder: Path) -> Non
         with pytest.raises(NotFound, match="no candidate and no file is called 'ground'") as caught:
             api.bench(["mute"], project, ["ground"])
         assert "grounded" in caught.value.hint
+        for empty in ("", "  ", "#q8_0"):  # not the folder that it is begun in
+            with pytest.raises(NotFound, match="no model is called"):
+                api.bench(["mute", empty], project)
         with pytest.raises(ConfigError, match="names a server and no model"):
             api.bench(["http://127.0.0.1:1/v1"], project)
         with pytest.raises(ConfigError, match="not a quantisation"):
@@ -364,6 +369,8 @@ def test_a_context_that_is_too_long_and_a_task_that_is_not_known() -> None:
 def test_models_of_this_machine_and_of_the_project_are_judged_too(folder: Path, tmp_path: Path) -> None:
     models.pull(f"file:{write_model(tmp_path / 'own-q8_0.gguf', 64)}")
     models.pull(f"file:{write_model(tmp_path / 'encoder.gguf', 64, 'bert')}")
+    models.pull(f"file:{write_model(tmp_path / 'adapter.gguf', 64, form='adapter')}")
+    models.pull(f"file:{write_model(tmp_path / 'vocab.gguf', 0)}")
     served = (
         "models.far={engine: openai, base_url: 'http://127.0.0.1:9/v1', model: m, price: {input_per_million: 2 CNY}}"
     )
@@ -377,6 +384,8 @@ def test_models_of_this_machine_and_of_the_project_are_judged_too(folder: Path, 
     assert fit["far"].cost == pytest.approx(800 * 2 / 1e6)
     left = {one.option.name: one.misses[0] for one in [*advice.left_out, *slow.left_out]}
     assert left["encoder.gguf"].why == "it writes no text (bert)"
+    assert left["adapter.gguf"].why == "it writes no text (adapter)"
+    assert left["vocab.gguf"].why == "it writes no text (vocab)"
     assert left["far"].why == "its speed is not measured: slipway bench 'far'"
     assert "writer" not in all_of(advice)  # an echo is no model
     unpriced = served.replace(", price: {input_per_million: 2 CNY}", "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +21,7 @@ from slipway.core.material import Example
 from slipway.core.trace import Feedback, Trace
 from slipway.data.heldout import Heldout
 from slipway.errors import ConfigError
+from slipway.loop.labelling.room import Plan
 from slipway.loop.mine import Mined, mine
 from slipway.serve.auth.keys import create_key
 from slipway.testing.catalogs import feedback_of, trace_of
@@ -388,9 +391,11 @@ def test_what_sloppy_files_say_is_read(ran: Path) -> None:
 
     ask, parts = turn("user", "Why?"), [{"type": "text", "text": "So"}, {"type": "text", "text": "it is."}]
     call = {**turn("assistant", ""), "tool_calls": [{"id": "1"}]}
+    bad = {**turn("assistant", "Never."), "weight": 0}  # which OpenAI does not learn from
     files: dict[str, tuple[list[Any], list[Any], int]] = {
         "openai-chat": ([{"messages": [ask, turn("assistant", parts)]}, {"messages": [ask, call]},
-                         {"messages": [ask, turn("assistant", [*parts, {"type": "image_url"}])]}], ["So\nit is."], 2),
+                         {"messages": [ask, turn("assistant", [*parts, {"type": "image_url"}])]}, {"messages": [ask, bad]}],
+                        ["So\nit is."], 3),
         "sharegpt": ([{"conversations": [turn("human", "Who?"), turn("gpt", "I")]}], ["I"], 0),
         "kto": ([{"prompt": f"{n}?", "completion": "x", "label": label}
                  for n, label in enumerate(["True", " false ", 1, 0, "yes", None, 2, 0.5, [True]])],
@@ -410,6 +415,92 @@ def test_what_sloppy_files_say_is_read(ran: Path) -> None:
         api.import_feedback(project, file)
 
 
+@pytest.mark.parametrize("format", ["openai-chat", "sharegpt", "alpaca", "preference", "kto"])
+def test_what_was_exported_and_imported_is_forgotten_with_its_trace(ran: Path, format: str) -> None:
+    release = "f" * 64
+    wrong, other = (
+        asked("缆绳哪种最好？", "麻", release=release),
+        asked("Which paint is best?", "white", release=release),
+    )
+    heard = [feedback_of(one, thumb="down", correction=text) for one, text in ((wrong, "尼龙 🪢"), (other, "grey"))]
+    keep(ran, [wrong, other], heard)
+    with api.open_project(ran) as project:
+        api.export_feedback(project, ran / "out.jsonl", format)
+        taken = api.import_feedback(project, ran / "out.jsonl", format)
+        (path,) = taken.harvest.files.values()
+        before = rows(ran / path)
+        assert {row["lineage"] for row in before} == {f"trace:{wrong.id}", f"trace:{other.id}"}
+        assert {row["release"] for row in before} == {release}
+        assert api.forget(project, trace=wrong.id, yes=True).rows == {path: 1}
+        assert [row["question"] for row in rows(ran / path)] == ["Which paint is best?"]
+        with pytest.raises(ConfigError, match="is there already"):
+            api.import_feedback(project, ran / "out.jsonl", format)
+    assert len(rows(ran / path)) == 1, "what was forgotten does not come back by the same file"
+
+
+def test_what_a_file_says_of_its_rows_is_not_believed(ran: Path) -> None:
+    """Marks of annotators would end what is mined; a lineage is traces and nothing else."""
+    meta = {"lineage": f"queue:q annotator:ann trace:{'a' * 32} trace:xyz", "release": "../x", "review": "done"}
+    file = ran / "in.jsonl"
+    named: list[Any] = [meta, None, 3, {"lineage": 7}]
+    lines = [{"instruction": f"Which {n}?", "output": "x", "metadata": one} for n, one in enumerate(named)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    with api.open_project(ran) as project:
+        taken = api.import_feedback(project, file)
+    found = rows(ran / taken.harvest.files["examples"])
+    assert [row.get("lineage") for row in found] == [f"trace:{'a' * 32}", None, None, None]
+    assert all("release" not in row and "review" not in row for row in found)
+    assert taken.harvest.made == {"in.jsonl": 4}
+
+
+@pytest.mark.parametrize("name", ["mined", "support"])
+def test_a_name_whose_rows_are_made_anew_is_not_taken(ran: Path, name: str) -> None:
+    trace = asked("Which paint is best?", "white")
+    keep(ran, [trace], [feedback_of(trace)])
+    file = ran / f"{name}.jsonl"
+    file.write_text('{"prompt": "Who?", "completion": "I", "label": true}\n', "utf-8")
+    with api.open_project(ran) as project:
+        api.labelling(project).create(Plan(name="support", source="traces", size=10))
+        with pytest.raises(ConfigError, match=f"rows of '{name}' are made anew"):
+            api.import_feedback(project, file)
+    assert not (ran / "feedback").exists()
+
+
+def test_of_rows_that_repeat_each_other_the_first_is_taken(ran: Path) -> None:
+    texts = ["How much is a berth?", "how much is a BERTH", "How much  is a berth ?", "How much is a berth!"]
+    lines = [{"prompt": text, "completion": "40", "label": not text.endswith("!")} for text in texts]
+    file = ran / "in.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *lines]), "utf-8")
+    with api.open_project(ran) as project:
+        taken = api.import_feedback(project, file)
+    assert (taken.read, taken.harvest.repeats) == (8, {"thumbs": 6})
+    assert [row["from"] for row in rows(ran / taken.harvest.files["thumbs"])] == ["in.jsonl line 1", "in.jsonl line 4"]
+
+
+@pytest.mark.slow
+def test_a_large_file_is_imported_in_little_memory(ran: Path) -> None:
+    chance, words = random.Random(1), [f"word{n}" for n in range(5000)]
+    file, small = ran / "big.jsonl", ran / "small.jsonl"  # the small one costs the imports
+    small.write_text('{"instruction": "Who?", "output": "I"}\n', "utf-8")
+    with file.open("w", encoding="utf-8") as out:
+        for n in range(6000):
+            asked_, said_ = (" ".join(chance.choices(words, k=150)) for _ in range(2))
+            out.write(json.dumps({"instruction": f"Question {n} {asked_}", "output": said_}) + "\n")
+    script = (
+        "import sys, resource; from pathlib import Path; from slipway import api\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "with api.open_project(Path(sys.argv[1])) as project:\n"
+        "    api.import_feedback(project, Path(sys.argv[3])); before = peak()\n"
+        "    print(api.import_feedback(project, Path(sys.argv[2])).read, peak() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(ran), str(file), str(small)], capture_output=True, text=True, check=True
+    )
+    read, megabytes = map(int, done.stdout.split())
+    assert read == 6000
+    assert megabytes < 16, f"{megabytes} MB for a file of {file.stat().st_size >> 20}"
+
+
 def test_wrong_options_are_told(ran: Path) -> None:
     for wrong in (
         ["export"],
@@ -426,6 +517,15 @@ def test_wrong_options_are_told(ran: Path) -> None:
         done = slipway("feedback", *wrong, "-C", str(ran))
         assert done.returncode == 2, wrong
         assert "defect" not in done.stderr
+
+
+def test_a_file_that_cannot_be_read_is_told_in_the_language_in_force(ran: Path) -> None:
+    for command in (["feedback", "import", "kto", "none.jsonl"], ["data", "import", "auto", "none.jsonl"],
+                    ["label", "import", "q", "none.json"]):  # fmt: skip
+        done = slipway("--lang", "zh", *command, "-C", str(ran))
+        assert done.returncode == 2, done.stderr
+        assert "No such file" not in done.stderr
+        assert "没有" in done.stderr
 
 
 def test_random_feedback_never_breaks_mining() -> None:

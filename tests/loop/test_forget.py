@@ -150,6 +150,27 @@ def test_killed_at_any_step_it_can_be_done_again(learnt: tuple[Path, Trace, str]
     assert left(folder) == []
 
 
+def test_what_was_killed_in_the_middle_leaves_nothing_either(learnt: tuple[Path, Trace, str]) -> None:
+    """Half written files beside those of rows, and what stopped trainings were given."""
+    folder, trace, _ = learnt
+    row = (folder / "feedback" / "mined.examples.jsonl").read_bytes()
+    for name in (".mined.examples.jsonl.x1y2z3", ".out.thumbs.jsonl.4711.part", ".other.examples.jsonl.abc"):
+        about = row if name != ".other.examples.jsonl.abc" else b'{"lineage": "trace:%s", "text": "x"}' % (b"b" * 32)
+        (folder / "feedback" / name).write_bytes(about[:-3])
+    work = folder / ".slipway" / "work" / "0123" / "cache"
+    work.mkdir(parents=True)
+    (work / "rows.arrow").write_bytes(row)
+    with api.open_project(folder) as project:
+        told = api.forget(project, trace=trace.id)
+        assert {name for name in told.rows if "/." in name} == {
+            "feedback/.mined.examples.jsonl.x1y2z3", "feedback/.out.thumbs.jsonl.4711.part",
+        }  # fmt: skip
+        assert len(left(folder)) > 3
+        api.forget(project, trace=trace.id, yes=True)
+    assert left(folder) == []
+    assert (folder / "feedback" / ".other.examples.jsonl.abc").exists()
+
+
 def test_it_wants_one_of_three_and_a_text_that_means_something(ran: Path) -> None:
     for wrong in (
         [],

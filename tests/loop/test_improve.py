@@ -17,6 +17,7 @@ import pytest
 
 from commands import ready, slipway
 from desk import FILE, WORDS
+from disks import read_only
 from slipway import api
 from slipway.core.answer import Answer
 from slipway.core.material import Example
@@ -243,6 +244,83 @@ def test_a_tuner_that_fails_stops_only_its_own_recipe(folder: Path) -> None:
     assert [one.parent for one in failed] == ["broken"]
     assert "no room" in failed[0].why
     assert turn.ended == "released"
+
+
+@pytest.mark.parametrize(
+    "budget", ["0", "-5m", "0s", "nan", "inf", "1e400", "0 CNY", "-1 CNY", "10 parsecs", "", "5 cny"]
+)
+def test_a_budget_that_is_none_is_told_in_the_language_in_force(folder: Path, budget: str) -> None:
+    shown = slipway("--lang", "zh", "improve", str(folder), "--budget", budget)
+    assert shown.returncode == 2
+    assert "--budget 不能用" in shown.stderr
+    assert "Input should" not in shown.stderr
+    with pytest.raises(ConfigError, match=r"improve\.budget"):
+        improve(folder, f"improve.budget={budget or '[]'}")
+    with pytest.raises(ConfigError, match=r"improve\.budget"):
+        improve(folder, "improve.budget=.inf")
+
+
+@pytest.mark.parametrize("place", ["improved.yaml/x", "improved", "feedback"])
+def test_what_lies_where_a_release_is_written_is_told_before_a_look_is_spent(folder: Path, place: str) -> None:
+    told(folder)
+    before, spent = serving(folder), looks(folder)
+    path = folder / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("in the way", "utf-8")
+    with pytest.raises(MissingPrerequisite, match=f"desk/{place.partition('/')[0]} cannot be written: .*folder"):
+        improve(folder)
+    assert (serving(folder), looks(folder)) == (before, spent)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_a_look_is_spent(folder: Path, tmp_path: Path) -> None:
+    told(folder)
+    spent = looks(folder)
+    (tmp_path / "seen").mkdir()
+    with read_only(folder, tmp_path / "seen") as seen:
+        subprocess.run(["mount", "--bind", folder / ".slipway", seen / ".slipway"], check=True)
+        try:
+            with pytest.raises(MissingPrerequisite, match=r"seen is on a file system that is read-only"):
+                improve(seen)
+            assert improve(seen, dry_run=True).ended == "dry-run"
+        finally:
+            subprocess.run(["umount", seen / ".slipway"], check=True)
+    assert looks(folder) == spent
+
+
+@pytest.mark.parametrize("pending", ["{", "[1]", "{}", '{"candidate": 3}', "\udcff"])
+def test_what_others_leave_among_the_records_is_passed_over(folder: Path, pending: str) -> None:
+    records = folder / ".slipway" / "improve"
+    for name in ("turn-0003 (copy).json", "turn-abc.json", "turn-.json", "turn-0002.json"):
+        (records / name).parent.mkdir(exist_ok=True)
+        (records / name).write_bytes(b"\xff{")
+    (records / "pending.json").write_bytes(pending.encode("utf-8", "surrogateescape"))
+    turn = improve(folder, dry_run=True)
+    assert (turn.ended, turn.number, turn.file) == ("dry-run", 3, "")
+
+
+def test_labels_that_users_bring_and_what_feedback_was_no_use_are_told(folder: Path) -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    said = {
+        "my parcel": "Delivery",
+        "my dragon": "dragons",
+        "my griffin": "dragons",
+        "my phoenix": "x" * 90 + "\x1b[2J",
+    }
+    with api.open_project(folder) as opened:
+        for text, correction in said.items():
+            trace = trace_of(
+                request={"messages": [{"role": "user", "content": text}]}, answer=Answer(text="?", raw="?")
+            )
+            opened.store.catalog.add_traces([trace], [feedback_of(trace, thumb="down", correction=correction)])
+        trace = trace_of(request={"messages": turns}, answer=Answer(text="?", raw="?"))
+        opened.store.catalog.add_traces([trace], [feedback_of(trace, thumb="down", correction="login")])
+    shown = slipway("improve", str(folder))
+    assert shown.returncode == 0, shown.stderr
+    told_ = " ".join(shown.stdout.split())
+    assert "of no use here: it continues a conversation (1)" in told_
+    assert f"2 labels that what serves does not know: dragons (2), {'x' * 40} (1); to leave such rows out" in told_
+    declared = "task={classify: {labels: [billing, delivery, login]}}"
+    assert improve(folder, declared, "candidates.probe.tune={probe: {strength: 8}}").notes == []
 
 
 def test_two_at_once_are_one_too_many(folder: Path) -> None:

@@ -17,6 +17,7 @@ from slipway.loop.improve.record import Turn
 from slipway.loop.improve.turn import Options
 from slipway.loop.improve.turn import improve as _improve
 from slipway.project.fields import Budget
+from slipway.project.load import in_words
 
 PLAIN = _simulate.Traffic()
 STEADY = Drift()
@@ -122,5 +123,5 @@ def _budget(text: str | None) -> Budget | None:
     try:
         return Budget.model_validate(text)
     except ValidationError as error:
-        why = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+        why = in_words(dict(error.errors(include_url=False)[0]))
         raise ConfigError(t("--budget: {why}", why=why), t("for example --budget 10m, or --budget '5 CNY'")) from error

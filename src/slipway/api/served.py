@@ -14,6 +14,7 @@ from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.loop import feedback as _feedback_rows
 from slipway.loop import forget as _forgetting
+from slipway.loop import imported_rows as _imported_rows
 from slipway.loop.context import Context
 from slipway.loop.mine import left_out, mine
 from slipway.privacy.redact import Mode, Redactor
@@ -113,12 +114,12 @@ def export_feedback(
 
 def import_feedback(
     project: Context, file: Path, format: str = "auto", redact: Mode | None = None
-) -> _feedback_rows.Taken:
+) -> _imported_rows.Taken:
     """Turn a file of chats, preferences or thumbs (openai-chat, sharegpt, alpaca, preference, kto) into a new file of
     rows in the project's `feedback/`, redacted, without repeats and without what is close to a held out example.
     """
     cleaned = exporting(project, redact)
-    return _feedback_rows.take(project, file, format, cleaned.value)
+    return _imported_rows.take(project, file, format, cleaned.value)
 
 
 def forget(

@@ -9,8 +9,9 @@ search), which overlooks none unless hundreds of inputs have their rarest words 
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from slipway.core.material import Change, Example, Split
 from slipway.text.words import words
@@ -57,30 +58,42 @@ def _same_section(
         yield from ((first, number) for number in numbers if number != first)
 
 
-def alike(texts: Sequence[str], threshold: float = ALIKE) -> Iterator[tuple[int, int]]:
+def alike(texts: Iterable[str], threshold: float = ALIKE) -> Iterator[tuple[int, int]]:
     """Pairs (earlier, later) of texts whose words are alike."""
-    bags = [set(words(text)) for text in texts]
+    number_of: dict[str, int] = {}
+    bags = [_bag(text, number_of) for text in texts]
     df = Counter(word for bag in bags for word in bag)
-    weight = {word: math.log(1 + len(bags) / n) for word, n in df.items()}
+    weight = array("d", (math.log(1 + len(bags) / df[word]) for word in range(len(number_of))))
+    rank = array("I", bytes(4 * len(number_of)))  # the rarest first, then by how they are spelt
+    for place, (_, word) in enumerate(sorted(number_of.items(), key=lambda one: (-weight[one[1]], one[0]))):
+        rank[word] = place
     totals = [sum(weight[word] for word in bag) for bag in bags]
-    seen: defaultdict[str, list[int]] = defaultdict(list)
+    seen: dict[int, array[int]] = {}
     for number, bag in enumerate(bags):
-        prefix = _prefix(bag, weight, totals[number], threshold)
-        for other in sorted({n for word in prefix for n in seen[word][-_OFTEN:]}):
-            common = sum(weight[word] for word in bag & bags[other])
+        prefix = [word for word in _prefix(bag, weight, rank, totals[number] * (1 - threshold)) if df[word] > 1]
+        proposed = {n for word in prefix if word in seen for n in seen[word][-_OFTEN:]}
+        known = set(bag) if proposed else set[int]()
+        for other in sorted(proposed):
+            common = sum(weight[word] for word in bags[other] if word in known)
             if common >= threshold * (totals[number] + totals[other] - common):
                 yield other, number
         for word in prefix:
-            seen[word].append(number)
+            seen.setdefault(word, array("I")).append(number)
 
 
-def _prefix(bag: set[str], weight: dict[str, float], total: float, threshold: float) -> list[str]:
-    """The rarest words, of which a text that is alike must have one: the others weigh less than the threshold."""
-    chosen: list[str] = []
-    left = total
-    for word in sorted(bag, key=lambda word: (-weight[word], word)):
-        if left < threshold * total:
+def _bag(text: str, number_of: dict[str, int]) -> array[int]:
+    """The words of a text, each once, as numbers: of hundreds of thousands of texts these are small."""
+    return array("I", sorted({number_of.setdefault(word, len(number_of)) for word in words(text)}))
+
+
+def _prefix(bag: array[int], weight: array[float], rank: array[int], most: float) -> Iterator[int]:
+    """The rarest words, of which a text that is alike must have one: without them it weighs less than the threshold.
+
+    `most`: what words may weigh that are no part of what two such texts have in common.
+    """
+    taken = 0.0
+    for word in sorted(bag, key=rank.__getitem__):
+        if taken > most:
             break
-        chosen.append(word)
-        left -= weight[word]
-    return chosen
+        yield word
+        taken += weight[word]

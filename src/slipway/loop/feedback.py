@@ -9,39 +9,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from slipway.core.material import Dataset, Example
 from slipway.core.ref import canonical
-from slipway.data.clean import clean_text
 from slipway.data.heldout import Heldout, normalised
-from slipway.data.imports.formats import guess_training
-from slipway.data.imports.item import Unread
-from slipway.data.imports.opening import rows
-from slipway.data.imports.training_files import KIND, inputs_of, read, written
-from slipway.errors import ConfigError, NotFound, instead
-from slipway.i18n import say, t
+from slipway.data.imports.training_files import KIND, written
+from slipway.errors import NotFound
+from slipway.i18n import t
 from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
-from slipway.loop.mine import KINDS, LONGEST, PER_USER, Mined, Row, Said, left_out, mine, without_repeats
+from slipway.loop.mine import KINDS, PER_USER, Mined, Row, Said, left_out, mine
 from slipway.loop.model_lock import pin_models
 from slipway.loop.row_files import FOLDER, read_rows
 from slipway.loop.stages.data import freeze_data
 from slipway.loop.state import Loop
 from slipway.privacy.redact import Mode
 from slipway.store.blobs import write_aside
-from slipway.store.new_file import new_file
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 OPEN = "open"
-_TOLD = 1000  # rows that are named one by one; the rest is counted
-Redact = Callable[[Row], Row]
+MINED = "mined"  # name of the files of rows that feedback gives
+Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
 
 
 class Harvest(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,20 +86,37 @@ def find(context: Context, said: Said, per_user: int, shared: frozenset[str]) ->
 
 def clean(context: Context, mined: Mined) -> Found:
     """Rows without those that are close to an example of dev, gate or reserve."""
-    task, held = context.task, heldout(context)
-    texts = [task.text(example.input) for example in held]
-    asked = list(dict.fromkeys(task.text(row) for kind in KINDS for row in mined.rows(kind)))
-    name, vectors = _vectors(context, [*texts, *asked] if texts and asked else [])
-    known = Heldout(texts, vectors[: len(texts)] if vectors is not None else None, [str(e.split) for e in held])
-    of = {text: None if vectors is None else vectors[len(texts) + n] for n, text in enumerate(asked)}
+    compared = Comparison(context)
+    texts = list(dict.fromkeys(context.task.text(row) for kind in KINDS for row in mined.rows(kind)))
+    close = dict(zip(texts, compared.reasons(texts), strict=True))
+    mined.keep(lambda row: close[context.task.text(row)])
+    return Found(mined, compared.of, compared.embedder)
 
-    def close(row: Row) -> str:
-        text = task.text(row)
-        found = known.close(text, of.get(text))
-        return found.reason if found else ""
 
-    mined.keep(close)
-    return Found(mined, len(held), name)
+class Comparison:
+    """With the examples of dev, gate and reserve: `of` how many, and by the vectors of `embedder`, which is empty as
+    long as nothing was compared, and where only words are.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context, self.embedder = context, ""
+        self._held = heldout(context)
+        self.of = len(self._held)
+        self._embed: Embed | None = None
+        self._known: Heldout | None = None
+
+    def reasons(self, texts: Sequence[str]) -> list[str]:
+        """For each text why it is close to one of them; empty where it is not."""
+        if not texts or not self._held:
+            return [""] * len(texts)
+        if self._known is None:
+            held = [self._context.task.text(example.input) for example in self._held]
+            self.embedder, self._embed = _embedder(self._context)
+            vectors = self._embed(held) if self._embed else None
+            self._known = Heldout(held, vectors, [str(e.split) for e in self._held])
+        vectors = self._embed(texts) if self._embed else None
+        found = (self._known.close(text, None if vectors is None else vectors[n]) for n, text in enumerate(texts))
+        return [one.reason if one else "" for one in found]
 
 
 def heldout(context: Context) -> list[Example]:
@@ -120,16 +131,16 @@ def heldout(context: Context) -> list[Example]:
     return [e for e in store.blobs.get_lines(known[0].items, Example) if e.split != "train"]
 
 
-def _vectors(context: Context, texts: Sequence[str]) -> tuple[str, NDArray[np.float32] | None]:
-    """The embedder that the project's candidates retrieve with, and its vectors: [n, dimension]; none without one."""
+def _embedder(context: Context) -> tuple[str, Embed | None]:
+    """The embedder that the project's candidates retrieve with, and what gives its vectors: [n, dimension]."""
     project = context.project
     used = {c.retrieve.embedder for c in project.candidates.values() if c.retrieve and c.retrieve.embedder}
     name = min(used & project.models.keys(), default="")
-    if not name or not texts:
+    if not name:
         return "", None
     only = project.model_copy(update={"models": {name: project.models[name]}})
     pins = pin_models(only, context.root, context.lock_file, context.listener.progress, context.plugins)
-    return name, context.wait(_embed(context, pins[name], texts))
+    return name, lambda texts: context.wait(_embed(context, pins[name], texts))
 
 
 async def _embed(context: Context, pin: Any, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -140,11 +151,11 @@ async def _embed(context: Context, pin: Any, texts: Sequence[str]) -> NDArray[np
     return np.concatenate(parts)
 
 
-def write(context: Context, found: Found, name: str = "mined") -> Harvest:
-    """Write the rows as `feedback/NAME.KIND.jsonl`, each file whole or not at all; kinds without rows make no file."""
+def write(context: Context, found: Found) -> Harvest:
+    """Write the rows as `feedback/mined.KIND.jsonl`, each file whole or not at all; kinds without rows make no file."""
     files, counts, kept = dict[str, str](), dict[str, int](), 0
     for kind in KINDS:
-        path = context.root / FOLDER / f"{name}.{kind}.jsonl"
+        path = context.root / FOLDER / f"{MINED}.{kind}.jsonl"
         made = found.mined.rows(kind)
         if kind == "examples":
             looked_at = [row for row in read_rows(path) if row.get("review") != OPEN] if path.exists() else []
@@ -193,84 +204,6 @@ def key_ids(context: Context, names: Sequence[str]) -> frozenset[str]:
             raise NotFound(t("no key is called '{name}'", name=name), t("`slipway keys list` shows them"))
         found |= ids
     return frozenset(found)
-
-
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a file that models are trained on. `reasons`: rows that could not be read, by why; `skipped`: the
-    first of them by place.
-    """
-
-    format: str
-    harvest: Harvest
-    read: int
-    reasons: dict[str, int]
-    skipped: list[tuple[str, str]]
-
-
-def take(context: Context, path: Path, format: str, clean_row: Redact) -> Taken:
-    """Turn a file of preferences, thumbs or chats into rows of ours beside what was mined, redacted and without what
-    is held out. Raises ConfigError for an unknown format, and where rows were taken from a file of this name before.
-    """
-    held = list(rows(path)[1])
-    if format == "auto":
-        guessed = (guess_training(row) for _, row in held if not isinstance(row, Unread))
-        format = next(filter(None, guessed), "")
-        if not format:
-            raise ConfigError(
-                t("{path}: no row can be read as one that models are trained on", path=path),
-                t("formats are {names}; `slipway feedback import FORMAT FILE` says what is wrong with each row",
-                  names=", ".join(KIND)),
-            )  # fmt: skip
-    elif format not in KIND:
-        raise ConfigError(
-            t("{path}: no format that models are trained on is called '{name}'", path=path, name=format),
-            instead(format, KIND),
-        )
-    out = context.root / FOLDER / f"{path.stem}.{KIND[format]}.jsonl"
-    if out.exists():
-        raise ConfigError(
-            t("{path} is there already", path=out), t("delete it, or give the file to import another name")
-        )
-    made, reasons, skipped = Mined(), Counter[str](), list[tuple[str, str]]()
-    for place, row in held:
-        one = _taken(context, format, row)
-        if isinstance(one, Unread):
-            reasons[str(one.why)] += 1
-            skipped += [(place, str(one.why))] if len(skipped) < _TOLD else []
-        else:
-            made.rows(KIND[format]).append(clean_row(one | {"from": f"{path.name} {place}"}))
-    read = len(made.rows(KIND[format]))
-    without_repeats(context.task, made)
-    found = clean(context, made)
-    if made.rows(KIND[format]):
-        (context.root / FOLDER).mkdir(exist_ok=True)
-    files, counts = dict[str, str](), {name: len(made.rows(name)) for name in KINDS}
-    if made.rows(KIND[format]):
-        with new_file(out) as file:
-            for row in made.rows(KIND[format]):
-                file.write(canonical(row) + b"\n")
-        files[KIND[format]] = str(out.relative_to(context.root))
-    harvest = told(found, files, counts)
-    return Taken(format=format, harvest=harvest, read=read, reasons=dict(reasons), skipped=skipped)
-
-
-def _taken(context: Context, format: str, row: dict[str, Any] | Unread) -> Row | Unread:
-    if isinstance(row, Unread):
-        return row
-    task, counts = context.task, Counter[str]()
-    try:
-        one = read(format, row)
-        given = task.input(inputs_of(clean_text(one.prompt, counts), task.inputs))
-        values = {name: clean_text(v, counts) if isinstance(v, str) else v for name, v in one.values.items()}
-        if "reference" in values:
-            values = {task.reference: task.expected(values["reference"])}
-    except Unread as error:
-        return error
-    except ConfigError as error:
-        return Unread(error.said)
-    if any(len(value) > LONGEST for value in (*given.values(), *values.values()) if isinstance(value, str)):
-        return Unread(say("it is longer than {n} characters", n=LONGEST))
-    return {name: given[name] for name in task.inputs if name in given} | values
 
 
 def export(context: Context, found: Found, format: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import shutil
 import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -30,10 +31,12 @@ from slipway.loop.at_work import clear
 from slipway.loop.context import Context, whoami
 from slipway.loop.feedback import key_ids
 from slipway.loop.row_files import FOLDER
+from slipway.loop.state import WORK
 from slipway.store import erase
 from slipway.store.blobs import write_aside
 from slipway.store.catalog import now
 
+ROWS = ".jsonl"  # how the name of a file of rows ends; what an interrupted write left has more behind it
 SHORTEST = 3  # characters of a text that is looked for
 _TRACE = re.compile(r"trace:([0-9a-f]{32})")
 _ANNOTATOR = re.compile(r"annotator:(\S+)")
@@ -156,6 +159,9 @@ class _Plan:
         self._labels()
         for path in self._files():
             self._file(path, str(path.relative_to(self.context.root)))
+        for path in sorted((self.context.root / FOLDER).glob(".*.jsonl.*")):
+            if path.suffix != ROWS:
+                self._left(path)
         reports = [report for _, report in self.store.catalog.list("report", Report)]
         tainted = {dataset.digest: ids for dataset, ids in self._datasets()}
         for report in reports:
@@ -179,7 +185,7 @@ class _Plan:
         root = self.context.root.resolve()
         patterns = [f"{FOLDER}/*.jsonl", *(source.path for source in self.context.project.data.examples)]
         found = {path for one in patterns if not Path(one).is_absolute() for path in root.glob(one)}
-        return sorted(p for p in found if p.suffix == ".jsonl" and p.is_file() and p.resolve().is_relative_to(root))
+        return sorted(p for p in found if p.suffix == ROWS and p.is_file() and p.resolve().is_relative_to(root))
 
     def _file(self, path: Path, name: str) -> None:
         """Take the lines made of what is forgotten out of a file; the others stay as they are, byte for byte."""
@@ -201,6 +207,12 @@ class _Plan:
                 self.elsewhere.append(f"{name}:{number}")
         if len(kept) < len(lines):
             self.rows[name] = (len(lines) - len(kept), b"".join(kept))
+
+    def _left(self, path: Path) -> None:
+        """What an interrupted write left beside a file goes whole where it holds anything of what is forgotten."""
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+        if n := sum(self._from(line, {"line": line}) for line in lines):
+            self.rows[str(path.relative_to(self.context.root))] = (n, b"")
 
     def _datasets(self) -> Iterable[tuple[Dataset, set[str]]]:
         for _, dataset in self.store.catalog.list("dataset", Dataset):
@@ -291,8 +303,14 @@ class _Plan:
         memo = self.memo()
         clear(self.store.folder)
         erase.note(self.store, erasure)
+        if self.rows or self.blobs:  # what stopped trainings were given lies in their folders
+            shutil.rmtree(self.store.folder / WORK, ignore_errors=True)
         for name, (_, kept) in self.rows.items():
-            write_aside(self.context.root / name, kept)
+            path = self.context.root / name
+            if path.suffix == ROWS:
+                write_aside(path, kept)
+            else:
+                path.unlink(missing_ok=True)
         self.store.catalog.labels.erase(items=self.items, judgements=self.judgements)
         erase.erase_rows(self.store, (), (), memo, self.candidates)
         erase.erase_blobs(self.store, held)  # last but one: the examples are what remembered answers are found by

@@ -220,13 +220,18 @@ def _lineage(texts: Iterable[_Text]) -> Row:
 def _without_near(task: Task, kind: str, found: Mined) -> None:
     """Of inputs that are nearly alike, and whose rows say the same otherwise, the first."""
     rows = found.rows(kind)
-    told = (task.reference, "chosen", "rejected", "completion", "label")
-    rest = [[normalised(str(row[name])) for name in told if name in row] for row in rows]
+    rest = [said_of(task, row) for row in rows]
     gone = {late for early, late in alike([task.text(row) for row in rows], SAME) if rest[early] == rest[late]}
     found.dropped[kind]["near-repeat"] += len(gone)
     setattr(found, kind, [row for number, row in enumerate(rows) if number not in gone])
     if kind == "examples":
         found.made = Counter(row["from"] for row in found.examples)
+
+
+def said_of(task: Task, row: Row) -> list[str]:
+    """What a row says of its input, to compare."""
+    told = (task.reference, "chosen", "rejected", "completion", "label")
+    return [normalised(str(row[name])) for name in told if name in row]
 
 
 def left_out(found: Mined) -> dict[str, int]:

@@ -10,6 +10,7 @@ import msgspec
 
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE
+from slipway.files import why as why_of
 from slipway.i18n import t
 
 FOLDER = "feedback"
@@ -25,7 +26,7 @@ def read_rows(path: Path) -> list[Row]:
     try:
         lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as error:
-        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.strerror)) from error
+        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=why_of(error))) from error
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:

@@ -20,6 +20,7 @@ from slipway.loop.context import Context
 from slipway.loop.execute import Steps
 
 Stage = Literal["data", "adapt", "evaluate", "release"]
+WORK = "work"  # folder in that of the state: of each tuning that is not at its end, what it goes on from
 STAGES: tuple[Stage, ...] = ("data", "adapt", "evaluate", "release")
 
 

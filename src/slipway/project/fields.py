@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -24,11 +25,11 @@ def quantity(value: Any, units: dict[str, float]) -> Any:
     if not isinstance(value, str):
         return value
     found = _QUANTITY.fullmatch(value)
-    if not found or (found[2] and found[2] not in units):
-        raise ValueError(
-            t("'{value}' is not a number with one of the units {units}", value=value, units=", ".join(units))
-        )
-    return float(found[1]) * (units[found[2]] if found[2] else 1.0)
+    if found and (not found[2] or found[2] in units):
+        number = float(found[1]) * (units[found[2]] if found[2] else 1.0)
+        if math.isfinite(number):
+            return number
+    raise ValueError(t("'{value}' is not a number with one of the units {units}", value=value, units=", ".join(units)))
 
 
 def _written(pattern: str, *more: dict[str, Any]) -> WithJsonSchema:
@@ -149,7 +150,7 @@ class Budget(BaseModel):
     """Time or money that may be spent: written `10m`, `2h`, `90 s` or `5 CNY`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    seconds: float | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     money: Money | None = None
 
     @classmethod
@@ -171,6 +172,8 @@ class Budget(BaseModel):
     def _one(self) -> Budget:
         if (self.seconds is None) == (self.money is None):
             raise ValueError(t("a budget is a time, such as 10m, or an amount of money, such as 5 CNY"))
+        if self.money is not None and not self.money.amount:
+            raise ValueError(t("a budget is more than nothing"))
         return self
 
 

@@ -121,7 +121,7 @@ def _add_improved(plain: dict[str, Any], path: Path) -> None:
         why = str(error).partition("\n")[0]
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]
-            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            why = f"{'.'.join(map(str, first['loc']))}: {in_words(dict(first))}"
         raise ConfigError(t("{path}: {why}", path=path.name, why=why), hint) from error
     candidates = plain.setdefault("candidates", {})
     if not isinstance(candidates, dict):
@@ -265,15 +265,21 @@ def _explain(
     loc: Path_ = tuple(p for p in error["loc"] if not (isinstance(p, str) and p.startswith("function-")))
     whole = (*under, *loc)
     dotted = ".".join(str(p) for p in whole)
-    kind, what = error["type"], str(error["msg"]).removeprefix("Value error, ")
+    kind = error["type"]
     if kind == "extra_forbidden":
         near = nearest(str(loc[-1]), _keys_at(model, loc[:-1]))
         what = t("unknown key") + (t("; did you mean '{near}'?", near=near) if near else "")
     elif kind == "string_pattern_mismatch":
         what = t("'{value}' is not a name: use lower-case letters, digits, '-', '_' and '.'", value=error["input"])
     else:
-        what = _expected(kind, error.get("ctx", {}), error.get("input")) or what
+        what = in_words(error)
     return _line(path, _mark(root, whole), f"{dotted}: {what}")
+
+
+def in_words(error: dict[str, Any]) -> str:
+    """What one pydantic error asks for, in the language in force where it is one of the usual things."""
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return _expected(error["type"], error.get("ctx", {}), error.get("input")) or said
 
 
 def _expected(kind: str, context: dict[str, Any], given: Any = None) -> str:

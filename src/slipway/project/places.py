@@ -14,6 +14,7 @@ from pathlib import Path
 
 from slipway.errors import ConfigError
 from slipway.files import inside, open_real, read, real
+from slipway.files import why as why_of
 from slipway.i18n import t
 from slipway.project.schema import Project
 
@@ -69,7 +70,7 @@ def read_text(root: Path, path: str, where: str) -> str:
     try:
         return read(open_real(place), MAX_TEXT).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = (error.strerror or str(error)) if isinstance(error, OSError) else t("it is not UTF-8 text")
+        why = why_of(error) if isinstance(error, OSError) else t("it is not UTF-8 text")
         raise ConfigError(t("{where}: {path} cannot be read: {why}", where=where, path=path, why=why), hint) from error
 
 

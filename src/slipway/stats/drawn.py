@@ -2,9 +2,9 @@
 
 Units with the same inclusion probability were drawn together, at random and without replacement, from a part of the
 population (Cochran 1977, "Sampling techniques", chapter 5): those that were wanted for a reason have probability 1, so
-they stand for themselves only, however bad they are. The estimate is that of Horvitz and Thompson 1952; divided by the
-sum of the weights instead of the population it is Hajek's. Not every unit that was drawn needs a value: what was
-labelled in an order that is random is a random part of what was drawn, and weighs the more.
+they stand for themselves only, however bad they are. The estimate is that of Horvitz and Thompson 1952. Not every unit
+that was drawn needs a value: what was labelled in an order that is random is a random part of what was drawn, and
+weighs the more.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ TAIL = 0.025
 
 @dataclass(frozen=True)
 class Drawn:
-    """A mean over a population. `n`: units with a value. `hajek`: divided by the sum of the weights instead."""
+    """A mean over a population. `n`: units with a value."""
 
     value: float
     low: float
     high: float
     n: int
-    hajek: float
 
 
 def population_mean(
@@ -52,13 +51,13 @@ def population_mean(
         parts[probability].append(value)
     if not parts or population < len(values):
         return None
-    total, low, high, weights, n = 0.0, 0.0, 0.0, 0.0, 0
+    total, low, high, n = 0.0, 0.0, 0.0, 0
     for probability, drawn in parts.items():
         known = np.array([value for value in drawn if value is not None], dtype=np.float64)
         if not len(known):
             return None
         size, mean = len(drawn) / probability, float(known.mean())
-        n, total, weights = n + len(known), total + size * mean, weights + size
+        n, total = n + len(known), total + size * mean
         if len(known) < size - 1e-6:
             below, above = mean_bounds(known, np.arange(len(known)), support, TAIL)
             left = 1 - len(known) / size  # the share that is not known: at worst it lies at an end of the range
@@ -67,7 +66,7 @@ def population_mean(
             high += (size * min(narrower * (above - mean), left * (support[1] - mean))) ** 2
     value = total / population
     return Drawn(
-        value=min(max(value, support[0]), support[1]), hajek=total / weights, n=n,
+        value=min(max(value, support[0]), support[1]), n=n,
         low=max(support[0], value - math.sqrt(low) / population),
         high=min(support[1], value + math.sqrt(high) / population),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.errors import IntegrityError, MissingPrerequisite, SlipwayError
-from slipway.files import is_limited, raise_limit
+from slipway.files import is_limited, raise_limit, why
 from slipway.i18n import t
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -46,6 +46,8 @@ def of_system(error: OSError, path: Path | str) -> SlipwayError:
         return forbidden(path)
     if error.errno == errno.EIO:
         return broken_disk(path)
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        return in_the_way(error, path)
     return SlipwayError(t("the system said: {why}", why=error), t("check disk space and permissions"))
 
 
@@ -79,6 +81,16 @@ def forbidden(path: Path | str) -> MissingPrerequisite:
     return MissingPrerequisite(
         t("this user may not read or write {path}", path=path),
         t("run as the owner of the project's folder, or give this user the right to write there"),
+    )
+
+
+def in_the_way(error: OSError, path: Path | str) -> MissingPrerequisite:
+    """A file lies where a folder has to be, or a folder where a file has to be."""
+    place = error.filename2 or error.filename or path
+    told = t("it is no folder") if error.errno == errno.EEXIST else why(error)  # a folder was to be made
+    return MissingPrerequisite(
+        t("{path} cannot be written: {why}", path=place, why=told),
+        t("move what lies there to another place, then run the same command again"),
     )
 
 

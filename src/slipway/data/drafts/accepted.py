@@ -16,6 +16,7 @@ from slipway.data.drafts.draft import Draft
 from slipway.data.drafts.file import MOST, write_whole
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, open_regular, read
+from slipway.files import why as why_of
 from slipway.i18n import t
 
 LINEAGE = "drafted"  # the column, which becomes meta: the draft's id, its rule, the digest of its document
@@ -32,7 +33,7 @@ def settle(drafts: Sequence[Draft], path: Path, name: str, fields: Mapping[str, 
     except FileNotFoundError:
         held = b""
     except OSError as error:
-        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.strerror)) from error
+        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=why_of(error))) from error
     by_id = {draft.id: draft for draft in drafts}
     there: set[str] = set()
     lines: list[bytes] = []

@@ -11,6 +11,7 @@ from slipway.core.ref import canonical
 from slipway.data.drafts.draft import Draft
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, aside, open_regular, read
+from slipway.files import why as why_of
 from slipway.i18n import t
 
 MOST = 200_000_000  # bytes
@@ -23,7 +24,7 @@ def load(path: Path) -> list[Draft]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.strerror)) from error
+        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=why_of(error))) from error
     drafts: list[Draft] = []
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -49,5 +50,5 @@ def write_whole(path: Path, data: bytes) -> None:
             new.write_bytes(data)
     except OSError as error:
         raise ConfigError(
-            t("{path} cannot be written: {why}", path=path, why=error.strerror), t("name a file in a folder you own")
+            t("{path} cannot be written: {why}", path=path, why=why_of(error)), t("name a file in a folder you own")
         ) from error

@@ -18,6 +18,7 @@ from slipway.data.parsing.decode import decode
 from slipway.data.reasons import Refused
 from slipway.errors import ConfigError
 from slipway.files import open_regular, read
+from slipway.files import why as why_of
 from slipway.i18n import Said, say, t
 
 COLUMNS = ("id", "decision", "question", "answer", "source", "language", "rule", "passage")
@@ -111,7 +112,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         text, _ = decode(read(open_regular(path), MOST))
     except OSError as error:
-        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.strerror)) from error
+        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=why_of(error))) from error
     except Refused as error:
         raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.detail), _hint()) from error
     if text.startswith("sep="):

@@ -16,6 +16,7 @@ from slipway.data.imports.item import OTHERS, Item, Unread, text_of
 from slipway.data.imports.opening import Rows, rows
 from slipway.data.imports.training_files import KIND
 from slipway.errors import ConfigError, instead
+from slipway.files import why as why_of
 from slipway.i18n import Said, t
 from slipway.store.new_file import new_file
 
@@ -76,7 +77,7 @@ def import_file(path: Path, format: str, names: Mapping[str, str], fields: tuple
     except _Nothing:
         pass
     except OSError as error:
-        raise ConfigError(t("{path} cannot be written: {why}", path=out, why=error.strerror)) from error
+        raise ConfigError(t("{path} cannot be written: {why}", path=out, why=why_of(error))) from error
     return Import(format=format, file=str(out), imported=count, skipped=skipped, reasons=dict(reasons.most_common()))
 
 

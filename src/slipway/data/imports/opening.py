@@ -16,6 +16,7 @@ from slipway.data.parsing.tabular import plain
 from slipway.data.reasons import Refused
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, open_regular, read
+from slipway.files import why as why_of
 from slipway.i18n import say, t
 
 WHOLE = 200_000_000  # bytes of a file that is read at once
@@ -32,7 +33,7 @@ def rows(path: Path) -> tuple[str, Rows]:
         with open_regular(path) as file:
             head = file.read(_HEAD)
     except OSError as error:
-        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.strerror)) from error
+        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=why_of(error))) from error
     ending = path.suffix.lower()
     if head.startswith(b"PAR1"):
         return "parquet", _parquet(path)
@@ -120,7 +121,7 @@ def _whole(path: Path) -> bytes:
         return read(open_regular(path), WHOLE)
     except OSError as error:
         raise ConfigError(
-            t("{path} cannot be read: {why}", path=path, why=error.strerror),
+            t("{path} cannot be read: {why}", path=path, why=why_of(error)),
             t("a file of one object a line (.jsonl) may be of any size"),
         ) from error
 

@@ -66,6 +66,10 @@ def as_item(format: str) -> Callable[[Row, Mapping[str, str]], Item]:
 
 
 def _chat(row: Row) -> tuple[str, dict[str, Any]]:
+    given = row.get("messages")
+    last: Any = cast("list[Any]", given)[-1] if isinstance(given, list) and given else None
+    if isinstance(last, dict) and cast("dict[str, Any]", last).get("weight") == 0:
+        raise Unread(say("its answer has weight 0: nothing is to be learnt from it"))
     prompt, answer = _one_turn(_turns(row.get("messages"), "role", "content"))
     return prompt, {"reference": answer}
 

@@ -12,7 +12,8 @@ import resource
 import signal
 import struct
 import sys
-from typing import BinaryIO
+from collections.abc import Sequence
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -78,6 +79,23 @@ def _limit(task: Task) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(spent + seconds + _SPARE), resource.RLIM_INFINITY))
 
 
+def _encoded(outcome: Outcome) -> bytes:
+    """The answer as MessagePack, whose whole numbers have 64 bits: longer ones, as of accounts, are texts."""
+    try:
+        return msgspec.msgpack.encode(outcome)
+    except OverflowError:
+        return msgspec.msgpack.encode(msgspec.convert(_carried(msgspec.to_builtins(outcome)), type=Outcome))
+
+
+def _carried(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _carried(one) for name, one in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_carried(one) for one in cast("Sequence[Any]", value)]
+    long = isinstance(value, int) and not -(2**63) <= value < 2**64
+    return str(value) if long else value
+
+
 def main() -> None:
     """Answer tasks until stdin ends."""
     die_with(int(sys.argv[1]))
@@ -90,7 +108,7 @@ def main() -> None:
         _limit(task)
         outcome = parse_file(task)
         try:
-            answer = msgspec.msgpack.encode(outcome)
+            answer = _encoded(outcome)
         except MemoryError:
             answer = msgspec.msgpack.encode(Outcome(sha256="", refused=Note("parse", "dropped", "too-much-memory")))
         answers.write(frame(answer))

@@ -19,6 +19,7 @@ from slipway.store import models
 from slipway.store.models import Model
 
 _ENCODERS = ("bert", "clip", "t5encoder", "jina")  # beginnings of GGUF architectures that write nothing
+_PARTS = ("adapter", "mmproj", "vocab", "imatrix")  # types of GGUF files that are no models by themselves
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,9 +88,10 @@ def _local(model: Model, estimator: Estimator, tokens: int) -> Iterator[Option]:
     if header is None:
         yield Option(name=name, here=True, unfit=t("its file cannot be read"), obtain=model.source)
         return
-    kind = str(header.scalars.get("general.architecture", ""))
-    if kind.startswith(_ENCODERS):
-        yield Option(name=name, here=True, unfit=t("it writes no text ({kind})", kind=kind), obtain=model.source)
+    kind, form = (str(header.scalars.get(f"general.{key}", "")) for key in ("architecture", "type"))
+    if kind.startswith(_ENCODERS) or form in _PARTS or not header.tensors:
+        told = form if form in _PARTS else kind if header.tensors else "vocab"
+        yield Option(name=name, here=True, unfit=t("it writes no text ({kind})", kind=told), obtain=model.source)
         return
     parameters, weights = weights_of(header)
     facts = _facts_of(header, files[0], model)

@@ -60,7 +60,7 @@ def _subject(name: str, known: Mapping[str, ModelConfig], engine: str, key_env: 
         return Subject(name, _served(base, more, key_env))
     path = Path(base).expanduser()
     if not base.startswith(("pypi:", "hf:", "file:", "http://", "https://")):
-        if not path.exists() and not base.lower().endswith(_WEIGHTS):
+        if not base.strip() or (not path.exists() and not base.lower().endswith(_WEIGHTS)):
             near = nearest(name, [*known, *tuned])
             raise NotFound(
                 t("no model is called '{name}'", name=name[:200]),

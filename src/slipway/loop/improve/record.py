@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
 import msgspec
@@ -10,11 +13,13 @@ import msgspec
 from slipway.core.candidate import ModelPin
 from slipway.core.release import Release, Verdict
 from slipway.core.report import Report
+from slipway.files import UNDECODABLE
 from slipway.loop.feedback import Harvest
 from slipway.loop.improve.choosing import Compared, LookPlan
 from slipway.loop.improve.recipes import Recipe
 from slipway.project.load import IMPROVED
 from slipway.store.blobs import write_aside
+from slipway.store.failing import in_the_way, reporting
 
 FOLDER = "improve"  # in the state folder
 PROMPTS = "improved"  # folder of the project for prompts that were released
@@ -99,6 +104,16 @@ class _Earlier(msgspec.Struct):
     drafts: list[Draft] = []
 
 
+class _Promise(msgspec.Struct, kw_only=True):
+    """What is written into the project once the candidate, named by its digest, is released."""
+
+    candidate: str
+    name: str
+    config: dict[str, Any]
+    examples: list[str]
+    prompt: str
+
+
 class Records:
     """In the state folder: one file a turn, and what is about to be released, so that a kill does not lose it."""
 
@@ -110,7 +125,19 @@ class Records:
     @property
     def next(self) -> int:
         """The number of the turn that begins."""
-        return max((int(path.stem[5:]) for path in self._folder.glob("turn-*.json")), default=0) + 1
+        named = (re.fullmatch(r"turn-([0-9]+)\.json", path.name) for path in self._folder.iterdir())
+        return max((int(one[1]) for one in named if one), default=0) + 1
+
+    def check(self) -> None:
+        """Raise SlipwayError where what is released could not be written into the project."""
+        file, prompts = self._root / IMPROVED, self._root / PROMPTS
+        if file.is_dir():
+            raise in_the_way(OSError(errno.EISDIR, ""), file)
+        if prompts.exists() and not prompts.is_dir():
+            raise in_the_way(OSError(errno.EEXIST, ""), prompts)
+        for folder in (self._root, prompts if prompts.exists() else self._root):
+            with reporting(folder), TemporaryFile(dir=folder):
+                pass
 
     def keep(self, turn: Turn) -> None:
         """Write the record of a turn."""
@@ -125,7 +152,7 @@ class Records:
         for path in sorted(self._folder.glob("turn-*.json")):
             try:
                 turn = msgspec.json.decode(path.read_bytes(), type=_Earlier)
-            except (OSError, msgspec.DecodeError):
+            except (OSError, *UNDECODABLE):
                 continue
             scores = {one.name: one.score for one in turn.tried if one.score is not None}
             if turn.metric == metric:
@@ -144,24 +171,26 @@ class Records:
         config = recipe.config.model_dump(mode="json", exclude_unset=True, exclude={"extends"})
         if recipe.prompt:
             config["prompt"] = f"{PROMPTS}/{recipe.name}.md"
-        found = {"candidate": candidate, "name": recipe.name, "config": config, "examples": examples}
-        write_aside(self._pending, msgspec.json.encode({**found, "prompt": recipe.prompt}))
+        made = _Promise(
+            candidate=candidate, name=recipe.name, config=config, examples=examples, prompt=recipe.prompt
+        )  # fmt: skip
+        write_aside(self._pending, msgspec.json.encode(made))
 
     @property
     def promised(self) -> str:
         """Digest of the candidate that was promised; empty without one."""
-        return str(self._read().get("candidate", ""))
+        found = self._read()
+        return found.candidate if found else ""
 
     def fulfil(self, serving: str) -> str:
         """Write `improved.yaml` where the promised candidate is the one that was released; the promise is gone then.
         Returns the file's name, empty where there was nothing to write.
         """
         found = self._read()
-        if not found or found["candidate"] != serving:
+        if found is None or found.candidate != serving:
             return ""
-        if found["prompt"]:
-            (self._root / PROMPTS).mkdir(exist_ok=True)
-            write_aside(self._root / PROMPTS / f"{found['name']}.md", found["prompt"].encode())
+        if found.prompt:
+            write_aside(self._root / PROMPTS / f"{found.name}.md", found.prompt.encode())
         write_aside(self._root / IMPROVED, _yaml(found).encode())
         self.forget()
         return IMPROVED
@@ -170,19 +199,19 @@ class Records:
         """Take back the promise."""
         self._pending.unlink(missing_ok=True)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> _Promise | None:
         try:
-            return msgspec.json.decode(self._pending.read_bytes(), type=dict[str, Any])
-        except (OSError, msgspec.DecodeError):
-            return {}
+            return msgspec.json.decode(self._pending.read_bytes(), type=_Promise)
+        except (OSError, *UNDECODABLE):
+            return None
 
 
-def _yaml(found: dict[str, Any]) -> str:
+def _yaml(found: _Promise) -> str:
     import yaml
 
-    body: dict[str, Any] = {"candidates": {found["name"]: _short(found["config"])}}
-    if found["examples"]:
-        body["examples"] = found["examples"]
+    body: dict[str, Any] = {"candidates": {found.name: _short(found.config)}}
+    if found.examples:
+        body["examples"] = found.examples
     head = "# Written by `slipway improve`: what it released, read beside slipway.yaml. Commit it, or delete it.\n"
     return head + yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
 

@@ -6,6 +6,7 @@ is begun again. The lock of the project is held all the time; a server that runs
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from slipway.core.material import Dataset, Example
 from slipway.core.metrics import MetricInfo, metric_info
 from slipway.core.report import Report, Score
 from slipway.errors import ConfigError, GateFailed, SlipwayError
+from slipway.files import printable
 from slipway.i18n import t
 from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
@@ -46,8 +48,10 @@ from slipway.release.gate import Rule
 from slipway.release.planning import Known
 from slipway.release.selection import keeps_bounds
 from slipway.runtime.cost import currency_of
+from slipway.text.words import normalize_label
 
 LEARNT = f"{ROWS}/*.examples.jsonl"
+_SHOWN = 40  # characters of a label that users wrote
 Mine = Callable[[], Harvest | None]
 
 
@@ -117,6 +121,8 @@ class _Improving:
         self.rules = rules_for(project, self.metric)
         self.champion = self.context.champion()
         turn.metric, turn.channel, turn.serves = self.metric, project.serve.channel, self.champion.name
+        if not self.options.dry_run:
+            self.records.check()
         turn.file = self.records.fulfil(self.champion.digest)
         _, _, examples = freeze_data(loop)
         if ended := self._used_up(loop, examples):
@@ -176,9 +182,20 @@ class _Improving:
         return None
 
     def _learnt(self) -> int:
-        """Rows of feedback among what is learnt from."""
+        """Rows of feedback among what is learnt from. Labels that they bring are told: with each, what serves answers
+        something that it never answered, and no example of gate asks for it.
+        """
         lines = self.store.blobs.get_lines(self.examples.items, Example)
-        return sum(one.split == "train" and is_heard(one) for one in lines)
+        heard = [one for one in lines if one.split == "train" and is_heard(one)]
+        known = {normalize_label(name) for name in self.champion.task_options.get("labels", ())}
+        said = Counter(label for one in heard for label in one.expected if normalize_label(label) not in known)
+        if known and said:
+            some = ", ".join(f"{printable(label[:_SHOWN])} ({n})" for label, n in said.most_common(5))
+            self.turn.notes.append(
+                t("feedback brings {n} labels that what serves does not know: {some}; to leave such rows out, name all "
+                  "labels under task.classify.labels", n=len(said), some=some)
+            )  # fmt: skip
+        return len(heard)
 
     def _recipes(self) -> list[Recipe]:
         project, plugins, names = self.context.project, self.context.plugins, list(self.context.project.candidates)

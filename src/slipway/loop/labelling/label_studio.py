@@ -20,6 +20,7 @@ from slipway.core.labelling import CHOICES, DECISIONS, Criterion, Item, Judgemen
 from slipway.data.clean import clean_text
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE
+from slipway.files import why as why_of
 from slipway.i18n import t
 from slipway.loop.labelling.room import Room
 from slipway.loop.labelling.values import checked
@@ -174,7 +175,7 @@ def _read(path: Path) -> list[Task]:
             raise ConfigError(t("{path} is larger than {n} bytes", path=path, n=_LARGEST), t("import it in parts"))
         found = msgspec.json.decode(path.read_bytes())
     except OSError as error:
-        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=error.strerror)) from error
+        raise ConfigError(t("{path} cannot be read: {why}", path=path, why=why_of(error))) from error
     except UNDECODABLE as error:
         raise ConfigError(t("{path} is no JSON: {why}", path=path, why=str(error)[:200]), _hint()) from error
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in cast("list[Any]", found)):

@@ -15,6 +15,7 @@ from slipway.core.trace import Wanted
 from slipway.errors import ConfigError, NotFound, Overtaken, instead
 from slipway.i18n import t
 from slipway.loop.context import Context, whoami
+from slipway.loop.feedback import MINED
 from slipway.loop.labelling.drawing import LEAST_RANDOM, Unit, draw
 from slipway.loop.labelling.units import references_of, units_of
 from slipway.loop.labelling.values import Final, checked, picked, same_as_model, settle
@@ -101,7 +102,7 @@ class Room:
 
     def keep(self, queue: Queue, items: Sequence[Item]) -> None:
         """Store a queue that is whole. Raises ConfigError where its name is taken or is none."""
-        if not _NAME.fullmatch(queue.name) or queue.name == "mined":
+        if not _NAME.fullmatch(queue.name) or queue.name == MINED:
             raise ConfigError(
                 t("'{name}' cannot name a queue", name=queue.name[:80]),
                 t("use small letters, digits, '-' and '_'; the name is that of its files, too"),

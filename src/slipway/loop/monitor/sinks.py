@@ -22,6 +22,7 @@ import msgspec
 
 from slipway.core.alert import Alert
 from slipway.errors import MissingPrerequisite, SlipwayError
+from slipway.files import why as why_of
 from slipway.i18n import t
 from slipway.loop.loop_thread import LoopThread
 from slipway.loop.monitor import message
@@ -108,7 +109,7 @@ def _run(sink: CommandSink, alert: Alert, root: Path) -> None:
             start_new_session=True,
         )  # fmt: skip
     except OSError as error:
-        raise NotDelivered(t("the command did not start: {why}", why=error.strerror or type(error).__name__)) from None
+        raise NotDelivered(t("the command did not start: {why}", why=why_of(error))) from None
     try:
         child.communicate(payload(alert), timeout=sink.timeout)
     except subprocess.TimeoutExpired:

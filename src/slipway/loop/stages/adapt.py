@@ -19,7 +19,7 @@ from slipway.loop.model_lock import pin_models
 from slipway.loop.stages.asking import Asking, models_named
 from slipway.loop.stages.embedders import tuned_embedder, vectors_of
 from slipway.loop.stages.prompting import Prompts
-from slipway.loop.state import Loop, Making
+from slipway.loop.state import WORK, Loop, Making
 from slipway.project.places import read_text
 
 
@@ -118,7 +118,7 @@ def _tuned(
         ]
         used += [context.code.of("slipway.runtime.vectors")]
     code = digest_of(used)
-    folder = store.folder / "work" / digest_of([name, asked, code])[:32]
+    folder = store.folder / WORK / digest_of([name, asked, code])[:32]
 
     def work() -> Ref:
         prompts = Prompts(loop, step, plain, held) if plain is not None else None

@@ -15,7 +15,7 @@ from slipway.core.protocols import makes_embedder, settled_by
 from slipway.core.ref import Ref, digest_of
 from slipway.errors import ConfigError
 from slipway.i18n import t
-from slipway.loop.state import Loop
+from slipway.loop.state import WORK, Loop
 from slipway.runtime.vectors import embed_texts
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def tuned_embedder(
     step = f"tune:{retrieve.embedder}{label}"
 
     def work() -> Ref:
-        folder = store.folder / "work" / digest_of([step, asked, chunks.ref, code])[:32]
+        folder = store.folder / WORK / digest_of([step, asked, chunks.ref, code])[:32]
         job = TuneJob(
             name=retrieve.embedder or "", base=base, files=context.locate(base), folder=folder, held=held,
             reads=tuner.reads, task=task, embed=lambda texts: vectors_of(loop, step, base, texts),

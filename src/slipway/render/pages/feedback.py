@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slipway.i18n import t
-from slipway.loop.feedback import Harvest, Taken
+from slipway.loop.feedback import Harvest
 from slipway.loop.forget import Forgotten
+from slipway.loop.imported_rows import Taken
 from slipway.render.document import Column, Document, Part, Table
 
 
@@ -50,7 +51,10 @@ def taken(found: Taken) -> Document:
         parts.append(Table(t("By reason"), [Column(t("why")), Column(t("rows"), "count")], reasons))
         columns = [Column(t("row")), Column(t("why"))]
         parts.append(Table(t("Rows that were not taken"), columns, [list(one) for one in found.skipped[:20]]))
-    return Document(found, [*parts, *_harvest(found.harvest, listed=True)])
+    parts += _harvest(found.harvest)
+    if file := found.harvest.files.get("examples"):
+        parts.append(t("list the file once under data.examples: {{path: {file}, split: train}}", file=file))
+    return Document(found, parts)
 
 
 def forgotten(found: Forgotten, again: str = "") -> Document:

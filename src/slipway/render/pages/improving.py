@@ -11,6 +11,7 @@ from slipway.loop.improve.record import Tried, Turn
 from slipway.loop.simulate import Curve, Simulated
 from slipway.render.cells import Estimate, estimate, info_of
 from slipway.render.document import Column, Document, Part, Passage, Table, listed
+from slipway.render.pages.feedback import why_left
 from slipway.render.pages.verdicts import verdict_table
 from slipway.render.svg import COLOURS, GREY, Drawing, ticks
 
@@ -51,9 +52,12 @@ def _data(found: Turn) -> str:
         return t("rows of feedback among what is learnt from: {n}", n=found.learnt)
     out = sum(n for reasons in found.harvest.held_out.values() for n in reasons.values())
     if not found.learnt and not found.harvest.rows.get("examples"):
-        return t("no feedback gave a row to learn from")
-    return t("rows of feedback among what is learnt from: {n}; {out} were close to an example that is held out, and "
-             "left out", n=found.learnt, out=out)  # fmt: skip
+        told = t("no feedback gave a row to learn from")
+    else:
+        told = t("rows of feedback among what is learnt from: {n}; {out} were close to an example that is held out, "
+                 "and left out", n=found.learnt, out=out)  # fmt: skip
+    left = "; ".join(f"{why_left().get(why, why)} ({n})" for why, n in found.harvest.left_out.items())
+    return told + (t("; of no use here: {reasons}", reasons=left) if left else "")
 
 
 def _tried(found: Turn) -> Table:

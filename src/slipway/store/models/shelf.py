@@ -29,6 +29,7 @@ from slipway.errors import IntegrityError, MissingPrerequisite
 from slipway.files import UNDECODABLE, open_regular, replace_file, sync
 from slipway.files import cache_folder as users_cache
 from slipway.files import read as read_bounded
+from slipway.files import why as why_of
 from slipway.gguf_quantize import REVISION
 from slipway.i18n import t
 from slipway.store.failing import FULL, of_system
@@ -99,7 +100,7 @@ def locked(root: Path, key: str, waiting: Callable[[], None] | None = None) -> G
         if error.errno in FULL:
             raise of_system(error, root) from error
         raise MissingPrerequisite(
-            t("the model cache {folder} cannot be written: {error}", folder=root, error=error.strerror),
+            t("the model cache {folder} cannot be written: {error}", folder=root, error=why_of(error)),
             t("set SLIPWAY_CACHE to a folder that can be written"),
         ) from error
     with file:

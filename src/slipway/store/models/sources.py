@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from slipway.address import is_loopback
 from slipway.errors import ConfigError, MissingPrerequisite, NotFound, SlipwayError
 from slipway.files import open_regular
+from slipway.files import why as why_of
 from slipway.i18n import t
 from slipway.store.models.check import WEIGHTS, choose
 
@@ -161,7 +162,7 @@ def fetch_file(source: Source, into: Path, progress: Progress | None) -> Fetched
                 copy_stream(stream, into / name, name, stat.st_size, progress)
     except OSError as error:
         raise SlipwayError(
-            t("{path} cannot be read: {error}", path=error.filename or path, error=error.strerror or error)
+            t("{path} cannot be read: {error}", path=error.filename or path, error=why_of(error))
         ) from error
     return Fetched({name: into / name for name in files}, origin=origin)
 
