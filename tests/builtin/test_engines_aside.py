@@ -131,7 +131,7 @@ async def test_its_crashes_are_not_the_first_childs(make, monkeypatch):
     await complete(engine, PATTERN)
     os.kill(engine.second_pid, signal.SIGKILL)
     await until(lambda: events)
-    with pytest.raises(EngineError, match="died 1 times"):
+    with pytest.raises(EngineError, match="died 1 time within"):
         await complete(engine, PATTERN)
     assert await engine.trouble() == ""
     assert (await complete(engine, SHORT)).usage.completion_tokens == 2

@@ -325,7 +325,12 @@ def test_rewards_are_learned(tmp_path: Path, tiny: Path) -> None:
 
 @pytest.mark.slow
 def test_numbers_that_are_none_end_the_training_with_advice(tmp_path: Path) -> None:
-    broken = speaking(tmp_path / "broken.gguf", blk__0__ffn_down__weight=np.full((64, 128), np.nan))
+    """Of a base whose weights are finite, so large that what comes of them is not; and of one that is damaged."""
+    huge = speaking(tmp_path / "huge.gguf", blk__0__ffn_down__weight=np.full((64, 128), 3e38))
     with pytest.raises(SlipwayError, match="not a finite number") as caught:
-        DpoTuner(DpoTuner.Config(**SHORT)).tune(Given(tmp_path / "job", {"broken.gguf": broken}))
+        DpoTuner(DpoTuner.Config(**SHORT)).tune(Given(tmp_path / "huge", {"huge.gguf": huge}))
     assert "learning_rate" in caught.value.hint
+    broken = speaking(tmp_path / "broken.gguf", blk__0__ffn_down__weight=np.full((64, 128), np.nan))
+    with pytest.raises(SlipwayError, match="damaged") as caught:
+        DpoTuner(DpoTuner.Config(**SHORT)).tune(Given(tmp_path / "broken", {"broken.gguf": broken}))
+    assert "fetch the model again" in caught.value.hint

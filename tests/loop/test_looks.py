@@ -151,7 +151,7 @@ def test_a_budget_that_is_used_up_refuses_before_anything_is_measured(folder: Pa
     another(folder)
     with api.open_project(folder, ["release.looks=1"]) as project:
         found = api.run(project)
-        assert "looked at 1 times, and release.looks allows 1" in found.refused
+        assert "looked at 1 time, and release.looks allows 1" in found.refused
         assert "slipway gate rotate" in found.hint
         assert "fresh examples from traffic or labelling" in found.hint
         assert "evaluate:grounded:gate" not in found.ran
