@@ -5,8 +5,19 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from commands import slipway
 from slipway import api
 from slipway.cli.sample import curl
+
+
+def test_no_answer_is_a_failure(ran: Path) -> None:
+    """Whoever runs it in a script must be told."""
+    with api.open_project(ran) as project:
+        api.create_key(project, "ann")
+    done = slipway("up", str(ran), "--once", "--port", "0")
+    assert done.returncode == 4
+    assert "the server asks for a key" in done.stderr
+    assert "slipway keys create" in done.stderr
 
 
 def test_it_has_a_place_for_the_key_that_the_server_asks_for(ran: Path) -> None:

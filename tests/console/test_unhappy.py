@@ -35,7 +35,7 @@ from slipway.core.release import Release
 from slipway.core.run import Run
 from slipway.data.clean import clean_text
 from slipway.loop.context import Context
-from slipway.loop.labelling.room import Plan
+from slipway.loop.labelling.room import Person, Plan
 from slipway.store import sqlite as sqlite_store
 from slipway.store import tables
 from slipway.store.catalog import now
@@ -216,6 +216,12 @@ def test_nothing_is_read_from_the_store_by_the_thread_that_answers_everybody(ser
         server.chat("How much does the keel weigh?", model="demo").headers["x-slipway-trace"]
     )
     digest = next(one.digest for _, one in own.store.catalog.list("candidate", Candidate))
+    queues = api.labelling(own)
+    queues.create(Plan(name="two", source="examples", size=2, annotators=2))
+    for name, decision in (("ann", "accept"), ("bob", "wrong")):
+        while work := queues.next("two", Person(name)):
+            queues.judge("two", work.item.id, Person(name), {"decision": decision})
+    item = own.store.catalog.labels.items("two")[0].id
     asked, threads = list[str](), set[str]()
     engines = {own.store.catalog.engine, own.store.catalog.database.reader}
     threads_of: Any = lambda *_: threads.add(threading.current_thread().name)  # noqa: E731
@@ -228,6 +234,10 @@ def test_nothing_is_read_from_the_store_by_the_thread_that_answers_everybody(ser
         played = submit(server, "/playground", {"candidate": digest, "text": "What?"})
         path = played.headers["location"].removeprefix("/console")
         asked += [str(server.get(f"/console{path}").status), str(submit(server, path, {"best": "0"}).status)]
+        asked.append(str(submit(server, f"/labelling/two/conflicts/{item}", {"do": "wrong"}).status))
+        asked.append(str(submit(server, "/labelling/two/undo", {}).status))
+        asked.append(str(submit(server, "/labelling/two/write", {}).status))
+        asked.append(str(submit(server, "/labelling", {"name": "three", "source": "examples", "size": "1"}).status))
         asked.append(str(submit(server, "/forget", {"way": "trace", "what": trace.id, "why": "x"}).status))
     finally:
         for engine in engines:

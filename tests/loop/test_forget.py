@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from slipway import api
 from slipway.core.answer import Answer
 from slipway.core.material import Example
 from slipway.core.trace import Feedback, Trace
+from slipway.errors import SlipwayError
 from slipway.serve.auth.keys import create_key
 from slipway.store import erase
 from slipway.testing.catalogs import feedback_of, trace_of
@@ -169,6 +171,19 @@ def test_what_was_killed_in_the_middle_leaves_nothing_either(learnt: tuple[Path,
         api.forget(project, trace=trace.id, yes=True)
     assert left(folder) == []
     assert (folder / "feedback" / ".other.examples.jsonl.abc").exists()
+
+
+def test_what_cannot_be_deleted_is_told_and_the_command_can_be_repeated(learnt: tuple[Path, Trace, str]) -> None:
+    folder, trace, _ = learnt
+    work = folder / ".slipway" / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.write_text("no folder: root may delete any of those", "utf-8")
+    with api.open_project(folder) as project:
+        with pytest.raises(SlipwayError, match="cannot be written"):
+            api.forget(project, trace=trace.id, yes=True)
+        work.unlink()
+        api.forget(project, trace=trace.id, yes=True)
+    assert left(folder) == []
 
 
 def test_it_wants_one_of_three_and_a_text_that_means_something(ran: Path) -> None:

@@ -50,7 +50,8 @@ def test_secrets_of_known_shapes_go(kind: str, around: str) -> None:
     ("aws_secret_access_key = " + R, f"aws_secret_access_key = {SECRET}"),
     ("password: hunter22hunter", f"password: {SECRET}"), ("my password is hunter2!x", f"my password is {SECRET}"),
     ("token=" + R, f"token={SECRET}"), ("my API key is " + R, f"my API key is {SECRET}"), ('"client_secret": "' + R + '"', f'"client_secret": "{SECRET}"'),
-    ("AccountKey=" + R + R + "==", f"AccountKey={SECRET}"),
+    ("AccountKey=" + R + R + "==", f"AccountKey={SECRET}"), ("pwd: hunter22", f"pwd: {SECRET}"),
+    ("my pwd is hunter2!x", f"my pwd is {SECRET}"), ("PASSWD: hunter22", f"PASSWD: {SECRET}"),
 ])  # fmt: skip
 def test_labelled_secrets_leave_their_label(text: str, made: str) -> None:
     assert secrets.scrub(text) == made

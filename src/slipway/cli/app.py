@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -215,7 +216,7 @@ def up(
     """A release that still serves is served even when the gate refuses a newer candidate."""
     from slipway import api
     from slipway.cli.progress import Plain
-    from slipway.cli.sample import ask_and_stop
+    from slipway.cli.sample import Once
     from slipway.cli.watching import beside
     from slipway.console.routes import make_console
     from slipway.render.pages.work import outcome
@@ -228,9 +229,11 @@ def up(
     with open_project(folder, set_, Plain()) as opened:
         if code and opened.project.serve.channel not in api.history(opened).channels:
             return code
-        ready = (lambda url: ask_and_stop(opened, url)) if once else (lambda url: _tell(opened, url))
+        first = Once(opened) if once else None
         with beside(watch, seen), monitoring.monitored(opened, set_):
-            api.serve(opened, host, port, ready, make_console(opened))
+            api.serve(opened, host, port, first or partial(_tell, opened), make_console(opened))
+        if first:
+            first.check()
     return code
 
 

@@ -9,7 +9,9 @@ import threading
 import time
 import urllib.request
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 
 from slipway.cli import terminal
 from slipway.core.material import Example
@@ -29,6 +31,8 @@ def best(opened: Context) -> Example | None:
     with suppress(SlipwayError):
         serving = candidate_of(opened, find(opened, "release", opened.project.serve.channel))
         report = find(opened, "report", serving.name, "dev")
+        if report.candidate.digest != serving.digest:  # of another version of it
+            return None
         rows = [(one, score) for one, score in scored(opened, report) if not score.answer.error]
         meanings = (report.meaning(name) for name in report.metrics)
         if found := next((one for one in meanings if one.kind == "quality"), None):
@@ -38,23 +42,19 @@ def best(opened: Context) -> Example | None:
     return None
 
 
-def text(opened: Context) -> str:
-    """What is asked first, so that the first answer is a good one; a plain question where nothing was measured."""
-    found = best(opened)
-    return found.text if found else "What can you answer?"
-
-
 def curl(opened: Context, url: str) -> str:
     """A command line to try; where the server asks for a key, with a place for it."""
     from slipway import api
 
     key = " -H 'Authorization: Bearer KEY'" if api.keys(opened) else ""
-    body = json.dumps(_body(opened), ensure_ascii=False).replace("'", "'\\''")
+    body = json.dumps(_body(opened, best(opened)), ensure_ascii=False).replace("'", "'\\''")
     return f"  curl -s {url}/v1/chat/completions -H 'Content-Type: application/json'{key} -d '{body}'"
 
 
-def _body(opened: Context) -> dict[str, Any]:
-    return {"model": opened.project.name, "messages": [{"role": "user", "content": text(opened)}]}
+def _body(opened: Context, example: Example | None) -> dict[str, Any]:
+    """A plain question where nothing was measured."""
+    text = example.text if example else "What can you answer?"
+    return {"model": opened.project.name, "messages": [{"role": "user", "content": text}]}
 
 
 def _wait(url: str, seconds: float = 120) -> None:
@@ -68,31 +68,54 @@ def _wait(url: str, seconds: float = 120) -> None:
             time.sleep(0.2)
 
 
-def ask_and_stop(opened: Context, url: str) -> None:
-    """Ask once over HTTP from another thread, print the answer, then stop the server as SIGTERM would."""
-    body = json.dumps(_body(opened)).encode()
-    example = best(opened)
+class Once:
+    """Asks once over HTTP from another thread, prints the answer, then stops the server as SIGTERM would."""
 
-    def ask() -> None:
+    def __init__(self, opened: Context) -> None:
+        self._example = best(opened)
+        self._body = _body(opened, self._example)
+        self._trouble: SlipwayError | None = None
+
+    def __call__(self, url: str) -> None:
+        """The server at this address takes requests."""
+        threading.Thread(target=self._ask, args=(url,), daemon=True).start()
+
+    def check(self) -> None:
+        """Raise SlipwayError where there was no answer."""
+        if self._trouble is not None:
+            raise self._trouble
+
+    def _ask(self, url: str) -> None:
+        self._trouble = SlipwayError(t("the server was stopped before it answered"))
         try:
             _wait(url)
             request = urllib.request.Request(
-                f"{url}/v1/chat/completions", data=body, headers={"Content-Type": "application/json"}
+                f"{url}/v1/chat/completions", json.dumps(self._body).encode(), {"Content-Type": "application/json"}
             )
             with urllib.request.urlopen(request, timeout=120) as answer:
-                found = json.load(answer)
-                if example:
-                    terminal.out(t("one of the dev examples, of those that it answered best:"))
-                terminal.out(t("input: {text}", text=json.loads(body)["messages"][0]["content"]))
-                terminal.block(t("answer: {text}", text=found["choices"][0]["message"]["content"]))
-                if example and example.expected:
-                    terminal.block(t("expected: {text}", text=example.expected[0]))
-                for citation in found.get("slipway", {}).get("citations", []):
-                    terminal.out(f"  {citation['source']}#{' > '.join(citation['path'])}")
-                terminal.out(t("trace: {id}", id=answer.headers["x-slipway-trace"]))
-        except OSError as error:
-            terminal.out(t("the served API did not answer: {why}", why=error))
+                self._show(json.load(answer), answer.headers["x-slipway-trace"])
+            self._trouble = None
+        except (OSError, ValueError, LookupError) as error:
+            self._trouble = _why(error)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=ask, daemon=True).start()
+    def _show(self, found: dict[str, Any], trace: str) -> None:
+        if self._example:
+            terminal.out(t("one of the dev examples, of those that it answered best:"))
+        terminal.out(t("input: {text}", text=self._body["messages"][0]["content"]))
+        terminal.block(t("answer: {text}", text=found["choices"][0]["message"]["content"]))
+        if self._example and self._example.expected:
+            terminal.block(t("expected: {text}", text=self._example.expected[0]))
+        for citation in found.get("slipway", {}).get("citations", []):
+            terminal.out(f"  {citation['source']}#{' > '.join(citation['path'])}")
+        terminal.out(t("trace: {id}", id=trace))
+
+
+def _why(error: Exception) -> SlipwayError:
+    if isinstance(error, HTTPError) and error.code == HTTPStatus.UNAUTHORIZED:
+        return SlipwayError(
+            t("the server asks for a key"),
+            t("ask it with a key that `slipway keys create NAME` makes: `slipway up` without --once shows how"),
+        )
+    return SlipwayError(t("the served API did not answer: {why}", why=error), t("its log, above, says more"))

@@ -210,7 +210,7 @@ def _settling(pages: Pages, queues: Labelling) -> APIRouter:
     @router.post("/{name}/conflicts/{id}")
     async def settle(request: Request, name: str, id: str, caller: Admin) -> Response:
         await _said(pages, request, queues, name, id, partial(queues.adjudicate, name, id, _person(caller)))
-        rest = queues.conflicts(name)
+        rest = await run_in_threadpool(queues.conflicts, name)
         return _to(f"{AT}/{name}/conflicts" + (f"/{rest[0][0].id}" if rest else ""))
 
     _ = conflicts, conflict, settle

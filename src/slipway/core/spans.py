@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
+T = TypeVar("T")
 Value = str | bool | int | float | tuple[str, ...]
 
 MOST = 256  # spans of one request; what an agent does beyond it is counted only
@@ -104,19 +105,24 @@ def at_work() -> tuple[str, str]:
     return _trace.get() or (followed.trace if followed is not None else ""), span
 
 
-class following:  # noqa: N801  # read as a verb: `with following(request): ...`
-    """Let what is done inside, by this task and those that it starts, be parts of a request."""
+class _While(Generic[T]):
+    """A context variable has this value in a block."""
 
-    __slots__ = ("_before", "_followed")
+    __slots__ = ("_before", "_value", "_variable")
 
-    def __init__(self, followed: Followed) -> None:
-        self._followed = followed
+    def __init__(self, variable: ContextVar[T], value: T) -> None:
+        self._variable, self._value = variable, value
 
     def __enter__(self) -> None:
-        self._before = _followed.set(self._followed)
+        self._before = self._variable.set(self._value)
 
     def __exit__(self, *_: object) -> None:
-        _followed.reset(self._before)
+        self._variable.reset(self._before)
+
+
+def following(followed: Followed) -> AbstractContextManager[None]:
+    """Let what is done inside, by this task and those that it starts, be parts of a request."""
+    return _While(_followed, followed)
 
 
 class span:  # noqa: N801  # read as a verb: `with span("retrieval") as part: ...`
@@ -159,7 +165,7 @@ class span:  # noqa: N801  # read as a verb: `with span("retrieval") as part: ..
 
     def inside(self) -> AbstractContextManager[None]:
         """What begins in this block is part of this part. It must not stand around the `yield` of a generator."""
-        return _NOWHERE if self._followed is None else _Inside(self.id)
+        return _NOWHERE if self._followed is None else _While(_within, self.id)
 
     def note(self, attributes: Mapping[str, Value]) -> None:
         """Add attributes."""
@@ -175,19 +181,6 @@ class span:  # noqa: N801  # read as a verb: `with span("retrieval") as part: ..
             if kind is not None and kind is not GeneratorExit:
                 self.error = kind.__name__
             followed.add(self)
-
-
-class _Inside:
-    __slots__ = ("_before", "_id")
-
-    def __init__(self, id: str) -> None:
-        self._id = id
-
-    def __enter__(self) -> None:
-        self._before = _within.set(self._id)
-
-    def __exit__(self, *_: object) -> None:
-        _within.reset(self._before)
 
 
 _NOWHERE = nullcontext()

@@ -11,6 +11,7 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +36,7 @@ from slipway.loop.state import WORK
 from slipway.store import erase
 from slipway.store.blobs import write_aside
 from slipway.store.catalog import now
+from slipway.store.failing import reporting
 
 ROWS = ".jsonl"  # how the name of a file of rows ends; what an interrupted write left has more behind it
 SHORTEST = 3  # characters of a text that is looked for
@@ -304,7 +306,8 @@ class _Plan:
         clear(self.store.folder)
         erase.note(self.store, erasure)
         if self.rows or self.blobs:  # what stopped trainings were given lies in their folders
-            shutil.rmtree(self.store.folder / WORK, ignore_errors=True)
+            with reporting(self.store.folder / WORK), suppress(FileNotFoundError):
+                shutil.rmtree(self.store.folder / WORK)
         for name, (_, kept) in self.rows.items():
             path = self.context.root / name
             if path.suffix == ROWS:

@@ -83,6 +83,7 @@ _LABELLED: tuple[tuple[tuple[str, ...], str], ...] = (  # these keep what stands
 _PATTERNS = [(literals, re.compile(pattern), SECRET) for literals, pattern in _RULES]
 _PATTERNS_LABELLED = [(literals, re.compile(pattern), r"\g<1>" + SECRET) for literals, pattern in _LABELLED]
 _CHINESE = ("密码", "口令", "密碼")  # words for a password
+_LABELS = ("password", "passwd", "pwd", "accountkey=", "_access_key", "basic ")  # before what is shorter than `_RUN`
 _RUN = b"a" * 16
 _TOKEN = bytes.maketrans(  # what can stand in a key -> `a`, all else -> space
     bytes(range(256)),
@@ -92,16 +93,10 @@ _TOKEN = bytes.maketrans(  # what can stand in a key -> `a`, all else -> space
 
 def suspicious(text: str) -> bool:
     """Whether a secret of a known shape can stand in `text`; False is certain."""
-    return (
-        _dense(text)
-        or ("=" in text and any(label in text.lower() for label in ("password=", "pwd=", "passwd=", "accountkey=")))
-        or ("://" in text and "@" in text)
-        or any(label in text for label in _CHINESE)
-        or "_access_key" in (low := text.lower())
-        or "password" in low
-        or "passwd" in low
-        or "basic " in low
-    )
+    if _dense(text) or ("://" in text and "@" in text) or any(label in text for label in _CHINESE):
+        return True
+    low = text.lower()
+    return any(label in low for label in _LABELS)
 
 
 def _dense(text: str) -> bool:

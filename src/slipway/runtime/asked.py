@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from slipway.core.answer import Answer, Citation
@@ -15,24 +16,15 @@ MOST = 128  # different requests of one input that are noted
 Messages = tuple[Message, ...]
 
 
-class _Prompt:
-    """The messages that a candidate's prompt became, and of what."""
+@dataclass(slots=True)
+class Prompt:
+    """The messages that a candidate's prompt became, and of what. `input`: where it is not what the user asked."""
 
-    __slots__ = ("examples", "input", "language", "messages", "passages")
-
-    def __init__(
-        self,
-        messages: Messages,
-        passages: Sequence[Citation],
-        examples: Sequence[Mapping[str, Any]],
-        input: Mapping[str, Any] | None,
-        language: str,
-    ) -> None:
-        self.messages = messages
-        self.passages = passages
-        self.examples = examples
-        self.input = input
-        self.language = language
+    messages: Messages
+    passages: Sequence[Citation]
+    examples: Sequence[Mapping[str, Any]]
+    input: Mapping[str, Any] | None
+    language: str
 
     def filled(self, candidate: Candidate, answer: Answer | None) -> Filled | None:
         """By places in what the trace and the candidate hold; None where something of it is in neither."""
@@ -62,19 +54,12 @@ class Calls:
     __slots__ = ("_prompts", "_sent")
 
     def __init__(self) -> None:
-        self._prompts = list[_Prompt]()
+        self._prompts = list[Prompt]()
         self._sent = list[list[Any]]()  # of each: its messages, the request, how many answers were scored, how often
 
-    def made(
-        self,
-        messages: Messages,
-        passages: Sequence[Citation],
-        examples: Sequence[Mapping[str, Any]],
-        input: Mapping[str, Any] | None,
-        language: str,
-    ) -> None:
+    def made(self, prompt: Prompt) -> None:
         """The candidate's prompt became these messages."""
-        self._prompts.append(_Prompt(messages, passages, examples, input, language))
+        self._prompts.append(prompt)
 
     def sent(self, request: GenerateRequest, scored: int = 0) -> None:
         """The model is asked this."""

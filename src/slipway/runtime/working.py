@@ -30,7 +30,7 @@ from slipway.errors import ConfigError, EngineError
 from slipway.i18n import t
 from slipway.plugins import reporting
 from slipway.runtime import conventions
-from slipway.runtime.asked import Calls
+from slipway.runtime.asked import Calls, Prompt
 from slipway.runtime.extract import extract
 from slipway.runtime.prompt import build_messages
 from slipway.runtime.session import Session
@@ -157,7 +157,7 @@ class Working:
         messages = build_messages(
             candidate.prompt, candidate.system, input or self.input, passages, examples, language, self.task
         )
-        self._spent.calls.made(messages, passages, examples, input, language)
+        self._spent.calls.made(Prompt(messages, passages, examples, input, language))
         return GenerateRequest(
             messages=messages,
             sampling=sampling,

@@ -56,8 +56,8 @@ def _data(found: Turn) -> str:
     else:
         told = t("rows of feedback among what is learnt from: {n}; {out} were close to an example that is held out, "
                  "and left out", n=found.learnt, out=out)  # fmt: skip
-    left = "; ".join(f"{why_left().get(why, why)} ({n})" for why, n in found.harvest.left_out.items())
-    return told + (t("; of no use here: {reasons}", reasons=left) if left else "")
+    left = joined(f"{why_left().get(why, why)} ({n})" for why, n in found.harvest.left_out.items())
+    return joined([told, t("of no use here: {reasons}", reasons=left)]) if left else told
 
 
 def _tried(found: Turn) -> Table:
