@@ -1,6 +1,7 @@
 """Which examples belong together, so that no split knows what another is asked: by section, document, or any field.
 
-The same input twice is one group whatever it is grouped by, and so are rows with the same `group`.
+The same input twice, in whichever script of Chinese, is one group whatever it is grouped by, and so are rows with the
+same `group`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from slipway.data.parsing.tabular import missing, shown
 from slipway.data.references import Place
 from slipway.errors import ConfigError, nearest
 from slipway.i18n import t
+from slipway.text.simplified import simplified
 
 _OPTIONAL = ("source", "document")  # what an example need not say
 _KNOWN = ("source", "document", "language", "group")
@@ -61,7 +63,7 @@ def with_groups(
         if group_by == "source":
             for section in (name for place in entry.places for name in place.sections):
                 union.join(f"\1{n}", f"\3{section}")
-        union.join(f"\1{n}", f"\2{folded(texts[n])}")
+        union.join(f"\1{n}", f"\2{simplified(folded(texts[n]))}")
     labels = union.labels()
     return [msgspec.structs.replace(e.example, group=labels.get(f"\1{n}", "")) for n, e in enumerate(entries)]
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from slipway.data.leaks import ALIKE
 from slipway.data.shingles import jaccard, shingles
+from slipway.text.simplified import simplified
 from slipway.text.words import weigh, words
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ _LOOKS = str.maketrans(  # Cyrillic and Greek letters that look like Latin ones 
 
 
 def _looks(text: str) -> str:
-    """What a reader sees of a text: without what takes no room, without accents, letters that look alike as one."""
+    """What a reader sees of a text: without what takes no room, without accents, letters that look alike as one,
+    traditional Chinese as simplified.
+    """
     text = html.unescape(text) if "&" in text else text
     if not text.isascii():
         text = _UNSEEN.sub("", text)
         text = _ACCENTS.sub("", unicodedata.normalize("NFKD", text).casefold()).translate(_LOOKS)
-        text = unicodedata.normalize("NFC", text)  # a syllable of Hangul is one character again
+        text = simplified(unicodedata.normalize("NFC", text))  # a syllable of Hangul is one character again
     return text
 
 

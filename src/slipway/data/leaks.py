@@ -1,7 +1,7 @@
 """What one split knows of another: the same section behind two examples, or nearly the same input.
 
 Inputs are alike by their words, rare ones weighing more: sum of log(1 + N / df) over the common words, divided by that
-over all words of both (weighted Jaccard). So two questions made from one pattern, which differ in the word that
+over all words of both (weighted Jaccard); traditional Chinese characters count as simplified ones. So two questions made from one pattern, which differ in the word that
 matters, are two questions. Pairs are proposed by prefixes (Bayardo et al. 2007, Scaling up all pairs similarity
 search), which overlooks none unless hundreds of inputs have their rarest words in common.
 """
@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from slipway.core.material import Change, Example, Split
+from slipway.text.simplified import simplified
 from slipway.text.words import words
 
 ALIKE = 0.7
@@ -83,7 +84,7 @@ def alike(texts: Iterable[str], threshold: float = ALIKE) -> Iterator[tuple[int,
 
 def _bag(text: str, number_of: dict[str, int]) -> array[int]:
     """The words of a text, each once, as numbers: of hundreds of thousands of texts these are small."""
-    return array("I", sorted({number_of.setdefault(word, len(number_of)) for word in words(text)}))
+    return array("I", sorted({number_of.setdefault(word, len(number_of)) for word in words(simplified(text))}))
 
 
 def _prefix(bag: array[int], weight: array[float], rank: array[int], most: float) -> Iterator[int]:

@@ -207,11 +207,11 @@ FORMS: tuple[tuple[str, Check | None], ...] = (
     (rf"{_B}(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]{_A}", None),
 )  # fmt: skip
 
-# Forms that other numbers share: (words before it, form, check).
+# Forms that other numbers share: (words before it, Chinese ones simplified; form; check).
 LABELLED: tuple[tuple[str, str, Check | None], ...] = (
-    (r"身份[证證]|公民身份", rf"\d{{15}}{_A}", old_resident_id),
-    (r"身份[证證]|hkid|\bid\b", rf"[A-Za-z]{{1,2}}\d{{6}}[0-9Aa]{_A}", hong_kong),
-    (r"身[份分][证證]|\bid\b|identity", rf"[A-Za-z][1289]\d{{8}}{_A}", taiwan),
+    (r"身份证|公民身份", rf"\d{{15}}{_A}", old_resident_id),
+    (r"身份证|hkid|\bid\b", rf"[A-Za-z]{{1,2}}\d{{6}}[0-9Aa]{_A}", hong_kong),
+    (r"身[份分]证|\bid\b|identity", rf"[A-Za-z][1289]\d{{8}}{_A}", taiwan),
     (r"aadhaar", rf"[2-9]{_DIGIT}{{11}}{_A}", aadhaar),
     (r"\bnhs\b", rf"\d{_DIGIT}{{9}}{_A}", nhs),
     (r"\bsin\b|social insurance", rf"\d{_DIGIT}{{8}}{_A}", luhn),
@@ -219,7 +219,7 @@ LABELLED: tuple[tuple[str, str, Check | None], ...] = (
     (r"pesel", rf"\d{{11}}{_A}", poland),
     (r"\bbsn\b|burgerservice", rf"\d{_DIGIT}{{8}}{_A}", netherlands),
     (r"\bcpf\b", rf"\d{_DIGIT}{{10}}{_A}", brazil),
-    (r"my ?number|\u30de\u30a4\u30ca\u30f3\u30d0\u30fc|個人番号", rf"\d{_DIGIT}{{11}}{_A}", japan),
+    (r"my ?number|\u30de\u30a4\u30ca\u30f3\u30d0\u30fc|个人番号", rf"\d{_DIGIT}{{11}}{_A}", japan),
     (r"\btfn\b|tax file", rf"\d{_DIGIT}{{8}}{_A}", australia),
     (r"\bid\b|identity", rf"\d{{13}}{_A}", south_africa),
 )  # fmt: skip

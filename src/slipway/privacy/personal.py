@@ -14,20 +14,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from slipway.privacy.identities import FORMS, LABELLED, Check, bare, finland, luhn, resident_id
+from slipway.text.simplified import simplified
 
 _HYPHENS: dict[int, int] = dict.fromkeys((8208, 8209, 8211, 8212, 8722), 45)
 
 
 class _Forms(dict[int, int]):
     """A character -> the plain one that it is a form of: full-width, circled and other letters and digits (NFKC), the
-    digits of every script. Filled as it is asked.
+    digits of every script, traditional Chinese. Filled as it is asked.
     """
 
     def __missing__(self, code: int) -> int:
         character = chr(code)
         plain = unicodedata.normalize("NFKC", character)
         if len(plain) != 1 or not plain.isascii():
-            plain = str(unicodedata.decimal(character, "")) or character
+            plain = str(unicodedata.decimal(character, "")) or simplified(character)
         self[code] = ord(plain)
         return self[code]
 
@@ -216,7 +217,7 @@ _LOCAL = rf"(?:[.%+-]|[^\W{_CJK}])"
 _DOT = "[.\u3002\uff61]"  # as domain names may have it (RFC 3490)
 _DOMAIN = (
     rf"@(?:[\w-]{{1,63}}{_DOT}){{1,8}}(?:xn--[A-Za-z0-9-]{{2,40}}|[A-Za-z]{{2,24}}(?![A-Za-z0-9])"
-    rf"|[^\W\d_{_CJK}A-Za-z]{{2,24}}|[\u3040-\u30ff]{{2,12}}|中国|中國|公司|网络|網絡|香港|台湾|台灣|한국)"
+    rf"|[^\W\d_{_CJK}A-Za-z]{{2,24}}|[\u3040-\u30ff]{{2,12}}|中国|公司|网络|香港|台湾|한국)"
 )
 _EMAILS = (  # internationalised, too (RFC 6531); a name in Chinese or Japanese may be masked with words before it
     re.compile(rf"(?<![.%+-])(?<![^\W{_CJK}]){_LOCAL}{{1,64}}(?:'{_LOCAL}{{1,64}}){{0,2}}{_DOMAIN}"),

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from slipway.text.simplified import simplified
 from slipway.text.words import answer_words, normalize_label
 
 _LETTERS = "ABCDEFGH"
@@ -28,6 +29,7 @@ def chosen(text: str, options: Sequence[str] = ()) -> int | None:
 
     An option is named by its text or by its letter (A is the first); without `options` by a letter from A to H.
     """
+    text, options = simplified(text), [simplified(option) for option in options]
     letters = _LETTERS if not options else "".join(chr(65 + n) for n in range(len(options)))
     whole = normalize_label(text)
     for place, option in enumerate(options):

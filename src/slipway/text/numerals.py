@@ -13,7 +13,7 @@ _PERCENT = re.compile(rf"百分之\s?(-?\d[\d.]*|{_RUN}+(?:点[零〇一二三�
 _NEGATIVE = re.compile(rf"(?:负|零下)\s?(?=\d|{_RUN})|\b(?:minus|negative) (?=\d)", re.IGNORECASE)
 # One character is a number only before what is counted: 三个, but not 统一 or 十分.
 _COUNTED = re.compile(
-    "[个元年月日天周岁度人次台页条种倍块只件米克升份层级章节类组号步项位名美欧%秒]|小时|分钟|公里|公斤|字节|毫秒"
+    "[个元年月日天周岁度人次台页条种倍块只件米克升份层级章节类组号步项位名美欧%秒]|小时|分钟|公里|公斤|字节|毫秒|摄氏度|华氏度"
 )
 
 _TEENS = (

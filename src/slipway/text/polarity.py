@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from slipway.text.simplified import simplified
 from slipway.text.words import SENTENCE_END, fold, words
 
 _READ = 4000  # characters at the beginning, and as many at the end, of a long text
@@ -95,9 +96,9 @@ _ASKING = frozenset(
 def polarity(text: str, question: str = "", yes: tuple[str, ...] = (), no: tuple[str, ...] = ()) -> bool | None:
     """True for a yes, False for a no. `yes` and `no`: further words that say so at the start, of other languages."""
     text = text if len(text) <= 2 * _READ else text[:_READ] + "\n" + text[-_READ:]
-    plain = fold(text).replace("\u2019", "'").strip().lstrip("*_#>-\"'“‘「『(（[ \n\t")
+    plain = simplified(fold(text)).replace("\u2019", "'").strip().lstrip("*_#>-\"'“‘「『(（[ \n\t")
     for word in sorted((*yes, *no), key=len, reverse=True):
-        if re.match(rf"{re.escape(fold(word))}(?!\w)", plain):
+        if re.match(rf"{re.escape(simplified(fold(word)))}(?!\w)", plain):
             return word in yes
     found = _led(plain)
     if found is None:
@@ -131,7 +132,7 @@ def _stated(plain: str, question: str) -> bool | None:
     if _OPEN.search(sentence) or _TOPIC.match(sentence) or _ASKS.search(sentence):
         return None
     clause = _CLAUSE.split(sentence, maxsplit=1)[0]
-    asked = fold(question)
+    asked = simplified(fold(question))
     denials = _denials(clause) + sum(word not in asked for word in _OPPOSITE.findall(clause))
     if match := _PRONOUN.match(clause):
         return (denials + (match["bad"] is not None)) % 2 == 0

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from slipway.text.numerals import arabic
 from slipway.text.punctuation import plain_marks
+from slipway.text.simplified import simplified
 from slipway.text.units import ANY_CASE, MONEY, MULTIPLIERS, UNITS
 
 _LONGEST = 100_000  # characters that are read
@@ -57,7 +58,7 @@ class Quantity:
 
 def quantities(text: str) -> list[Quantity]:
     """Those of a text, in order; `1 h 30 min` is one."""
-    text = arabic(plain_marks(text[:_LONGEST]))
+    text = arabic(plain_marks(simplified(text[:_LONGEST])))
     found: list[Quantity] = []
     end = 0
     for match in _NUMBER.finditer(text):

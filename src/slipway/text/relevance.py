@@ -4,7 +4,8 @@ A statement counts by the question's words that it holds, each weighed by how ra
 (inverse document frequency, Robertson and Sparck Jones 1976), by those that only its heading and its lead hold, by the
 place of its passage, by what the question asks for (a number, a time, a name), and by its similarity to the question
 where an embedder tells it. One that begins with "it" or "this" takes part in what the one before it says. A question
-answers nothing, and neither does a line that only says what others are about. The weights were set on XQuAD, the
+answers nothing, and neither does a line that only says what others are about. Traditional Chinese is read as
+simplified, so that each finds the other. The weights were set on XQuAD, the
 example's train and dev questions, and questions about the manuals of PostgreSQL and git.
 """
 
@@ -16,6 +17,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
+from slipway.text.simplified import simplified
 from slipway.text.statements import Statement
 from slipway.text.words import cjk_bigrams, fold, is_cjk, words
 
@@ -38,8 +40,8 @@ _SMALL = frozenset(
 )
 _FOREIGN = 0.05  # share of statements up to which a script is not the one that they are written in
 _ENOUGH = 4.0  # weight of the terms that are left beyond that: two rare ones
-_SMALL_CJK = frozenset("的了是在有和与吗呢么什哪谁几多少个何为被会能可以如怎样些它他她这那里不没否对")
-_ASKING = re.compile("为什么|什么时候|什么|何时|何处|何人|哪[一里些个位种]?|谁|怎么样?|怎样|如何|是否|吗|呢")
+_SMALL_CJK = frozenset("的了是在有和与吗呢么什甚哪谁几多少个何为被会能可以如怎样些它他她这那里不没否对")
+_ASKING = re.compile("为[什甚]么|[什甚]么时候|[什甚]么|何时|何处|何人|哪[一里些个位种]?|谁|怎么样?|怎样|如何|是否|吗|呢")
 _REFERS = re.compile(
     r"(?:it|its|this|these|that|those|they|their|he|she|his|her|such|both|there)\b|[它他她这那该此其]", re.I
 )
@@ -67,7 +69,7 @@ _KINDS = (  # what a question asks for, and what a statement that answers it hol
     (  # a time
         re.compile(
             r"\bwhen\b|\b(?:what|which) (?:year|date|day|century|decade)\b"
-            r"|什么时候|何时|哪一?年|哪一?天|年份|几[年月]",
+            r"|[什甚]么时候|何时|哪一?年|哪一?天|年份|几[年月]",
             re.I,
         ),
         re.compile(
@@ -102,6 +104,7 @@ def support(answer: str, passage: str, question: str = "") -> float:
     """Share of an answer's terms that a passage holds, 0 to 1, those of the question aside; 0 where none is left: it is
     as the answers "yes" and "the answer is", or repeats the question, or itself without an end.
     """
+    answer, passage, question = simplified(answer), simplified(passage), simplified(question)
     said = terms(answer) - terms(question)
     return len(said & terms(passage)) / len(said) if said and not _loops(answer) else 0.0
 
@@ -121,6 +124,9 @@ class Relevance:
 
     def __init__(self, question: str, found: Sequence[Statement], headings: Sequence[str]) -> None:
         self.found = found
+        question, headings = simplified(question), [simplified(heading) for heading in headings]
+        found = [one._replace(text=simplified(one.text), lead=simplified(one.lead)) for one in found]
+        self._found = found
         self._similarity: Mapping[int, float] = {}
         content = _ASKING.sub(" ", question)
         foreign = _foreign(content, found)
@@ -175,10 +181,10 @@ class Relevance:
         passage, and holds, with its heading, less of the question (sections of a manual are often that alike); or it is
         another row of the same table, and holds less of it.
         """
-        one, other = self.found[n], self.found[chosen]
+        one, other = self._found[n], self._found[chosen]
         if one.said and one.lead and one.lead == other.lead:
             return self._terms[n] & self._plain < self._terms[chosen] & self._plain
-        if self.found[n].at == self.found[chosen].at or not self._answered[n] < self._answered[chosen]:
+        if one.at == other.at or not self._answered[n] < self._answered[chosen]:
             return False
         own, others = ({term for term in self._terms[m] if not _NUMBER.search(term)} for m in (n, chosen))
         return len(own & others) >= ALIKE * len(own | others)

@@ -13,6 +13,7 @@ import unicodedata
 from functools import cache
 
 from slipway.text.punctuation import meaningful, trimmed
+from slipway.text.simplified import simplified
 
 # Han (all extensions), kana, bopomofo, hangul and jamo, half-width forms; the middle dot U+30FB is punctuation.
 _CJK = (
@@ -73,6 +74,14 @@ def cjk_bigrams(text: str) -> list[str]:
         else:
             tokens.append(run)
     return tokens
+
+
+def index_words(text: str, *, scripts_apart: bool = False) -> list[str]:
+    """The words that an index compares: `cjk_bigrams`, traditional characters as simplified ones.
+
+    `scripts_apart`: as they are written, which indexes have that were saved before the two scripts were one.
+    """
+    return cjk_bigrams(text if scripts_apart else simplified(text))
 
 
 def weigh(text: str) -> float:

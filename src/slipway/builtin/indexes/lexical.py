@@ -1,4 +1,5 @@
-"""The index of words: BM25 (Robertson and Zaragoza 2009) by tantivy, English stemmed, Chinese as character pairs.
+"""The index of words: BM25 (Robertson and Zaragoza 2009) by tantivy, English stemmed, Chinese as pairs of simplified
+characters, so that each script finds the other.
 
 A question is words, never query syntax. Files lie in a temporary folder of the index's own, from where they are saved
 and to where they are loaded: tantivy leaves locks beside what it reads.
@@ -25,7 +26,7 @@ from slipway.builtin.indexes.facets import facets_of, wanted
 from slipway.builtin.indexes.saved import MANIFEST, check_manifest, unusable, write_manifest
 from slipway.core.material import Chunk
 from slipway.i18n import t
-from slipway.text.words import cjk_bigrams, is_cjk
+from slipway.text.words import index_words, is_cjk
 
 if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
@@ -58,6 +59,7 @@ class TantivyIndex:
         self._index: Any = None
         self._writer: Any = None
         self._ids: set[str] = set()
+        self._scripts_apart = False  # it was saved before traditional Chinese was read as simplified
         self._holes = False  # something was deleted: tantivy's statistics still count it
 
     def __len__(self) -> int:
@@ -71,7 +73,7 @@ class TantivyIndex:
         self.delete(list(last))
         writer = self._writing()
         for name, chunk in last.items():
-            words = " ".join(cjk_bigrams(chunk.passage))
+            words = " ".join(self._words(chunk.passage))
             writer.add_document(_document(name, words, facets_of(chunk)))
             self._ids.add(name)
 
@@ -106,7 +108,7 @@ class TantivyIndex:
 
     def _query(self, text: str, facets: list[str]) -> Any:
         schema = self._index.schema
-        terms = Counter(_analyzer(self.config.stem).analyze(" ".join(cjk_bigrams(text))))
+        terms = Counter(_analyzer(self.config.stem).analyze(" ".join(self._words(text))))
         words: list[Any] = []
         for term, count in list(terms.items())[: self.config.max_terms]:
             if len(term) == 1 and is_cjk(term):  # a lone character is part of the pairs it stands in
@@ -124,6 +126,9 @@ class TantivyIndex:
             for one in facets
         ]
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in (found, *musts)])
+
+    def _words(self, text: str) -> list[str]:
+        return index_words(text, scripts_apart=self._scripts_apart)
 
     def _searcher(self) -> Any:
         """A view of everything added so far; None while nothing was."""
@@ -164,7 +169,8 @@ class TantivyIndex:
                 if path.is_file() and not path.name.endswith(".lock") and path.name not in (_IDS, MANIFEST):
                     shutil.copyfile(path, Path(folder, path.name))
         Path(folder, _IDS).write_bytes(msgspec.msgpack.encode(sorted(self._ids)))
-        write_manifest(folder, "tantivy", _FORMAT, {"stem": self.config.stem})
+        about = {"stem": self.config.stem, "scripts_apart": self._scripts_apart}
+        write_manifest(folder, "tantivy", _FORMAT, about)
 
     def _compact(self, searcher: Any) -> None:
         """Write what is left into a new index, so that it scores like one that never held the rest."""
@@ -183,6 +189,7 @@ class TantivyIndex:
         if about.get("stem") != self.config.stem:
             raise unusable(folder, t("it was made with another setting of 'stem'"))
         self._writer, self._index, self._holes = None, None, False
+        self._scripts_apart = bool(about.get("scripts_apart", True))
         try:
             self._ids = msgspec.msgpack.decode(Path(folder, _IDS).read_bytes(), type=set[str])
             self._new_folder()

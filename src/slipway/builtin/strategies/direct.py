@@ -19,6 +19,7 @@ from slipway.core.answer import Answer, Citation, Step
 from slipway.core.message import Completion, Delta, GenerateRequest, Usage
 from slipway.core.protocols import Labelled, Work
 from slipway.text.relevance import support
+from slipway.text.simplified import simplified
 from slipway.text.words import normalize_answer, words
 
 SUPPORT = 0.5  # share of an answer's words that a passage must hold to be its source, when no marker names one
@@ -181,8 +182,9 @@ def _cite(text: str, passages: Sequence[Citation]) -> tuple[Citation, ...]:
     """Mark what the answer rests on: passages it names as [n]; without any, the one that holds most of its words."""
     named = {int(n) for n in _MARKER.findall(text)} & set(range(1, len(passages) + 1))
     if not named and passages:
-        said = set(words(text))
-        shares = [len(said & set(words(p.shown or p.text))) / len(said) if said else 0.0 for p in passages]
+        said = set(words(simplified(text)))
+        held = [set(words(simplified(passage.shown or passage.text))) for passage in passages]
+        shares = [len(said & own) / len(said) if said else 0.0 for own in held]
         best = max(shares)
         named = {shares.index(best) + 1} if best >= SUPPORT else set()
     return tuple(msgspec.structs.replace(p, cited=n in named) for n, p in enumerate(passages, 1))

@@ -20,7 +20,7 @@ from slipway.builtin.indexes.external.payload import Row, packed
 from slipway.errors import ConfigError, EngineError
 from slipway.files import UNDECODABLE
 from slipway.i18n import t
-from slipway.text.words import cjk_bigrams, is_cjk
+from slipway.text.words import index_words, is_cjk
 
 _PAGE = 500
 _LONGEST = 1 << 28  # bytes of an answer
@@ -194,7 +194,7 @@ class OpenSearchIndex(ServerIndex):
 
     def _asked(self, text: str, vector: Any) -> Any:
         if self.words:
-            return cjk_bigrams(text)[: self.config.max_terms]
+            return index_words(text, scripts_apart=self._scripts_apart)[: self.config.max_terms]
         if vector is None:
             raise ConfigError(t("a dense index needs a vector to search for"), t("for words write `by: words`"))
         return super()._asked(text, vector)
