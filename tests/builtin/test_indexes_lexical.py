@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -102,20 +101,3 @@ def test_each_script_of_chinese_finds_the_other():
     index.add(chunks)
     for asked, wanted in (("发票应在三十天内付清", 0), ("發票", 0), ("密碼在設置裡修改", 1), ("猫", 2), ("貓", 2)):
         assert found(index, asked, 1) == [chunks[wanted].id], asked
-
-
-def test_an_index_that_was_saved_before_that_is_asked_as_it_was_made(tmp_path):
-    old = TantivyIndex()
-    old._scripts_apart = True
-    chunk = passage("發票應在三十天內付清。")
-    old.add([chunk])
-    old.save(str(tmp_path))
-    manifest = tmp_path / "index.json"
-    about = json.loads(manifest.read_bytes())
-    del about["about"]["scripts_apart"]  # which it did not say then
-    manifest.write_text(json.dumps(about))
-    again = TantivyIndex()
-    again.load(str(tmp_path))
-    assert found(again, "發票應") == [chunk.id]
-    again.add([passage("請付發票。")])
-    assert len(found(again, "發票")) == 2

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slipway import api
 from slipway.core.material import Document
 from slipway.data.drafts import accepted, file, sheet
+from slipway.data.drafts.as_written import AsWritten
 from slipway.data.drafts.by_rule import drafts_of
 from slipway.data.drafts.choose import Asked, choose, unambiguous
 from slipway.data.drafts.draft import Draft
@@ -23,6 +26,7 @@ from slipway.data.parsing.markdown import parse_markdown
 from slipway.data.references import Corpus
 from slipway.errors import ConfigError
 from slipway.testing.projects import FILE, write_project
+from slipway.text.simplified import simplified
 from slipway.text.words import is_cjk
 
 
@@ -372,3 +376,33 @@ def test_the_file_of_drafts_is_never_a_file_of_examples(folder: Path) -> None:
 def test_a_language_without_rules_is_refused(folder: Path) -> None:
     with api.open_project(folder) as project, pytest.raises(ConfigError, match="fr"):
         api.draft(project, 2, ["fr"])
+
+
+ZH_PAGE = (
+    "# 備份\n\n## 頻道\n\n頻道是一個名字，指向一個發布版本。\n\n## 檔案\n\n`--keep` 的默認值是30天。\n\n"
+    "頭髮和發布是兩個詞，並不一樣。\n"
+)
+
+
+def test_drafts_of_a_traditional_page_are_those_of_the_simplified_one_in_its_script() -> None:
+    drafts = found(ZH_PAGE, "zh")
+    assert {draft.question for draft in drafts} == {"什麼是頻道？", "--keep 的默認值是什麼？"}
+    assert {draft.answer for draft in drafts} == {"一個名字，指向一個發布版本", "30天"}
+    assert {draft.source for draft in drafts} == {"a.md#頻道", "a.md#檔案"}
+    assert all(draft.passage in ZH_PAGE for draft in drafts)
+    other = found(simplified(ZH_PAGE), "zh")
+    assert [simplified(draft.question) for draft in drafts] == [draft.question for draft in other]
+
+
+def test_a_text_is_put_back_into_the_script_it_was_written_in() -> None:
+    written = AsWritten("頭髮和發布。")
+    assert written("头发和发布") == "頭髮和發布"
+    assert written("什么是头发？") == "什麼是頭髮？"
+    assert AsWritten("头发和發布，软件。")("什么是发布？") == "什么是發布？"  # most of it is simplified
+    assert AsWritten("plain")("什么") == "什么"
+
+
+@given(st.text(), st.text())
+def test_a_text_that_was_put_back_reads_the_same(text: str, made: str) -> None:
+    assert simplified(AsWritten(text)(simplified(made))) == simplified(made)
+    assert AsWritten(text)(simplified(text)) == text

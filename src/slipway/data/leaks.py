@@ -1,9 +1,10 @@
 """What one split knows of another: the same section behind two examples, or nearly the same input.
 
 Inputs are alike by their words, rare ones weighing more: sum of log(1 + N / df) over the common words, divided by that
-over all words of both (weighted Jaccard); traditional Chinese characters count as simplified ones. So two questions made from one pattern, which differ in the word that
-matters, are two questions. Pairs are proposed by prefixes (Bayardo et al. 2007, Scaling up all pairs similarity
-search), which overlooks none unless hundreds of inputs have their rarest words in common.
+over all words of both (weighted Jaccard). So two questions made from one pattern, which differ in the word that
+matters, are two questions. Traditional Chinese characters count as simplified ones. Pairs are proposed by prefixes
+(Bayardo et al. 2007, Scaling up all pairs similarity search), which overlooks none unless hundreds of inputs have their
+rarest words in common.
 """
 
 from __future__ import annotations

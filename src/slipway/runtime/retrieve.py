@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from slipway.core.protocols import Vectors
 
 FORMAT = "2"  # of the cached index folders; another number and they are built again
+WORDS = "2"  # how words are cut and compared; another number and indexes of words are built again
 DEPTH = 50  # how deep each ranking is read before fusion
 _MOST_WINDOWS = 4  # so many times deeper the vectors are searched, at most, where passages have several
 
@@ -55,7 +56,7 @@ def indexes_key(retrieval: Retrieval) -> str:
 def index_names(store: Store, retrieval: Retrieval, plugins: Plugins) -> list[str]:
     """What the indexes of a retrieval are kept as."""
     cache, chunks = _Cache(store, plugins), retrieval.chunks.digest
-    names = [cache.name(retrieval.lexical, retrieval.lexical_options, [chunks])]
+    names = [cache.name(retrieval.lexical, retrieval.lexical_options, [chunks, WORDS])]
     if retrieval.embedder is not None and store.catalog.get("dataset", chunks, Dataset).size:
         names.append(cache.name(retrieval.index, retrieval.index_options, [chunks, embedder_key(retrieval.embedder)]))
     return names
@@ -104,7 +105,7 @@ class Retriever:
         chunks = list(store.blobs.get_lines(dataset.items, Chunk))
         cache = _Cache(store, plugins or Plugins())
         words = (retrieval.lexical, retrieval.lexical_options)
-        lexical = await asyncio.to_thread(cache.index, *words, [retrieval.chunks.digest], chunks, None)
+        lexical = await asyncio.to_thread(cache.index, *words, [retrieval.chunks.digest, WORDS], chunks, None)
         dense: Kept | None = None
         parts: list[list[Chunk]] = []
         if retrieval.embedder is not None and embedder is not None and chunks:

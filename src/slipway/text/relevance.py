@@ -41,7 +41,9 @@ _SMALL = frozenset(
 _FOREIGN = 0.05  # share of statements up to which a script is not the one that they are written in
 _ENOUGH = 4.0  # weight of the terms that are left beyond that: two rare ones
 _SMALL_CJK = frozenset("的了是在有和与吗呢么什甚哪谁几多少个何为被会能可以如怎样些它他她这那里不没否对")
-_ASKING = re.compile("为[什甚]么|[什甚]么时候|[什甚]么|何时|何处|何人|哪[一里些个位种]?|谁|怎么样?|怎样|如何|是否|吗|呢")
+_ASKING = re.compile(
+    "为[什甚]么|[什甚]么时候|[什甚]么|何时|何处|何人|哪[一里些个位种]?|谁|怎么样?|怎样|如何|是否|吗|呢"
+)
 _REFERS = re.compile(
     r"(?:it|its|this|these|that|those|they|their|he|she|his|her|such|both|there)\b|[它他她这那该此其]", re.I
 )

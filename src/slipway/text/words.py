@@ -76,12 +76,9 @@ def cjk_bigrams(text: str) -> list[str]:
     return tokens
 
 
-def index_words(text: str, *, scripts_apart: bool = False) -> list[str]:
-    """The words that an index compares: `cjk_bigrams`, traditional characters as simplified ones.
-
-    `scripts_apart`: as they are written, which indexes have that were saved before the two scripts were one.
-    """
-    return cjk_bigrams(text if scripts_apart else simplified(text))
+def index_words(text: str) -> list[str]:
+    """The words that an index compares: `cjk_bigrams`, traditional characters as simplified ones."""
+    return cjk_bigrams(simplified(text))
 
 
 def weigh(text: str) -> float:

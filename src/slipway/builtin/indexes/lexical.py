@@ -59,7 +59,6 @@ class TantivyIndex:
         self._index: Any = None
         self._writer: Any = None
         self._ids: set[str] = set()
-        self._scripts_apart = False  # it was saved before traditional Chinese was read as simplified
         self._holes = False  # something was deleted: tantivy's statistics still count it
 
     def __len__(self) -> int:
@@ -73,7 +72,7 @@ class TantivyIndex:
         self.delete(list(last))
         writer = self._writing()
         for name, chunk in last.items():
-            words = " ".join(self._words(chunk.passage))
+            words = " ".join(index_words(chunk.passage))
             writer.add_document(_document(name, words, facets_of(chunk)))
             self._ids.add(name)
 
@@ -108,7 +107,7 @@ class TantivyIndex:
 
     def _query(self, text: str, facets: list[str]) -> Any:
         schema = self._index.schema
-        terms = Counter(_analyzer(self.config.stem).analyze(" ".join(self._words(text))))
+        terms = Counter(_analyzer(self.config.stem).analyze(" ".join(index_words(text))))
         words: list[Any] = []
         for term, count in list(terms.items())[: self.config.max_terms]:
             if len(term) == 1 and is_cjk(term):  # a lone character is part of the pairs it stands in
@@ -126,9 +125,6 @@ class TantivyIndex:
             for one in facets
         ]
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in (found, *musts)])
-
-    def _words(self, text: str) -> list[str]:
-        return index_words(text, scripts_apart=self._scripts_apart)
 
     def _searcher(self) -> Any:
         """A view of everything added so far; None while nothing was."""
@@ -169,8 +165,7 @@ class TantivyIndex:
                 if path.is_file() and not path.name.endswith(".lock") and path.name not in (_IDS, MANIFEST):
                     shutil.copyfile(path, Path(folder, path.name))
         Path(folder, _IDS).write_bytes(msgspec.msgpack.encode(sorted(self._ids)))
-        about = {"stem": self.config.stem, "scripts_apart": self._scripts_apart}
-        write_manifest(folder, "tantivy", _FORMAT, about)
+        write_manifest(folder, "tantivy", _FORMAT, {"stem": self.config.stem})
 
     def _compact(self, searcher: Any) -> None:
         """Write what is left into a new index, so that it scores like one that never held the rest."""
@@ -189,7 +184,6 @@ class TantivyIndex:
         if about.get("stem") != self.config.stem:
             raise unusable(folder, t("it was made with another setting of 'stem'"))
         self._writer, self._index, self._holes = None, None, False
-        self._scripts_apart = bool(about.get("scripts_apart", True))
         try:
             self._ids = msgspec.msgpack.decode(Path(folder, _IDS).read_bytes(), type=set[str])
             self._new_folder()

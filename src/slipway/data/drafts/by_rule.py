@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from slipway.core.material import Document
 from slipway.core.ref import digest_of
 from slipway.data.drafts import chinese, english, structure
+from slipway.data.drafts.as_written import AsWritten, plain
 from slipway.data.drafts.draft import Draft
 from slipway.data.drafts.found import Found
 from slipway.data.drafts.passages import Passage, passages
@@ -33,21 +34,23 @@ def drafts_of(document: Document, corpus: Corpus) -> Iterator[Draft]:
         language = of_short_text(document.text)
     if language not in LANGUAGES:
         return
-    for passage in passages(document):
+    written, read = AsWritten(document.text), plain(document)
+    paths = {(one.start, one.end): one.path for one in document.sections}
+    for passage in passages(read):
         if any(_SKIPPED.search(heading) for heading in (*passage.headings, document.title)):
             continue
-        source = _source(passage, corpus)
+        source = _source(document, paths.get((passage.section.start, passage.section.end), ()), corpus)
         for found in _found(passage, language == "zh"):
             if found.fits and _answered(found) and _language(found, language):
                 yield Draft(
                     id=digest_of([found.rule, fold(found.question), source])[:12],
-                    question=found.question,
-                    answer=found.answer,
+                    question=written(found.question),
+                    answer=written(found.answer),
                     source=source,
                     language=language,
                     rule=found.rule,
                     document=document.digest,
-                    passage=found.passage[:1000],
+                    passage=written(found.passage[:1000]),
                 )
 
 
@@ -66,9 +69,8 @@ def _found(passage: Passage, in_chinese: bool) -> Iterator[Found]:
     )
 
 
-def _source(passage: Passage, corpus: Corpus) -> str:
+def _source(document: Document, path: Sequence[str], corpus: Corpus) -> str:
     """`document#heading` where that names this section, else the document."""
-    document, path = passage.document, passage.section.path
     if path:
         name = f"{document.source}#{path[-1]}"
         if not corpus.place(name).problem:

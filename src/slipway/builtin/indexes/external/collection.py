@@ -86,7 +86,6 @@ class ServerIndex:
         self._name = ""  # of the collection that holds them; empty: not put yet
         self._count = 0
         self._dimension = 0
-        self._scripts_apart = False  # it was saved before traditional Chinese was read as simplified
         self._asked_at, self._is_sound = 0.0, True
         self._putting = threading.Lock()
 
@@ -116,7 +115,7 @@ class ServerIndex:
         """
         if not chunks:
             return
-        rows = rows_of(chunks, vectors, words=self.words, scripts_apart=self._scripts_apart)
+        rows = rows_of(chunks, vectors, words=self.words)
         held = self._held()
         dimension = len(rows[0].vector) // 4
         if held and dimension != self._dimension:
@@ -163,7 +162,6 @@ class ServerIndex:
         if not self._name and len(self):
             self._put_all()
         about = {"collection": self._name, "rows": len(self), "dimension": self._dimension, "place": self._place()}
-        about["scripts_apart"] = self._scripts_apart
         write_manifest(folder, self.KIND, FORMAT, about)
 
     def load(self, folder: str) -> None:
@@ -181,7 +179,6 @@ class ServerIndex:
                           where=self.server.where),
             )  # fmt: skip
         self._rows, self._name, self._count, self._dimension = (None if rows else {}), name, rows, dimension
-        self._scripts_apart = bool(about.get("scripts_apart", True))
         self._asked_at, self._is_sound = time.monotonic(), True
 
     def sound(self) -> bool:

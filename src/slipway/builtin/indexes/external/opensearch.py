@@ -194,7 +194,7 @@ class OpenSearchIndex(ServerIndex):
 
     def _asked(self, text: str, vector: Any) -> Any:
         if self.words:
-            return index_words(text, scripts_apart=self._scripts_apart)[: self.config.max_terms]
+            return index_words(text)[: self.config.max_terms]
         if vector is None:
             raise ConfigError(t("a dense index needs a vector to search for"), t("for words write `by: words`"))
         return super()._asked(text, vector)

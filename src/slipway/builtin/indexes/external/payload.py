@@ -52,15 +52,12 @@ def packed(numbers: Any) -> bytes:
     return (np.asarray(numbers, np.float32) + np.float32(0)).astype("<f4").tobytes()
 
 
-def rows_of(
-    chunks: Sequence[Chunk], vectors: Vectors | None, *, words: bool, scripts_apart: bool = False
-) -> list[Row]:
-    """Passages as rows; of equal ids the last one. `scripts_apart`: see `index_words`. Raises ConfigError where vectors are needed and are not right."""
+def rows_of(chunks: Sequence[Chunk], vectors: Vectors | None, *, words: bool) -> list[Row]:
+    """Passages as rows; of equal ids the last one. Raises ConfigError where vectors are needed and are not right."""
     last = {chunk.id: at for at, chunk in enumerate(chunks)}
     facets = {name: _hashed(facets_of(chunks[at])) for name, at in last.items()}
     if words:
-        said = {name: index_words(chunks[at].passage, scripts_apart=scripts_apart) for name, at in last.items()}
-        return [Row(name, facets[name], words=" ".join(said[name])) for name in last]
+        return [Row(n, facets[n], words=" ".join(index_words(chunks[at].passage))) for n, at in last.items()]
     if vectors is None:
         raise ConfigError(t("a dense index needs vectors"), t("configure an embedder, or use the lexical index"))
     table = np.asarray(vectors, np.float32)
