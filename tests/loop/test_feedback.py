@@ -204,6 +204,17 @@ def test_a_near_vector_is_close_too() -> None:
     assert known.close("delta", np.array([0.6, 0.6, 0.5], dtype=np.float32)) is None
 
 
+def test_how_near_is_close_depends_on_the_embedder() -> None:
+    import numpy as np
+
+    narrow = np.array([[0.9, 0.43589, 0.0], [0.9, -0.43589, 0.0]], dtype=np.float32)  # unrelated, and a cosine of 0.62
+    asked = np.array([0.9, 0.3, 0.31623], dtype=np.float32)
+    plain, floored = (Heldout(["alpha", "beta"], narrow, floor=floor) for floor in (0.0, 0.8))
+    assert plain.close("delta", asked) is not None
+    assert floored.close("delta", asked) is None
+    assert floored.close("delta", narrow[0]) is not None
+
+
 def examples_of(folder: Path, *, run: str = "data") -> list[Example]:
     with api.open_project(folder) as project:
         found = api.items(project, api.run(project, "data").datasets["examples"])

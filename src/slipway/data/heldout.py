@@ -2,8 +2,8 @@
 
 Close is, in this order: the same text to a reader's eye (`exact`); a held out input stands in it word by word, or most
 of its word runs, or of the weight of its words, are those of one (`near`); its vector is near (`meaning`), where there
-is an embedder. A false alarm costs a row of training; a leak costs the gate its meaning. So thresholds lean to the
-alarm.
+is an embedder, whose cosines are measured from what it gives unrelated texts. A false alarm costs a row of training; a
+leak costs the gate its meaning. So thresholds lean to the alarm.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Reason = Literal["exact", "near", "meaning"]
 RUNS = 0.5  # of the word runs of two long texts are shared where one was made from the other
 INSIDE = 0.9  # of the weight of a held out input stands in a longer one
-COSINE = 0.9
+MEANT = 0.87  # nearness by an embedder, 0 what unrelated texts have: a cosine of 0.89 by all-MiniLM-L6-v2
 
 
 class Close(NamedTuple):
@@ -69,14 +69,19 @@ def _looks(text: str) -> str:
 
 
 class Heldout:
-    """Held out texts, to be asked of any other whether it is close to one. `vectors`: [n, dimension], unit length.
+    """Held out texts, to be asked of any other whether it is close to one. `vectors`: [n, dimension], unit length;
+    `floor`: a cosine of theirs that says nothing.
 
     A word weighs the more the rarer it is. `parts`: what each text belongs to, such as its split; words are weighed
     within a part, so that a row is as close to the gate's examples whatever else is held out.
     """
 
     def __init__(
-        self, texts: Sequence[str], vectors: NDArray[np.float32] | None = None, parts: Sequence[str] = ()
+        self,
+        texts: Sequence[str],
+        vectors: NDArray[np.float32] | None = None,
+        parts: Sequence[str] = (),
+        floor: float = 0.0,
     ) -> None:
         texts = [_looks(text) for text in texts]
         self._exact: dict[str, int] = {}
@@ -98,7 +103,7 @@ class Heldout:
         for number, bag in enumerate(self._bags):
             for word in bag:
                 self._with[word].append(number)
-        self._vectors = vectors
+        self._vectors, self._floor = vectors, floor
 
     def close(self, text: str, vector: NDArray[np.float32] | None = None) -> Close | None:
         """The nearest held out text by the first reason that holds, or None. `vector`: [dimension], unit length."""
@@ -139,7 +144,8 @@ class Heldout:
             return None
         cosines = self._vectors @ vector
         number = int(cosines.argmax())
-        return Close("meaning", number, float(cosines[number])) if cosines[number] >= COSINE else None
+        near = (float(cosines[number]) - self._floor) / (1 - self._floor)
+        return Close("meaning", number, near) if near >= MEANT else None
 
 
 def _joined(text: str) -> str:

@@ -27,6 +27,7 @@ from slipway.loop.row_files import FOLDER, read_rows
 from slipway.loop.stages.data import freeze_data
 from slipway.loop.state import Loop
 from slipway.privacy.redact import Mode
+from slipway.runtime.unrelated import unrelated
 from slipway.store.blobs import write_aside
 
 if TYPE_CHECKING:
@@ -111,9 +112,9 @@ class Comparison:
             return [""] * len(texts)
         if self._known is None:
             held = [self._context.task.text(example.input) for example in self._held]
-            self.embedder, self._embed = _embedder(self._context)
+            self.embedder, self._embed, floor = _embedder(self._context)
             vectors = self._embed(held) if self._embed else None
-            self._known = Heldout(held, vectors, [str(e.split) for e in self._held])
+            self._known = Heldout(held, vectors, [str(e.split) for e in self._held], floor)
         vectors = self._embed(texts) if self._embed else None
         found = (self._known.close(text, None if vectors is None else vectors[n]) for n, text in enumerate(texts))
         return [one.reason if one else "" for one in found]
@@ -131,16 +132,23 @@ def heldout(context: Context) -> list[Example]:
     return [e for e in store.blobs.get_lines(known[0].items, Example) if e.split != "train"]
 
 
-def _embedder(context: Context) -> tuple[str, Embed | None]:
-    """The embedder that the project's candidates retrieve with, and what gives its vectors: [n, dimension]."""
+def _embedder(context: Context) -> tuple[str, Embed | None, float]:
+    """The embedder that the project's candidates retrieve with, what gives its vectors, [n, dimension], and the cosine
+    up to which texts are unrelated to it.
+    """
     project = context.project
     used = {c.retrieve.embedder for c in project.candidates.values() if c.retrieve and c.retrieve.embedder}
     name = min(used & project.models.keys(), default="")
     if not name:
-        return "", None
+        return "", None, 0.0
     only = project.model_copy(update={"models": {name: project.models[name]}})
     pins = pin_models(only, context.root, context.lock_file, context.listener.progress, context.plugins)
-    return name, lambda texts: context.wait(_embed(context, pins[name], texts))
+    floor = context.wait(_floor(context, pins[name]))
+    return name, lambda texts: context.wait(_embed(context, pins[name], texts)), floor
+
+
+async def _floor(context: Context, pin: Any) -> float:
+    return await unrelated(context.store, pin, await context.session.embedder(pin))
 
 
 async def _embed(context: Context, pin: Any, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from slipway.runtime.fusion import reciprocal_rank_fusion
 from slipway.runtime.kept_indexes import Kept, Made, kept
 from slipway.runtime.kept_indexes import whole as index_whole
 from slipway.runtime.rerank import by_model, rerank
+from slipway.runtime.unrelated import unrelated
 from slipway.runtime.vectors import (
     MAX_OUT_OF_VOCABULARY,
     Hear,
@@ -77,11 +78,13 @@ class Retriever:
         lexical: Kept,
         embedder: Embeds | None,
         whole: Mapping[str, str],
+        floor: float = 0.0,
     ) -> None:
         self._chunks = chunks
         self._dense = dense
         self._lexical = lexical
         self._embedder = embedder
+        self._floor = floor  # a cosine that says nothing
         self._whole = whole  # a part of a passage, as the dense index names it -> the passage
         self._windows = max(Counter(whole.values()).values(), default=1)
 
@@ -107,16 +110,18 @@ class Retriever:
         words = (retrieval.lexical, retrieval.lexical_options)
         lexical = await asyncio.to_thread(cache.index, *words, [retrieval.chunks.digest, WORDS], chunks, None)
         dense: Kept | None = None
+        floor = 0.0
         parts: list[list[Chunk]] = []
         if retrieval.embedder is not None and embedder is not None and chunks:
             vectors = await embed_chunks(store, chunks, retrieval.embedder, embedder, progress, hear)
+            floor = await unrelated(store, retrieval.embedder, embedder)
             key = [retrieval.chunks.digest, embedder_key(retrieval.embedder)]
             asked = (retrieval.index, retrieval.index_options)
             parts = [[_part(c, n) for n in range(len(rows))] for c, rows in zip(chunks, vectors, strict=True)]
             added = [part for own in parts for part in own], np.concatenate(vectors)
             dense = await asyncio.to_thread(cache.index, *asked, key, *added)
         whole = {part.id: chunk.id for chunk, own in zip(chunks, parts, strict=True) for part in own} if parts else {}
-        return cls({chunk.id: chunk for chunk in chunks}, dense, lexical, embedder, whole)
+        return cls({chunk.id: chunk for chunk in chunks}, dense, lexical, embedder, whole, floor)
 
     def sound(self) -> bool:
         """Whether the files its indexes were loaded from hold the same bytes."""
@@ -167,20 +172,25 @@ class Retriever:
         return list(found.items())[:depth]
 
     async def similarity(self, text: str, others: Sequence[str]) -> list[float] | None:
-        """Cosines of the others with a text, [len(others)]; None without an embedder that can read the text."""
+        """How near the others are to a text, [len(others)]: 1 the same, 0 as near as texts that have nothing to do with
+        each other, or less. None without an embedder that can read the text.
+        """
         if self._embedder is None or await self._cannot_read(text):
             return None
         near = self._near(await embed_question(self._embedder, text))
         return list(map(float, await near(others))) if near else None
 
     def _near(self, vector: Vectors | None) -> Similarity | None:
-        """Cosine of sentences with what was embedded, [1, dimension]."""
+        """As `similarity`, of sentences with what was embedded, [1, dimension]."""
+        import numpy as np
+
         embedder = self._embedder
         if vector is None or embedder is None:
             return None
 
         async def near(texts: Sequence[str]) -> NDArray[np.float32]:
-            return (await embedder.embed(texts)) @ vector[0]
+            cosines = (await embedder.embed(texts)) @ vector[0]
+            return np.maximum(cosines - self._floor, 0) / (1 - self._floor)
 
         return near
 

@@ -113,7 +113,7 @@ class Working:
         return found
 
     async def similarity(self, text: str, others: Sequence[str]) -> Sequence[float] | None:
-        """Cosines of the others with a text, by the embedder that the candidate retrieves with, where it can tell."""
+        """How near the others are to a text, 0 to 1, by the embedder that the candidate retrieves with."""
         if self.candidate.retrieve is None or not others:
             return None
         started = time.monotonic()

@@ -170,7 +170,7 @@ class Relevance:
         return self.ranked()[:EMBEDDED]
 
     def learn(self, similarity: Mapping[int, float]) -> None:
-        """How near statements are to the question by an embedder (cosine), by their numbers."""
+        """How near statements are to the question by an embedder, 0 to 1, by their numbers."""
         self._similarity = {n: min(1.0, max(0.0, float(value))) for n, value in similarity.items()}
 
     def ranked(self) -> list[int]:

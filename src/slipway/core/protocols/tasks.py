@@ -122,8 +122,9 @@ class Work(Protocol):
         ...
 
     async def similarity(self, text: str, others: Sequence[str]) -> Sequence[float] | None:
-        """How near each of the others is to a text, as the embedder that the candidate retrieves with sees it: cosines,
-        [len(others)]. None where there is no embedder, or none that can read the text.
+        """How near each of the others is to a text, as the embedder that the candidate retrieves with sees it,
+        [len(others)]: from 0, as near as texts that have nothing to do with each other, to 1, the same. None where
+        there is no embedder, or none that can read the text.
         """
         ...
 
