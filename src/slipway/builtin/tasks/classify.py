@@ -40,8 +40,10 @@ class ClassifyConfig(BaseModel):
         names = [_written(name) for name in cast("Iterable[Any]", value)]
         if twice := [name for name, n in Counter(names).items() if n > 1]:
             raise ValueError(t("the label '{name}' is listed twice", name=twice[0]))
-        meanings: Iterable[Any] = value.values() if isinstance(value, dict) else ("" for _ in names)
-        return {name: "" if meaning is None else meaning for name, meaning in zip(names, meanings, strict=True)}
+        if isinstance(value, dict):
+            meanings = list(cast("dict[Any, Any]", value).values())
+            return {name: "" if what is None else what for name, what in zip(names, meanings, strict=True)}
+        return dict.fromkeys(names, "")
 
     @field_validator("labels")
     @classmethod
