@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from slipway.builtin.tasks.classify import ClassifyConfig, ClassifyTask
 from slipway.errors import ConfigError
+from slipway.plugins import Plugins
 from slipway.testing.tasks import TaskContract
 
 LABELS = ["card", "card arrival", "card_not_working", "C++", "C#", "账单", "账单查询", "Other"]
@@ -104,3 +105,8 @@ def test_an_input_is_one_text_and_a_chat_its_last_turn() -> None:
     assert task().conversation(turns) == {"text": "where is it?"}
     with pytest.raises(ConfigError, match="most"):
         task().input({"text": "a" * 100_001})
+
+
+def test_what_is_wrong_with_labels_is_told_in_our_words_alone() -> None:
+    with pytest.raises(ConfigError, match=r"^task: labels: name at least two labels"):
+        Plugins().config("tasks", "classify", {"labels": ["a"]}, "task")
