@@ -165,6 +165,8 @@ def _hear(thing: _Asked, one: Feedback, trace: Trace, voter: str, key: Callable[
         text = thing.text(answer, key(answer))
         text.answered = True
         text.vote(voter, vote, trace)
+        if text.votes[voter] > vote:
+            return  # who likes by now what they corrected takes the correction back
     if correction and not any(t.corrected and voter in t.votes for t in thing.texts.values()):
         text = thing.text(correction, key(correction))  # the newest correction of each user
         text.corrected = True
