@@ -207,7 +207,10 @@ class Plugins:
         try:
             return model.model_validate(dict(options))
         except ValidationError as error:
-            found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            told = (
+                (".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()
+            )
+            found = "; ".join(f"{key}: {why}" for key, why in told)
             keys = ", ".join(model.model_fields) or "-"
             raise ConfigError(
                 f"{where}: {found}", t("{kind} '{name}' takes: {keys}", kind=_one(kind), name=name, keys=keys)

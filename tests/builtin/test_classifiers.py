@@ -232,3 +232,9 @@ def test_features_of_any_text() -> None:
     at, values = vocabulary.row(grams("unrelated 发票"))
     assert len(at) == len(values) == 0
     assert vocabulary.matrix([]).shape == (0, len(vocabulary.codes))
+
+
+def test_a_threshold_answers_nothing_that_is_not_sure_at_all_with_the_rest() -> None:
+    confidence, right = np.array([0.9, 0.8, 0.0]), np.array([True, True, False])
+    answered = confidence >= calibrating.threshold(confidence, right, 0.1, None)
+    assert answered.tolist() == [True, True, False]

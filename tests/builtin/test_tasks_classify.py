@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from slipway.builtin.tasks.classify import ClassifyConfig, ClassifyTask
 from slipway.errors import ConfigError
+from slipway.plugins import Plugins
 from slipway.testing.tasks import TaskContract
 
 LABELS = ["card", "card arrival", "card_not_working", "C++", "C#", "账单", "账单查询", "Other"]
@@ -56,6 +58,12 @@ def test_a_text_that_names_no_label_or_two_is_none(said: str) -> None:
         (["only"], "at least two"),
         (["Apple", "apple"], "differ only in case"),
         (["a", "a"], "listed twice"),
+        ({1: "x", "1": "y"}, "listed twice"),
+        ([True, False], "in quotes"),  # what YAML makes of `yes` and `no`: every row was dropped
+        ({False: "x", "b": "y"}, "in quotes"),
+        (["a", None], "in quotes"),
+        (["a", date(2026, 1, 31)], "in quotes"),
+        (["a", ["b"]], "must be text"),
         (["a", " "], "1 to 200"),
         ({"a": 1, "b": 2}, "string"),
         ("a, b", "dict"),
@@ -67,7 +75,7 @@ def test_labels_that_cannot_be_told_apart_are_refused(labels: Any, why: str) -> 
 
 
 def test_numbers_are_labels() -> None:
-    assert list(task([0, 1, True]).labels) == ["0", "1", "True"]
+    assert list(task([0, 1, 1.5]).labels) == ["0", "1", "1.5"]
 
 
 def test_a_thousand_labels() -> None:
@@ -97,3 +105,8 @@ def test_an_input_is_one_text_and_a_chat_its_last_turn() -> None:
     assert task().conversation(turns) == {"text": "where is it?"}
     with pytest.raises(ConfigError, match="most"):
         task().input({"text": "a" * 100_001})
+
+
+def test_what_is_wrong_with_labels_is_told_in_our_words_alone() -> None:
+    with pytest.raises(ConfigError, match=r"^task: labels: name at least two labels"):
+        Plugins().config("tasks", "classify", {"labels": ["a"]}, "task")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import pytest
+
 from commands import slipway
 from slipway import api
-from slipway.cli.sample import curl
+from slipway.cli.sample import Once, curl
 
 
 def test_no_answer_is_a_failure(ran: Path) -> None:
@@ -26,3 +28,11 @@ def test_it_has_a_place_for_the_key_that_the_server_asks_for(ran: Path) -> None:
         api.create_key(project, "ann")
         words = shlex.split(curl(project, "http://127.0.0.1:8080"))
         assert "Authorization: Bearer KEY" in words
+
+
+def test_an_answer_that_is_none_is_told(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A classifier under its threshold: nothing stood behind "answer:"."""
+    with api.open_project(ran) as project:
+        once = Once(project)
+    once._show({"choices": [{"message": {"content": ""}}], "slipway": {"abstained": True}}, "t")  # pyright: ignore[reportPrivateUsage]
+    assert "answer: it abstained" in capsys.readouterr().out

@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.builtin.tasks.answer import AnswerTask
+from slipway.builtin.tasks.classify import ClassifyTask
 from slipway.core.material import Change, Dataset, Example
 from slipway.data import inspection
 from slipway.data.documents import make_documents
 from slipway.data.examples import make_examples
+from slipway.data.losses import BROKEN, losses
 from slipway.data.reasons import explain
 from slipway.data.split import assign, slices
 from slipway.errors import ConfigError
@@ -373,3 +375,32 @@ def test_each_rotation_makes_a_part_of_the_reserve_the_gate_and_moves_nothing_el
         assert all(gate <= spent for gate in gates[:n])
         assert ("reserve" in splits) == (n < parts)
         assert gates[n]
+
+
+@pytest.mark.parametrize("word", ["none", "None", "N/A", "null", "nan"])
+def test_a_text_that_says_none_is_a_reference(tmp_path: Path, store: Store, word: str) -> None:
+    """Many sets have a label "none"; JSON has null for what is not there."""
+    write(tmp_path / "q.jsonl", [{"question": "Which?", "answer": word}, {"question": "Who?", "answer": None}])
+    dataset = make(tmp_path, store)
+    assert [example.expected for example in examples(store, dataset)] == [(word,), ()]
+    assert changes(store, dataset) == [("q.jsonl:2", "flagged", "missing-answer")]
+
+
+def test_a_cell_that_says_none_is_a_label_where_the_project_names_it(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "q.csv").write_text("text,label\nwhere is it?,delivery\nthank you,None\n")
+    config = DataConfig.model_validate({"examples": [{"path": "q.csv"}], "split": {"train": 1, "dev": 0, "gate": 0}})
+    named = ClassifyTask(ClassifyTask.Config(labels=["delivery", "none"]))  # pyright: ignore[reportArgumentType]
+    dataset = make_examples(config, tmp_path, store, named)
+    assert [example.expected for example in examples(store, dataset)] == [("delivery",), ("none",)]
+    dataset = make_examples(config, tmp_path, store, ClassifyTask(ClassifyTask.Config()))
+    assert [example.expected for example in examples(store, dataset)] == [("delivery",), ()]
+    (change,) = inspection.changes(dataset, store, "missing-answer")
+    assert change.detail == "the cell says 'None', which stands for nothing in a table"
+
+
+def test_an_input_that_is_too_long_is_told_with_the_broken_rows(tmp_path: Path, store: Store) -> None:
+    write(tmp_path / "q.jsonl", [{"question": "Which?", "answer": "x"}, {"question": "y" * 100_001, "answer": "x"}])
+    dataset = make(tmp_path, store)
+    (loss,) = losses({"examples": dataset}, store)
+    assert loss.reason in BROKEN
+    assert loss.what == "the input is too long"

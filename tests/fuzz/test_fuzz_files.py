@@ -505,4 +505,4 @@ def test_csv_with_a_huge_cell_and_many_columns(tmp_path: Path) -> None:
             store := Store(tmp_path / "state"),
             AnswerTask(AnswerTask.Config()),
         )
-        assert [c.reason for c in store.blobs.get_lines(made.changes, Change)] == ["too-large"]
+        assert [c.reason for c in store.blobs.get_lines(made.changes, Change)] == ["too-long"]

@@ -468,6 +468,24 @@ def test_an_option_that_cannot_be_read_is_named(
     assert option in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("languages", ["chinese", "en zh", "cn", "en,e"])
+def test_what_is_no_code_of_a_language_is_refused_with_those_that_cards_name(
+    languages: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert slipway(["models", "recommend", "--languages", languages]) == 2
+    told = capsys.readouterr().err
+    assert "is no code of a language" in told
+    assert re.search(r"cards name ar, .*\bzh\b", " ".join(told.split()))
+
+
+def test_a_language_of_a_region_is_met_by_the_language() -> None:
+    """The documentation is in zh-CN; a card says zh."""
+    regional = api.recommend(Needs(languages=("zh-CN", "en-gb"), memory=1e12))
+    plain = api.recommend(Needs(languages=("zh", "en"), memory=1e12))
+    assert [one.option.name for one in regional.fit] == [one.option.name for one in plain.fit] != []
+
+
 def test_the_table_of_facts_is_whole() -> None:
     assert len({facts.name for facts in known()}) == len(known()) >= 12
     for facts in known():

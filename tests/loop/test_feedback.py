@@ -78,6 +78,8 @@ def test_the_newest_word_of_a_user_counts() -> None:
     assert mined(said(trace, "down", "k"), said(trace, "up", "k")).thumbs[0]["label"] is False
     found = mined(said(trace, None, "k", correction="21 m"), said(trace, None, "k", correction="19 m"))
     assert found.examples[0]["answer"] == "21 m"
+    back = mined(said(trace, "up", "k"), said(trace, None, "k", correction="21 m"))
+    assert [(row["answer"], row["from"]) for row in back.examples] == [("20 m", "thumb-up")], "nobody disagrees"
     assert mined(said(trace, None, "k", score=0.9)).thumbs[0]["label"] is True
     assert mined(said(trace, None, "k", score=0.1)).thumbs[0]["label"] is False
     assert mined(said(trace, None, "k", score=0.5), said(trace, None, "j", comment="hm")).thumbs == []

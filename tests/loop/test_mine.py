@@ -10,9 +10,12 @@ import pytest
 
 from commands import slipway
 from slipway import api
+from slipway.builtin.tasks.answer import AnswerTask
+from slipway.builtin.tasks.classify import ClassifyTask
 from slipway.core.answer import Answer
 from slipway.core.material import Example
 from slipway.core.trace import Feedback, Trace
+from slipway.loop.mine import mine
 from slipway.store.gc import needed_by
 from slipway.testing.catalogs import feedback_of, trace_of
 
@@ -148,3 +151,33 @@ def test_traces_are_listed_with_question_and_answer_and_found(served: Path) -> N
         done = slipway("traces", "list", "-C", str(served), *wrong)
         assert done.returncode == 2, wrong
         assert "defect" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "correction"),
+    [("It is 5 °C.", "It is -5 °C."), ("Use C++.", "Use C#."), ("It costs 10:30.", "It costs 10.30.")],
+)
+def test_a_correction_of_a_mark_that_means_something_is_one(answer: str, correction: str) -> None:
+    """It was taken for agreement: what was wrong became the reference."""
+    given = asked("What is it?", answer)
+    found = mine(AnswerTask(AnswerTask.Config()), [(feedback_of(given, thumb=None, correction=correction), given)])
+    assert [row["answer"] for row in found.examples] == [correction]
+    assert [(row["chosen"], row["rejected"]) for row in found.preferences] == [(correction, answer)]
+
+
+def test_labels_are_compared_as_labels_when_they_are_mined() -> None:
+    task = ClassifyTask(ClassifyTask.Config(labels=["C", "C++", "C#", "not-a", "not a"]))  # pyright: ignore[reportArgumentType]
+    given = asked("std::vector", "C")
+    found = mine(task, [(feedback_of(given, thumb=None, correction="c++"), given)])
+    assert [row["label"] for row in found.examples] == ["c++"]
+    agreed = mine(task, [(feedback_of(given, thumb=None, correction="c."), given)])
+    assert [(row["from"], row["votes"]) for row in agreed.examples] == [("correction", 1)]
+    assert not agreed.preferences
+
+
+def test_inputs_that_differ_by_a_mark_that_means_something_are_two() -> None:
+    first, second = asked("What is C++?", "a language"), asked("What is C#?", "a note")
+    found = mine(AnswerTask(AnswerTask.Config()), [(feedback_of(first), first), (feedback_of(second), second)])
+    assert {(row["question"], row["answer"]) for row in found.examples} == {
+        ("What is C++?", "a language"), ("What is C#?", "a note"),
+    }  # fmt: skip

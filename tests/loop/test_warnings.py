@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from commands import slipway
@@ -80,6 +81,15 @@ def test_a_language_or_slice_that_no_gate_example_has() -> None:
     assert "product" not in found(places=more), "no rule is sliced by it"
     assert "no gate example has product y" in found({"token_f1": Rule(min=0.5, slices=("product",))}, places=more)
     assert "no gate example has language fr" in found(declared=("en", "fr"))
+
+
+def test_a_label_that_no_gate_example_has() -> None:
+    """Macro F1 is over the labels that the examples have, so nothing else tells that one was never measured."""
+    one = msgspec.structs.replace(
+        candidate("grounded", retrieves=True), task_options={"labels": dict.fromkeys(("A", "b", "c", "d", "rare"), "")}
+    )
+    assert "no gate example has the label rare:" in found(one=one)
+    assert found(one=one, references=[*QUESTIONS, ("Rare",)]) == ""
 
 
 @pytest.fixture

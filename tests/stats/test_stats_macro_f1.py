@@ -67,3 +67,15 @@ def _truth(wrong):
     shares = np.array([0.6, 0.3, 0.1])
     hit, missed = shares * (1 - wrong), shares * wrong
     return float(np.mean(2 * hit / (2 * hit + missed + (missed.sum() - missed) / 2)))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_or_two_right_answers_show_no_more_than_a_share_would(n):
+    """To first order a single right answer would have put macro F1 above one half."""
+    rng, missed, trials = np.random.default_rng(3), 0, 400
+    for _ in range(trials):
+        gold = rng.integers(0, 2, n)
+        given = np.where(rng.random(n) < 0.5, gold, 1 - gold)
+        low, high = mean_bounds(*_view(list(map(str, gold)), list(map(str, given))), tail=0.025)
+        missed += not low <= 0.5 <= high  # the F1 of either label
+    assert missed <= reference.binom.ppf(0.999, trials, 0.05)

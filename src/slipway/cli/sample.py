@@ -104,7 +104,8 @@ class Once:
         if self._example:
             terminal.out(t("one of the dev examples, of those that it answered best:"))
         terminal.out(t("input: {text}", text=self._body["messages"][0]["content"]))
-        terminal.block(t("answer: {text}", text=found["choices"][0]["message"]["content"]))
+        said, abstained = found["choices"][0]["message"]["content"], found.get("slipway", {}).get("abstained")
+        terminal.block(t("answer: {text}", text=t("it abstained") if abstained else said))
         if self._example and self._example.expected:
             terminal.block(t("expected: {text}", text=self._example.expected[0]))
         for citation in found.get("slipway", {}).get("citations", []):

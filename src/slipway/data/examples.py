@@ -27,7 +27,7 @@ from slipway.data.heldout import Heldout
 from slipway.data.label_splits import label_problems, labels_of
 from slipway.data.leaks import find_leaks
 from slipway.data.parsing import media
-from slipway.data.parsing.blocks import Note
+from slipway.data.parsing.blocks import Note, Row
 from slipway.data.parsing.parse import Settings
 from slipway.data.parsing.tabular import missing, plain, shown
 from slipway.data.reasons import explain
@@ -38,6 +38,7 @@ from slipway.files import printable
 from slipway.i18n import t
 from slipway.project.data import DataConfig, DocumentSource, ExampleSource
 from slipway.store.store import Store
+from slipway.text.words import normalize_label
 
 FIELDS = ("source", "language", "group")  # of every example, in addition to those of the task
 _LONGEST = 100_000  # characters of one field of an input
@@ -156,7 +157,7 @@ def _read(
         columns = list(dict.fromkeys(name for row in outcome.rows for name in row.values))
         names = _columns(source, file.source, columns, task) if outcome.rows else {}
         for row in outcome.rows:
-            entry = _entry(row.values, names, f"{file.source}:{row.number}", task, changes)
+            entry = _entry(row, names, f"{file.source}:{row.number}", task, changes)
             if entry is not None:
                 entry.train = source.split is not None
                 yield entry
@@ -231,28 +232,29 @@ def _columns(source: ExampleSource, file: str, columns: list[str], task: Task) -
     return found
 
 
-def _entry(
-    values: Mapping[str, Any], names: Mapping[str, str], place: str, task: Task, changes: list[Change]
-) -> Entry | None:
+def _entry(row: Row, names: Mapping[str, str], place: str, task: Task, changes: list[Change]) -> Entry | None:
     from slipway.data.document_language import identify
 
     counts: Counter[str] = Counter()
+    values = row.values
     given = {name: _plain(values[names[name]], counts) for name in task.inputs if not missing(values.get(names[name]))}
     if not given.get(task.inputs[0]):
         changes.append(_dropped(place, "missing-input", names[task.inputs[0]]))
         return None
     too_long = next((n for v in given.values() if isinstance(v, str) and (n := len(v)) > _LONGEST), 0)
     if too_long:
-        changes.append(_dropped(place, "too-large", f"an input of {too_long:,} characters"))
+        changes.append(_dropped(place, "too-long", f"an input of {too_long:,} characters"))
         return None
     try:
         input = task.input(given)
-        expected = tuple(task.expected(text) for text in _several(values.get(names[task.reference]), counts))
+        expected = _expected(row, names[task.reference], task, counts)
     except ConfigError as error:
         changes.append(_dropped(place, "invalid", str(error.message)))
         return None
     if not expected:
-        changes.append(Change(item=place, step="validate", action="flagged", reason="missing-answer"))
+        said = row.absent.get(names[task.reference], "").strip()
+        detail = f"the cell says '{said}', which stands for nothing in a table" if said else ""
+        changes.append(Change(item=place, step="validate", action="flagged", reason="missing-answer", detail=detail))
     changes += [
         Change(item=place, step="clean", action="changed", reason=reason, detail=f"{n} times")
         for reason, n in sorted(counts.items())
@@ -267,6 +269,15 @@ def _entry(
         meta={name: plain(value) for name, value in values.items() if name not in taken and not missing(value)},
     )
     return Entry(example, _text(values.get(names["group"]), Counter()))
+
+
+def _expected(row: Row, column: str, task: Task, counts: Counter[str]) -> tuple[str, ...]:
+    """The references of a row; a cell that says "none" is one where that is a label that the project names."""
+    value = row.values.get(column)
+    said = row.absent.get(column, "")
+    if said and isinstance(task, Labelled) and normalize_label(said) in map(normalize_label, task.labels):
+        value = said
+    return tuple(task.expected(text) for text in _several(value, counts))
 
 
 def _plain(value: Any, counts: Counter[str]) -> Any:

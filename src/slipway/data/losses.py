@@ -29,10 +29,15 @@ _DOCUMENTS = (
 )  # fmt: skip
 _EXAMPLES = (
     "source-missing", "source-dropped", "heading-missing", "section-lost", "section-leak", "question-leak",
-    "missing-input", "invalid", "contradiction", "missing-answer", "one-label", "label-untrained", "label-spelling",
-    "language-not-in-every-split", "slice-not-in-every-split", "missing-group",
+    "missing-input", "too-long", "invalid", "contradiction", "missing-answer", "one-label", "label-untrained",
+    "label-spelling", "language-not-in-every-split", "slice-not-in-every-split", "missing-group",
 )  # fmt: skip
-BROKEN = ("bad-row", "missing-input", "invalid")  # rows of examples that a person wrote and nothing measures
+BROKEN = (
+    "bad-row",
+    "missing-input",
+    "too-long",
+    "invalid",
+)  # rows of examples that a person wrote and nothing measures
 _CHOSEN = ("near-duplicate", "too-short", "language")
 _DECORATION = frozenset(
     {".png", ".gif", ".jpg", ".jpeg", ".svg", ".ico", ".webp", ".bmp", ".tif", ".tiff", ".css", ".js", ".map", ".woff",
@@ -146,6 +151,7 @@ def _remedies() -> dict[str, str]:
         "section-leak": t("write data.split: {group_by: source}, so that a section is in one split only"),
         "question-leak": t("give both rows the same `group`, or delete one"),
         "missing-input": t("fill in the input"),
+        "too-long": t("shorten it to 100,000 characters or fewer"),
         "invalid": t("correct the row"),
         "contradiction": t("decide which answer is right, or list both in one row"),
         "missing-answer": t("add a reference answer"),

@@ -98,6 +98,7 @@ def _examples() -> dict[str, str]:
     return {
         "missing-input": t("the field of the input is empty"),
         "missing-question": t("there is no question"),  # of datasets made before there were tasks
+        "too-long": t("the input is too long"),
         "invalid": t("it is no input or reference of the task"),
         "missing-answer": t("there is no reference answer; kept, but metrics that compare answers leave it out"),
         "contradiction": t("the same input occurs elsewhere with another reference"),

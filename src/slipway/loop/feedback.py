@@ -15,7 +15,7 @@ import msgspec
 
 from slipway.core.material import Dataset, Example
 from slipway.core.ref import canonical
-from slipway.data.heldout import Heldout, normalised
+from slipway.data.heldout import Heldout
 from slipway.data.imports.training_files import KIND, written
 from slipway.errors import NotFound
 from slipway.i18n import t
@@ -29,6 +29,7 @@ from slipway.loop.state import Loop
 from slipway.privacy.redact import Mode
 from slipway.runtime.unrelated import unrelated
 from slipway.store.blobs import write_aside
+from slipway.text.words import answer_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -196,10 +197,10 @@ def told(found: Found, files: Mapping[str, str], counts: Mapping[str, int], kept
 def _new(context: Context, made: Sequence[Row], looked_at: Sequence[Row]) -> list[Row]:
     """Rows of inputs, and of traces, that no row says which a person has looked at."""
     first = context.task.inputs[0]
-    inputs = {normalised(str(row.get(first, ""))) for row in looked_at}
+    inputs = {answer_key(str(row.get(first, ""))) for row in looked_at}
     traces = {trace for row in looked_at for trace in str(row.get("lineage", "")).split()}
     return [
-        r for r in made if normalised(str(r[first])) not in inputs and not traces.intersection(r["lineage"].split())
+        r for r in made if answer_key(str(r[first])) not in inputs and not traces.intersection(r["lineage"].split())
     ]
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 
-from slipway.core.protocols import Task
+from slipway.core.protocols import Labelled, Task
 from slipway.core.ref import canonical
 from slipway.core.trace import Feedback, Trace
 from slipway.data.clean import clean_text
-from slipway.data.heldout import normalised
 from slipway.data.leaks import alike
 from slipway.errors import ConfigError
+from slipway.text.words import answer_key, normalize_label
 
 LIKED, DISLIKED = 0.7, 0.3  # a score from here up, or down to here, is a thumb
 PER_USER = 200  # inputs that one key may decide, unless it is told to stand for many people
@@ -82,14 +82,14 @@ class _Text(msgspec.Struct):
 
 
 class _Asked(msgspec.Struct):
-    """One input, the texts said in reply to it by their normalised form, and the traces in which it was asked."""
+    """One input, the texts said in reply to it by what they say (`key`), and the traces in which it was asked."""
 
     input: Row
     texts: dict[str, _Text] = {}
     traces: list[str] = []
 
-    def text(self, text: str) -> _Text:
-        return self.texts.setdefault(normalised(text), _Text(text))
+    def text(self, text: str, key: str) -> _Text:
+        return self.texts.setdefault(key, _Text(text))
 
 
 def mine(task: Task, said: Said, per_user: int = PER_USER, shared: frozenset[str] = frozenset()) -> Mined:
@@ -116,7 +116,7 @@ def mine(task: Task, said: Said, per_user: int = PER_USER, shared: frozenset[str
         thing = asked.setdefault(key, _Asked(input))
         if trace.id not in thing.traces:
             thing.traces.append(trace.id)
-        _hear(thing, one, trace, one.by if known else f"trace:{trace.id}")
+        _hear(thing, one, trace, one.by if known else f"trace:{trace.id}", key_by(task))
     for thing in asked.values():
         _weigh(task, thing, found)
     without_repeats(task, found)
@@ -145,23 +145,30 @@ def input_of(task: Task, trace: Trace) -> tuple[bytes, Row] | str:
         return "input"
     input = {name: given[name] for name in task.inputs if name in given}
     others = [input[name] for name in task.inputs[1:] if name in input]
-    return canonical([normalised(text), others]), input
+    return canonical([answer_key(text), others]), input
 
 
-def _hear(thing: _Asked, one: Feedback, trace: Trace, voter: str) -> None:
+def key_by(task: Task) -> Callable[[str], str]:
+    """What says whether two references of a task, or two answers, say the same."""
+    return normalize_label if isinstance(task, Labelled) else answer_key
+
+
+def _hear(thing: _Asked, one: Feedback, trace: Trace, voter: str, key: Callable[[str], str]) -> None:
     answer = clean_text(trace.said, Counter()) if trace.status == 200 else ""
     correction = clean_text(one.correction or "", Counter())
     vote = {"up": 1, "down": -1}.get(one.thumb or "", 0)
     if not vote and one.score is not None:
         vote = 1 if one.score >= LIKED else -1 if one.score <= DISLIKED else 0
     if correction:
-        vote = 1 if normalised(correction) == normalised(answer) else -1
+        vote = 1 if key(correction) == key(answer) else -1
     if answer and vote:
-        text = thing.text(answer)
+        text = thing.text(answer, key(answer))
         text.answered = True
         text.vote(voter, vote, trace)
+        if text.votes[voter] > vote:
+            return  # who likes by now what they corrected takes the correction back
     if correction and not any(t.corrected and voter in t.votes for t in thing.texts.values()):
-        text = thing.text(correction)  # the newest correction of each user
+        text = thing.text(correction, key(correction))  # the newest correction of each user
         text.corrected = True
         text.vote(voter, 1, trace)
 
@@ -231,7 +238,7 @@ def _without_near(task: Task, kind: str, found: Mined) -> None:
 def said_of(task: Task, row: Row) -> list[str]:
     """What a row says of its input, to compare."""
     told = (task.reference, "chosen", "rejected", "completion", "label")
-    return [normalised(str(row[name])) for name in told if name in row]
+    return [key_by(task)(str(row[name])) for name in told if name in row]
 
 
 def left_out(found: Mined) -> dict[str, int]:

@@ -85,6 +85,8 @@ def _values(found: Sample, info: MetricInfo) -> Column:
 def _absolute(line: Line, one: RuleResult, info: MetricInfo, found: Sample, column: str) -> Line:
     if info.form == "quantile" or not len(found) or judged_by_point(one) or one.low is None or one.high is None:
         return line
+    if info.form == "calibration" and one.rule == "min":  # its lower bound is no mean's
+        return line
     values, *support = as_mean(info, found)
     least, most = ends(values, (support[0], support[1]))
     lower = one.rule == "min"

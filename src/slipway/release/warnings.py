@@ -1,7 +1,7 @@
 """What a person should know of a verdict before believing it. Changes no outcome and no digest of a decision.
 
 Three weaknesses that a gate cannot see by itself: a candidate that retrieves nothing beside others that do, a bound so
-low that it proves nothing, and a language or slice that no gate example has.
+low that it proves nothing, and a language, label or slice that no gate example has.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from slipway.core.report import Report
 from slipway.i18n import Said, say
 from slipway.release.planning import Place
 from slipway.release.rules import Rule
+from slipway.text.words import normalize_label
 
 _WEAK = 0.5  # of the measured value: a bound below that leaves room to lose more than half of it
 _CONSTANT = ("accuracy", "exact_match", "choice", "yes_no")  # metrics that one answer to everything may reach
@@ -37,6 +38,7 @@ def warnings(
         *_retrieval(candidate, report, others),
         *_weak(rules, report, references),
         *_unmeasured(rules, places, declared),
+        *_unmeasured_labels(candidate, references),
     )
 
 
@@ -97,6 +99,17 @@ def _unmeasured(
                 "no gate example has {key} {values}: nothing is known of how it answers there; add examples",
                 key=key, values=_listed(sorted(wanted)),
             )  # fmt: skip
+
+
+def _unmeasured_labels(candidate: Candidate, references: Sequence[tuple[str, ...]]) -> Iterator[Said]:
+    measured = {normalize_label(text) for those in references for text in those}
+    lacking = [name for name in candidate.task_options.get("labels", ()) if normalize_label(name) not in measured]
+    if lacking:
+        yield say(
+            "no gate example has the label {names}: nothing is known of it, and macro_f1 is over the others; add "
+            "examples",
+            names=_listed(sorted(lacking)),
+        )  # fmt: skip
 
 
 def _value(place: Place, key: str) -> str:

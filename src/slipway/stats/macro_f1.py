@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from slipway.stats.grouping import Floats, Statistic
 
 
+_FEW = 2  # examples
 NOTHING = "\0"  # the prediction of an answer that is none; no label is this
 
 
@@ -35,7 +36,8 @@ def macro_f1_influence(gold: Sequence[str], predicted: Sequence[str]) -> tuple[F
     """What each example adds to macro F1, to first order, [n], and the least and the most that one more could add.
 
     The contributions are centred on the value itself: macro F1 is their mean, and their scatter is its scatter
-    (infinitesimal jackknife; Efron 1982).
+    (infinitesimal jackknife; Efron 1982). With one example or two the first order says nothing, and one more could add
+    anything from 0 to 1, as to a share.
     """
     import numpy as np
 
@@ -47,7 +49,8 @@ def macro_f1_influence(gold: Sequence[str], predicted: Sequence[str]) -> tuple[F
     added = (2 * truth * guess - scores * (truth + guess)) @ rate
     losses = np.sort(scores * rate)[::-1]
     value = float(scores.mean())
-    return value + added, value - float(losses[:2].sum()), value + float(((2 - 2 * scores) * rate).max())
+    least, most = value - float(losses[:2].sum()), value + float(((2 - 2 * scores) * rate).max())
+    return value + added, *((least, most) if n > _FEW else (min(least, 0.0), max(most, 1.0)))
 
 
 def _label_matrices(gold: Sequence[str], predicted: Sequence[str]) -> tuple[Floats, Floats]:

@@ -16,7 +16,7 @@ from slipway.core.report import Aggregate, Score
 from slipway.errors import ConfigError
 from slipway.i18n import t
 from slipway.stats import likelihoods
-from slipway.stats.calibration import contributions, gap
+from slipway.stats.calibration import contributions, directions, gap
 from slipway.stats.folds import counted
 from slipway.stats.macro_f1 import NOTHING, credited, macro_f1, macro_f1_influence
 from slipway.stats.means import mean_bounds
@@ -153,6 +153,8 @@ def bounds(info: MetricInfo, found: Sample, tail: float = 0.025) -> tuple[float 
         return None if low is None else min(low, value), None if high is None else max(high, value)
     values, least, most = as_mean(info, found)
     low, high = mean_bounds(values, codes, (least, most), tail, counted=found.counted, weights=found.weights)
+    if info.form == "calibration":  # the directions of the bins were chosen by these examples
+        low, _ = mean_bounds(values, codes, (least, most), tail / directions(found.values), counted=found.counted)
     if info.form in ("macro_f1", "calibration"):
         low, high = max(low, info.low), min(high, 1.0)
     return min(low, value), max(high, value)

@@ -8,6 +8,8 @@ are written without spaces too and are left in long words here.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import unicodedata
 from functools import cache
@@ -118,6 +120,16 @@ def answer_words(text: str, language: str = "und") -> list[str]:
 def normalize_answer(text: str, language: str = "und") -> str:
     """`answer_words` joined by single spaces: equal strings are the same answer."""
     return " ".join(answer_words(text, language))
+
+
+def answer_key(text: str) -> str:
+    """What an answer, a correction or a question says, to tell whether two say the same: `normalize_answer` with all
+    its words, and an object of JSON by its values. So 3.5 is not 35, -5 not 5, C++ not C#.
+    """
+    if text.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
+    return normalize_answer(text, "zh") or " ".join(text.split())  # a language without articles: all words count
 
 
 def normalize_label(text: str) -> str:

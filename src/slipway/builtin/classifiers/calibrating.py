@@ -55,8 +55,7 @@ def threshold(confidence: Floats, right: NDArray[np.bool_], risk: float | None, 
     if not len(kept):
         return math.nextafter(float(sure[0]), 2.0)
     last = int(kept[-1])
-    after = float(sure[last + 1]) if last + 1 < len(sure) else 0.0
-    return float((float(sure[last]) + after) / 2) if after else 0.0
+    return 0.0 if last + 1 == len(sure) else float(sure[last] + sure[last + 1]) / 2
 
 
 def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:

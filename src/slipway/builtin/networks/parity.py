@@ -51,7 +51,7 @@ def compare(
         cosines.append(float(here @ there) / length if length else 1.0)
         if int(row.argmax()) != int(own.argmax()):
             other.append(f"'{line(text[:80])}': {labels[int(row.argmax())]} / {labels[int(own.argmax())]}")
-    found = Parity(len(texts), len(other) / max(1, len(texts)), float(np.mean(cosines)) if cosines else 1.0)
+    found = Parity(len(texts), len(other) / max(1, len(texts)), round(float(np.mean(cosines)), 9) if cosines else 1.0)
     if found.differences > bound:
         raise SlipwayError(
             t(

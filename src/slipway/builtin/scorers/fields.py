@@ -27,7 +27,10 @@ _NUMBER = re.compile(r"[-+]?(?:[1-9]\d*|0|[1-9]\d{0,2}(?:,\d{3})+)(?:\.\d+)?")
 _YEAR_FIRST = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?")
 _DAY_FIRST = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?\.?\s+([a-z]{3,9})\.?,?\s+(\d{4})")
 _MONTH_FIRST = re.compile(r"([a-z]{3,9})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
 
 
 class FieldConfig(Options):
@@ -174,4 +177,5 @@ def _day(text: str) -> date | None:
 
 
 def _month(name: str) -> int:
-    return _MONTHS.index(name[:3]) + 1 if name[:3] in _MONTHS else 0
+    """Its number; 0 for what is neither a month nor its beginning, as "Sept" is."""
+    return next((n for n, month in enumerate(_MONTHS, 1) if month.startswith(name)), 0)

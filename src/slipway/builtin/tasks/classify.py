@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -34,14 +35,15 @@ class ClassifyConfig(BaseModel):
     @field_validator("labels", mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            names = [str(name) if isinstance(name, int | float | bool) else name for name in value]  # pyright: ignore[reportUnknownVariableType]
-            if twice := [name for name, n in Counter(map(str, names)).items() if n > 1]:
-                raise ValueError(t("the label '{name}' is listed twice", name=twice[0]))
-            return dict.fromkeys(names, "")
+        if not isinstance(value, list | tuple | dict):
+            return value
+        names = [_written(name) for name in cast("Iterable[Any]", value)]
+        if twice := [name for name, n in Counter(names).items() if n > 1]:
+            raise ValueError(t("the label '{name}' is listed twice", name=twice[0]))
         if isinstance(value, dict):
-            return {str(name): "" if meaning is None else meaning for name, meaning in value.items()}  # pyright: ignore[reportUnknownVariableType]
-        return value
+            meanings = list(cast("dict[Any, Any]", value).values())
+            return {name: "" if what is None else what for name, what in zip(names, meanings, strict=True)}
+        return dict.fromkeys(names, "")
 
     @field_validator("labels")
     @classmethod
@@ -165,6 +167,18 @@ class ClassifyTask(TextInput):
                     break
             at += 1
         return found
+
+
+def _written(name: Any) -> str:
+    """A label of a list as its author wrote it. Raises ValueError for what YAML makes something else of, which nobody
+    can tell from it: `no` and `false` are one.
+    """
+    if isinstance(name, bool | date) or name is None:
+        raise ValueError(t("write labels such as yes, no, on, true, null and 2026-01-31 in quotes: YAML reads them as "
+                           "something else"))  # fmt: skip
+    if not isinstance(name, str | int | float):
+        raise ValueError(t("a label must be text"))
+    return str(name)
 
 
 def spellings(references: Sequence[str]) -> list[str]:

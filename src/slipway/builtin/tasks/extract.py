@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -81,7 +82,7 @@ class ExtractTask(TextInput):
 
     def _written(self, text: str) -> str:
         try:
-            value = json.loads(text, parse_constant=_no_number)
+            value = json.loads(text, parse_constant=_no_number, parse_float=_number)
         except RecursionError as error:
             raise ValueError("nested too deep") from error
         if not isinstance(value, dict):
@@ -92,6 +93,13 @@ class ExtractTask(TextInput):
         written = json.dumps(ordered(value, self.config.fields), ensure_ascii=False)
         written.encode()  # half a surrogate pair is no text: UnicodeEncodeError is a ValueError
         return written
+
+
+def _number(text: str) -> float:
+    found = float(text)
+    if not math.isfinite(found):  # 1e400 would be written as Infinity
+        raise ValueError(f"{text[:20]} is too large for a number")
+    return found
 
 
 def _no_number(name: str) -> float:

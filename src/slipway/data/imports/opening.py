@@ -12,7 +12,7 @@ import msgspec
 
 from slipway.data.imports.item import Unread
 from slipway.data.parsing.decode import decode
-from slipway.data.parsing.tabular import plain
+from slipway.data.parsing.tabular import absent, plain
 from slipway.data.reasons import Refused
 from slipway.errors import ConfigError
 from slipway.files import UNDECODABLE, open_regular, read
@@ -210,7 +210,8 @@ def _csv(path: Path, delimiter: str) -> Rows:
             elif len(cells) > len(header):
                 yield str(t("row {n}", n=number)), Unread(say("it has more cells than the header"))
             else:
-                yield str(t("row {n}", n=number)), dict(zip(header, cells, strict=False))
+                found = (None if absent(cell) else cell for cell in cells)
+                yield str(t("row {n}", n=number)), dict(zip(header, found, strict=False))
     except csv.Error as error:
         yield str(t("row {n}", n=number + 1)), Unread(say("it is no CSV: {why}", why=str(error)))
 

@@ -68,10 +68,14 @@ class Parsed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
-    """A row of a table: its number (line of a JSONL file, else 1 for the first row of data) and its values."""
+    """A row of a table: its number (line of a JSONL file, else 1 for the first row of data) and its values.
+
+    `absent`: what cells of CSV say that were taken for nothing, such as "none"; among the values they are None.
+    """
 
     number: int
     values: dict[str, Any]
+    absent: dict[str, str] = {}
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):

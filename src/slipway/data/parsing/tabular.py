@@ -81,10 +81,15 @@ def _document(row: Row) -> Draft | None:
 
 
 def missing(value: Any) -> bool:
-    """None, NaN, blank text, or the words that spreadsheets and data frames write for these."""
+    """None, NaN, or blank text. A text that says "none" is a text: a label, or an answer."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return True
-    return isinstance(value, str) and value.strip().lower() in ("", "nan", "null", "none", "n/a", "#n/a")
+    return isinstance(value, str) and value.strip() in ("", "#N/A")
+
+
+def absent(cell: str) -> bool:
+    """Whether a cell of CSV, which has no other way to say it, holds a word that data frames write for nothing."""
+    return cell.strip().lower() in ("nan", "null", "none", "n/a", "#n/a")
 
 
 def shown(value: Any) -> str:
@@ -137,7 +142,9 @@ def _csv(text: str, delimiter: str) -> tuple[list[Row], list[Note]]:
                 detail = f"{len(cells)} cells, but the header has {len(header)}"
                 notes.append(Note("parse", "dropped", "bad-row", detail, f":{number}"))
             else:
-                rows.append(Row(number, dict(zip(header, cells, strict=False))))
+                values = dict(zip(header, cells, strict=False))
+                said = {name: cell for name, cell in values.items() if absent(cell)}
+                rows.append(Row(number, {**values, **dict.fromkeys(said)}, said))
     except csv.Error as error:
         raise Refused("corrupt", f"line {reader.line_num}: {error}") from error
     return rows, notes

@@ -15,15 +15,18 @@ import msgspec
 from slipway.core.candidate import ModelPin
 from slipway.core.message import Usage
 from slipway.core.metrics import rounded
+from slipway.data.document_language import same_language
 from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.loop.choosing.catalogue import Option, options
 from slipway.loop.choosing.estimating import Check, Estimator
+from slipway.loop.choosing.facts import known as known_facts
 from slipway.loop.context import Context
 from slipway.loop.rates import machine
 from slipway.machine import free_bytes
 from slipway.project.fields import Money
 from slipway.runtime.cost import make_cost
+from slipway.text.language_codes import is_code
 
 # (tokens read, tokens written) of one query, where nobody says: what the templates' prompts come to
 WORK = {
@@ -116,6 +119,12 @@ def _whole(needs: Needs, context: Context | None) -> Needs:
     """The needs with what the project and this machine say where nobody did."""
     task = needs.task or (context.project.task.name if context else "answer")
     known = task in WORK
+    if wrong := [one for one in needs.languages if not is_code(one)]:
+        named = sorted({language for facts in known_facts() for language in facts.languages})
+        raise ConfigError(
+            t("'{name}' is no code of a language", name=wrong[0]),
+            t("write codes with a comma between them, such as en,zh; cards name {known}", known=", ".join(named)),
+        )
     if not known and needs.task and not (needs.read and needs.written):
         raise ConfigError(t("no task is called '{name}'", name=task), instead(task, WORK))
     read, written = WORK.get(task, WORK["answer"])
@@ -172,7 +181,7 @@ def _misses(option: Option, needs: Needs, seconds: float | None, cost: float | N
 def _languages(option: Option, needs: Needs) -> Iterator[Miss]:
     if needs.languages and not option.languages:
         yield Miss("languages", t("its languages are not known; `slipway bench` on your examples tells"))
-    elif lacking := [one for one in needs.languages if one not in option.languages]:
+    elif lacking := [one for one in needs.languages if not any(same_language(one, its) for its in option.languages)]:
         names = ", ".join(lacking)
         told = t("it may know {names}: its card names more languages than are listed here", names=names)
         yield Miss("languages", told if option.more else t("its card does not name {names}", names=names))

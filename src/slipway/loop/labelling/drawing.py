@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.core.labelling import Pick
-from slipway.data.heldout import normalised
-from slipway.text.words import words
+from slipway.text.words import answer_key, words
 
 LEAST_RANDOM = 0.1  # of a queue
 _COMMON = 500  # texts that hold a word, from which on it finds nothing by itself
@@ -75,7 +74,7 @@ def _wanted(units: Sequence[Unit], reasons: Sequence[Pick], quota: int, chance: 
             if not ranked[pick] or len(taken) >= quota:
                 continue
             place = ranked[pick].pop()
-            says = (normalised(units[place].text), normalised(units[place].answer))
+            says = (answer_key(units[place].text), answer_key(units[place].answer))
             if place not in taken and says not in said:
                 taken[place] = pick
                 said.add(says)

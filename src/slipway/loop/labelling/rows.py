@@ -12,7 +12,6 @@ import msgspec
 
 from slipway.core.labelling import Item, Judgement, Queue, Value
 from slipway.core.ref import canonical
-from slipway.data.heldout import normalised
 from slipway.loop.context import Context
 from slipway.loop.feedback import clean
 from slipway.loop.labelling.room import Room
@@ -20,6 +19,7 @@ from slipway.loop.labelling.values import Final
 from slipway.loop.mine import Mined, Row, without_repeats
 from slipway.loop.row_files import FOLDER
 from slipway.store.blobs import write_aside
+from slipway.text.words import answer_key
 
 GOOD, BAD = 0.75, 0.25  # of a rubric's scale, from where on points are a thumb
 
@@ -110,7 +110,7 @@ def _answer(context: Context, item: Item, value: Value, about: Row, made: Mined)
         made.examples.append(item.input | {context.task.reference: text} | about)
     if item.answer:
         made.thumbs.append(item.input | {"completion": item.answer, "label": decision == "accept"} | about)
-        if text and normalised(text) != normalised(item.answer):
+        if text and answer_key(text) != answer_key(item.answer):
             made.preferences.append(item.input | {"chosen": text, "rejected": item.answer} | about)
     return bool(text or item.answer)
 

@@ -16,15 +16,16 @@ from slipway.core.material import Chunk, Dataset, Document, Example
 from slipway.core.report import Report, Score
 from slipway.core.trace import Feedback, Trace, Wanted
 from slipway.data.clean import clean_text
-from slipway.data.heldout import Heldout, normalised
+from slipway.data.heldout import Heldout
 from slipway.errors import ConfigError, MissingPrerequisite
 from slipway.i18n import t
 from slipway.loop.context import Context
 from slipway.loop.feedback import heldout
 from slipway.loop.labelling.drawing import Unit, novelty
-from slipway.loop.mine import DISLIKED, LONGEST, input_of
+from slipway.loop.mine import DISLIKED, LONGEST, input_of, key_by
 from slipway.privacy.redact import Redactor
 from slipway.text import visible
+from slipway.text.words import answer_key
 
 MOST = 20_000  # units that a queue is drawn from, the newest
 PASSAGES = 5
@@ -117,10 +118,11 @@ def _traces(context: Context, kind: Kind, wanted: Wanted, redactor: Redactor) ->
         if trace.id in said:
             unit.wanted["thumbs-down"] = 1 - place / MOST  # the newest first
         asked[key].append((trace, unit))
+    says = key_by(context.task)
     for group in asked.values():
-        answers = Counter(normalised(unit.answer) for _, unit in group)
+        answers = Counter(says(unit.answer) for _, unit in group)
         for trace, unit in group:
-            samples = [normalised(one) for one in trace.answer.samples] if trace.answer else []
+            samples = [says(one) for one in trace.answer.samples] if trace.answer else []
             split = max(_unlike(answers), _unlike(Counter(samples)))
             if split > 0:
                 unit.wanted["disagreement"] = split
@@ -159,7 +161,7 @@ def _unlike(texts: Mapping[str, int]) -> float:
 def _pairs(units: Sequence[Unit], found: Found) -> Iterator[Unit]:
     """One pair of different answers to the same input."""
     first = units[0]
-    other = next((one for one in units[1:] if normalised(one.answer) != normalised(first.answer)), None)
+    other = next((one for one in units[1:] if answer_key(one.answer) != answer_key(first.answer)), None)
     found.left["no-pair"] += len(units) - (2 if other else 0)
     if other is not None:
         yield Unit(
@@ -183,7 +185,7 @@ def _examples(context: Context, kind: Kind, split: str) -> Found:
     answers = _answered(context, dataset) if split == "dev" else {}
     for one in context.store.blobs.get_lines(dataset.items, Example):
         said = answers.get(one.id, {})
-        if one.split != split or (kind == "compare" and len(set(map(normalised, said.values()))) < 2):
+        if one.split != split or (kind == "compare" and len(set(map(answer_key, said.values()))) < 2):
             found.left["other-split" if one.split != split else "no-pair"] += 1
             continue
         text = context.task.text(one.input)
@@ -192,7 +194,7 @@ def _examples(context: Context, kind: Kind, split: str) -> Found:
             answer=one.expected[0] if one.expected else "",
             lineage=" ".join(filter(None, (f"example:{one.id}", str(one.meta.get("lineage", ""))))),
         )  # fmt: skip
-        if unlike := _unlike(Counter(map(normalised, said.values()))):
+        if unlike := _unlike(Counter(map(key_by(context.task), said.values()))):
             unit.wanted["disagreement"] = unlike
         if kind == "compare":
             (unit.answer, a), (unit.other, b) = _two(said)
@@ -221,7 +223,7 @@ def _answered(context: Context, dataset: Dataset) -> dict[str, dict[str, str]]:
 def _two(said: Mapping[str, str]) -> tuple[tuple[str, str], tuple[str, str]]:
     """(answer, who) of two that differ."""
     (a, first), *others = sorted(said.items())
-    b, other = next((b, one) for b, one in others if normalised(one) != normalised(first))
+    b, other = next((b, one) for b, one in others if answer_key(one) != answer_key(first))
     return (first, a), (other, b)
 
 

@@ -11,10 +11,10 @@ from slipway.core.labelling import CHOICES, DECISIONS, PICKS, Criterion, Item, J
 from slipway.core.protocols import Task
 from slipway.core.ref import canonical
 from slipway.data.clean import clean_text
-from slipway.data.heldout import normalised
 from slipway.errors import ConfigError, instead
 from slipway.i18n import t
 from slipway.loop.mine import LONGEST
+from slipway.text.words import answer_key, normalize_label
 
 State = Literal["open", "done", "conflict", "skipped"]
 MOST_SPANS = 200
@@ -140,10 +140,10 @@ def written(spans: Sequence[Sequence[int | str]]) -> str:
 
 def same_as_model(queue: Queue, item: Item, value: Value) -> Value | None:
     """What a guess comes to that says what the model says, or None. Only such guesses need no second look."""
-    said = normalised(item.answer)
-    if queue.kind == "answer" and value.get("decision") == "correct" and normalised(value["text"]) == said:
+    corrected = queue.kind == "answer" and value.get("decision") == "correct"
+    if corrected and answer_key(value["text"]) == answer_key(item.answer):
         return {"decision": "accept"}
-    if queue.kind == "label" and normalised(str(value.get("label"))) == said:
+    if queue.kind == "label" and normalize_label(str(value.get("label"))) == normalize_label(item.answer):
         return value
     return None
 
@@ -169,7 +169,7 @@ def settle(queue: Queue, judgements: Sequence[Judgement]) -> Final:
 
 def _key(value: Value) -> Value:
     """Corrections are the same where they say the same words."""
-    return value | {"text": normalised(value["text"])} if "text" in value else value
+    return value | {"text": answer_key(value["text"])} if "text" in value else value
 
 
 def _mean(queue: Queue, said: Sequence[Value]) -> Final:
@@ -189,7 +189,7 @@ def worth(queue: Queue, item: Item, value: Value) -> float | None:
         case "answer":
             return float(value["decision"] == "accept")
         case "label":
-            return float(normalised(value["label"]) == normalised(item.answer)) if item.answer else None
+            return float(normalize_label(value["label"]) == normalize_label(item.answer)) if item.answer else None
         case "compare":
             return {"first": 1.0, "second": 0.0}.get(value["choice"], 0.5)
         case "spans":

@@ -22,7 +22,7 @@ from slipway.core.ref import Ref, digest_of
 from slipway.data.examples import example_files
 from slipway.data.folds import assign_folds, fold_name
 from slipway.data.label_splits import labels_of
-from slipway.errors import NotFound
+from slipway.errors import ConfigError, NotFound
 from slipway.i18n import t
 from slipway.loop.stages.adapt import make_one
 from slipway.loop.state import Loop
@@ -85,7 +85,11 @@ class Folding:
         without: list[Candidate] = []
         for fold in range(count):
             subset, seen = self._without(fold)
-            without.append(make_one(self._loop, name, made, subset, seen, fold_name("", fold, count)))
+            try:
+                without.append(make_one(self._loop, name, made, subset, seen, fold_name("", fold, count)))
+            except ConfigError as error:  # the rest of train and dev may be too small for what all of it is enough for
+                why = t("without fold {n} of {count}: {why}", n=fold + 1, count=count, why=error.said)
+                raise ConfigError(why, error.hint) from error
         found = Answered(self._asked, [without[self._places[one.id]] for one in self._asked], count)
         if not found.apart:
             self._loop.context.session.expect(without)

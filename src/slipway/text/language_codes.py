@@ -1,0 +1,22 @@
+"""Codes of languages that a person types: which are none. Knows no text and no model."""
+
+from __future__ import annotations
+
+import re
+
+_TAG = re.compile(r"([a-z]{2,3})(-[a-z0-9]{2,8})*")
+# ISO 639-1, each with a space behind it; of codes of three letters the form alone is looked at.
+_TWO = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee "
+    "el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io "
+    "is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn "
+    "mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se "
+    "sg sh si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi "
+    "vo wa wo xh yi yo za zh zu "
+)
+
+
+def is_code(tag: str) -> bool:
+    """Whether this is the tag of a language (BCP 47), such as `en`, `zh-Hant` or `yue`."""
+    found = _TAG.fullmatch(tag.strip().lower())
+    return found is not None and (len(found[1]) == 3 or f"{found[1]} " in _TWO)
