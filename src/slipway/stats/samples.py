@@ -154,7 +154,8 @@ def bounds(info: MetricInfo, found: Sample, tail: float = 0.025) -> tuple[float 
     values, least, most = as_mean(info, found)
     low, high = mean_bounds(values, codes, (least, most), tail, counted=found.counted, weights=found.weights)
     if info.form == "calibration":  # the directions of the bins were chosen by these examples
-        low, _ = mean_bounds(values, codes, (least, most), tail / directions(found.values), counted=found.counted)
+        part = tail / directions(found.values)
+        low, _ = mean_bounds(values, codes, (least, most), part, counted=found.counted, weights=found.weights)
     if info.form in ("macro_f1", "calibration"):
         low, high = max(low, info.low), min(high, 1.0)
     return min(low, value), max(high, value)
