@@ -63,6 +63,16 @@ def test_in_order_of_importance_with_counts_names_and_what_to_do(tmp_path: Path)
         assert not loss.how or any("\u4e00" <= char <= "\u9fff" for char in loss.how), loss
 
 
+def test_endings_that_are_not_named_are_counted(tmp_path: Path) -> None:
+    for number in range(8):
+        (tmp_path / f"a.k{number}").write_bytes(b"x")
+    (tmp_path / "a.md").write_text(f"# A\n\n{WORDS}")
+    store = Store(tmp_path / "state")
+    documents = make_documents(DataConfig.model_validate({"documents": [{"path": "a.*"}]}), tmp_path, store)
+    [loss] = losses({"documents": documents}, store)
+    assert (loss.count, loss.items[-1]) == (8, "+2")
+
+
 def test_nothing_lost_is_no_list(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(f"# A\n\n{WORDS}")
     store = Store(tmp_path / "state")

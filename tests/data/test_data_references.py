@@ -124,6 +124,17 @@ def test_what_a_source_names_wrongly_is_told_with_the_nearest_name(tmp_path: Pat
     ]
 
 
+def test_a_file_whose_name_has_a_hash_is_named_with_its_section(tmp_path: Path, store: Store) -> None:
+    files = {
+        "c# notes #2.md": f"# Notes\n\n## C# basics\n\n{WORDS}",
+        "c.md": f"# Other\n\n## C# basics\n\nAnother page, of which {WORDS[:40]}",
+    }
+    rows = asked("c# notes #2.md#C# basics", "c# notes #2.md", "c.md#C# basics", "c# notes #2.md#None")
+    made = Made(tmp_path, store, files, rows)
+    assert made.changes() == [("heading-missing", "c# notes #2.md#None; nearest: c# notes #2.md#Notes")]
+    assert told(preview(made.config, tmp_path, TASK)) == told(losses({"examples": made.dataset}, store))
+
+
 def told(found: list[Loss]) -> list[tuple[str, int]]:
     return [(loss.reason, loss.count) for loss in found]
 

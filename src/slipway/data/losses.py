@@ -93,6 +93,8 @@ def _by_ending(changes: list[Change]) -> list[Loss]:
         return []
     endings = Counter(change.detail.lower() for change in changes)
     named = [f"{ending} {n}" for ending, n in endings.most_common(_ENDINGS)]
+    more = len(changes) - sum(n for _, n in endings.most_common(_ENDINGS))
+    named += [f"+{more}"] if more else []
     decoration = all(ending in _DECORATION for ending in endings)
     what = t("pictures and parts of web pages were skipped") if decoration else explain("unsupported-type")
     how = "" if decoration else t("convert what holds answers to PDF, DOCX, HTML or Markdown; exclude the rest")
