@@ -145,7 +145,7 @@ def test_tables_in_cells_formulas_and_words_with_readings_are_read():
     assert text == "| 50 kg | impaired 280 mg a day |\n\nIt is a / b\n\n患者は来る"
 
 
-def test_a_cell_merged_over_rows_stands_in_each_of_them():
+def test_values_stand_under_their_columns_where_cells_are_merged():
     def cell(text: str, merged: str = "") -> str:
         return f"<w:tc><w:tcPr>{merged}</w:tcPr>{paragraph(text)}</w:tc>"
 
@@ -153,6 +153,17 @@ def test_a_cell_merged_over_rows_stands_in_each_of_them():
     wide = '<w:gridSpan w:val="2"/>'
     table = (
         f"<w:tr>{cell('Ward 2', first)}{cell('day')}{cell('1')}</w:tr><w:tr>{cell('', more)}{cell('night')}{cell('2')}</w:tr>"
-        f"<w:tr>{cell('All', wide)}{cell('3')}</w:tr>"
+        f"<w:tr>{cell('All', wide)}{cell('3')}</w:tr><w:tr>{cell('1')}{cell('End', wide)}</w:tr>"
     )
-    assert read(f"<w:tbl>{table}</w:tbl>").text == "| Ward 2 | day | 1 |\n| Ward 2 | night | 2 |\n| All | 3 |"
+    assert (
+        read(f"<w:tbl>{table}</w:tbl>").text
+        == "| Ward 2 | day | 1 |\n| Ward 2 | night | 2 |\n| All |  | 3 |\n| 1 | End |"
+    )
+
+
+def test_an_exponent_is_no_digit_of_its_number():
+    up = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>{}</w:t></w:r>'
+    text = read(
+        paragraph(run("10") + up.format("-6") + run(" m") + up.format("2") + run(", the 1") + up.format("st"))
+    ).text
+    assert text == "10⁻⁶ m², the 1st"

@@ -47,6 +47,24 @@ def test_slides_are_sections_under_their_titles() -> None:
     assert len(document.meta["pages"]) == 2
 
 
+def test_an_exponent_on_a_slide_is_no_digit_of_its_number() -> None:
+    from pptx import Presentation
+
+    shown = Presentation()
+    slide = shown.slides.add_slide(shown.slide_layouts[1])
+    slide.shapes.title.text = "Counts"
+    line = slide.placeholders[1].text_frame.paragraphs[0]
+    for text, raised in [("10", ""), ("6", "30000"), (" in H", ""), ("2", "-25000"), ("O", "")]:
+        run = line.add_run()
+        run.text = text
+        if raised:
+            run.font._element.set("baseline", raised)  # pyright: ignore[reportPrivateUsage]
+    line.add_line_break()
+    line.add_run().text = "a litre"
+    [document] = parsed(saved(shown), media.PPTX)
+    assert body(document, "Counts").endswith("10⁶ in H2O a litre")
+
+
 def test_sheets_are_sections_and_long_tables_repeat_their_header() -> None:
     [document] = parsed(xlsx(), media.XLSX)
     assert paths(document) == ["Loads", "Notes"]

@@ -19,6 +19,7 @@ from slipway.data.parsing.container import ODD, check_container
 from slipway.data.parsing.tables import in_pieces, row_line
 from slipway.data.reasons import Refused
 from slipway.text.columns import tables
+from slipway.text.raised import raised
 
 _HEADING = re.compile(r"(?:heading|título|titre|überschrift|标题|見出し)\s*([1-9])", re.I)
 _LONGEST_HEADING = 300  # characters: an outline level on a whole paragraph makes no heading of it
@@ -93,7 +94,7 @@ class _Reader:
         pieces: list[str] = []
         for node in _walk(item, _HIDDEN | {_BOX}):
             if node.tag in _TEXT:
-                pieces.append(node.text or "")
+                pieces.append(raised(node.text or "") if _is_raised(node) else node.text or "")
             elif node.tag in _SPACES:
                 pieces.append("" if node.get(f"{_W}type") in ("page", "column") else _SPACES[node.tag])
             elif node.tag in _NOTES and (note := self._notes[_NOTES[node.tag]].get(node.get(f"{_W}id"))) is not None:
@@ -105,11 +106,14 @@ class _Reader:
         return "".join(pieces)
 
     def _rows(self, table: Any) -> Iterator[list[str]]:
-        """Rows of a table; a cell merged over columns is written once, one merged over rows in each of them."""
+        """Rows of a table; a cell merged over rows stands in each of them, one merged over columns once: empty ones
+        follow it where the first row has a cell for each column, so that each value stands under its own.
+        """
         above: dict[int, str] = {}
+        columns: int | None = None
         for row in _items(table, "tr"):
             cells: list[str] = []
-            column = 0
+            column = pads = 0
             for cell in _items(row, "tc"):
                 merged = cell.find(f"{_W}tcPr/{_W}vMerge")
                 goes_on = merged is not None and merged.get(f"{_W}val", "continue") == "continue"
@@ -117,9 +121,13 @@ class _Reader:
                 above[column] = text
                 cells.append(text)
                 span = _value(cell, f"tcPr/{_W}gridSpan")
-                column += int(span) if span.isdecimal() else 1
+                across = int(span) if span.isdecimal() else 1
+                pads = min(across, (columns or 0) - column) - 1
+                cells += [""] * pads
+                column += across
             if any(map(str.strip, cells)):
-                yield cells
+                columns = (len(cells) if column == len(cells) else 0) if columns is None else columns
+                yield cells[: len(cells) - pads] if pads > 0 else cells
 
     def _flat(self, cell: Any) -> str:
         """All that a cell or a note holds as one text: rows of a table within it end with a semicolon."""
@@ -133,6 +141,10 @@ class _Reader:
             pieces += (self._flat(box) for box in _shown(item, _BOX))
             pieces += notes
         return "\n".join(piece for piece in pieces if piece.strip())
+
+
+def _is_raised(text: Any) -> bool:
+    return _value(text.getparent(), f"rPr/{_W}vertAlign") == "superscript"
 
 
 def _walk(item: Any, hidden: frozenset[str]) -> Iterator[Any]:
