@@ -72,6 +72,12 @@ def test_articles_are_english():
     assert answer_words("a dog", "en-GB") == ["dog"]
 
 
+@pytest.mark.parametrize("short", ["approx", "max", "Max", "ca", "pp", "Art", "Sec", "Prof", "Sr", "Sra", "Nr", "Abs"])
+def test_an_abbreviation_ends_no_sentence(short):
+    text = f"Give it, {short}. 4 g a day. Then stop."
+    assert [text[start:end] for start, end in sentences(text)] == [f"Give it, {short}. 4 g a day.", "Then stop."]
+
+
 def test_a_reference_to_a_footnote_belongs_to_the_sentence_before_it():
     for text in ("Measure it.[^1] Then stop.[^note-2]", "先测量。[^1]再停止。[^2]"):
         cut = [text[start:end] for start, end in sentences(text)]

@@ -28,6 +28,7 @@ NOTE = r"(?:\[\^[\w.-]{1,40}\])*"  # references to footnotes, as Markdown writes
 # After a full stop with a space (not after an initial or a common abbreviation), or after a CJK full stop.
 SENTENCE_END = re.compile(
     r"(?<![ (][A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bcf)(?<!\bNo)(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bFig)(?<!\bMrs)"
+    r"(?<!\bapprox)(?<!\b[Mm]ax)(?<!\bca)(?<!\bpp)(?<!\bArt)(?<!\bSec)(?<!\bProf)(?<!\bSr)(?<!\bSra)(?<!\bNr)(?<!\bAbs)"
     rf"[.!?…][\"'”’)\]]*{NOTE}[ \t]+(?=[\"'“‘(\[]?[^\Wa-z_]|`)|[。！？；…][”’」』）】\"']*{NOTE}"
 )
 _ARTICLES = frozenset({"a", "an", "the"})
