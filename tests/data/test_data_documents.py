@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -289,3 +290,16 @@ def test_a_signature_made_in_pieces_is_that_of_the_whole(monkeypatch: pytest.Mon
     whole = [signature(text) for text in texts]
     monkeypatch.setattr("slipway.data.shingles._PIECE", piece)
     assert [signature(text) for text in texts] == whole
+
+
+@pytest.mark.parametrize(
+    "entry", ["Prüfung/Übersicht.md", "Prüfung", "Prüfung/*.md", "Pr?fung/Ü*.md", "**/Übersicht.md"]
+)
+def test_names_of_an_archive_from_a_mac_are_found_and_excluded(tmp_path: Path, store: Store, entry: str) -> None:
+    folder = tmp_path / unicodedata.normalize("NFD", "Prüfung")
+    folder.mkdir()
+    for name in ("Übersicht.md", "Kündigung.md"):
+        (folder / unicodedata.normalize("NFD", name)).write_text(f"# {name}\n\n{prose(len(name))}")
+    source = {"path": entry, "exclude": ["Prüfung/Kündigung.md"]}
+    dataset = make(tmp_path, store, source)
+    assert [one.source for one in store.blobs.get_lines(dataset.items, Document)] == ["Prüfung/Übersicht.md"]
