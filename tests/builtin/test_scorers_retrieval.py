@@ -49,6 +49,8 @@ def test_full_width_punctuation_in_headings():
 
 def test_a_source_may_contain_a_hash():
     assert score("retrieval_recall", ["docs/c#.md"], [passage("docs/c#.md")]) == 1.0
+    assert score("retrieval_recall", ["docs/c#.md#Install"], [passage("docs/c#.md", "Install")]) == 1.0
+    assert score("retrieval_recall", ["docs/c#.md#Remove"], [passage("docs/c#.md", "Install")]) == 0.0
 
 
 def test_recall_mrr_ndcg_by_hand():

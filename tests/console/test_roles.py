@@ -38,6 +38,12 @@ def test_each_key_sees_what_it_is_for(folder: Path, tmp_path: Path) -> None:
             assert 'href="/console/labelling"' in labelling
             assert 'href="/console/traces"' not in labelling, "it leads to a refusal"
             assert get("labeller", "/traces")[0] == 403
+            disputed(project)
+            queue = "asked"
+            status, listed = get("reader", "/labelling")
+            assert (status, f'href="/console/labelling/{queue}"' in listed) == (200, True)
+            assert 'href="/console/labelling"' in get("reader")[1], "how a queue stands needs the scope read"
+            assert f'href="/console/labelling/{queue}/work"' in get("labeller", "/labelling")[1]
             for name, may in (("reader", False), ("boss", True)):
                 status, shown = get(name, f"/releases/{digest}")
                 assert status == 200

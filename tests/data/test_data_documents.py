@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,33 @@ def test_pages_made_from_one_pattern_are_no_near_duplicates(tmp_path: Path, stor
     made = make(tmp_path, store, "*.md", "*.html")
     kept = [d.source for d in store.blobs.get_lines(made.items, Document)]
     assert kept == ["LTrim.md", "RTrim.md", "4.html", "5.html"]
+
+
+def test_when_no_document_is_left_the_hint_says_what_to_do(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "log.txt").write_text("A line of the log.\n" * 200)
+    with pytest.raises(ConfigError) as caught:
+        make(tmp_path, store, "*.txt", limits={"max_text": 1000})
+    assert caught.value.hint == (
+        "for example log.txt: 3,800 characters, the limit is 1,000; raise the limit under data.limits, or split the file"
+    )
+
+
+@pytest.mark.parametrize("piece", [1, 7, 50])
+def test_a_signature_made_in_pieces_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    texts = [" \n".join(f"w{n * n % 11} 中" for n in range(size)) for size in (0, 1, 2, 3, 4, 40)]
+    whole = [signature(text) for text in texts]
+    monkeypatch.setattr("slipway.data.shingles._PIECE", piece)
+    assert [signature(text) for text in texts] == whole
+
+
+@pytest.mark.parametrize(
+    "entry", ["Prüfung/Übersicht.md", "Prüfung", "Prüfung/*.md", "Pr?fung/Ü*.md", "**/Übersicht.md"]
+)
+def test_names_of_an_archive_from_a_mac_are_found_and_excluded(tmp_path: Path, store: Store, entry: str) -> None:
+    folder = tmp_path / unicodedata.normalize("NFD", "Prüfung")
+    folder.mkdir()
+    for name in ("Übersicht.md", "Kündigung.md"):
+        (folder / unicodedata.normalize("NFD", name)).write_text(f"# {name}\n\n{prose(len(name))}")
+    source = {"path": entry, "exclude": ["Prüfung/Kündigung.md"]}
+    dataset = make(tmp_path, store, source)
+    assert [one.source for one in store.blobs.get_lines(dataset.items, Document)] == ["Prüfung/Übersicht.md"]

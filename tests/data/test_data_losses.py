@@ -63,6 +63,29 @@ def test_in_order_of_importance_with_counts_names_and_what_to_do(tmp_path: Path)
         assert not loss.how or any("\u4e00" <= char <= "\u9fff" for char in loss.how), loss
 
 
+def test_versions_of_one_text_are_told_with_the_numbers_in_which_they_differ(tmp_path: Path) -> None:
+    body = " ".join(f"Sentence {n} says where a request is entered and who of team {n} answers it." for n in range(40))
+    for name, days in (("2024.md", "124"), ("2025.md", "130")):
+        (tmp_path / name).write_text(f"# Leave\n\nValid from {name[:4]}. Everyone has {days} days. {body}")
+    (tmp_path / "a-copy.md").write_text(f"# Leave\n\nValid from 2024. Everyone has 124 days. {body} Then.")
+    store = Store(tmp_path / "state")
+    documents = make_documents(DataConfig.model_validate({"documents": [{"path": "*.md"}]}), tmp_path, store)
+    [loss] = losses({"documents": documents}, store)
+    assert (loss.reason, loss.count) == ("near-duplicate", 2)
+    assert loss.items[0].endswith("of 2024.md; other numbers: 2025, 130 here, 2024, 124 there)"), loss.items
+    assert loss.items[1] == "a-copy.md"
+
+
+def test_endings_that_are_not_named_are_counted(tmp_path: Path) -> None:
+    for number in range(8):
+        (tmp_path / f"a.k{number}").write_bytes(b"x")
+    (tmp_path / "a.md").write_text(f"# A\n\n{WORDS}")
+    store = Store(tmp_path / "state")
+    documents = make_documents(DataConfig.model_validate({"documents": [{"path": "a.*"}]}), tmp_path, store)
+    [loss] = losses({"documents": documents}, store)
+    assert (loss.count, loss.items[-1]) == (8, "+2")
+
+
 def test_nothing_lost_is_no_list(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(f"# A\n\n{WORDS}")
     store = Store(tmp_path / "state")

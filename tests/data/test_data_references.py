@@ -19,6 +19,7 @@ from slipway.data.leaks import _same_section, find_leaks
 from slipway.data.losses import Loss, losses
 from slipway.data.preview import preview
 from slipway.data.references import corpus_of
+from slipway.errors import ConfigError
 from slipway.project.data import DataConfig
 from slipway.store.store import Store
 
@@ -124,6 +125,17 @@ def test_what_a_source_names_wrongly_is_told_with_the_nearest_name(tmp_path: Pat
     ]
 
 
+def test_a_file_whose_name_has_a_hash_is_named_with_its_section(tmp_path: Path, store: Store) -> None:
+    files = {
+        "c# notes #2.md": f"# Notes\n\n## C# basics\n\n{WORDS}",
+        "c.md": f"# Other\n\n## C# basics\n\nAnother page, of which {WORDS[:40]}",
+    }
+    rows = asked("c# notes #2.md#C# basics", "c# notes #2.md", "c.md#C# basics", "c# notes #2.md#None")
+    made = Made(tmp_path, store, files, rows)
+    assert made.changes() == [("heading-missing", "c# notes #2.md#None; nearest: c# notes #2.md#Notes")]
+    assert told(preview(made.config, tmp_path, TASK)) == told(losses({"examples": made.dataset}, store))
+
+
 def told(found: list[Loss]) -> list[tuple[str, int]]:
     return [(loss.reason, loss.count) for loss in found]
 
@@ -142,6 +154,17 @@ def test_check_tells_the_same_and_keeps_nothing(tmp_path: Path, store: Store) ->
     ]  # fmt: skip
     assert found[1].items == ["q.jsonl:1 (en/gates.md; nearest: en/gate.md)"]
     assert all(loss.what and loss.how for loss in found)
+
+
+def test_a_split_that_stays_empty_for_a_wrong_heading_names_it(tmp_path: Path, store: Store) -> None:
+    sections = "".join(f"## Part {n}\n\nWinch {n} has {n}0 ropes and {WORDS[n:40]}\n\n" for n in range(6))
+    rows = [
+        {"question": f"How many ropes has {n * 77}?", "answer": f"{n}0", "source": f"a.md#Part {n}"} for n in range(6)
+    ]
+    rows[3]["source"] = "a.md#Prt 3"
+    with pytest.raises(ConfigError) as caught:
+        Made(tmp_path, store, {"a.md": f"# A\n\n{sections}"}, rows, split={"group_by": "source"})
+    assert "q.jsonl:4 first (a.md#Prt 3; nearest: a.md#Part 3)" in caught.value.hint
 
 
 # groups ---------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from commands import slipway
@@ -187,6 +188,8 @@ def test_documents_and_comparisons_and_rubrics_and_spans(project: Context) -> No
                for row in rows(project, "feedback/spans.spans.jsonl"))  # fmt: skip
     assert spans_of(f"thing: {word}\n number {start}-{start + 2}\n\n", item) == [
         [start, start + len(word), "thing"], [start, start + 2, "number"]]  # fmt: skip
+    accented = msgspec.structs.replace(item, text="Un caf\u00e9 \u00e0 Paris")
+    assert spans_of("thing: cafe\u0301 a\u0300", accented) == [[3, 9, "thing"]], "as a keyboard may write it"
     for wrong in ("thing: nowhere to be found", "just words", "thing 5"):
         with pytest.raises(ConfigError):
             spans_of(wrong, item)

@@ -11,6 +11,7 @@ import pytest
 
 from slipway.i18n import speaking
 from slipway.render import html, markdown, text
+from slipway.render.cells import Link
 from slipway.render.document import Column, Document, Part, Passage, Picture, Section, Table
 from slipway.render.svg import Drawing
 
@@ -33,6 +34,7 @@ ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "h4", "nav", "ol", "ul", "li", "a", "main",
     "section", "article", "p", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "span", "blockquote", "pre",
     "details", "summary", "figure", "svg", "rect", "text", "polyline", "circle", "label", "input", "output", "script",
+    "wbr",
 }  # fmt: skip
 
 
@@ -50,7 +52,7 @@ class Seen(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in ("meta", "input"):
+        if tag not in ("meta", "input", "wbr"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -131,3 +133,15 @@ def test_other_forms_show_sections_and_leave_pictures_out() -> None:
     assert markdown.write(document) == "## A # title\n\nline\n\n### inner\n\nx\n"
     assert "A # title" in text.write(document)
     assert "svg" not in text.write(document)
+
+
+def test_wide_values_can_be_cut_where_it_does_not_hurt() -> None:
+    columns = [Column("question"), Column("retrieval_recall"), Column("<a_b>")]
+    rows = [[Link("0.3 [0.1, 0.5]", "/there"), "<&" * 30, Link("a" * 50, "/there")], ["a short one", "b" * 39, "c"]]
+    page = html.body(Document(None, [Table("T", columns, rows)]))
+    assert '0.3 <span class="whole">[0.1, 0.5]</span></a>' in page
+    assert f'<span class="long">{"&lt;&amp;" * 30}</span>' in page
+    assert f'<span class="long">{"a" * 50}</span></a>' in page
+    assert page.count('class="long"') == 2
+    assert "retrieval_<wbr>recall</th>" in page
+    assert "&lt;a_<wbr>b&gt;</th>" in page

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.text.words import answer_words, cjk_bigrams, fold, is_cjk, normalize_answer, normalize_label, words
+from slipway.text.words import (
+    answer_words,
+    cjk_bigrams,
+    fold,
+    is_cjk,
+    normalize_answer,
+    normalize_label,
+    sentences,
+    words,
+)
 
 
 @pytest.mark.parametrize("char", ["中", "々", "あ", "ア", "ー", "한", "ㄅ", "ｱ", "𠀀", "〇"])
@@ -61,6 +70,18 @@ def test_normalize_answer(text, expected):
 def test_articles_are_english():
     assert answer_words("il a faim", "fr") == ["il", "a", "faim"]
     assert answer_words("a dog", "en-GB") == ["dog"]
+
+
+@pytest.mark.parametrize("short", ["approx", "max", "Max", "ca", "pp", "Art", "Sec", "Prof", "Sr", "Sra", "Nr", "Abs"])
+def test_an_abbreviation_ends_no_sentence(short):
+    text = f"Give it, {short}. 4 g a day. Then stop."
+    assert [text[start:end] for start, end in sentences(text)] == [f"Give it, {short}. 4 g a day.", "Then stop."]
+
+
+def test_a_reference_to_a_footnote_belongs_to_the_sentence_before_it():
+    for text in ("Measure it.[^1] Then stop.[^note-2]", "先测量。[^1]再停止。[^2]"):
+        cut = [text[start:end] for start, end in sentences(text)]
+        assert [piece[-1] for piece in cut] == ["]", "]"], cut
 
 
 @pytest.mark.parametrize(

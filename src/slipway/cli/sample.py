@@ -109,7 +109,8 @@ class Once:
         if self._example and self._example.expected:
             terminal.block(t("expected: {text}", text=self._example.expected[0]))
         for citation in found.get("slipway", {}).get("citations", []):
-            terminal.out(f"  {citation['source']}#{' > '.join(citation['path'])}")
+            heading = " > ".join(citation["path"])
+            terminal.out(f"  {citation['source']}{'#' if heading else ''}{heading}")
         terminal.out(t("trace: {id}", id=trace))
 
 

@@ -41,7 +41,7 @@ def _looked_at(answer: Answer | None) -> Table | None:
     """What there was to answer from, in the order it was found."""
     if answer is None or not answer.citations:
         return None
-    columns = [Column("", "count"), Column(t("source")), Column(t("heading")), Column(t("score"), "number"),
+    columns = [Column(t("rank"), "count"), Column(t("source")), Column(t("heading")), Column(t("score"), "number"),
                Column(t("used"))]  # fmt: skip
     rows: list[list[Any]] = [
         [n, one.source, " > ".join(one.path), one.score, t("yes") if one.cited else ""]

@@ -74,11 +74,13 @@ def _queues(pages: Pages, queues: Labelling) -> APIRouter:
     router = APIRouter(prefix=AT)
 
     @router.get("")
-    def listed(request: Request, caller: Annotator) -> Response:
+    def listed(request: Request, caller: Annotated[Caller, needs("label", "read")]) -> Response:
         found = [queues.standing(one.name, whole=False) for one in queues.queues()]
-        rows = [[Link(one.queue.name, f"{AT}/{one.queue.name}/work"), *documents.queue_cells(one)] for one in found]
+        labels = pages.may(request, "label")
+        to = {one.queue.name: f"{AT}/{one.queue.name}{'/work' if labels else ''}" for one in found}
+        rows = [[Link(one.queue.name, to[one.queue.name]), *documents.queue_cells(one)] for one in found]
         table = documents.queue_table(rows)
-        if pages.may(request, "read"):
+        if labels and pages.may(request, "read"):
             rows = [[*row, Link(t("status"), f"{AT}/{one.queue.name}")] for row, one in zip(rows, found, strict=True)]
             table = Table(table.title, [*table.columns, Column(t("status"))], rows)
         may = "admin" in caller.scopes

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse
 from slipway.i18n import language, t
 from slipway.render import html
 from slipway.render.document import Document
-from slipway.serve.auth.caller import SCOPES
+from slipway.serve.auth.caller import SCOPES, Scope
 from slipway.text import visible
 
 ROOT = "/console"
@@ -36,8 +36,8 @@ HEADERS = {
 }
 
 
-NEEDS = {"/labelling": "label", "/playground": "ask"}
-"""Page of the navigation -> the scope it needs, where that is not `read`."""
+NEEDS: dict[str, tuple[Scope, ...]] = {"/labelling": ("label", "read"), "/playground": ("ask",)}
+"""Page of the navigation -> the scopes of which it needs one, where that is not `read`."""
 
 
 @cache
@@ -185,7 +185,7 @@ def _links(at: str, scopes: Collection[str]) -> str:
     return "".join(
         f'<li><a href="{ROOT}{path}"{" aria-current=page" if path == here else ""}>{line(text)}</a></li>'
         for path, text in pages
-        if NEEDS.get(path, "read") in scopes
+        if any(scope in scopes for scope in NEEDS.get(path, ("read",)))
     )
 
 

@@ -74,7 +74,8 @@ class Pages:
             body = sent.ended(_target(request), where, given, why)
             return self.page(request, t("Sign in again"), body, status=403)
         if refused is not None and refused.status == 403 and request.url.path == ROOT:
-            first = next((path for path, scope in page.NEEDS.items() if scope in caller.scopes), "")
+            mine = (path for path, scopes in page.NEEDS.items() if any(one in caller.scopes for one in scopes))
+            first = next(mine, "")
             if first:  # the only page that this key is for
                 return RedirectResponse(f"{ROOT}{first}", 303, page.HEADERS)
         if refused is None and not isinstance(error, HTTPException | RequestValidationError):

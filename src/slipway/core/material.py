@@ -62,6 +62,17 @@ class Chunk(Noun, frozen=True, kw_only=True):
         return digest_bytes(self.passage.encode())
 
 
+_MOST_MARKS = 16  # of a name; more is no name
+
+
+def readings(name: str) -> list[tuple[str, str]]:
+    """What `source` or `source#heading` can mean, as (source, heading), the longest source first: a file's own name
+    may hold a `#`, and so may a heading.
+    """
+    marks = [at for at, character in enumerate(name) if character == "#"][:_MOST_MARKS]
+    return [(name, ""), *((name[:at], name[at + 1 :]) for at in reversed(marks))]
+
+
 SAMPLE_OF = "sample_of"  # in `counts` of documents that are a sample: of how many files
 
 

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections import Counter
 
+from slipway.text.raised import raised
+
 # C0 without tab and newline, C1, lone surrogates, private-use signs of broken fonts are left; non-characters go.
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 # Soft hyphen, zero width, direction marks and overrides (CVE-2021-42574), tag characters (text no one sees).
@@ -26,6 +28,7 @@ _TAG_NAMES = (
     "strike|strong|style|sub|summary|sup|svg|table|tbody|td|tfoot|th|thead|title|tr|tt|u|ul|var|video|wbr"
 )
 _TAG = re.compile(rf"</?(?:{_TAG_NAMES})(?:\s[^<>]{{0,2000}})?/?>|<!doctype[^<>]{{0,200}}>", re.I)
+_SUP = re.compile(r"<sup>([^<>]{1,20})</sup>", re.I)
 _BREAKING = re.compile(r"</?(?:br|p|div|li|tr|h[1-6]|table|ul|ol|hr)\b", re.I)
 _HIDDEN = re.compile(r"<!--|<(script|style)\b[^<>]{0,2000}>", re.I)
 _HIDDEN_END = {  # and how many characters may be hidden at most
@@ -95,7 +98,7 @@ def _stripped(text: str, counts: Counts) -> str:
         found += 1
         return "\n" if _BREAKING.match(tag[0]) else ""
 
-    text = _TAG.sub(gone, text)
+    text = _TAG.sub(gone, _SUP.sub(lambda sup: raised(sup[1]) if raised(sup[1]) != sup[1] else sup[0], text))
     text, entities = _ENTITY.subn(lambda entity: html.unescape(entity[0]), text)
     if found or entities:
         counts["tags"] += found + entities

@@ -7,12 +7,16 @@ exact similarity decides, so the result is repeatable.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from slipway.core.material import Change, Document, Section
 from slipway.data.shingles import bands, jaccard, shingles
 from slipway.text.words import normalize_label
 
+OTHER_NUMBERS = "; other numbers: "  # in the detail of a near duplicate
+_NUMBER = re.compile(r"\d(?:[\d.,:/-]{0,30}\d)?")
+_TOLD = 3
 _SAME_SECTION = 0.5  # of the word runs of two sections are shared where one stands for the other
 
 
@@ -43,7 +47,7 @@ def drop_near(
         near = _most_similar(documents, number, sorted({n for part in parts for n in buckets.get(part, ())}), threshold)
         if near is not None:
             kept_one = documents[near[0]]
-            detail = f"{near[1]:.2f} of its word runs are those of {kept_one.source}"
+            detail = f"{near[1]:.2f} of its word runs are those of {kept_one.source}{_numbers(document, kept_one)}"
             headings = _headings(document, kept_one)
             changes.append(_dropped(document, "near-duplicate", detail, kept_one.source, headings))
             continue
@@ -69,6 +73,16 @@ def _called(document: Document) -> tuple[str, str]:
     """Title and first heading: pages made from one pattern, of two functions or two versions, differ in these."""
     first = next((section.path[0] for section in document.sections if section.path), "")
     return normalize_label(document.title), normalize_label(first)
+
+
+def _numbers(dropped: Document, kept: Document) -> str:
+    """Numbers that one of them says and the other does not, such as a date: versions of one text differ in these."""
+    ours, theirs = (dict.fromkeys(_NUMBER.findall(document.text)) for document in (dropped, kept))
+    own, other = ([one for one in these if one not in those] for these, those in ((ours, theirs), (theirs, ours)))
+    if not own and not other:
+        return ""
+    told = [", ".join(numbers[:_TOLD]) + (", ..." if len(numbers) > _TOLD else "") for numbers in (own, other)]
+    return f"{OTHER_NUMBERS}{told[0] or 'none'} here, {told[1] or 'none'} there"
 
 
 def _headings(dropped: Document, kept: Document) -> dict[str, str]:

@@ -20,6 +20,7 @@ from slipway.data.collect import Found, collect
 from slipway.data.dedupe import drop_exact, drop_near
 from slipway.data.document_language import same_language
 from slipway.data.freeze import freeze
+from slipway.data.losses import remedy
 from slipway.data.outliers import flag_outliers
 from slipway.data.parsing.blocks import Note, Outcome, Parsed
 from slipway.data.parsing.key import code_version, outcome_key
@@ -248,7 +249,8 @@ def _nothing_left(changes: list[Change]) -> ConfigError:
     reasons = Counter(change.reason for change in changes if change.action == "dropped")
     shown = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common(5))
     first = next((change for change in changes if change.action == "dropped"), None)
-    return ConfigError(
-        t("data.documents: no document is left: {reasons}", reasons=shown),
-        t("for example {item}: {detail}", item=first.item, detail=first.detail or first.reason) if first else "",
-    )
+    hint = ""
+    if first is not None:
+        hint = t("for example {item}: {detail}", item=first.item, detail=first.detail or first.reason)
+        hint = "; ".join(filter(None, (hint, remedy(first.reason))))
+    return ConfigError(t("data.documents: no document is left: {reasons}", reasons=shown), hint)

@@ -73,7 +73,10 @@ def make_examples(
     texts = [task.text(entry.example.input) for entry in measured]
     grouped = with_groups(measured, texts, config.split.group_by, changes)
     labels = labels_of(grouped) if isinstance(task, Labelled) else ()
-    splits, _ = assign(grouped, config.split, rotation, labels)
+    try:
+        splits, _ = assign(grouped, config.split, rotation, labels)
+    except ConfigError as error:
+        raise _for_lack_of_headings(error, changes) from error
     examples = [msgspec.structs.replace(e, split=split) for e, split in zip(grouped, splits, strict=True)]
     changes += missing_slices(examples)
     learnt = _away_from(examples, [entry for entry in entries if entry.train], task, changes)
@@ -161,6 +164,20 @@ def _read(
             if entry is not None:
                 entry.train = source.split is not None
                 yield entry
+
+
+def _for_lack_of_headings(error: ConfigError, changes: list[Change]) -> ConfigError:
+    """An example whose heading is not there counts for its whole document, and ties all of its examples together."""
+    wrong = [change for change in changes if change.reason == "heading-missing"]
+    if not wrong:
+        return error
+    told = t(
+        "correct the field source of {item} first ({detail}): a heading that is not there stands for the whole "
+        "document",
+        item=wrong[0].item,
+        detail=wrong[0].detail,
+    )
+    return ConfigError(error.message, f"{told}; {error.hint}")
 
 
 def _no_example(task: Task, changes: list[Change]) -> ConfigError:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from slipway.core.material import Change, Dataset
+from slipway.data.dedupe import OTHER_NUMBERS
 from slipway.data.parsing.ocr import PACKAGES
 from slipway.data.reasons import explain
 from slipway.i18n import t
@@ -86,9 +87,10 @@ def _by_reason(changes: Iterable[Change], reasons: tuple[str, ...]) -> list[Loss
 
 def _named(items: Mapping[str, str], reason: str) -> list[str]:
     """The first items; those of examples with the facts, because a line number says little."""
-    first = list(items.items())[:_SHOWN]
+    differ = {item: detail.partition(OTHER_NUMBERS)[1:] for item, detail in items.items()}
+    first = sorted(items.items(), key=lambda item: not differ[item[0]][0])[:_SHOWN]
     told = reason in _EXAMPLES or reason == "bad-row"
-    named = [f"{item} ({detail[:160]})" if told and detail else item for item, detail in first]
+    named = [f"{item} ({detail[:160]})" if (told and detail) or differ[item][0] else item for item, detail in first]
     more = len(items) - _SHOWN
     return [*named, f"+{more}"] if reason in BROKEN and more > 0 else named
 
@@ -98,6 +100,8 @@ def _by_ending(changes: list[Change]) -> list[Loss]:
         return []
     endings = Counter(change.detail.lower() for change in changes)
     named = [f"{ending} {n}" for ending, n in endings.most_common(_ENDINGS)]
+    more = len(changes) - sum(n for _, n in endings.most_common(_ENDINGS))
+    named += [f"+{more}"] if more else []
     decoration = all(ending in _DECORATION for ending in endings)
     what = t("pictures and parts of web pages were skipped") if decoration else explain("unsupported-type")
     how = "" if decoration else t("convert what holds answers to PDF, DOCX, HTML or Markdown; exclude the rest")
@@ -161,7 +165,9 @@ def _remedies() -> dict[str, str]:
         "language-not-in-every-split": t("add examples in this language, on other sections"),
         "missing-group": t("fill in the field that data.split.group_by names, such as source, or delete group_by"),
         "slice-not-in-every-split": t("add examples of this kind, on other sections"),
-        "near-duplicate": t("compare one pair; raise clean.near_duplicates when they differ in what matters"),
+        "near-duplicate": t(
+            "compare one pair; exclude what no longer holds, or raise clean.near_duplicates where both do"
+        ),
         "too-short": t("lower clean.min_chars if they hold answers"),
         "language": t("add the language to clean.languages if users ask in it"),
     }

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 
-from slipway.core.material import Change, Example
+from slipway.core.material import Change, Example, readings
 from slipway.core.protocols import Task
 from slipway.data.collect import Found, collect
 from slipway.data.documents import read_documents
@@ -37,7 +37,7 @@ def preview(config: DataConfig, root: Path, task: Task) -> list[Loss]:
 def _corpus(config: DataConfig, root: Path, named: Collection[str], store: Store) -> Corpus:
     """The documents that are named; files that are not, or are too many or too large to read now, are `unread`."""
     found, refused = collect(config, root)
-    wanted = {posixpath.normpath(part) for name in named for part in (name.strip(), name.partition("#")[0].strip())}
+    wanted = {posixpath.normpath(source.strip()) for name in named for source, _ in readings(name)}
     wanted |= {above for part in wanted for above in _above(part)}  # a row of a table is named below its file
     chosen: list[Found] = []
     left = _MOST_BYTES

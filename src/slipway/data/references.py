@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from slipway.core.material import Change, Dataset, Document
+from slipway.core.material import Change, Dataset, Document, readings
 from slipway.data.document_language import same_language
 from slipway.errors import nearest
 from slipway.store.store import Store
@@ -95,9 +95,10 @@ class Corpus:
 
     def _parted(self, name: str) -> tuple[str, str, str]:
         """(path, `#` or nothing, heading); a document whose own name has a `#` comes first."""
-        whole = _path(name)
-        if whole in self._held or whole in self._kept_as or whole in self._dropped:
-            return whole, "", ""
+        for source, heading in readings(name):
+            known = _path(source)
+            if known in self._held or known in self._kept_as or known in self._dropped or known in self._unread:
+                return known, "#" if source != name else "", heading
         source, mark, heading = name.partition("#")
         return _path(source), mark, heading
 

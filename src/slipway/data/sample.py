@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Collection, Sequence
 from hashlib import sha256
 
+from slipway.core.material import readings
 from slipway.data.collect import Found
 
 
@@ -13,7 +14,7 @@ def sampled(found: Sequence[Found], named: Collection[str], n: int) -> list[Foun
     """`n` files in their order: all that examples name (`named`, as `source` or `source#heading`), however many these
     are, and others drawn by the digest of their name. So every example keeps its evidence and its split.
     """
-    wanted = {posixpath.normpath(name.partition("#")[0]) for name in named} | {posixpath.normpath(one) for one in named}
+    wanted = {posixpath.normpath(source) for name in named for source, _ in readings(name)}
 
     def rank(file: Found) -> tuple[bool, str]:
         source = posixpath.normpath(file.source)

@@ -14,27 +14,49 @@ from slipway.text.words import words
 PERMUTATIONS = 128
 _SEED = 7
 _WIDTH = 5
+_PIECE = 500_000  # characters of a text whose words are held at once, up to the end of a line
 _MISS = 1e-3  # a pair just at the threshold is overlooked at most this often
 
 
 def shingles(text: str) -> set[str]:
     """All runs of five words; a shorter text is one shingle, an empty one none."""
-    found = words(text)
+    return _runs(words(text))
+
+
+def _runs(found: list[str]) -> set[str]:
     if len(found) <= _WIDTH:
         return {" ".join(found)} if found else set()
     return {" ".join(found[i : i + _WIDTH]) for i in range(len(found) - _WIDTH + 1)}
 
 
 def signature(text: str) -> bytes:
-    """MinHash of the shingles: 128 unsigned 32-bit numbers, little-endian; empty for a text without words."""
+    """MinHash of the shingles: 128 unsigned 32-bit numbers, little-endian; empty for a text without words.
+
+    Of a long text piece by piece: the least of all is the least of the leasts, and its words need not all be held.
+    """
     from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]  # compiled, without stubs
 
-    found = shingles(text)
-    if not found:
-        return b""
     sketch = RMinHash(PERMUTATIONS, _SEED)
-    sketch.update(sorted(found))
+    held: list[str] = []
+    some = False
+    for piece in _pieces(text):
+        held += words(piece)
+        if len(held) >= _WIDTH:
+            sketch.update(sorted(_runs(held)))
+            held, some = held[1 - _WIDTH :], True
+    if not some and not held:
+        return b""
+    if not some:
+        sketch.update(sorted(_runs(held)))
     return array("I", sketch.digest()).tobytes()
+
+
+def _pieces(text: str) -> Iterator[str]:
+    at = 0
+    while at < len(text):
+        end = text.find("\n", at + _PIECE) + 1 or len(text)
+        yield text[at:end]
+        at = end
 
 
 def jaccard(one: set[str], other: set[str]) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from slipway.core.material import Change, Document
+from slipway.core.material import Change, Document, readings
 from slipway.core.protocols import Labelled
 from slipway.data.collect import Found
 from slipway.data.drafts import accepted, file, sheet
@@ -163,8 +163,8 @@ def _still_true(drafts: list[Draft], documents: list[Document]) -> tuple[list[Dr
     def holds(draft: Draft) -> bool:
         if draft.status != "proposed" or draft.document in digests:
             return True
-        source = draft.source if draft.source in texts else draft.source.partition("#")[0]
-        return " ".join(draft.answer.split()) in texts.get(source, "")
+        text = next((texts[source] for source, _ in readings(draft.source) if source in texts), "")
+        return " ".join(draft.answer.split()) in text
 
     kept = [draft for draft in drafts if holds(draft)]
     return kept, len(drafts) - len(kept)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
@@ -20,6 +21,8 @@ from slipway.text import visible
 
 _RIGHT = ("count", "number", "seconds", "bytes", "probability")
 _MARKS = {"pass": "✓", "fail": "✗", "insufficient": "?", "ok": "✓", "error": "✗", "warning": "!"}
+_LONG_WORD = re.compile(r"[^\s<>]{40,}")
+_INTERVAL = re.compile(r"[\[(][^\s\[\]()<>]{1,14}, [^\s\[\]()<>]{1,14}[\])]\Z")  # of a number that is a link
 _LONG = 600  # characters of a passage from which on it is folded
 
 
@@ -146,7 +149,7 @@ def _table(part: Table) -> Iterator[str]:
     if not part.rows:
         yield f"<p>{_line(t('{title}: nothing yet', title=part.title))}</p>"
     else:
-        head = "".join(f'<th scope="col"{_class(one)}>{_line(one.title)}</th>' for one in part.columns)
+        head = "".join(f'<th scope="col"{_class(one)}>{_name(one)}</th>' for one in part.columns)
         rows = "".join(_row(row, part.columns) for row in part.rows)
         caption = f"<caption>{_line(part.title)}</caption>" if part.title else ""
         yield (
@@ -163,16 +166,27 @@ def _row(row: Sequence[object], columns: Sequence[Column]) -> str:
     return f'<tr><th scope="row"{_class(columns[0])}>{first}</th>{others}</tr>'
 
 
+def _name(column: Column) -> str:
+    """A name such as retrieval_recall may be cut after its underscores: it is wider than what stands below it."""
+    return _line(column.title).replace("_", "_<wbr>")
+
+
 def _cell(cell: object, column: Column) -> str:
     if isinstance(cell, Mark):
         return _MARKS[cell]
     if isinstance(cell, Link):
-        return f'<a href="{escape(cell.to)}">{_line(shown(cell, column))}</a>'
+        text = _INTERVAL.sub(r'<span class="whole">\g<0></span>', _breakable(_line(shown(cell, column))))
+        return f'<a href="{escape(cell.to)}">{text}</a>'
     if isinstance(cell, Estimate):
         whole = shown(cell, column)
         value = whole.removesuffix(interval(cell)).strip()
         return f'{_line(value)} <span class="interval">{_line(interval(cell))}</span>'
-    return _line(shown(cell, column))
+    return _breakable(_line(shown(cell, column)))
+
+
+def _breakable(text: str) -> str:
+    """Escaped text in which a very long word may be cut at the end of a line: it would push other columns away."""
+    return _LONG_WORD.sub(r'<span class="long">\g<0></span>', text)
 
 
 def _class(column: Column) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from slipway.text.columns import Table, is_record, paired, tables
-from slipway.text.words import is_cjk, sentences, weigh
+from slipway.text.words import NOTE, is_cjk, sentences, weigh
 
 LONGEST = 600  # weighted characters of a statement, about; what is longer is cut at a comma or a space
 CLAUSES = 400  # weighted characters of a sentence up to which its clauses stay together
@@ -35,7 +35,7 @@ _NEAR = 12  # characters that are looked at before a line
 _ALONE_BEFORE = re.compile(r"(?:\A|\n[ \t]*\n)(?:\*\*|__|`)?\Z")
 _ALONE_AFTER = re.compile(r"(?:\*\*|__|`)?[ \t]*\n[ \t]*\n")
 _NAMES = 3  # of one thing that are told
-_ENDED = re.compile(r"[.!?…:。！？；：|][\"'”’)\]」』）】]*$")
+_ENDED = re.compile(rf"[.!?…:。！？；：|][\"'”’)\]」』）】]*{NOTE}$")
 _CUTS = (",", ";", "，", "；", "、", " ")
 
 

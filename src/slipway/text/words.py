@@ -27,10 +27,12 @@ CJK_WEIGHT = 2.5
 # With its punctuation.
 WIDE = re.compile("[\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 _IS_CJK = re.compile(f"[{_CJK}]")
+NOTE = r"(?:\[\^[\w.-]{1,40}\])*"  # references to footnotes, as Markdown writes them
 # After a full stop with a space (not after an initial or a common abbreviation), or after a CJK full stop.
 SENTENCE_END = re.compile(
     r"(?<![ (][A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bcf)(?<!\bNo)(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bFig)(?<!\bMrs)"
-    r"[.!?…][\"'”’)\]]*[ \t]+(?=[\"'“‘(\[]?[^\Wa-z_]|`)|[。！？；…][”’」』）】\"']*"
+    r"(?<!\bapprox)(?<!\b[Mm]ax)(?<!\bca)(?<!\bpp)(?<!\bArt)(?<!\bSec)(?<!\bProf)(?<!\bSr)(?<!\bSra)(?<!\bNr)(?<!\bAbs)"
+    rf"[.!?…][\"'”’)\]]*{NOTE}[ \t]+(?=[\"'“‘(\[]?[^\Wa-z_]|`)|[。！？；…][”’」』）】\"']*{NOTE}"
 )
 _ARTICLES = frozenset({"a", "an", "the"})
 _ARTICLE_LANGUAGES = ("en", "und", "")

@@ -110,7 +110,7 @@ HOSTILE: dict[str, tuple[bytes, set[str]]] = {
     "empty.pdf": (b"", {"corrupt", "empty"}),
     "picture.pdf": (b"\x89PNG\r\n\x1a\n" + b"0" * 100, {"wrong-type"}),
     "bomb.parquet": (parquet_bomb(), {"too-much-text", "too-much-memory", "corrupt"}),
-    "wide.docx": (wide_table(999_999_999), {"too-much-memory", "corrupt", "timeout"}),
+    "wide.docx": (wide_table(999_999_999), {"too-short"}),  # read in no time: a cell over columns is one cell
     "header-twice.csv": (",".join([*map(str, range(200_000)), "0"]).encode() + b"\n1\n", {"corrupt"}),
     "mark-only.csv": ("text,other\n".encode("utf-16"), {"empty"}),  # decoding it is noted, and that is no row
     "not.parquet": (b"PAR1" + b"x" * 1000 + b"PAR1", {"corrupt"}),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from slipway.data.clean import clean_text
 from slipway.data.parsing.depth import too_deep
 from slipway.data.parsing.html import parse_html
 from slipway.data.reasons import Refused
@@ -116,3 +119,44 @@ def test_the_name_section_of_a_manual_page_in_asciidoc_stays() -> None:
     page = f"""<body><div id="header"><h1>tool(1)</h1><h2>NAME</h2><p>tool - {LINE}</p></div>
         <div id="content"><div class="sect1"><h2>OPTIONS</h2><p>{LINE * 50}</p></div></div></body>"""
     assert headings(page) == ["tool(1)", "NAME", "OPTIONS"]
+
+
+# what plain text cannot show ------------------------------------------------------------------------------------------
+def test_an_exponent_is_no_digit_of_its_number() -> None:
+    page = f"<p>{LINE}10<sup>6</sup> or 10<sup>−3</sup> in 1 m<sup>2</sup>, the 1<sup>st</sup>.<sup>[4]</sup> H<sub>2</sub>O"
+    assert text(page).endswith("10⁶ or 10⁻³ in 1 m², the 1st.[4] H2O")
+    assert clean_text("10<sup>6</sup> and 1<sup>st</sup>", Counter(), tags=True) == "10⁶ and 1st"
+
+
+def test_readings_above_words_do_not_run_into_them() -> None:
+    assert text(f"<p>{LINE}<ruby>患者<rp>(</rp><rt>かんじゃ</rt><rp>)</rp></ruby>は来る").endswith("患者は来る")
+
+
+def table(*rows: str) -> list[str]:
+    return text(f"<p>{LINE * 3}</p><table><tr>{'<tr>'.join(rows)}</table>").split("\n")[1:]
+
+
+def test_values_stand_under_their_columns_where_cells_are_merged() -> None:
+    head = "<th>Ward<th>Shift<th>Nurses"
+    assert table(
+        head, "<td rowspan=2>Two<td>day<td>5", "<td>night<td>2", "<td colspan=2>All<td>7", "<td colspan=3>End"
+    ) == [
+        "| Ward | Shift | Nurses |",
+        "| Two | day | 5 |",
+        "| Two | night | 2 |",
+        "| All |  | 7 |",
+        "| End |",
+    ]
+    assert table("<th>Drug<th colspan=2>Dose", "<td>X<td>5<td>2")[-1] == "| X | 5 | 2 |"
+    assert table(head, "<td rowspan=0>Two<td>day<td>5", "<td>night<td>2")[-1] == "| Two | night | 2 |"
+
+
+def test_words_of_a_cell_are_not_cut_by_marks() -> None:
+    row = table("<th>Gas<th>Limit", "<td>H<sub>2</sub>O<br>steam<td>10<sup>4</sup> <b>ppm</b>s")[-1]
+    assert row == "| H2O steam | 10⁴ ppms |"
+
+
+@pytest.mark.parametrize("span", ["colspan=99999", "rowspan=99999", "colspan=0", "rowspan=-1", "colspan=x"])
+def test_absurd_spans_cost_nothing(span: str) -> None:
+    rows = [f"<td {span}>a<td {span}>b<td>c"] * 500
+    assert len("\n".join(table("<th>A<th>B<th>C", *rows))) < 500 * 300

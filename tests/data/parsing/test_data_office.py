@@ -47,6 +47,42 @@ def test_slides_are_sections_under_their_titles() -> None:
     assert len(document.meta["pages"]) == 2
 
 
+def test_footnotes_and_exponents_of_rtf_are_read() -> None:
+    source = (
+        r"{\rtf1\ansi The limit is 9 bar.{\super\chftn{\footnote\pard {\super\chftn} Below 40 C.\par And {\b only} there.}}"
+        r" It holds 10{\rtlch\super\insrsid12 6} and 5\super -3\nosupersub  mol, the 1{\super st}.\par "
+        r"Not \{ here{\*\footnote A \} note.}.\par}"
+    )
+    [document] = parsed(source.encode(), media.RTF)
+    assert document.text.split("\n\n") == [
+        "The limit is 9 bar.[^1] It holds 10⁶ and 5⁻³ mol, the 1st.", "[^1]: Below 40 C. And only there.",
+        "Not { here[^2].", "[^2]: A } note.",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", [r"{\footnote a", r"\super ", r"\super\a1 ", r"{\footnote}", "}"])
+def test_rtf_that_repeats_itself_is_read_in_proportion(piece: str) -> None:
+    outcome(b"{\\rtf1 " + piece.encode() * 50_000, media.RTF)
+
+
+def test_an_exponent_on_a_slide_is_no_digit_of_its_number() -> None:
+    from pptx import Presentation
+
+    shown = Presentation()
+    slide = shown.slides.add_slide(shown.slide_layouts[1])
+    slide.shapes.title.text = "Counts"
+    line = slide.placeholders[1].text_frame.paragraphs[0]
+    for text, raised in [("10", ""), ("6", "30000"), (" in H", ""), ("2", "-25000"), ("O", "")]:
+        run = line.add_run()
+        run.text = text
+        if raised:
+            run.font._element.set("baseline", raised)  # pyright: ignore[reportPrivateUsage]
+    line.add_line_break()
+    line.add_run().text = "a litre"
+    [document] = parsed(saved(shown), media.PPTX)
+    assert body(document, "Counts").endswith("10⁶ in H2O a litre")
+
+
 def test_sheets_are_sections_and_long_tables_repeat_their_header() -> None:
     [document] = parsed(xlsx(), media.XLSX)
     assert paths(document) == ["Loads", "Notes"]

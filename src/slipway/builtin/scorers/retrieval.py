@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.builtin.scorers.common import Configured
 from slipway.core.answer import Answer, Citation
-from slipway.core.material import Chunk, Example
+from slipway.core.material import Chunk, Example, readings
 from slipway.text.words import normalize_label
 
 
@@ -30,10 +30,9 @@ class Cutoff(BaseModel):
 
 def matches(relevant: str, citation: Citation | Chunk) -> bool:
     """Whether a passage is what `source` or `source#Heading` names."""
-    if _path(relevant) == _path(citation.source):
-        return True
-    source, separator, heading = relevant.partition("#")
-    if not separator or _path(source) != _path(citation.source):
+    cited = _path(citation.source)
+    heading = next((heading for source, heading in readings(relevant) if _path(source) == cited), None)
+    if heading is None:
         return False
     wanted = normalize_label(heading.lstrip("#"))
     return not wanted or wanted in {normalize_label(step) for step in citation.path}

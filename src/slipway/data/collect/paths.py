@@ -65,7 +65,7 @@ def matching(entry: DocumentSource, root: Path, roots: Sequence[str] = (), key: 
     `roots`: folders outside the project that may be read; `key`: where the entry stands in the project file.
     """
     walk = _Walk(allowed_roots(entry.path, root, roots))
-    whole = Path(os.path.abspath(root / entry.path))
+    whole = _on_disk(Path(os.path.abspath(root / entry.path)))
     if MAGIC.search(entry.path):
         files = dict(walk.glob(entry.path, root))
     elif os.path.isdir(whole):
@@ -99,7 +99,7 @@ class _Walk:
     def glob(self, pattern: str, root: Path) -> Iterator[tuple[Path, Path]]:
         """Files that match; `**` crosses folders, `*` and `?` do not. Hidden ones only where it says so."""
         fixed, rest = fixed_part(pattern)
-        folder = Path(os.path.abspath(root / fixed))
+        folder = _on_disk(Path(os.path.abspath(root / fixed)))
         wanted = _regex(rest)
         depth = None if "**" in rest else rest.count("/")
         return self.files(folder, depth, hidden="/." in f"/{rest}", wanted=wanted)
@@ -131,7 +131,7 @@ class _Walk:
                 path = Path(at, name)
                 if name.startswith(".") and not hidden:
                     continue
-                if wanted is not None and not wanted.fullmatch(path.relative_to(folder).as_posix()):
+                if wanted is not None and not wanted.fullmatch(_nfc(path.relative_to(folder).as_posix())):
                     continue
                 if (place := self.place(path)) is not None:
                     yield path, place
@@ -160,7 +160,8 @@ class _Walk:
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
-    """A glob as a regular expression over `/`-separated paths."""
+    """A glob as a regular expression over `/`-separated paths, both composed (NFC)."""
+    pattern = _nfc(pattern)
     made: list[str] = []
     at = 0
     while at < len(pattern):
@@ -194,15 +195,28 @@ def _excludes(pattern: str, path: Path, root: Path) -> bool:
     relative = Path(os.path.relpath(path, root))
     if "/" not in pattern.rstrip("/"):
         wanted = _regex(pattern.rstrip("/"))
-        return any(wanted.fullmatch(part) for part in relative.parts)
+        return any(wanted.fullmatch(_nfc(part)) for part in relative.parts)
     wanted = _regex(pattern.rstrip("/").removeprefix("./"))
     above = [relative, *relative.parents]
-    return any(wanted.fullmatch(part.as_posix()) for part in above)
+    return any(wanted.fullmatch(_nfc(part.as_posix())) for part in above)
 
 
 def _source(path: Path, base: Path) -> str:
     """A file's name as it is stored: composed (NFC) as all text is here, and printable."""
-    return printable(unicodedata.normalize("NFC", Path(os.path.relpath(path, base)).as_posix()))
+    return printable(_nfc(Path(os.path.relpath(path, base)).as_posix()))
+
+
+def _nfc(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _on_disk(path: Path) -> Path:
+    """A path as it lies there: an archive made on a Mac writes an accent as a character of its own, people do not."""
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    parent = _on_disk(path.parent)
+    names = os.listdir(parent) if os.path.isdir(parent) else []
+    return parent / next((name for name in sorted(names) if _nfc(name) == _nfc(path.name)), path.name)
 
 
 def _same_source(one: Path, other: Path, name: str) -> ConfigError:

@@ -13,9 +13,9 @@ from typing import Any
 from slipway.data.parsing.blocks import Block, Draft, Note
 from slipway.data.parsing.boilerplate import drop_boilerplate, drop_hidden
 from slipway.data.parsing.depth import too_deep
-from slipway.data.parsing.tables import in_pieces
+from slipway.data.parsing.html_table import table_rows
 from slipway.data.reasons import Refused
-from slipway.text.columns import tables
+from slipway.text.raised import raised
 
 _MAX_DEPTH = 2_000
 _MAX_OPEN = 8_000  # elements, counted before parsing
@@ -26,7 +26,6 @@ _BREAKS = frozenset(
      "ol", "p", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"}
 )  # fmt: skip
 _SPACE = re.compile(r"[ \t\n\r\f]+")
-_FLOATING = "p,div,ul,ol,h1,h2,h3,h4,h5,h6,table,pre,section,article"  # in a cell: the table is there for its looks
 
 Node = Any  # selectolax has no types for its nodes
 
@@ -44,6 +43,7 @@ def parse_html(text: str, boilerplate: bool) -> Draft:
     title = _title(tree)
     language = str(tree.root.attributes.get("lang") or "")
     drop_hidden(tree)
+    _written(tree)
     dropped, root = 0, tree.body
     if boilerplate:
         heading = tree.body.css_first("h1")
@@ -128,7 +128,7 @@ class _Writer:
             code = node.text(deep=True, separator="").strip("\n")
             fence = "```" if "```" not in code else "~~~~"
             self._whole(node, Block("code", f"{fence}\n{code}\n{fence}" if code.strip() else ""))
-        elif tag == "table" and (rows := _rows(node)):
+        elif tag == "table" and (rows := table_rows(node, _cell)):
             self._whole(node, *rows)
         elif tag == "br":
             self._inline.append("\x00")
@@ -179,27 +179,22 @@ class _Writer:
         self._bullet = ""
 
 
-def _rows(table: Node) -> list[Block]:
-    """A table of data as rows of `|`; nothing for one that only lays out a page, which is then walked through.
+def _cell(cell: Node) -> str:
+    """The text of a cell: a new line, paragraph or item of a list within it is a space."""
+    pieces: list[str] = []
+    for entering, node, _ in _events(cell):
+        if node.tag in _BREAKS or node.tag == "br":
+            pieces.append(" ")
+        elif node.tag == "-text" and entering:
+            pieces.append(node.text_content or "")
+    return "".join(pieces)
 
-    A first row of `th` is a header; where its cells do not look like one, a rule of dashes says so.
-    """
-    if table.attributes.get("role") in ("presentation", "none") or table.css_first("td table,th table"):
-        return []
-    rows: list[str] = []
-    width = headed = 0
-    for row in table.css("tr"):
-        cells = [cell for cell in row.css("td,th")]  # noqa: C416  (a selectolax result, not yet a list of cells)
-        width = max(width, len(cells))
-        shown = [_SPACE.sub(" ", cell.text(deep=True, separator=" ")).strip().replace("|", "\\|") for cell in cells]
-        if any(shown):
-            headed = headed if rows else len(cells) * all(cell.tag == "th" for cell in cells)
-            rows.append(f"| {' | '.join(shown)} |")
-    floating = [cell for cell in table.css("td") if len(cell.css(_FLOATING)) > 3]
-    if width < 2 or floating or not rows:
-        return []
-    if tables("\n".join(rows)):
-        return in_pieces(rows[:1], rows[1:])
-    if headed > 1 and len(rows) > 1:
-        return in_pieces([rows[0], f"|{' --- |' * headed}"], rows[1:])
-    return [Block("table", "\n".join(rows))]
+
+def _written(tree: Any) -> None:
+    """Write what is raised as plain text can, and leave out readings above words: both run into what stands beside."""
+    for node in tree.css("ruby rt, ruby rp"):
+        node.decompose()
+    for node in tree.css("sup"):
+        text = node.text(deep=True)
+        if (shown := raised(text)) != text:
+            node.replace_with(shown)

@@ -11,6 +11,7 @@ from slipway.data.parsing.blocks import Block, Draft
 from slipway.data.parsing.container import ODD, check_container
 from slipway.data.parsing.tables import table_blocks
 from slipway.data.reasons import Refused
+from slipway.text.raised import raised
 
 _DEEPEST = 20  # groups of shapes within each other
 
@@ -67,11 +68,24 @@ def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
 
 def _text(frame: Any) -> str:
     """Paragraphs a line each; several are a list, indented by their level."""
-    lines = [(paragraph.level, _flat(paragraph.text)) for paragraph in frame.paragraphs]
+    lines = [(paragraph.level, _flat(_line(paragraph))) for paragraph in frame.paragraphs]
     lines = [(level, line) for level, line in lines if line]
     if len(lines) == 1:
         return lines[0][1]
     return "\n".join("  " * level + f"- {line}" for level, line in lines)
+
+
+def _line(paragraph: Any) -> str:
+    pieces: list[str] = []
+    for run in paragraph._p:  # pyright: ignore[reportPrivateUsage]
+        text = run.find("{*}t")
+        if text is not None:
+            size = run.find("{*}rPr")
+            up = size is not None and not str(size.get("baseline") or "0").startswith(("0", "-"))
+            pieces.append(raised(text.text or "") if up else text.text or "")
+        elif run.tag.endswith("}br"):
+            pieces.append("\n")
+    return "".join(pieces)
 
 
 def _flat(text: str) -> str:

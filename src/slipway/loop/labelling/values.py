@@ -123,14 +123,19 @@ def spans_of(lines: str, item: Item) -> list[list[int | str]]:
             continue
         if place := _PLACE.fullmatch(line):
             found.append([int(place["start"]), int(place["end"]), place["label"].strip()])
-        elif (quoted := _QUOTED.fullmatch(line)) and (at := item.text.find(quoted["text"].strip())) >= 0:
-            found.append([at, at + len(quoted["text"].strip()), quoted["label"].strip()])
+        elif (quoted := _QUOTED.fullmatch(line)) and (at := item.text.find(words := _as_kept(quoted["text"]))) >= 0:
+            found.append([at, at + len(words), quoted["label"].strip()])
         else:
             raise ConfigError(
                 t("this line marks nothing: {line}", line=line[:80]),
                 t("write `label 10-25`, or `label: words` with words of the text"),
             )
     return found
+
+
+def _as_kept(words: str) -> str:
+    """As texts of items are: some keyboards write an accent as a character of its own."""
+    return clean_text(words, Counter())
 
 
 def written(spans: Sequence[Sequence[int | str]]) -> str:

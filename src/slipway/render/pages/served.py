@@ -128,6 +128,6 @@ def _sure(found: Answer) -> list[str]:
 
 def _sources(found: Answer) -> list[str]:
     return [
-        f"  [{n}]{'◀' if c.cited else ' '} {c.source}#{c.path[-1] if c.path else ''} ({c.score:.3f})"
+        f"  [{n}]{'◀' if c.cited else ' '} {'#'.join([c.source, *c.path[-1:]])} ({c.score:.3f})"
         for n, c in enumerate(found.citations, 1)
     ]

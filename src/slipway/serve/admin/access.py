@@ -12,22 +12,23 @@ from slipway.serve.auth.caller import ANYONE, Caller, Scope
 
 
 class Needs:
-    """A dependency of a route: the caller, who must have the scope; None lets everybody in."""
+    """A dependency of a route: the caller, who must have the scope, or one of the others; None lets everybody in."""
 
-    def __init__(self, scope: Scope | None) -> None:
+    def __init__(self, scope: Scope | None, *others: Scope) -> None:
         self.scope: Scope | None = scope
+        self._others = others
 
     async def __call__(self, request: Request) -> Caller:
         """The caller of the request. Raises Refused (403)."""
         caller = cast("Caller", request.scope.get("caller", ANYONE))
-        if self.scope is not None:
+        if self.scope is not None and not any(other in caller.scopes for other in self._others):
             caller.require(self.scope)
         return caller
 
 
-def needs(scope: Scope | None) -> Any:
+def needs(scope: Scope | None, *others: Scope) -> Any:
     """`dependencies=[needs("read")]` of a router or a route, or the default of a parameter that takes the caller."""
-    return Depends(Needs(scope))
+    return Depends(Needs(scope, *others))
 
 
 def scopes(routers: Iterable[APIRouter]) -> dict[str, Scope | None]:
