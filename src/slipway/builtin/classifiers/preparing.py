@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slipway.builtin.classifiers import calibrating
 from slipway.builtin.classifiers.classifier import FILE, Classifier, Header
-from slipway.builtin.classifiers.features import FULL_VOCABULARY, Vocabulary, grams
+from slipway.builtin.classifiers.features import FULL_VOCABULARY, Vocabulary, centre_of, centred, grams
 from slipway.core.artifact import Made
 from slipway.core.material import Example
 from slipway.core.protocols import Job
@@ -66,9 +66,13 @@ class Labels(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """`vectors` [n, d], `vocabulary` and `rows` (sparse [n, m]) of texts; d or m is 0 where they are not used."""
+    """`vectors` [n, d] about their `centre` [d], `vocabulary` and `rows` (sparse [n, m]) of texts; d or m is 0 where
+    they are not used. `raw`: the vectors as the encoder gave them.
+    """
 
     vectors: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    raw: NDArray[np.float32]
     vocabulary: Vocabulary
     rows: Any
 
@@ -109,13 +113,15 @@ def counted(job: Job, texts: Sequence[str], ngrams: bool, most: int | None = Non
             t("there is nothing to classify by: no model that embeds, and ngrams: false"),
             t("name a model of engine onnx or static, or leave out ngrams: false"),
         )
-    vectors = job.vectors(texts)
+    raw = job.vectors(texts)
+    centre = centre_of(raw)
+    vectors = centred(raw, centre)
     if not ngrams:
         nothing = Vocabulary(np.zeros(0, np.uint32), np.zeros(0, np.float32))
-        return Counted(vectors, nothing, csr_matrix((len(texts), 0), dtype=np.float32))
+        return Counted(vectors, centre, raw, nothing, csr_matrix((len(texts), 0), dtype=np.float32))
     found = [grams(text) for text in texts]
     vocabulary = Vocabulary.of(found, 2 if len(texts) > FULL_VOCABULARY else 1, most)
-    return Counted(vectors, vocabulary, vocabulary.matrix(found))
+    return Counted(vectors, centre, raw, vocabulary, vocabulary.matrix(found))
 
 
 def made(
@@ -192,7 +198,10 @@ def _written(
 
 def arrays_of(found: Counted) -> dict[str, NDArray[Any]]:
     """What of the features is kept in the file."""
-    return {"codes": found.vocabulary.codes, "idf": found.vocabulary.idf} if len(found.vocabulary.codes) else {}
+    kept: dict[str, NDArray[Any]] = {"centre": found.centre} if len(found.centre) else {}
+    if len(found.vocabulary.codes):
+        kept |= {"codes": found.vocabulary.codes, "idf": found.vocabulary.idf}
+    return kept
 
 
 def header_of(kind: Any, labels: Sequence[str], found: Counted, **more: Any) -> Header:

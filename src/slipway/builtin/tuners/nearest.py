@@ -62,7 +62,7 @@ class NearestTuner(ClassifierTuner[NearestConfig]):
         measured = {"examples": float(len(given.texts)), "labels": float(len(given.labels))}
         k = self.config.k
         if k is None:
-            k, share = _neighbours(job, classifier, given, found.vectors)
+            k, share = _neighbours(job, classifier, given, found.raw)
             measured["left_out_accuracy"] = share
         job.progress(1, 1)
         header = msgspec.structs.replace(header, k=min(k, len(given.texts)))
