@@ -377,6 +377,26 @@ def test_who_asks_makes_a_unit(project: Context) -> None:
     assert unit(request={"messages": turns}) == unit(request={"messages": [*turns, turns[1], turns[2]]})
 
 
+def test_who_judges_makes_a_unit_as_who_asks_does(project: Context) -> None:
+    """All thumbs behind a shared key were one unit, and each thumb of one user without a key was one of its own."""
+    with api.open_project(project.root, ["monitor.shared=[page]"]) as opened:
+        reader = Reader(opened, project.champion(), {})
+
+    def unit(by: str, **more: Any) -> str:
+        trace = trace_of(**{"request": {"messages": [{"role": "user", "content": "a b c"}]}, **more})
+        seen = reader.said(feedback_of(trace, thumb="down", by=by), trace)
+        assert seen is not None
+        return seen.unit
+
+    named = {"messages": [{"role": "user", "content": "a"}], "user": "ann"}
+    assert unit("k1", key="k1") == unit("k1", key="k1") != unit("k2", key="k2")
+    assert unit("page", key="page") != unit("page", key="page"), "many people"
+    assert unit("page", key="page", request=named) == unit("page", key="page", request=named)
+    assert unit("", request=named) == unit("", request=named)
+    assert unit("judge", key="k1") == unit("judge", key="k2"), "one who judges what others asked"
+    assert unit("") != unit("")
+
+
 def test_of_a_trace_without_texts_only_what_was_measured_is_watched(project: Context) -> None:
     """An answer that was not kept is no empty answer, and its question no new one (`serve.bodies`)."""
     reader = Reader(project, project.champion(), free_scorers(project))
