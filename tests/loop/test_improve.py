@@ -151,6 +151,20 @@ def test_feedback_becomes_a_better_release_and_the_next_turn_finds_nothing(folde
 
 
 @pytest.mark.slow
+def test_what_goes_on_serving_after_its_rows_were_forgotten_is_told(folder: Path) -> None:
+    told(folder)
+    assert improve(folder).ended == "released"
+    with api.open_project(folder) as opened:
+        (trace,) = api.traces(opened, 1)
+        digest = opened.store.catalog.channels()["production"]
+        found = {
+            one.digest: one.done for one in api.forget(opened, trace.id, yes=True).affected if one.kind == "release"
+        }
+        assert found == {digest: "goes on serving production"}
+    assert improve(folder).learnt == 89
+
+
+@pytest.mark.slow
 def test_nothing_close_to_a_gate_example_is_learnt(folder: Path) -> None:
     with api.open_project(folder) as opened:
         examples = api.run(opened, "data").datasets["examples"]
