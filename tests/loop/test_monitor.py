@@ -143,6 +143,24 @@ def test_a_monitor_that_waited_begins_with_the_first_request(project: Context) -
     assert "citation_support" in {one.metric for one in found if one.state == "firing"}
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_clock_that_was_ahead_for_a_moment_does_not_blind_it(project: Context, own: bool) -> None:
+    """Evidence grows with time, and none went by until the clock came to where it had been: a year here."""
+    at, year = learnt(project), 365 * 86400.0
+    traffic(project, at, 5)
+    traffic(project, at + year, 3)  # by this machine's clock, or by that of another one that serves
+    assert looks(project, at + (year if own else 0.0) + 700) == []
+    traffic(project, at + 1000, 600, every=30)
+    assert looks(project, at + 19000) == []
+    assert api.monitor(project).kept()[0].clock <= at + 19000
+    at += 19000
+    traffic(project, at + 1000, 60, support=False)
+    (alert,) = [one for one in looks(project, at + 8300) if one.metric == "citation_support"]
+    assert (alert.state, _seconds(alert.at) < at + 8300) == ("firing", True)
+    traffic(project, at + 8300, 300, every=30)
+    assert [one.state for one in looks(project, at + 17400) if one.rule == alert.rule] == ["cleared"]
+
+
 @pytest.mark.parametrize("name", ["production", "production:answers", "production:questions"])
 def test_what_another_version_kept_is_learnt_anew(project: Context, name: str) -> None:
     at = learnt(project)
