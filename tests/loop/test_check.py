@@ -46,6 +46,20 @@ def test_each_problem_is_found_before_a_run(folder: Path, overrides: tuple[str, 
     assert message in errors(folder, *overrides)
 
 
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        ("{classify: {labels: [a, a]}}", "'a' is listed twice"),
+        ("{classify: {label: [a, b]}}", "did you mean 'labels'"),
+        ("clasify", "no task is called 'clasify'"),
+        ("extract", "schema"),
+    ],
+)
+def test_what_is_wrong_with_the_task_is_told_once(folder: Path, task: str, told: str) -> None:
+    found = [one for one in errors(folder, f"task={task}").splitlines() if told in one]
+    assert len(found) == 1, found
+
+
 @pytest.mark.slow
 def test_a_gate_that_no_first_release_can_pass_is_found_before_a_run(folder: Path) -> None:
     def warnings(gate: str) -> str:

@@ -24,7 +24,7 @@ from slipway.core.material import Example
 from slipway.core.metrics import METRICS
 from slipway.core.report import Score
 from slipway.data.heldout import Heldout
-from slipway.errors import Busy, ConfigError, MissingPrerequisite
+from slipway.errors import Busy, ConfigError, EngineError, MissingPrerequisite
 from slipway.loop.improve.choosing import best_of, plan_look
 from slipway.loop.improve.gate_rules import rules_for
 from slipway.loop.improve.record import Turn
@@ -151,6 +151,20 @@ def test_feedback_becomes_a_better_release_and_the_next_turn_finds_nothing(folde
 
 
 @pytest.mark.slow
+def test_what_goes_on_serving_after_its_rows_were_forgotten_is_told(folder: Path) -> None:
+    told(folder)
+    assert improve(folder).ended == "released"
+    with api.open_project(folder) as opened:
+        (trace,) = api.traces(opened, 1)
+        digest = opened.store.catalog.channels()["production"]
+        found = {
+            one.digest: one.done for one in api.forget(opened, trace.id, yes=True).affected if one.kind == "release"
+        }
+        assert found == {digest: "goes on serving production"}
+    assert improve(folder).learnt == 89
+
+
+@pytest.mark.slow
 def test_nothing_close_to_a_gate_example_is_learnt(folder: Path) -> None:
     with api.open_project(folder) as opened:
         examples = api.run(opened, "data").datasets["examples"]
@@ -244,6 +258,20 @@ def test_a_tuner_that_fails_stops_only_its_own_recipe(folder: Path) -> None:
     assert [one.parent for one in failed] == ["broken"]
     assert "no room" in failed[0].why
     assert turn.ended == "released"
+
+
+def test_in_a_run_a_tuner_that_fails_lets_the_others_be_measured_and_no_look_is_spent(folder: Path) -> None:
+    (folder / "tune.py").write_text(BROKEN.replace("MemoryError", "ValueError"), "utf-8")
+    spent, before = looks(folder), serving(folder)
+    more = ["candidates.broken={tune: './tune.py:Broken'}", "candidates.zebra={tune: {probe: {strength: 4}}}"]
+    with api.open_project(folder, more) as opened:
+        with pytest.raises(EngineError, match=r"candidates\.broken.*no room"):
+            api.run(opened)
+        assert {one.candidate.name for _, one, _ in api.reports(opened, "dev")} == {"probe", "zebra"}
+        assert api.compare(opened, "probe", "zebra").comparison.n > 1
+        with pytest.raises(EngineError, match="no room"):
+            api.compare(opened, "probe", "broken")
+    assert (looks(folder), serving(folder)) == (spent, before)
 
 
 @pytest.mark.parametrize(

@@ -491,6 +491,56 @@ def test_what_was_forgotten_stands_for_nothing(project: Context) -> None:
     assert found.value == pytest.approx((2 / 4 * 34) / (2 / 4 * 34 + 6), abs=0.02)
 
 
+@pytest.mark.parametrize("picks", [("low-confidence",), ("random",)])
+def test_what_a_classifier_abstained_from_is_not_right(project: Context, picks: tuple[Any, ...]) -> None:
+    """It got no label; it took no part, so that what was answered stood for it, or there was no estimate at all."""
+
+    def one(k: int) -> Trace:
+        answer = Answer(
+            text="" if k % 2 else "pier", raw="pier", confidence=0.2 + 0.6 * (k % 2 == 0), abstained=k % 2 > 0
+        )
+        return msgspec.structs.replace(asked(f"Where does vessel number {k} moor on day {k * 7}?", ""), answer=answer)
+
+    project.store.catalog.add_traces([one(k) for k in range(40)])
+    queues = api.labelling(project)
+    queues.create(Plan(name="q", kind="label", labels=("pier", "dock"), size=40, picks=picks))
+    judge_all(queues, "q", ADA, {"label": "pier"})
+    found = queues.standing("q").estimate
+    assert found is not None
+    assert (found.value, found.n) == (0.5, 40)
+
+
+def test_labels_that_are_not_what_serves_say_nothing_of_it(project: Context) -> None:
+    traffic(project)
+    queues = api.labelling(project)
+    queues.create(Plan(name="topics", kind="label", labels=("mooring", "weather"), size=10))
+    judge_all(queues, "topics", ADA, {"label": "mooring"})
+    found = queues.standing("topics")
+    assert (found.estimate, found.estimable) == (None, False)
+
+
+@pytest.mark.parametrize("annotators", [1, 2])
+def test_conflicts_and_what_was_skipped_may_be_right_or_wrong(project: Context, annotators: int) -> None:
+    """Half of the wrong answers are hard to judge: what is decided is no random part of the whole."""
+    traffic(project, 60)
+    queues = api.labelling(project)
+    queues.create(Plan(name="q", size=60, annotators=annotators))
+    hard = {item.id: k % 4 for k, item in enumerate(queues.labels.items("q"))}  # 0: hard and wrong, 1: wrong
+    for person in (ADA, BOB)[:annotators]:
+
+        def say(item: Item, person: Person = person) -> dict[str, Any]:
+            if hard[item.id] == 0 and annotators == 1:
+                return {"skip": True}
+            return {"decision": "accept" if hard[item.id] > 1 or (hard[item.id] == 0 and person is BOB) else "wrong"}
+
+        assert judge_all(queues, "q", person, say) == 60
+    found = queues.standing("q")
+    assert found.states["conflict"] + found.states["skipped"] == 15
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(2 / 3)
+    assert (found.estimate.low, found.estimate.high) == pytest.approx((0.5, 0.75))
+
+
 def test_personal_data_is_masked_before_anybody_labels_it(project: Context) -> None:
     project.store.catalog.add_traces(
         [asked("Call me under paula@example.org please, is it open?", "yes, paula@example.org")]

@@ -143,6 +143,24 @@ def test_a_monitor_that_waited_begins_with_the_first_request(project: Context) -
     assert "citation_support" in {one.metric for one in found if one.state == "firing"}
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_clock_that_was_ahead_for_a_moment_does_not_blind_it(project: Context, own: bool) -> None:
+    """Evidence grows with time, and none went by until the clock came to where it had been: a year here."""
+    at, year = learnt(project), 365 * 86400.0
+    traffic(project, at, 5)
+    traffic(project, at + year, 3)  # by this machine's clock, or by that of another one that serves
+    assert looks(project, at + (year if own else 0.0) + 700) == []
+    traffic(project, at + 1000, 600, every=30)
+    assert looks(project, at + 19000) == []
+    assert api.monitor(project).kept()[0].clock <= at + 19000
+    at += 19000
+    traffic(project, at + 1000, 60, support=False)
+    (alert,) = [one for one in looks(project, at + 8300) if one.metric == "citation_support"]
+    assert (alert.state, _seconds(alert.at) < at + 8300) == ("firing", True)
+    traffic(project, at + 8300, 300, every=30)
+    assert [one.state for one in looks(project, at + 17400) if one.rule == alert.rule] == ["cleared"]
+
+
 @pytest.mark.parametrize("name", ["production", "production:answers", "production:questions"])
 def test_what_another_version_kept_is_learnt_anew(project: Context, name: str) -> None:
     at = learnt(project)
@@ -375,6 +393,26 @@ def test_who_asks_makes_a_unit(project: Context) -> None:
     ]
     assert unit() != unit()  # nobody known: each question by itself
     assert unit(request={"messages": turns}) == unit(request={"messages": [*turns, turns[1], turns[2]]})
+
+
+def test_who_judges_makes_a_unit_as_who_asks_does(project: Context) -> None:
+    """All thumbs behind a shared key were one unit, and each thumb of one user without a key was one of its own."""
+    with api.open_project(project.root, ["monitor.shared=[page]"]) as opened:
+        reader = Reader(opened, project.champion(), {})
+
+    def unit(by: str, **more: Any) -> str:
+        trace = trace_of(**{"request": {"messages": [{"role": "user", "content": "a b c"}]}, **more})
+        seen = reader.said(feedback_of(trace, thumb="down", by=by), trace)
+        assert seen is not None
+        return seen.unit
+
+    named = {"messages": [{"role": "user", "content": "a"}], "user": "ann"}
+    assert unit("k1", key="k1") == unit("k1", key="k1") != unit("k2", key="k2")
+    assert unit("page", key="page") != unit("page", key="page"), "many people"
+    assert unit("page", key="page", request=named) == unit("page", key="page", request=named)
+    assert unit("", request=named) == unit("", request=named)
+    assert unit("judge", key="k1") == unit("judge", key="k2"), "one who judges what others asked"
+    assert unit("") != unit("")
 
 
 def test_of_a_trace_without_texts_only_what_was_measured_is_watched(project: Context) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from slipway.adapt.candidates import effective, read_schema
 from slipway.core.metrics import METRICS
-from slipway.core.protocols import Elsewhere, asks_model, makes_classifier
+from slipway.core.protocols import Elsewhere, Task, asks_model, makes_classifier
 from slipway.data.collect import collect
 from slipway.data.examples import example_files
 from slipway.data.losses import BROKEN
@@ -266,8 +266,8 @@ def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str])
         for source in config.examples:
             example_files(source, config.roots, root)
         if config.examples and project.task.name not in skip and importlib.util.find_spec("selectolax"):
-            task = plugins.make("tasks", project.task.name, project.task.options, "task")
-            for loss in preview(config, root, task):
+            task = _task(project, plugins)
+            for loss in preview(config, root, task) if task is not None else ():
                 level = "error" if loss.reason in BROKEN else "warning"
                 yield Finding(level, f"{loss.what}: {loss.count} ({', '.join(loss.items)})", loss.how)
     except SlipwayError as error:
@@ -278,6 +278,18 @@ def _data(project: Project, root: Path, plugins: Plugins, skip: Collection[str])
         )
     if not project.gate:
         yield Finding("error", t("the project has no gate: nothing may be released"), t("add a rule under gate"))
+
+
+def _task(project: Project, plugins: Plugins) -> Task | None:
+    """None where `_options` has said why there is none. Raises what it has not said."""
+    named = project.task
+    try:
+        plugins.check_name("tasks", named.name)
+        if named.options:
+            plugins.config("tasks", named.name, named.options, "task")
+    except ConfigError:
+        return None
+    return plugins.make("tasks", named.name, named.options, "task")
 
 
 def _metrics(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:

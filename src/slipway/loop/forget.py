@@ -274,7 +274,15 @@ class _Plan:
                 "verdict", release.verdict.digest) else None  # fmt: skip
             measured = verdict is not None and any(a.digest == verdict.report.digest for a in self.affected)
             if release.candidate.digest in shown or measured:
-                self.affected.append(_told("release", release.name, release, t("stays in the history")))
+                self.affected.append(self._release(release, release.candidate.digest in shown))
+
+    def _release(self, release: Release, made_of_it: bool) -> Affected:
+        """`made_of_it`: its candidate shows it or was trained on it, and was not only measured on it."""
+        channels = [name for name, digest in self.store.catalog.channels().items() if digest == release.digest]
+        if not channels or not made_of_it:
+            return _told("release", release.name, release, t("stays in the history"))
+        return _told("release", release.name, release, t("goes on serving {channel}", channel=", ".join(channels)),
+                     t("`slipway run` releases one without it, where the gate lets it pass"))  # fmt: skip
 
     def _shown(self, row: dict[str, Any]) -> bool:
         kept = {name: row[name] for name in (*self.context.task.inputs, self.context.task.reference) if name in row}

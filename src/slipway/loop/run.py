@@ -52,10 +52,13 @@ def run(context: Context, until: Stage = "release") -> Outcome:
             check_channels(loop)
         _, chunks, examples = freeze_data(loop)
         if last >= 1:
-            candidates = make_candidates(loop, chunks, examples)
+            failed: dict[str, SlipwayError] = {}
+            candidates = make_candidates(loop, chunks, examples, failed)
             if last >= 2:
                 pin_rates(loop, candidates.values())
                 measure(loop, candidates, examples, "dev")
+            for error in failed.values():  # the others are measured by now; no look is spent while one is missing
+                raise error
             if last >= 3 and context.project.data.sample is not None:
                 loop.outcome.refused = t("a sample of the documents was measured, and what serves must know them all")
                 loop.outcome.hint = t("run again without --sample, or without data.sample in slipway.yaml")
@@ -97,7 +100,11 @@ def reports_for(context: Context, names: Sequence[str], split: str, *, timed: bo
     with at_work(context):
         loop = Loop(context)
         _, chunks, examples = freeze_data(loop)
-        every = make_candidates(loop, chunks, examples)
+        failed: dict[str, SlipwayError] = {}
+        every = make_candidates(loop, chunks, examples, failed)
+        for name in names:
+            if name in failed:
+                raise failed[name]
         candidates = {every[name].digest: every[name] for name in names}
         ids = gate_ids(context, examples) if split == "gate" else []
         if split == "gate":

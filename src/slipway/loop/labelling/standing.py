@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +15,7 @@ from slipway.loop.labelling.room import Room
 from slipway.loop.labelling.values import Final, same_as_model, worth
 from slipway.stats.agreement import Agreement, Distance, cohen, fleiss, krippendorff, mean_over_items
 from slipway.stats.drawn import Drawn, population_mean
+from slipway.text.words import normalize_label
 
 Said = Sequence[tuple[Item, list[Judgement], Final]]
 
@@ -30,7 +32,8 @@ class Agreed(msgspec.Struct, frozen=True, kw_only=True):
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """`states`: items by state; `by`: judgements of each annotator; `changed`: of blind guesses, how many were given up
     once the model's label was shown; `labels`: how often what was decided. `estimate`: of the share of what served that
-    is right (of the rubric: mean points on a scale from 0 to 1), over the whole population.
+    is right (of the rubric: mean points on a scale from 0 to 1), over the whole population; `estimable`: whether labels
+    can say that at all.
     """
 
     queue: Queue
@@ -42,6 +45,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, int]
     agreement: list[Agreed]
     estimate: Drawn | None
+    estimable: bool
 
 
 def standing(room: Room, name: str, *, whole: bool = True) -> Standing:
@@ -59,7 +63,7 @@ def standing(room: Room, name: str, *, whole: bool = True) -> Standing:
         blind=len(blind), changed=sum(_gave_up(queue, *one) for one in blind),
         labels=dict(Counter(one for one in decided if one).most_common()),
         agreement=_agreement(queue, said, names) if whole else [],
-        estimate=_estimate(queue, said) if whole else None,
+        estimate=_estimate(queue, said) if whole else None, estimable=_estimable(queue, said),
     )  # fmt: skip
 
 
@@ -85,13 +89,35 @@ def _short(queue: Queue, value: Value) -> str:
     return str(value.get("decision") or value.get("label") or value.get("choice") or "")
 
 
+def _estimable(queue: Queue, said: Said) -> bool:
+    """Whether its labels say how good what served is: drawn items, and labels of what served, not of something else."""
+    if queue.kind == "spans" or any(item.probability is None for item, _, _ in said):
+        return False
+    known = set(map(normalize_label, queue.labels))
+    return queue.kind != "label" or any(normalize_label(item.answer) in known for item, _, _ in said if item.answer)
+
+
 def _estimate(queue: Queue, said: Said) -> Drawn | None:
-    if any(item.probability is None for item, _, _ in said) or queue.kind == "spans":
+    """What was looked at and has no label (a conflict, or skipped) is no random part: the interval lets all of it be
+    good, and all of it bad.
+    """
+    if not _estimable(queue, said):
         return None
     values = [None if final.value is None else worth(queue, item, final.value) for item, _, final in said]
     probabilities = [item.probability or 1.0 for item, _, _ in said]
     stood_for = round(sum(1 / one for one in probabilities))  # fewer where items were forgotten since
-    return population_mean(values, probabilities, min(queue.population, stood_for))
+    population = min(queue.population, stood_for)
+    found = population_mean(values, probabilities, population)
+    undecided = [final.state in ("conflict", "skipped") for _, _, final in said]
+    if found is None or not any(undecided):
+        return found
+    worst, best = (
+        population_mean([end if u else v for u, v in zip(undecided, values, strict=True)], probabilities, population)
+        for end in (0.0, 1.0)
+    )
+    assert worst is not None
+    assert best is not None
+    return replace(found, low=min(found.low, worst.low), high=max(found.high, best.high))
 
 
 def _agreement(queue: Queue, said: Said, names: Mapping[str, str]) -> list[Agreed]:

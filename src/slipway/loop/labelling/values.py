@@ -189,12 +189,17 @@ def _mean(queue: Queue, said: Sequence[Value]) -> Final:
 
 
 def worth(queue: Queue, item: Item, value: Value) -> float | None:
-    """How good what served is by a label, from 0 to 1; None where the label does not say."""
+    """How good what served is by a label, from 0 to 1; None where the label does not say.
+
+    A request that got no label is one that the classifier abstained from: not right, as in accuracy.
+    """
     match queue.kind:
         case "answer":
             return float(value["decision"] == "accept")
         case "label":
-            return float(normalize_label(value["label"]) == normalize_label(item.answer)) if item.answer else None
+            if not item.answer:
+                return 0.0 if item.lineage.startswith("trace:") else None
+            return float(normalize_label(value["label"]) == normalize_label(item.answer))
         case "compare":
             return {"first": 1.0, "second": 0.0}.get(value["choice"], 0.5)
         case "spans":

@@ -131,6 +131,16 @@ class Channel:
         if novelty > ordered[int(0.98 * (len(ordered) - 1))]:
             self.kept.unlike = [*self.kept.unlike, (novelty, trace)][-NEWEST:]
 
+    def set_back(self, now: float) -> None:
+        """The clock was ahead: nothing is later than now. Else no time would go by until it comes to where it was."""
+        kept = self.kept
+        kept.clock = min(kept.clock, now)
+        kept.began = {about: min(at, now) for about, at in kept.began.items()}
+        for unit in kept.open.values():
+            unit.at = min(unit.at, now)
+        for one in kept.evidence.values():
+            one.last, one.firing, one.low = min(one.last, now), min(one.firing, now), min(one.low, now)
+
     def pass_time(self, now: float) -> None:
         """Close what is over, and end learning when its time is over."""
         self.kept.clock = max(self.kept.clock, now)

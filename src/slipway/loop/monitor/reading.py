@@ -67,17 +67,13 @@ class Reader:
         return Seen(seconds(trace.at), values, self._unit(trace), trace.id, trace.release, question)
 
     def said(self, feedback: Feedback, trace: Trace | None) -> Seen | None:
-        """A thumb; one unit for each trace, since several people seldom speak of one."""
+        """A thumb, of the unit of whoever judges: who asked, as a rule, and who judges what others asked has a key."""
         if feedback.thumb is None or trace is None:
             return None
         values = {"thumbs_down": float(feedback.thumb == "down")}
-        return Seen(
-            seconds(feedback.at),
-            values,
-            f"thumb:{hashed(feedback.by):x}" if feedback.by else f"thumb:{trace.id}",
-            trace.id,
-            trace.release,
-        )
+        other = feedback.by not in ("", trace.key, *self._shared)
+        unit = f"key:{feedback.by}" if other else self._unit(trace)
+        return Seen(seconds(feedback.at), values, f"thumb:{unit}", trace.id, trace.release)
 
     def released(self, scores: Iterator[Score]) -> list[dict[str, float]]:
         """The gate's answers: metric -> mean, one mapping a group of examples."""
@@ -91,7 +87,9 @@ class Reader:
         return [{name: sum(all_) / len(all_) for name, all_ in one.items()} for one in groups.values()]
 
     def _unit(self, trace: Trace) -> str:
-        """Who asks: the user that the request names, else its key, else the conversation."""
+        """Who asks: the user that the request names (simulated traffic only: a server keeps none), else its key, else
+        the conversation.
+        """
         user = trace.request.get("user")
         if isinstance(user, str) and user:
             return f"user:{hashed(trace.key + chr(0) + user):x}"

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -43,6 +44,7 @@ BEHIND = 50_000  # requests not yet read, beyond which the oldest are left out
 EMBEDDED = 200
 LEARNT_FROM = 1000  # questions, where an embedder has to read them
 _SHARE = 0.05  # of a core that reading may take
+_AHEAD = 3600.0  # seconds that the clocks of several machines may differ by
 _STEP = 600.0  # seconds of served time between two looks at what is over
 
 
@@ -79,10 +81,13 @@ class Monitor:
         channel = self._channel(kept, candidate)
         if kept.release != release:
             served = [seconds(trace.at) for _, trace in rows if trace.release == release]
-            channel.begin(release, self._released(release, reader), min(served, default=now))
+            channel.begin(release, self._released(release, reader), min([*served, now]))
+        if kept.clock > now + _AHEAD:
+            channel.set_back(now)
         hours: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
         passed = kept.clock
-        for seen in self._seen(rows, said, reader, candidate, channel):
+        for told in self._seen(rows, said, reader, candidate, channel):
+            seen = told if told.at <= now else replace(told, at=now)  # by a clock that is ahead
             if seen.at - passed > _STEP:
                 channel.pass_time(seen.at)
                 passed = seen.at

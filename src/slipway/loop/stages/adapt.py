@@ -12,7 +12,7 @@ from slipway.core.candidate import Candidate, Retrieval
 from slipway.core.material import Dataset, Example
 from slipway.core.protocols import from_nothing, makes_classifier, makes_embedder, makes_model, settled_by
 from slipway.core.ref import Ref, digest_of
-from slipway.errors import ConfigError
+from slipway.errors import ConfigError, MissingPrerequisite, SlipwayError
 from slipway.i18n import t
 from slipway.loop.judged import KINDS, judged
 from slipway.loop.model_lock import pin_models
@@ -23,8 +23,14 @@ from slipway.loop.state import WORK, Loop, Making
 from slipway.project.places import read_text
 
 
-def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> dict[str, Candidate]:
-    """Every candidate of the project, frozen, its passages embedded and indexed."""
+def make_candidates(
+    loop: Loop, chunks: Dataset | None, examples: Dataset, failed: dict[str, SlipwayError] | None = None
+) -> dict[str, Candidate]:
+    """Every candidate of the project, frozen, its passages embedded and indexed.
+
+    `failed` takes those whose tuner failed, with the error, so that the others are made; without it, or where none can
+    be made, the first error is raised.
+    """
     project, context = loop.project, loop.context
     if not project.candidates:
         raise ConfigError(t("the project has no candidates"), t("add one under candidates: a prompt and a model"))
@@ -36,13 +42,30 @@ def make_candidates(loop: Loop, chunks: Dataset | None, examples: Dataset) -> di
     seen = [e for e in loop.store.blobs.get_lines(examples.items, Example) if e.split in ("train", "dev")]
     making, candidates = Making(pins, chunks), dict[str, Candidate]()
     for name in project.candidates:
-        candidates[name] = candidate = _made(loop, name, making, examples, seen)
+        try:
+            candidates[name] = candidate = _made(loop, name, making, examples, seen)
+        except MissingPrerequisite:
+            raise
+        except SlipwayError as error:
+            if failed is None or not _trains_alone(loop, name):
+                raise
+            failed[name] = error
+            context.listener.say(f"  {name}: {error.message}")
+            continue
         loop.made[candidate.digest] = making
         loop.store.catalog.put("candidate", name, candidate)  # again: one that came back is the newest of its name
+    if failed and not candidates:
+        raise next(iter(failed.values()))
     for candidate in candidates.values():
         _index(loop, candidate)
     context.session.expect(candidates.values())
     return candidates
+
+
+def _trains_alone(loop: Loop, name: str) -> bool:
+    """Whether it has a tuner, and none of the embedder that others share: that would fail for each of them anew."""
+    config = effective(loop.project, name)
+    return bool(config.tune) and not (config.retrieve and config.retrieve.tune)
 
 
 def make_one(

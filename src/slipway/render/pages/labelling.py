@@ -64,7 +64,7 @@ def standing(found: Standing) -> Document:
         parts.append(Table(t("Decided"), [Column(t("label")), Column(t("items"), "count")], rows))
     if found.agreement:
         parts.append(_agreement(found.agreement))
-    if found.estimate is not None or (queue.population and queue.kind != "spans" and queue.source != "documents"):
+    if found.estimate is not None or (queue.population and found.estimable and queue.source != "documents"):
         parts.append(_estimate(found))
     if queue.left_out:
         columns = [Column(t("why")), Column(t("number"), "count")]
