@@ -91,7 +91,7 @@ def labelled(job: Job) -> Labels:
     names = {key: min(found, key=lambda name: (-found[name], name)) for key, found in spelled.items()}
     if len(names) < 2:
         raise ConfigError(
-            t("all {n} examples of train have the label '{name}': there is nothing to learn", n=len(examples),
+            t("there is nothing to learn: train has {n} examples, and the label of all is '{name}'", n=len(examples),
               name=next(iter(names.values())))
             if names
             else t("no example of train has a label"),
