@@ -44,6 +44,8 @@ def _files() -> dict[str, str]:
         "binary": t("the content is not text"),
         "scanned": t("pages are pictures of text, which only OCR can read"),
         "ocr-missing": t("pictures of text cannot be read: tesseract, or its data for a language, is not installed"),
+        "hidden": t("hidden sheets or slides were not read"),
+        "no-result": t("formulas have no stored result, so their cells are empty"),
         "ocr-unsure": t("text was read from pictures, and many of its words are guesses"),
     }
 

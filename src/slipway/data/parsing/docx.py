@@ -1,8 +1,9 @@
 """DOCX into blocks: heading styles and outline levels make sections, list styles bullets, tables rows of `|`.
 
-What is read is what a reader of the final text sees: tracked changes as if accepted, content controls, text boxes after
-the paragraph that holds them, footnotes and endnotes after theirs, as Markdown writes them. Comments, page headers and
-footers, and the table of contents are not. python-docx opens the file; its own texts leave most of this out.
+What is read is what a reader of the final text sees: tracked changes as if accepted, content controls, text boxes,
+charts and diagrams after the paragraph that holds them, footnotes and endnotes after theirs, as Markdown writes them.
+Hidden text, comments, page headers and footers, and the table of contents are not. python-docx opens the file; its own
+texts leave most of this out.
 
 The container is judged before it is opened: what unpacks to more than a file may have is refused.
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 from slipway.data.parsing.blocks import Block, Draft
 from slipway.data.parsing.container import ODD, check_container
+from slipway.data.parsing.drawings import DATA, drawn
 from slipway.data.parsing.tables import in_pieces, row_line
 from slipway.data.reasons import Refused
 from slipway.text.columns import tables
@@ -56,6 +58,7 @@ class _Reader:
     """Walks a document in the order of its XML."""
 
     def __init__(self, document: Any) -> None:
+        self._part = document.part
         self._styles = _styles(document)
         self._notes = {kind: _notes(document, kind) for kind in _NOTES.values()}
         self._numbered = 0  # notes shown so far
@@ -69,6 +72,8 @@ class _Reader:
                 self._paragraph(item, blocks)
             for box in _shown(item, _BOX) if item.tag == f"{_W}p" else ():
                 blocks += self.blocks(box)
+            for data in _shown(item, DATA) if item.tag == f"{_W}p" else ():
+                blocks += drawn(data, self._part)
         return blocks
 
     def _paragraph(self, item: Any, blocks: list[Block]) -> None:
@@ -149,9 +154,15 @@ def _is_raised(text: Any) -> bool:
 
 def _walk(item: Any, hidden: frozenset[str]) -> Iterator[Any]:
     for child in item:
-        if child.tag not in hidden:
+        if child.tag not in hidden and not _is_unseen(child):
             yield child
             yield from _walk(child, hidden)
+
+
+def _is_unseen(run: Any) -> bool:
+    """Whether its author hid a run of text; a paragraph mark that is hidden hides nothing else."""
+    found = run.find(f"{_W}rPr/{_W}vanish") if run.tag == f"{_W}r" else None
+    return found is not None and found.get(f"{_W}val") not in ("0", "false", "off")
 
 
 def _shown(item: Any, tag: str) -> list[Any]:

@@ -101,9 +101,13 @@ def _attachments(message: EmailMessage) -> Iterator[Any]:
 
 
 def _body(message: EmailMessage) -> list[Block]:
-    """The text of the message: plain where there is any, else HTML."""
+    """The text of the message: plain where there is any, else HTML. A plain part that is blank says nothing."""
+    return _part(message, "plain") or _part(message, "html")
+
+
+def _part(message: EmailMessage, kind: str) -> list[Block]:
     try:
-        part = message.get_body(preferencelist=("plain", "html"))
+        part = message.get_body(preferencelist=(kind,))
     except _BROKEN:
         return []
     if part is None or _file_name(part):
