@@ -2,6 +2,7 @@
 
 What is read is what a reader of the final text sees: tracked changes as if accepted, content controls, text boxes,
 charts and diagrams after the paragraph that holds them, footnotes and endnotes after theirs, as Markdown writes them.
+Numbers that Word counts stand before headings and items.
 Hidden text, comments, page headers and footers, and the table of contents are not. python-docx opens the file; its own
 texts leave most of this out.
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from slipway.data.parsing.blocks import Block, Draft
 from slipway.data.parsing.container import ODD, check_container
+from slipway.data.parsing.docx_numbers import Numbers
 from slipway.data.parsing.drawings import DATA, drawn
 from slipway.data.parsing.tables import in_pieces, row_line
 from slipway.data.reasons import Refused
@@ -59,9 +61,11 @@ class _Reader:
 
     def __init__(self, document: Any) -> None:
         self._part = document.part
+        self._numbers = Numbers(document)
         self._styles = _styles(document)
         self._notes = {kind: _notes(document, kind) for kind in _NOTES.values()}
         self._numbered = 0  # notes shown so far
+        self._list = Block("text", "")  # the last one
 
     def blocks(self, parent: Any) -> list[Block]:
         blocks: list[Block] = []
@@ -80,19 +84,26 @@ class _Reader:
         notes: list[str] = []
         text = self._text(item, notes).strip()
         style, level = _styled(item, self._styles)
+        number = self._number(item)
         if not text or style.lower().startswith("toc "):
             return
         if level and len(text) <= _LONGEST_HEADING:
-            blocks.append(Block("heading", re.sub(r"\s+", " ", text), level))
-        elif style.startswith("List") or item.find(f"{_W}pPr/{_W}numPr") is not None:
-            line = f"{'  ' * _depth(item, style)}- {text}"
-            if blocks and blocks[-1].kind == "text" and blocks[-1].text.startswith("- "):
-                blocks[-1].text += f"\n{line}"
+            blocks.append(Block("heading", re.sub(r"\s+", " ", f"{number} {text}").strip(), level))
+        elif number or style.startswith("List") or item.find(f"{_W}pPr/{_W}numPr") is not None:
+            line = f"{'  ' * _depth(item, style)}{number or '-'} {text}"
+            if blocks and blocks[-1] is self._list:
+                self._list.text += f"\n{line}"
             else:
-                blocks.append(Block("text", line.lstrip()))
+                self._list = Block("text", line.lstrip())
+                blocks.append(self._list)
         else:
             blocks.append(Block("text", text))
         blocks += (Block("text", note) for note in notes)
+
+    def _number(self, item: Any) -> str:
+        """The number that stands before a paragraph; one whose mark is deleted is part of the next."""
+        gone = item.find(f"{_W}pPr/{_W}rPr/{_W}del") is not None
+        return "" if gone else self._numbers.label(item)
 
     def _text(self, item: Any, notes: list[str]) -> str:
         """What a paragraph shows, without its text boxes; notes that it refers to are added to `notes`."""
@@ -142,7 +153,7 @@ class _Reader:
                 pieces.append("; ".join(" ".join(filter(None, row)) for row in self._rows(item)))
                 continue
             notes: list[str] = []
-            pieces.append(self._text(item, notes))
+            pieces.append(f"{self._number(item)} {self._text(item, notes)}".lstrip(" "))
             pieces += (self._flat(box) for box in _shown(item, _BOX))
             pieces += notes
         return "\n".join(piece for piece in pieces if piece.strip())
