@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from slipway.data.parsing import media
@@ -10,10 +12,10 @@ from slipway.data.parsing.parse import Settings, parse_bytes
 
 pytest.importorskip("pypdfium2")
 
-Text = tuple[float, float, str]  # from left, from below, what stands there
+Text = tuple[float, float, str] | tuple[float, float, str, float]  # from left, from below, what stands there, its size
 
 
-def page(texts: list[Text | tuple[float, float, str, float]]) -> Parsed:
+def page(texts: Sequence[Text]) -> Parsed:
     """A page of texts, in 10 points if nothing else is said, written in this order."""
     drawn = "".join(
         f"BT /F1 {one[3] if len(one) > 3 else 10} Tf {one[0]} {one[1]} Td ({one[2]}) Tj ET\n" for one in texts
@@ -84,7 +86,7 @@ def test_heads_in_the_middle_of_wide_columns_and_numbers_at_their_right():
     ],
     ids=["columns", "columns line by line", "numbered list", "one line"],
 )
-def test_what_is_no_table_stays_text(texts: list[Text]):
+def test_what_is_no_table_stays_text(texts: Sequence[Text]):
     assert "|" not in page([*texts, AFTER]).text
 
 

@@ -114,7 +114,8 @@ class _Page:
         if self._text[at:after] == "\r\n" and after < len(self._text):
             there = self._spot(after)
             if abs(there.y - base.y) < 0.1 * base.size and there.x > base.x:
-                self._shown[at:after] = ["", ""]
+                apart = there.x - self._right(at - 1) > 0.15 * base.size and not self._text[after].isspace()
+                self._shown[at:after] = [" " if apart else "", ""]
                 self._joined.add(after)
 
     def lines(self, number: int) -> list[Line]:
