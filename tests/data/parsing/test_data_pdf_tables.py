@@ -15,15 +15,16 @@ pytest.importorskip("pypdfium2")
 Text = tuple[float, float, str] | tuple[float, float, str, float]  # from left, from below, what stands there, its size
 
 
-def page(texts: Sequence[Text]) -> Parsed:
+def page(texts: Sequence[Text], outline: Sequence[str] = ()) -> Parsed:
     """A page of texts, in 10 points if nothing else is said, written in this order."""
     drawn = "".join(
         f"BT /F1 {one[3] if len(one) > 3 else 10} Tf {one[0]} {one[1]} Td ({one[2]}) Tj ET\n" for one in texts
     )
     parts = [
-        "<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Catalog/Pages 2 0 R/Outlines 6 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>",
         "<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
         f"<</Length {len(drawn)}>>stream\n{drawn}\nendstream", "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        *outline,
     ]  # fmt: skip
     body = "".join(f"{n} 0 obj\n{part}\nendobj\n" for n, part in enumerate(parts, 1))
     result = parse_bytes(f"%PDF-1.7\n{body}trailer\n<</Root 1 0 R>>\n%%EOF".encode(), media.PDF, Settings())
@@ -104,3 +105,17 @@ def test_smaller_digits_of_the_next_line_are_not_raised():
     assert page([(50, 700, "Chapter 10", 20), (50, 680, "2026 was the year of the new rules for all.")]).text.endswith(
         "2026 was the year of the new rules for all."
     )
+
+
+def test_lines_that_a_bookmark_names_are_headings_whatever_their_type():
+    outline = [
+        "<</Type/Outlines/First 7 0 R/Last 8 0 R/Count 2>>",
+        "<</Title(1 Scope)/Parent 6 0 R/Next 8 0 R/First 9 0 R/Last 9 0 R/Count 1/Dest[3 0 R/Fit]>>",
+        "<</Title(2 What it does not cover)/Parent 6 0 R/Prev 7 0 R/Dest[3 0 R/Fit]>>",
+        "<</Title(1.1 Pumps)/Parent 7 0 R/Dest[3 0 R/Fit]>>",
+    ]
+    lines = ["1 Scope", BEFORE[2], "1.1 Pumps", BEFORE[2], "2 What it does", "not cover", BEFORE[2]]
+    document = page([(50, 700 - 14 * n, text) for n, text in enumerate(lines)], outline)
+    assert [section.path for section in document.sections] == [
+        ("1 Scope",), ("1 Scope", "1.1 Pumps"), ("2 What it does not cover",),
+    ]  # fmt: skip

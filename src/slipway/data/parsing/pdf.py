@@ -1,4 +1,5 @@
-"""PDF into blocks, page by page, with pypdfium2. Headings are a best effort: lines in a larger type than the body.
+"""PDF into blocks, page by page, with pypdfium2. Headings are a best effort: what bookmarks name, and
+lines in a larger type than the body.
 
 Tables are those whose cells stand clearly below each other. Lines that repeat at the edges of most pages (running
 titles, page numbers) are dropped; words cut at line ends are joined, and lines of a paragraph too. A page without text
@@ -15,6 +16,7 @@ from slipway.data.parsing.blocks import Block, Draft, Note
 from slipway.data.parsing.lines import joined
 from slipway.data.parsing.ocr import MISSING, Ocr, Paragraph, notes_of, read_picture
 from slipway.data.parsing.pdf_lines import Line, lines_of
+from slipway.data.parsing.pdf_marks import marked
 from slipway.data.parsing.pdf_tables import Table, with_tables
 from slipway.data.parsing.tables import table_blocks
 from slipway.data.reasons import Refused
@@ -58,6 +60,7 @@ def parse_pdf(data: bytes, max_text: int, ocr: Ocr | None = None) -> Draft:
     lines, dropped = _without_running_titles(lines, len(document))
     if dropped:
         notes.append(Note("clean", "changed", "boilerplate", f"{dropped} running titles and page numbers removed"))
+    lines = marked(document, lines)
     info = document.get_metadata_dict(skip_empty=True)
     blocks, pages = _blocks(lines)
     return Draft(blocks=blocks, pages=pages, title=info.get("Title", ""), notes=notes)
@@ -136,7 +139,7 @@ def _without_running_titles(lines: list[Line], pages: int) -> tuple[list[Line], 
 
 def _blocks(lines: list[Line]) -> tuple[list[Block], list[int]]:
     body = _body_size(lines)
-    larger = sorted({line.size for line in lines if _is_heading(line, body)}, reverse=True)
+    larger = sorted({line.size for line in lines if not line.level and _is_heading(line, body)}, reverse=True)
     found = list(with_tables(lines))
     lengths = sorted(len(line.text) for line in found if isinstance(line, Line))
     usual = lengths[len(lengths) // 2] if lengths else 0
@@ -153,8 +156,8 @@ def _blocks(lines: list[Line]) -> tuple[list[Block], list[int]]:
             whole = True
             continue
         if _is_heading(line, body):
-            level = min(larger.index(line.size) + 1, 4)
-            if blocks and not whole and blocks[-1].kind == "heading" and blocks[-1].level == level:
+            level = line.level or min(larger.index(line.size) + 1, 4)
+            if not line.level and blocks and not whole and blocks[-1].kind == "heading" and blocks[-1].level == level:
                 blocks[-1].text += " " + line.text  # a heading over two lines
             else:
                 blocks.append(Block("heading", line.text, level))
@@ -181,6 +184,8 @@ def _body_size(lines: list[Line]) -> float:
 
 
 def _is_heading(line: Line, body: float) -> bool:
+    if line.level:
+        return True
     if line.whole or line.size <= 1.12 * body:
         return False
     return 2 <= len(line.text) <= 120 and any(map(str.isalpha, line.text))

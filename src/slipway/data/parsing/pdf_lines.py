@@ -44,6 +44,7 @@ class Line(msgspec.Struct):
     page: int
     edge: bool = False  # first or last two lines of its page
     whole: bool = False
+    level: int = 0  # of the heading that a bookmark says it is
     cells: list[Cell] = []
     y: float = 0.0
 
