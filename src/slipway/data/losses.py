@@ -14,7 +14,7 @@ import msgspec
 from slipway.core.material import Change, Dataset
 from slipway.data.dedupe import OTHER_NUMBERS
 from slipway.data.parsing.ocr import PACKAGES
-from slipway.data.reasons import explain
+from slipway.data.reasons import NO_ENDING, explain
 from slipway.i18n import t
 from slipway.store.store import Store
 
@@ -99,7 +99,7 @@ def _by_ending(changes: list[Change]) -> list[Loss]:
     if not changes:
         return []
     endings = Counter(change.detail.lower() for change in changes)
-    named = [f"{ending} {n}" for ending, n in endings.most_common(_ENDINGS)]
+    named = [f"{t('no ending') if ending == NO_ENDING else ending} {n}" for ending, n in endings.most_common(_ENDINGS)]
     more = len(changes) - sum(n for _, n in endings.most_common(_ENDINGS))
     named += [f"+{more}"] if more else []
     decoration = all(ending in _DECORATION for ending in endings)

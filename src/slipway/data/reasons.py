@@ -9,6 +9,9 @@ from __future__ import annotations
 from slipway.i18n import t
 
 
+NO_ENDING = "no ending"  # the detail of a file of an unknown kind whose name has none
+
+
 class Refused(Exception):  # noqa: N818  (not an error of ours: the document is refused, the rest goes on)
     """One document, or one row, cannot be used. `reason` is a code below, `detail` the facts."""
 
