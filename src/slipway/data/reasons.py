@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from slipway.i18n import t
 
-
 NO_ENDING = "no ending"  # the detail of a file of an unknown kind whose name has none
 
 
