@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -119,3 +120,16 @@ def test_lines_that_a_bookmark_names_are_headings_whatever_their_type():
     assert [section.path for section in document.sections] == [
         ("1 Scope",), ("1 Scope", "1.1 Pumps"), ("2 What it does not cover",),
     ]  # fmt: skip
+
+
+def test_many_lines_that_are_no_table_take_time_in_proportion():
+    def seconds(count: int) -> float:
+        texts = [
+            (x, 200_000 - 14 * n, text) for n in range(count) for x, text in ((50, f"{n + 1}."), (75, "Open the lid"))
+        ]
+        start = time.process_time()
+        assert "|" not in page(texts).text
+        return time.process_time() - start
+
+    small = max(seconds(500), 0.05)
+    assert seconds(4000) < 40 * small

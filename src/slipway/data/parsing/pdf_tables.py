@@ -19,7 +19,8 @@ from slipway.text.words import weigh
 
 _TALLEST, _CLOSE = 4.0, 0.8  # a row in sizes of its type; lines of one row in parts of the usual distance
 _LONGEST = 35  # weighted characters of the median cell: columns of text have more
-_DEEPEST = 12  # lines of a cell
+_DEEPEST, _WIDEST = 12, 60  # lines of a cell, columns of a table
+_TRIED = 50  # rows
 _FILLED = 0.6  # of the cells of a table, at least
 _ITEM = re.compile(r"(?:[•▪‣◦●○■□➢✓–*-]|\(?\w{1,4}[.)、．]|\[\d+\])$")
 
@@ -50,9 +51,11 @@ def with_tables(lines: list[Line]) -> Iterator[Line | Table]:
         if end > at and _is_table(rows[at:end], columns):
             yield Table(_texts(rows[at:end], columns), rows[at].lines[0].page)
             at = end
-        else:
-            yield from rows[at].lines
-            at += 1
+            continue
+        # Within what looks like a table and is none, one may begin lower; of many rows that is not tried for each.
+        for row in rows[at : end if end - at > _TRIED else at + 1]:
+            yield from row.lines
+        at = end if end - at > _TRIED else at + 1
 
 
 def _rows(lines: list[Line]) -> Iterator[_Row]:
@@ -145,7 +148,8 @@ def _fitted(columns: list[tuple[float, float]], cells: list[Cell]) -> list[tuple
         taken.add(own)
         wider[own] = (min(wider[own][0], cell.left), max(wider[own][1], cell.right))
     order = sorted(wider)
-    return None if any(a[1] > b[0] for a, b in zip(order, order[1:], strict=False)) else wider
+    clash = len(order) > _WIDEST or any(a[1] > b[0] for a, b in zip(order, order[1:], strict=False))
+    return None if clash else wider
 
 
 def _free(columns: list[tuple[float, float]], cell: Cell, taken: set[int]) -> int | None:
