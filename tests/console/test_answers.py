@@ -14,7 +14,9 @@ from hosting import context
 
 from served import Reply, Running, serving
 from slipway import api
+from slipway.console.answers import Side, column
 from slipway.console.shared_text import markers, taken_over
+from slipway.core.answer import Answer
 from slipway.core.candidate import Candidate
 from slipway.core.trace import PLAYGROUND, Trace
 from slipway.loop.context import Context
@@ -196,3 +198,13 @@ def test_what_an_answer_took_over_is_marked() -> None:
     chinese = "港口在早上七点半开门。"
     assert [chinese[a:b] for a, b in taken_over(chinese, "早上七点半")] == ["早上七点半"]
     assert markers("a [1] b [9] 【2】 [x]", 2) == [(2, 5), (12, 15)]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_an_answer_that_was_declined_is_told_from_an_empty_one(plain: bool) -> None:
+    for answer, text in (
+        (Answer(text="", raw="", abstained=True), "declined to answer"),
+        (Answer(text="", raw=""), "(empty)"),
+    ):
+        side = Side(Candidate(name="one", task="answer"), answer)
+        assert text in column("A", side, [], plain=plain)

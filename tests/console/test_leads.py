@@ -15,6 +15,7 @@ from hosting import context
 
 from served import Running, serving
 from slipway import api
+from slipway.console.material import TEXT, in_parts
 from slipway.core.artifact import Artifact
 from slipway.core.ref import Ref
 from slipway.core.report import Report
@@ -22,6 +23,8 @@ from slipway.core.run import Run
 from slipway.data.folds import fold_name
 from slipway.loop.at_work import at_work
 from slipway.loop.context import Context
+from slipway.render.cells import Link
+from slipway.render.document import Passage
 from slipway.store.catalog import now
 
 
@@ -146,6 +149,24 @@ def test_an_item_leads_to_what_it_was_cut_from(twice: Context, shown: Running) -
     document = get(shown, of)
     assert "text/markdown" in document
     assert shown.get(f"/console/data/{chunks.digest}/items/100000").status == 404
+
+
+def test_a_long_document_comes_in_parts_that_are_the_whole_of_it() -> None:
+    lines = "".join(f"line {n} of a long document\n" for n in range(12_000))
+    for text in (lines, lines.replace("\n", " ")):
+        read, to = "", "/items/0"
+        while to:
+            parts = in_parts(text, "/items/0", int(to.partition("?start=")[2] or 0))
+            [passage] = [one.text for one in parts if isinstance(one, Passage)]
+            assert len(passage) <= TEXT + 2_000
+            assert parts[0] == f"characters {len(read) + 1:,} to {len(read) + len(passage):,} of {len(text):,}"
+            read += passage
+            to = next((one.to for one in parts if isinstance(one, Link) and one == "next part"), "")
+        assert read == text
+    [held] = [one for one in in_parts(lines, "/items/0", lines.index("line 8000 ")) if isinstance(one, Passage)]
+    assert "line 8000 " in held.text
+    assert in_parts("short", "/items/0", 7) == [Passage("short", whole=True)]
+    assert any(isinstance(one, Passage) and one.text for one in in_parts(lines, "/items/0", 10**9))
 
 
 def test_what_was_dropped_and_what_changed_between_versions(twice: Context, shown: Running) -> None:

@@ -266,6 +266,21 @@ def test_decisions_of_a_sheet_are_taken_and_bad_rows_told_by_their_number(tmp_pa
     assert [problem.row for problem in problems] == [5, 6, 7, 8]
 
 
+def test_texts_that_lost_their_characters_when_the_sheet_was_saved_are_not_taken(tmp_path: Path) -> None:
+    asked = ["保修期多长？", "Wie groß ist es?", "Is it sealed?", "𠮷野家在哪里？"]
+    held = [
+        Draft(id=f"{n}", question=text, answer="两年", source="a.md", language="zh", rule="r", document="d")
+        for n, text in enumerate(asked)
+    ]
+    rows = [["0", "accept", "??????", "??"], ["1", "accept", "Wie groß ist es?", "two years"],
+            ["2", "fix", "Is it ???", "two years?"], ["3", "accept", "????????", "两年"]]  # fmt: skip
+    path = tmp_path / "s.csv"
+    path.write_bytes(_with([["id", "decision", "question", "answer"], *rows], ","))
+    back, problems = sheet.read_back(held, path)
+    assert [draft.status for draft in back] == ["proposed", "fixed", "fixed", "proposed"]
+    assert [problem.row for problem in problems] == [2, 5]
+
+
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\x00\x01\x02" * 50])
 def test_what_is_no_such_sheet_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.csv"

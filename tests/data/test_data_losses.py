@@ -86,6 +86,15 @@ def test_endings_that_are_not_named_are_counted(tmp_path: Path) -> None:
     assert (loss.count, loss.items[-1]) == (8, "+2")
 
 
+def test_files_without_an_ending_are_told_in_the_language_of_the_reader(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("all: the whole of it")
+    (tmp_path / "a.md").write_text(f"# A\n\n{WORDS}")
+    store = Store(tmp_path / "state")
+    documents = make_documents(DataConfig.model_validate({"documents": [{"path": "[aM]*"}]}), tmp_path, store)
+    with speaking("zh"):
+        assert [loss.items for loss in losses({"documents": documents}, store)] == [["无后缀 1"]]
+
+
 def test_nothing_lost_is_no_list(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(f"# A\n\n{WORDS}")
     store = Store(tmp_path / "state")

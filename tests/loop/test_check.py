@@ -60,6 +60,24 @@ def test_what_is_wrong_with_the_task_is_told_once(folder: Path, task: str, told:
     assert len(found) == 1, found
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("candidates.grounded.retrieve={top_k: 3}",), "mode fused needs an embedder"),
+        (("candidates.plain.strategy=quote",), "quotes passages, and retrieves none"),
+        (("candidates.plain.model=null",), "needs a model and a prompt"),
+        (("candidates.plain.prompt=null",), "needs a model and a prompt"),
+        (("data.documents=[]",), "retrieves, but the project has no documents"),
+        (("candidates.plain.few_shot={k: 2, choose: nearest}",), "nearest needs an embedder"),
+        (("candidates.plain.strategy=dirct",), "did you mean 'direct'"),
+    ],
+)
+def test_what_a_candidate_lacks_is_found_before_a_run(folder: Path, overrides: tuple[str, ...], message: str) -> None:
+    found = errors(folder, *overrides)
+    assert message in found
+    assert len(found.splitlines()) == 1
+
+
 @pytest.mark.slow
 def test_a_gate_that_no_first_release_can_pass_is_found_before_a_run(folder: Path) -> None:
     def warnings(gate: str) -> str:

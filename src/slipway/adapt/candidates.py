@@ -59,15 +59,12 @@ def make_candidate(
     model has none, whatever it names or takes from the candidate that it extends. `embedder`: of `retrieve.tune`.
     """
     config = effective(project, name)
+    classifies = artifact is not None and artifact.kind == "classifier"
+    check_parts(config, name, chunks is not None, plugins, asks=False if classifies else None)
     task, task_options = task_of(project, seen, plugins)
-    retrieve = _retrieval(config, name, pins, chunks)
+    retrieve = _retrieval(config, pins, chunks)
     if retrieve is not None and embedder is not None:
         retrieve = retrieved_with(retrieve, embedder)
-    if retrieve is None and (config.strategy.name == "quote" or config.strategy.options.get("fallback") == "quote"):
-        raise ConfigError(
-            t("candidates.{name} quotes passages, and retrieves none", name=name),
-            t("give it `retrieve`: the passages to quote"),
-        )
     candidate = Candidate(
         name=name,
         task=project.task.name,
@@ -81,19 +78,9 @@ def make_candidate(
         return apply(candidate, artifact, base)
     if not asks_model(plugins.load("strategies", config.strategy.name)):
         return candidate
-    begins = config.tune is not None and from_nothing(plugins.load("tuners", config.tune.name))
-    if config.prompt is None or (config.model is None and not begins):
-        raise ConfigError(
-            t("candidates.{name} needs a model and a prompt", name=name),
-            t("give both, or `extends` a candidate that has them"),
-        )
+    assert config.prompt is not None
     prompt = read_text(root, config.prompt, f"candidates.{name}.prompt")
     check_template(prompt, config.prompt, task)
-    if config.tools and config.strategy.name == "direct":
-        raise ConfigError(
-            t("candidates.{name} has tools, and the strategy `direct` calls none", name=name),
-            t("add strategy: agent"),
-        )
     candidate = msgspec.structs.replace(
         candidate,
         tools=tuple(ToolPin(tool=tool.name, options=tool.options) for tool in config.tools),
@@ -132,22 +119,57 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return {**base, **over, **both}
 
 
-def _retrieval(
-    config: CandidateConfig, name: str, pins: Mapping[str, ModelPin], chunks: Ref | None
-) -> Retrieval | None:
-    retrieve = config.retrieve
-    if retrieve is None:
-        return None
-    if chunks is None:
+def check_parts(
+    config: CandidateConfig, name: str, documents: bool, plugins: Plugins, *, asks: bool | None = None
+) -> None:
+    """Raise ConfigError for a part that a candidate lacks, or has and cannot use. What the parts hold is not read.
+
+    `documents`: whether the project has any. `asks`: whether it asks a model; None: as its strategy says.
+    """
+    retrieve, strategy, few_shot = config.retrieve, config.strategy, config.few_shot
+    if retrieve is None and (strategy.name == "quote" or strategy.options.get("fallback") == "quote"):
+        raise ConfigError(
+            t("candidates.{name} quotes passages, and retrieves none", name=name),
+            t("give it `retrieve`: the passages to quote"),
+        )
+    if retrieve is not None and not documents:
         raise ConfigError(
             t("candidates.{name} retrieves, but the project has no documents", name=name),
             t("list them under data.documents"),
         )
-    if retrieve.embedder is None and retrieve.mode != "lexical":
+    if retrieve is not None and retrieve.embedder is None and retrieve.mode != "lexical":
         raise ConfigError(
             t("candidates.{name}.retrieve: mode {mode} needs an embedder", name=name, mode=retrieve.mode),
             t("name a model of engine onnx or openai, or use mode: lexical"),
         )
+    if not (asks_model(plugins.load("strategies", strategy.name)) if asks is None else asks):
+        return
+    begins = config.tune is not None and from_nothing(plugins.load("tuners", config.tune.name))
+    if config.prompt is None or (config.model is None and not begins):
+        raise ConfigError(
+            t("candidates.{name} needs a model and a prompt", name=name),
+            t("give both, or `extends` a candidate that has them"),
+        )
+    if config.tools and strategy.name == "direct":
+        raise ConfigError(
+            t("candidates.{name} has tools, and the strategy `direct` calls none", name=name),
+            t("add strategy: agent"),
+        )
+    if few_shot is not None and few_shot.choose == "nearest" and not (few_shot.embedder or _embedder(config)):
+        raise ConfigError(
+            t("candidates.{name}.few_shot: choose: nearest needs an embedder", name=name),
+            t("name a model of engine onnx or openai"),
+        )
+
+
+def _embedder(config: CandidateConfig) -> str | None:
+    return config.retrieve.embedder if config.retrieve else None
+
+
+def _retrieval(config: CandidateConfig, pins: Mapping[str, ModelPin], chunks: Ref | None) -> Retrieval | None:
+    retrieve = config.retrieve
+    if retrieve is None or chunks is None:
+        return None
     return Retrieval(
         chunks=chunks,
         embedder=pins[retrieve.embedder] if retrieve.embedder and retrieve.mode != "lexical" else None,
@@ -176,12 +198,8 @@ def _few_shot(
         # Drawn by seed from examples in an order that does not change when the file is shuffled.
         pool = random.Random(few_shot.seed).sample(sorted(pool, key=digest_of), few_shot.k)
         return FewShot(examples=tuple(pool), k=few_shot.k)
-    embedder = few_shot.embedder or (config.retrieve.embedder if config.retrieve else None)
-    if embedder is None:
-        raise ConfigError(
-            t("candidates.{name}.few_shot: choose: nearest needs an embedder", name=name),
-            t("name a model of engine onnx or openai"),
-        )
+    embedder = few_shot.embedder or _embedder(config)
+    assert embedder is not None
     return FewShot(examples=tuple(pool), choose="nearest", k=few_shot.k, embedder=pins[embedder])
 
 

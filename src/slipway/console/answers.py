@@ -34,6 +34,7 @@ from slipway.loop.prompts import conversation
 from slipway.render import html
 from slipway.render.cells import duration, price
 from slipway.render.document import Column, Document, Part, Passage, Section, Table
+from slipway.render.pages.whole import said
 from slipway.runtime.working import Spent
 from slipway.serve.admin.access import needs
 from slipway.serve.auth.caller import Caller
@@ -295,7 +296,7 @@ def column(title: str, side: Side, lines: Sequence[str], *, plain: bool = False)
     if side.answer is None:
         parts.append(side.trouble or t("there was no answer"))
     elif plain:
-        parts.append(Passage(side.answer.text or t("(empty)"), whole=True))
+        parts.append(Passage(said(side.answer), whole=True))
     else:
         parts += trace_views.answer(side.answer, 3)
         facts = [row for row in trace_views.facts_of(side.answer) if row[1]]

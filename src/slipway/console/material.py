@@ -29,6 +29,7 @@ from slipway.render.pages import data as data_pages
 from slipway.serve.admin.access import needs
 
 ITEMS, CHANGES = 100, 500  # on one page
+TEXT, _LINE = 100_000, 2_000  # characters of a document on one page, and how far back the end of a line is looked for
 HELD = ("gate", "reserve")
 Item = Document | Chunk | Example
 
@@ -65,7 +66,7 @@ def material(pages: Pages) -> APIRouter:
         return pages.page(request, t("Dropped, changed or flagged"), document, _back(found))
 
     @router.get("/data/{digest}/items/{number}")
-    def item(request: Request, digest: str, number: views.Start) -> Response:
+    def item(request: Request, digest: str, number: views.Start, start: views.Start = 0) -> Response:
         found = api.find(project, "dataset", digest)
         most = None if found.kind == "examples" else max(0, number) + 2  # of examples the next one may be far away
         before, one, after = _beside(api.items(project, found, most), number)
@@ -77,7 +78,12 @@ def material(pages: Pages) -> APIRouter:
             ("prev", "" if before is None else f"{at}/items/{before}", t("previous")),
             ("next", "" if after is None else f"{at}/items/{after}", t("next")),
         )
-        return pages.page(request, " ".join(_name(one)[:400].split())[:120], _whole(pages, found, one), around)
+        return pages.page(
+            request,
+            " ".join(_name(one)[:400].split())[:120],
+            _whole(pages, found, one, f"{at}/items/{number}", start),
+            around,
+        )
 
     @router.get("/versions")
     def versions(request: Request, before: str, after: str) -> Response:
@@ -198,8 +204,8 @@ def _more(n: int) -> list[str]:
     return [t("and {n} more; `slipway data show NAME --changes` lists them", n=n)] if n > 0 else []
 
 
-def _whole(pages: Pages, found: Dataset, one: Item) -> shown.Document:
-    """One item, and where it came from."""
+def _whole(pages: Pages, found: Dataset, one: Item, at: str, start: int) -> shown.Document:
+    """One item, and where it came from; of a long document the part that holds the character `start`."""
     if isinstance(one, Example):
         expected = Section(t("expected"), [Passage(" | ".join(one.expected) or t("(empty)"), whole=True)])
         return shown.Document(None, [Section(t("input"), [Passage(one.text, whole=True)]), expected, *origin(one)])
@@ -211,7 +217,30 @@ def _whole(pages: Pages, found: Dataset, one: Item) -> shown.Document:
         rows += [[t("media type"), one.media_type], ["sha256", one.raw_sha256], [t("title"), one.title]]
     rows += [[name, value] for name, value in one.meta.items()]
     facts = Table(t("Where it came from"), [Column(t("field")), Column(t("value"))], [row for row in rows if row[1]])
-    return shown.Document(None, [Section(t("text"), [Passage(one.text, whole=True)]), facts])
+    return shown.Document(None, [Section(t("text"), in_parts(one.text, at, start)), facts])
+
+
+def in_parts(text: str, at: str, start: int) -> list[Part]:
+    """A text, in parts where it is long: each ends with a line, where one ends near."""
+    if len(text) <= TEXT:
+        return [Passage(text, whole=True)]
+    start = min(start, len(text) - 1)
+    number = start // TEXT
+
+    def edge(part: int) -> int:
+        there = part * TEXT
+        if not 0 < there < len(text):
+            return min(there, len(text))
+        line = text.rfind("\n", there - _LINE, there)
+        return line + 1 if line >= 0 else there
+
+    number += start >= edge(number + 1)
+    begin, end = edge(number), edge(number + 1)
+    told = t("characters {start} to {end} of {n}", start=f"{begin + 1:,}", end=f"{end:,}", n=f"{len(text):,}")
+    places = ((t("previous part"), number - 1), (t("next part"), number + 1))
+    links = [Link(said, f"{at}?start={n * TEXT}".removesuffix("?start=0")) for said, n in places
+             if 0 <= n * TEXT < len(text)]  # fmt: skip
+    return [told, *links, Passage(text[begin:end], whole=True), *links]
 
 
 def _document(pages: Pages, found: Dataset, one: Chunk) -> Link | str:
@@ -221,7 +250,8 @@ def _document(pages: Pages, found: Dataset, one: Chunk) -> Link | str:
         if parent.kind == "documents":
             for n, document in enumerate(api.items(pages.project, parent)):
                 if isinstance(document, Document) and document.source == one.source:
-                    return Link(one.source, f"{ROOT}/data/{parent.digest}/items/{n}")
+                    part = f"?start={one.start}" if one.start >= TEXT - _LINE else ""
+                    return Link(one.source, f"{ROOT}/data/{parent.digest}/items/{n}{part}")
     return one.source
 
 

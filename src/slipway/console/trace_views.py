@@ -13,6 +13,7 @@ from slipway.i18n import t, told
 from slipway.render.cells import Link, duration, price
 from slipway.render.document import Column, Document, Part, Passage, Section, Table
 from slipway.render.pages.served import feedback_table, not_kept
+from slipway.render.pages.whole import said
 
 
 def traces(found: Sequence[Trace], asked: str, *links: Link) -> Document:
@@ -59,7 +60,7 @@ def answer(found: Answer, level: int = 2) -> list[Part]:
     """What was said, and what it rests on."""
     if found.error:
         return [Section(t("error"), [told(found.error)], level)]
-    text = found.text or t("(empty)")
+    text = said(found)
     parts: list[Part] = [
         Section(t("answer"), [Passage(text, whole=True, marked=markers(text, len(found.citations)))], level)
     ]

@@ -14,7 +14,7 @@ import msgspec
 from slipway.core.material import Change, Dataset
 from slipway.data.dedupe import OTHER_NUMBERS
 from slipway.data.parsing.ocr import PACKAGES
-from slipway.data.reasons import explain
+from slipway.data.reasons import NO_ENDING, explain
 from slipway.i18n import t
 from slipway.store.store import Store
 
@@ -24,7 +24,7 @@ _ENDINGS = 6  # of skipped files that are named
 _DOCUMENTS = (
     "timeout", "too-much-memory", "parser-crashed", "too-large", "too-much-text", "too-deep", "zip-bomb", "encrypted",
     "corrupt", "unreadable", "wrong-type", "binary", "outside", "not-a-file", "same-name", "empty", "bad-row",
-    "missing-text", "ocr-missing", "scanned", "ocr-unsure",
+    "missing-text", "ocr-missing", "scanned", "ocr-unsure", "no-result", "hidden",
     "not-as-fetched", "host-failing", "no-answer", "too-slow", "server-error", "bad-certificate",
     "private-address", "robots-unreachable", "http-error",
 )  # fmt: skip
@@ -99,12 +99,18 @@ def _by_ending(changes: list[Change]) -> list[Loss]:
     if not changes:
         return []
     endings = Counter(change.detail.lower() for change in changes)
-    named = [f"{ending} {n}" for ending, n in endings.most_common(_ENDINGS)]
+    named = [f"{t('no ending') if ending == NO_ENDING else ending} {n}" for ending, n in endings.most_common(_ENDINGS)]
     more = len(changes) - sum(n for _, n in endings.most_common(_ENDINGS))
     named += [f"+{more}"] if more else []
     decoration = all(ending in _DECORATION for ending in endings)
     what = t("pictures and parts of web pages were skipped") if decoration else explain("unsupported-type")
-    how = "" if decoration else t("convert what holds answers to PDF, DOCX, HTML or Markdown; exclude the rest")
+    how = (
+        ""
+        if decoration
+        else t(
+            "convert what holds answers to DOCX, XLSX, PDF, HTML or Markdown, name plain texts .txt, exclude the rest"
+        )
+    )
     return [Loss("unsupported-type", len(changes), named, what, how)]
 
 
@@ -137,6 +143,8 @@ def _remedies() -> dict[str, str]:
         "scanned": t("write `ocr: eng` beside their path under data.documents; eng+chi_sim for Chinese, too"),
         "ocr-missing": t("install what reads them: {command}", command=PACKAGES),
         "ocr-unsure": t("read one; scan again at 300 dots an inch, or exclude them"),
+        "no-result": t("open the file in a spreadsheet program and save it, which stores the results"),
+        "hidden": t("if they hold answers, unhide them and save the file"),
         "bad-row": t("correct the row"),
         "missing-text": t("name the column of the text: text, content or body"),
         "not-as-fetched": t("run `slipway data fetch`"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from slipway.i18n import t
 
+NO_ENDING = "no ending"  # the detail of a file of an unknown kind whose name has none
+
 
 class Refused(Exception):  # noqa: N818  (not an error of ours: the document is refused, the rest goes on)
     """One document, or one row, cannot be used. `reason` is a code below, `detail` the facts."""
@@ -44,6 +46,8 @@ def _files() -> dict[str, str]:
         "binary": t("the content is not text"),
         "scanned": t("pages are pictures of text, which only OCR can read"),
         "ocr-missing": t("pictures of text cannot be read: tesseract, or its data for a language, is not installed"),
+        "hidden": t("hidden sheets or slides were not read"),
+        "no-result": t("formulas have no stored result, so their cells are empty"),
         "ocr-unsure": t("text was read from pictures, and many of its words are guesses"),
     }
 

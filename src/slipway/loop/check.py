@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.adapt.candidates import effective, read_schema
+from slipway.adapt.candidates import check_parts, effective, read_schema
 from slipway.core.metrics import METRICS
 from slipway.core.protocols import Elsewhere, Task, asks_model, makes_classifier
 from slipway.data.collect import collect
@@ -69,6 +69,7 @@ def check(project: Project, file: Path, *, run_plugins: bool = False, remote: bo
     found += [
         *check_models(project, root),
         *_prompts(project, root, plugins, skip),
+        *_parts(project, plugins, skip),
         *_data(project, root, plugins, skip),
     ]
     found += [*_metrics(project, plugins, skip), *_prices(project), *check_machine(root), *check_port(project)]
@@ -211,6 +212,22 @@ def _options(project: Project, plugins: Plugins, file: Path, skip: Collection[st
                 yield Finding("error", line, error.hint)
 
 
+def _parts(project: Project, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
+    """What a candidate lacks, or cannot use."""
+    for name in project.candidates:
+        config = effective(project, name)
+        tuner = config.tune.name if config.tune else ""
+        asks: bool | None = False  # of a plug-in that is not to be run, or of which `_options` says what is wrong
+        with contextlib.suppress(SlipwayError):
+            if config.strategy.name not in skip and tuner not in skip:
+                plugins.load("strategies", config.strategy.name)
+                asks = False if tuner and makes_classifier(plugins.load("tuners", tuner)) else None
+        try:
+            check_parts(config, name, project.data.has_documents, plugins, asks=asks)
+        except ConfigError as error:
+            yield _error(error)
+
+
 def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[str]) -> Iterator[Finding]:
     task = None
     if project.task.name not in skip:
@@ -224,10 +241,7 @@ def _prompts(project: Project, root: Path, plugins: Plugins, skip: Collection[st
         if (not_run and config.prompt is None) or not (not_run or _asks_model(config.strategy.name, plugins)):
             continue  # it asks no model, or may be one that does not
         if config.prompt is None:
-            yield Finding(
-                "error", t("candidates.{name} has no prompt", name=name), t("name a file: prompt: prompts/a.md")
-            )
-            continue
+            continue  # `_parts` says so
         try:
             prompt = read_text(root, config.prompt, f"candidates.{name}.prompt")
             if task is not None:

@@ -16,7 +16,7 @@ import msgspec
 from slipway.data.collect.found import Found
 from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Note
-from slipway.data.reasons import explain
+from slipway.data.reasons import NO_ENDING, explain
 from slipway.errors import ConfigError, nearest
 from slipway.files import inside, printable, real
 from slipway.i18n import t
@@ -48,7 +48,7 @@ def collect_files(
         for source, path in sorted((_source(path, base), path) for path in matched.files):
             kind, name = media.media_type(path.name, pictures=bool(entry.ocr)), os.path.relpath(path, base)
             if kind is None:
-                refused[source] = Note("collect", "dropped", "unsupported-type", printable(path.suffix) or "no ending")
+                refused[source] = Note("collect", "dropped", "unsupported-type", printable(path.suffix) or NO_ENDING)
             elif source not in found:
                 found[source] = Found(source, matched.files[path], kind, entry.language or "", ocr=entry.ocr)
                 called[source] = name

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,7 +95,10 @@ def _decided(draft: Draft, row: dict[str, str]) -> Draft | Said:
     question, answer, source = (
         row[name].strip() if name in row else getattr(draft, name) for name in ("question", "answer", "source")
     )
-    edited = (question, answer, source) != (draft.question.strip(), draft.answer.strip(), draft.source.strip())
+    before = (draft.question.strip(), draft.answer.strip(), draft.source.strip())
+    edited = (question, answer, source) != before
+    if any(map(_is_lost, before, (question, answer, source))):
+        return say("its characters were saved as '?': save the sheet as CSV UTF-8")
     if status == "proposed" and draft.status != "proposed" and not said:
         return draft  # an empty cell takes no decision back
     if status in ("accepted", "fixed"):
@@ -106,6 +110,14 @@ def _decided(draft: Draft, row: dict[str, str]) -> Draft | Said:
     return msgspec.structs.replace(
         draft, status=status, question=question, answer=answer, source=source or draft.source
     )
+
+
+def _is_lost(before: str, after: str) -> bool:
+    """Whether a text lost characters that the encoding of the file does not have, as a spreadsheet may save it."""
+    marks = ("?" if char < "\U00010000" else "??" for char in before)
+    held = "".join(f"(?:{re.escape(char)}|{re.escape(mark)})" if char > "\x7f" else re.escape(char)
+                   for char, mark in zip(before, marks, strict=True))  # fmt: skip
+    return after != before and re.fullmatch(held, after, re.DOTALL) is not None
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:

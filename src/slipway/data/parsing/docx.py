@@ -1,8 +1,10 @@
 """DOCX into blocks: heading styles and outline levels make sections, list styles bullets, tables rows of `|`.
 
-What is read is what a reader of the final text sees: tracked changes as if accepted, content controls, text boxes after
-the paragraph that holds them, footnotes and endnotes after theirs, as Markdown writes them. Comments, page headers and
-footers, and the table of contents are not. python-docx opens the file; its own texts leave most of this out.
+What is read is what a reader of the final text sees: tracked changes as if accepted, content controls, text boxes,
+charts and diagrams after the paragraph that holds them, footnotes and endnotes after theirs, as Markdown writes them.
+Numbers that Word counts stand before headings and items.
+Hidden text, comments, page headers and footers, and the table of contents are not. python-docx opens the file; its own
+texts leave most of this out.
 
 The container is judged before it is opened: what unpacks to more than a file may have is refused.
 """
@@ -16,6 +18,8 @@ from typing import Any
 
 from slipway.data.parsing.blocks import Block, Draft
 from slipway.data.parsing.container import ODD, check_container
+from slipway.data.parsing.docx_numbers import Numbers
+from slipway.data.parsing.drawings import DATA, drawn
 from slipway.data.parsing.tables import in_pieces, row_line
 from slipway.data.reasons import Refused
 from slipway.text.columns import tables
@@ -56,9 +60,12 @@ class _Reader:
     """Walks a document in the order of its XML."""
 
     def __init__(self, document: Any) -> None:
+        self._part = document.part
+        self._numbers = Numbers(document)
         self._styles = _styles(document)
         self._notes = {kind: _notes(document, kind) for kind in _NOTES.values()}
         self._numbered = 0  # notes shown so far
+        self._list = Block("text", "")  # the last one
 
     def blocks(self, parent: Any) -> list[Block]:
         blocks: list[Block] = []
@@ -69,25 +76,34 @@ class _Reader:
                 self._paragraph(item, blocks)
             for box in _shown(item, _BOX) if item.tag == f"{_W}p" else ():
                 blocks += self.blocks(box)
+            for data in _shown(item, DATA) if item.tag == f"{_W}p" else ():
+                blocks += drawn(data, self._part)
         return blocks
 
     def _paragraph(self, item: Any, blocks: list[Block]) -> None:
         notes: list[str] = []
         text = self._text(item, notes).strip()
         style, level = _styled(item, self._styles)
+        number = self._number(item)
         if not text or style.lower().startswith("toc "):
             return
         if level and len(text) <= _LONGEST_HEADING:
-            blocks.append(Block("heading", re.sub(r"\s+", " ", text), level))
-        elif style.startswith("List") or item.find(f"{_W}pPr/{_W}numPr") is not None:
-            line = f"{'  ' * _depth(item, style)}- {text}"
-            if blocks and blocks[-1].kind == "text" and blocks[-1].text.startswith("- "):
-                blocks[-1].text += f"\n{line}"
+            blocks.append(Block("heading", re.sub(r"\s+", " ", f"{number} {text}").strip(), level))
+        elif number or style.startswith("List") or item.find(f"{_W}pPr/{_W}numPr") is not None:
+            line = f"{'  ' * _depth(item, style)}{number or '-'} {text}"
+            if blocks and blocks[-1] is self._list:
+                self._list.text += f"\n{line}"
             else:
-                blocks.append(Block("text", line.lstrip()))
+                self._list = Block("text", line.lstrip())
+                blocks.append(self._list)
         else:
             blocks.append(Block("text", text))
         blocks += (Block("text", note) for note in notes)
+
+    def _number(self, item: Any) -> str:
+        """The number that stands before a paragraph; one whose mark is deleted is part of the next."""
+        gone = item.find(f"{_W}pPr/{_W}rPr/{_W}del") is not None
+        return "" if gone else self._numbers.label(item)
 
     def _text(self, item: Any, notes: list[str]) -> str:
         """What a paragraph shows, without its text boxes; notes that it refers to are added to `notes`."""
@@ -137,7 +153,7 @@ class _Reader:
                 pieces.append("; ".join(" ".join(filter(None, row)) for row in self._rows(item)))
                 continue
             notes: list[str] = []
-            pieces.append(self._text(item, notes))
+            pieces.append(f"{self._number(item)} {self._text(item, notes)}".lstrip(" "))
             pieces += (self._flat(box) for box in _shown(item, _BOX))
             pieces += notes
         return "\n".join(piece for piece in pieces if piece.strip())
@@ -149,9 +165,15 @@ def _is_raised(text: Any) -> bool:
 
 def _walk(item: Any, hidden: frozenset[str]) -> Iterator[Any]:
     for child in item:
-        if child.tag not in hidden:
+        if child.tag not in hidden and not _is_unseen(child):
             yield child
             yield from _walk(child, hidden)
+
+
+def _is_unseen(run: Any) -> bool:
+    """Whether its author hid a run of text; a paragraph mark that is hidden hides nothing else."""
+    found = run.find(f"{_W}rPr/{_W}vanish") if run.tag == f"{_W}r" else None
+    return found is not None and found.get(f"{_W}val") not in ("0", "false", "off")
 
 
 def _shown(item: Any, tag: str) -> list[Any]:

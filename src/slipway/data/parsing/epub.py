@@ -1,4 +1,7 @@
-"""EPUB (https://www.w3.org/TR/epub-33/) into blocks: the chapters in the order of the spine, read as HTML."""
+"""EPUB (https://www.w3.org/TR/epub-33/) into blocks: the chapters in the order of the spine, read as HTML.
+
+The list of contents is no chapter: it names every heading and answers nothing.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def _book(archive: zipfile.ZipFile) -> Draft:
     chapters = {
         item.get("id"): posixpath.normpath(posixpath.join(folder, unquote(item.get("href") or "")))
         for item in package.iter("{*}item")
-        if item.get("media-type") in _HTML
+        if item.get("media-type") in _HTML and "nav" not in (item.get("properties") or "").split()
     }
     order = [chapters[ref.get("idref")] for ref in package.iter("{*}itemref") if ref.get("idref") in chapters]
     _check_open(archive, order)

@@ -10,7 +10,7 @@ _CUT_WORD = re.compile(r"(?<=[^\W\d_])-$")
 
 def joined(before: str, after: str) -> str:
     """Two lines of one paragraph as one."""
-    if _CUT_WORD.search(before) and after[:1].islower():
+    if _CUT_WORD.search(before[-2:]) and after[:1].islower():
         return before[:-1] + after
     glue = "" if _CJK.match(before[-1:]) and _CJK.match(after[:1]) else " "
     return f"{before}{glue}{after}"

@@ -13,7 +13,7 @@ from slipway.data.parsing import media
 from slipway.data.parsing.blocks import Block, Draft, Note
 from slipway.data.parsing.html import parse_html
 from slipway.data.parsing.markdown import parse_plain
-from slipway.data.reasons import Refused
+from slipway.data.reasons import NO_ENDING, Refused
 
 Read = Callable[[bytes, str], tuple[list[Draft], list[Note]]]
 
@@ -78,7 +78,7 @@ def _attachment(part: Any, read: Read, name: str, depth: int) -> tuple[list[Draf
             return _message(within, read, name, depth + 1)
         kind = media.media_type(name)
         if kind is None or kind in (media.MAIL, media.MBOX):
-            raise Refused("unsupported-type", "." + name.rsplit(".", 1)[-1][:20] if "." in name else "no ending")
+            raise Refused("unsupported-type", "." + name.rsplit(".", 1)[-1][:20] if "." in name else NO_ENDING)
         drafts, notes = read(part.get_payload(decode=True) or b"", kind)
     except Refused as refused:
         return [], [Note("parse", "dropped", refused.reason, refused.detail, name)]
@@ -101,9 +101,13 @@ def _attachments(message: EmailMessage) -> Iterator[Any]:
 
 
 def _body(message: EmailMessage) -> list[Block]:
-    """The text of the message: plain where there is any, else HTML."""
+    """The text of the message: plain where there is any, else HTML. A plain part that is blank says nothing."""
+    return _part(message, "plain") or _part(message, "html")
+
+
+def _part(message: EmailMessage, kind: str) -> list[Block]:
     try:
-        part = message.get_body(preferencelist=("plain", "html"))
+        part = message.get_body(preferencelist=(kind,))
     except _BROKEN:
         return []
     if part is None or _file_name(part):

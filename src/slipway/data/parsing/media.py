@@ -7,6 +7,7 @@ from pathlib import PurePath
 from slipway.data.reasons import Refused
 
 MARKDOWN, HTML, PLAIN = "text/markdown", "text/html", "text/plain"
+RST, ASCIIDOC = "text/x-rst", "text/asciidoc"
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
@@ -25,7 +26,7 @@ PICTURES = {".png": PNG, ".jpg": JPEG, ".jpeg": JPEG, ".tif": TIFF, ".tiff": TIF
 ENDINGS = {
     ".md": MARKDOWN, ".markdown": MARKDOWN, ".mkd": MARKDOWN, ".mdown": MARKDOWN, ".mdx": MARKDOWN,
     ".html": HTML, ".htm": HTML, ".xhtml": HTML,
-    ".txt": PLAIN, ".text": PLAIN, ".rst": PLAIN, ".adoc": PLAIN,
+    ".txt": PLAIN, ".text": PLAIN, ".rst": RST, ".adoc": ASCIIDOC, ".asciidoc": ASCIIDOC,
     ".pdf": PDF, ".docx": DOCX, ".pptx": PPTX, ".xlsx": XLSX, ".epub": EPUB, ".rtf": RTF, ".eml": MAIL, ".mbox": MBOX,
     ".warc": WARC, ".wet": WARC,
     ".csv": CSV, ".tsv": TSV, ".jsonl": JSONL, ".ndjson": JSONL, ".parquet": PARQUET,

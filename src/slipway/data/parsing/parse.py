@@ -144,10 +144,12 @@ def _text_draft(data: bytes, media_type: str, settings: Settings) -> tuple[list[
 
         return [parse_html(text, settings.boilerplate)], notes
     from slipway.data.parsing.markdown import parse_markdown, parse_plain
+    from slipway.data.parsing.markup import parse_asciidoc, parse_rst
 
     if len(text) > settings.max_text:
         raise Refused("too-much-text", f"{len(text):,} characters, the limit is {settings.max_text:,}")
-    return [parse_markdown(text) if media_type == media.MARKDOWN else parse_plain(text)], notes
+    readers = {media.MARKDOWN: parse_markdown, media.RST: parse_rst, media.ASCIIDOC: parse_asciidoc}
+    return [readers.get(media_type, parse_plain)(text)], notes
 
 
 def _finish(draft: Draft, notes: list[Note]) -> Parsed:

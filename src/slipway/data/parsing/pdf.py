@@ -1,35 +1,30 @@
-"""PDF into blocks, page by page, with pypdfium2. Headings are a best effort: lines in a larger type than the body.
+"""PDF into blocks, page by page, with pypdfium2. Headings are a best effort: what bookmarks name, and
+lines in a larger type than the body.
 
-Lines that repeat at the edges of most pages (running titles, page numbers) are dropped; words cut at line ends are
-joined, and lines of a paragraph too. A page without text is read by OCR where that is asked for, and told of else.
+Tables are those whose cells stand clearly below each other. Lines that repeat at the edges of most pages (running
+titles, page numbers) are dropped; words cut at line ends are joined, and lines of a paragraph too. A page without text
+is read by OCR where that is asked for, and told of else.
 """
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections import Counter
 from typing import Any
 
-import msgspec
-
 from slipway.data.parsing.blocks import Block, Draft, Note
 from slipway.data.parsing.lines import joined
 from slipway.data.parsing.ocr import MISSING, Ocr, Paragraph, notes_of, read_picture
+from slipway.data.parsing.pdf_lines import Line, lines_of
+from slipway.data.parsing.pdf_marks import marked
+from slipway.data.parsing.pdf_tables import Table, with_tables
+from slipway.data.parsing.tables import table_blocks
 from slipway.data.reasons import Refused
 
 _ENDS = re.compile(r"[.!?:;。！？：；…][\"'”’)\]）」』]*$")
 _BULLET = re.compile(r"\s*(?:[•▪‣◦●○–*-]|\(?\d{1,3}[.)]|[a-z]\))\s+\S")
 _DPI, _MOST_PIXELS = 300, 18_000_000
 _HYPHEN = re.compile("[\u0002\ufffe]")  # what PDFium leaves of a hyphen at which it joined a word
-
-
-class _Line(msgspec.Struct):
-    text: str
-    size: float  # points, of its first visible character
-    page: int
-    edge: bool  # first or last two lines of its page
-    whole: bool = False  # a paragraph that was read from a picture
 
 
 def parse_pdf(data: bytes, max_text: int, ocr: Ocr | None = None) -> Draft:
@@ -47,7 +42,7 @@ def parse_pdf(data: bytes, max_text: int, ocr: Ocr | None = None) -> Draft:
         if raw.FPDF_GetLastError() == raw.FPDF_ERR_PASSWORD or "password" in str(error).lower():
             raise Refused("encrypted") from error
         raise Refused("corrupt", "the PDF cannot be opened") from error
-    lines: list[_Line] = []
+    lines: list[Line] = []
     left, broken = max_text, 0
     scans = _Scans(ocr)
     for number in range(len(document)):
@@ -65,6 +60,7 @@ def parse_pdf(data: bytes, max_text: int, ocr: Ocr | None = None) -> Draft:
     lines, dropped = _without_running_titles(lines, len(document))
     if dropped:
         notes.append(Note("clean", "changed", "boilerplate", f"{dropped} running titles and page numbers removed"))
+    lines = marked(document, lines)
     info = document.get_metadata_dict(skip_empty=True)
     blocks, pages = _blocks(lines)
     return Draft(blocks=blocks, pages=pages, title=info.get("Title", ""), notes=notes)
@@ -78,7 +74,7 @@ class _Scans:
         self._read: list[Paragraph] = []
         self._unread = 0
 
-    def lines(self, page: Any, number: int) -> list[_Line]:
+    def lines(self, page: Any, number: int) -> list[Line]:
         """What a page without text says; nothing where it holds no picture, or OCR is not asked for or not there."""
         from pypdfium2 import raw
 
@@ -89,7 +85,7 @@ class _Scans:
             return []
         found = read_picture(_picture(page), self._ocr, _DPI)
         self._read += found
-        return [_Line(text=one.text, size=0.0, page=number, edge=False, whole=True) for one in found]
+        return [Line(text=one.text, size=0.0, page=number, whole=True) for one in found]
 
     def notes(self, pages: int, text: bool) -> list[Note]:
         """What a person should know. Raises Refused where there is nothing but pictures that cannot be read."""
@@ -114,22 +110,11 @@ def _picture(page: Any) -> bytes:
     return b"P5 %d %d 255\n" % (bitmap.width, bitmap.height) + rows.tobytes()
 
 
-def _page(document: Any, number: int, scans: _Scans) -> list[_Line]:
-    from pypdfium2 import raw
-
+def _page(document: Any, number: int, scans: _Scans) -> list[Line]:
     page = document[number]
     text_page = page.get_textpage()
     try:
-        text = text_page.get_text_range()
-        rows = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        at, found = 0, list[_Line]()
-        for row in rows:
-            visible = row.strip()
-            if visible:
-                first = min(at + row.index(visible[0]), max(0, text_page.count_chars() - 1))
-                size = float(raw.FPDFText_GetFontSize(text_page, first)) * _scale(text_page, first)
-                found.append(_Line(text=visible, size=round(size, 1), page=number, edge=False))
-            at += len(row) + 2  # the text has \r\n at line ends, which count as characters of the page
+        found = lines_of(text_page, number)
         found = found or scans.lines(page, number)
     finally:
         text_page.close()
@@ -139,21 +124,10 @@ def _page(document: Any, number: int, scans: _Scans) -> list[_Line]:
     return found
 
 
-def _scale(text_page: Any, index: int) -> float:
-    """Fonts are often set at size 1 and scaled by the text matrix (ISO 32000-1, 9.4.4)."""
-    from pypdfium2 import raw
-
-    matrix = raw.FS_MATRIX()
-    if not raw.FPDFText_GetMatrix(text_page, index, ctypes.byref(matrix)):
-        return 1.0
-    scale = (matrix.c**2 + matrix.d**2) ** 0.5
-    return scale if 0.01 < scale < 1000 else 1.0
-
-
-def _without_running_titles(lines: list[_Line], pages: int) -> tuple[list[_Line], int]:
+def _without_running_titles(lines: list[Line], pages: int) -> tuple[list[Line], int]:
     body = _body_size(lines)
 
-    def shape(line: _Line) -> str:  # "Page 3" repeats, "Chapter 3" in large type does not
+    def shape(line: Line) -> str:  # "Page 3" repeats, "Chapter 3" in large type does not
         return line.text if line.size > body else re.sub(r"\d+", "0", line.text)
 
     if pages < 3:
@@ -163,21 +137,27 @@ def _without_running_titles(lines: list[_Line], pages: int) -> tuple[list[_Line]
     return kept, len(lines) - len(kept)
 
 
-def _blocks(lines: list[_Line]) -> tuple[list[Block], list[int]]:
+def _blocks(lines: list[Line]) -> tuple[list[Block], list[int]]:
     body = _body_size(lines)
-    larger = sorted({line.size for line in lines if _is_heading(line, body)}, reverse=True)
-    usual = sorted(len(line.text) for line in lines)[len(lines) // 2] if lines else 0
+    larger = sorted({line.size for line in lines if not line.level and _is_heading(line, body)}, reverse=True)
+    found = list(with_tables(lines))
+    lengths = sorted(len(line.text) for line in found if isinstance(line, Line))
+    usual = lengths[len(lengths) // 2] if lengths else 0
     blocks: list[Block] = []
     pages: list[int] = []
     page = -1
     whole = True  # whether the last paragraph is complete
-    for line in lines:
+    for line in found:
         while page < line.page:
             page += 1
             pages.append(len(blocks))
+        if isinstance(line, Table):
+            blocks += table_blocks(line.rows)
+            whole = True
+            continue
         if _is_heading(line, body):
-            level = min(larger.index(line.size) + 1, 4)
-            if blocks and not whole and blocks[-1].kind == "heading" and blocks[-1].level == level:
+            level = line.level or min(larger.index(line.size) + 1, 4)
+            if not line.level and blocks and not whole and blocks[-1].kind == "heading" and blocks[-1].level == level:
                 blocks[-1].text += " " + line.text  # a heading over two lines
             else:
                 blocks.append(Block("heading", line.text, level))
@@ -194,7 +174,7 @@ def _blocks(lines: list[_Line]) -> tuple[list[Block], list[int]]:
     return blocks, pages
 
 
-def _body_size(lines: list[_Line]) -> float:
+def _body_size(lines: list[Line]) -> float:
     """The size that most characters have."""
     sizes: Counter[float] = Counter()
     for line in lines:
@@ -203,7 +183,9 @@ def _body_size(lines: list[_Line]) -> float:
     return sizes.most_common(1)[0][0] if sizes else 0.0
 
 
-def _is_heading(line: _Line, body: float) -> bool:
+def _is_heading(line: Line, body: float) -> bool:
+    if line.level:
+        return True
     if line.whole or line.size <= 1.12 * body:
         return False
     return 2 <= len(line.text) <= 120 and any(map(str.isalpha, line.text))

@@ -1,4 +1,6 @@
-"""PPTX into blocks with python-pptx: a slide is a section under its title, with lists, tables and speaker notes."""
+"""PPTX into blocks with python-pptx: a slide is a section under its title, with lists, tables, charts, diagrams and
+speaker notes. Slides that are hidden are not read.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from slipway.data.parsing.blocks import Block, Draft
+from slipway.data.parsing.blocks import Block, Draft, Note
 from slipway.data.parsing.container import ODD, check_container
+from slipway.data.parsing.drawings import DATA, drawn
 from slipway.data.parsing.tables import table_blocks
 from slipway.data.reasons import Refused
 from slipway.text.raised import raised
@@ -25,15 +28,20 @@ def parse_pptx(data: bytes, max_unpacked: int) -> Draft:
 
     blocks: list[Block] = []
     pages: list[int] = []
+    hidden: list[int] = []
     try:
         shown = Presentation(io.BytesIO(data))
         title = str(shown.core_properties.title or "")
         for number, slide in enumerate(shown.slides, 1):
             pages.append(len(blocks))
-            blocks += _slide(slide, number)
+            if slide.element.get("show") in ("0", "false"):
+                hidden.append(number)
+            else:
+                blocks += _slide(slide, number)
     except (PythonPptxError, XMLSyntaxError, SyntaxError, *ODD) as error:
         raise Refused("corrupt", f"not a readable PPTX: {str(error)[:200]}") from error
-    return Draft(blocks=blocks, title=title, pages=pages)
+    notes = [Note("parse", "flagged", "hidden", f"slides {', '.join(map(str, hidden))[:200]}")] if hidden else []
+    return Draft(blocks=blocks, title=title, pages=pages, notes=notes)
 
 
 def _slide(slide: Any, number: int) -> list[Block]:
@@ -44,13 +52,27 @@ def _slide(slide: Any, number: int) -> list[Block]:
         if heading is not None and shape.shape_id == heading.shape_id:
             continue
         if getattr(shape, "has_table", False):
-            blocks += table_blocks([[cell.text for cell in row.cells] for row in shape.table.rows])
+            blocks += table_blocks(list(_rows(shape.table)))
         elif shape.has_text_frame and (text := _text(shape.text_frame)):
             blocks.append(Block("text", text))
+        for data in shape.element.iter(DATA):
+            blocks += drawn(data, slide.part)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         notes = _text(slide.notes_slide.notes_text_frame)
         blocks += [Block("text", notes)] if notes else []
     return [Block("heading", name or f"Slide {number}", 1), *blocks] if blocks or name else []
+
+
+def _rows(table: Any) -> Iterator[list[str]]:
+    """Rows of a table; a cell merged over rows stands in each of them, one merged over columns once."""
+    above: dict[int, str] = {}
+    for row in table.rows:
+        cells: list[str] = []
+        for column, cell in enumerate(row.cells):
+            goes_on = cell._tc.get("vMerge") in ("1", "true")
+            above[column] = above.get(column, "") if goes_on else cell.text
+            cells.append(above[column])
+        yield cells
 
 
 def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
