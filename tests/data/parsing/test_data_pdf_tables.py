@@ -16,15 +16,15 @@ pytest.importorskip("pypdfium2")
 Text = tuple[float, float, str] | tuple[float, float, str, float]  # from left, from below, what stands there, its size
 
 
-def page(texts: Sequence[Text], outline: Sequence[str] = ()) -> Parsed:
-    """A page of texts, in 10 points if nothing else is said, written in this order."""
+def page(texts: Sequence[Text], outline: Sequence[str] = (), font: str = "Helvetica", pages: int = 1) -> Parsed:
+    """A page of texts, in 10 points if nothing else is said, written in this order; it is there `pages` times."""
     drawn = "".join(
         f"BT /F1 {one[3] if len(one) > 3 else 10} Tf {one[0]} {one[1]} Td ({one[2]}) Tj ET\n" for one in texts
     )
     parts = [
-        "<</Type/Catalog/Pages 2 0 R/Outlines 6 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Catalog/Pages 2 0 R/Outlines 6 0 R>>", f"<</Type/Pages/Kids[{'3 0 R ' * pages}]/Count {pages}>>",
         "<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
-        f"<</Length {len(drawn)}>>stream\n{drawn}\nendstream", "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        f"<</Length {len(drawn)}>>stream\n{drawn}\nendstream", f"<</Type/Font/Subtype/Type1/BaseFont/{font}>>",
         *outline,
     ]  # fmt: skip
     body = "".join(f"{n} 0 obj\n{part}\nendobj\n" for n, part in enumerate(parts, 1))
@@ -133,3 +133,34 @@ def test_many_lines_that_are_no_table_take_time_in_proportion():
 
     small = max(seconds(500), 0.05)
     assert seconds(4000) < 40 * small
+
+
+def test_a_listing_of_a_program_is_no_table_and_a_report_in_its_type_is() -> None:
+    listing = [
+        (50, 670 - 14 * n, f"{name} = call {name} from there") for n, name in enumerate(("aa", "bb", "cc", "dd"))
+    ]
+    assert "|" not in page([BEFORE, *listing, AFTER], font="Courier").text
+    report = rows((50, 200, 320), ("Part", "Price", "Stock"), ("Bolt M8", "0.10", "4000"), ("Nut M8", "0.05", "9000"))
+    assert "| Bolt M8 | 0.10 | 4000 |" in page([BEFORE, *report, AFTER], font="Courier").text
+
+
+def test_numbered_lines_and_bullets_are_no_table() -> None:
+    numbered = rows((50, 100), *[(str(n), f"line number {n} of it") for n in range(7, 12)])
+    bullets = rows((50, 70, 300), *[("-", f"point {n}", "" if n % 2 else "see below") for n in range(6)])
+    for texts in (numbered, bullets):
+        assert "|" not in page([BEFORE, *texts]).text
+
+
+def test_a_table_of_contents_goes_and_a_menu_stays() -> None:
+    names = ("Engines", "Cranes", "Locks", "Ferries")
+    edges = [(50, 780, "The harbour"), (50, 766, "A handbook"), (50, 40, "Harbour office"), (50, 26, "Port Ellen")]
+
+    def led(numbers: tuple[int, ...]) -> Parsed:
+        lines = [(50, 670 - 14 * n, f"{names[n]} . . . . . . . . {number}") for n, number in enumerate(numbers)]
+        return page([*edges[:2], BEFORE, *lines, AFTER, *edges[2:]], pages=5)
+
+    found = led((1, 2, 2, 5))
+    assert "Cranes" not in found.text
+    assert BEFORE[2] in found.text
+    assert "Cranes" in led((4, 3, 5, 4)).text  # prices
+    assert "Cranes" in led((12, 13, 14, 15)).text  # there are no such pages

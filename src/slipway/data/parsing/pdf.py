@@ -1,9 +1,9 @@
 """PDF into blocks, page by page, with pypdfium2. Headings are a best effort: what bookmarks name, and
 lines in a larger type than the body.
 
-Tables are those whose cells stand clearly below each other. Lines that repeat at the edges of most pages (running
-titles, page numbers) are dropped; words cut at line ends are joined, and lines of a paragraph too. A page without text
-is read by OCR where that is asked for, and told of else.
+Tables are those whose cells stand clearly below each other. The table of contents is dropped, and so are lines that
+repeat at the edges of most pages (running titles, page numbers); words cut at line ends are joined, and lines of a
+paragraph too. A page without text is read by OCR where that is asked for, and told of else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from slipway.data.reasons import Refused
 
 _ENDS = re.compile(r"[.!?:;。！？：；…][\"'”’)\]）」』]*$")
 _BULLET = re.compile(r"\s*(?:[•▪‣◦●○–*-]|\(?\d{1,3}[.)]|[a-z]\))\s+\S")
+_LEADERS = re.compile(r"(?:[.\u00b7\u2026] ?){4,40}+[.\u00b7\u2026 ]*+([0-9]{1,4})$")
+_LED = 3  # lines of a page, at least
 _DPI, _MOST_PIXELS = 300, 18_000_000
 _HYPHEN = re.compile("[\u0002\ufffe]")  # what PDFium leaves of a hyphen at which it joined a word
 
@@ -60,6 +62,9 @@ def parse_pdf(data: bytes, max_text: int, ocr: Ocr | None = None) -> Draft:
     lines, dropped = _without_running_titles(lines, len(document))
     if dropped:
         notes.append(Note("clean", "changed", "boilerplate", f"{dropped} running titles and page numbers removed"))
+    lines, dropped = _without_contents(lines, len(document))
+    if dropped:
+        notes.append(Note("clean", "changed", "boilerplate", f"{dropped} lines of a table of contents removed"))
     lines = marked(document, lines)
     info = document.get_metadata_dict(skip_empty=True)
     blocks, pages = _blocks(lines)
@@ -134,6 +139,22 @@ def _without_running_titles(lines: list[Line], pages: int) -> tuple[list[Line], 
         return lines, 0
     seen = Counter(key for key, _ in {(shape(line), line.page) for line in lines if line.edge})
     kept = [line for line in lines if not (line.edge and len(line.text) < 150 and seen[shape(line)] > pages / 2)]
+    return kept, len(lines) - len(kept)
+
+
+def _without_contents(lines: list[Line], pages: int) -> tuple[list[Line], int]:
+    """Without the lines of a table of contents: dots that lead to numbers of pages, which never fall. Prices on a menu
+    do.
+    """
+    led: dict[int, list[int]] = {}
+    for line in lines:
+        if found := _LEADERS.search(line.text):
+            led.setdefault(line.page, []).append(int(found[1]))
+    contents = {
+        page for page, numbers in led.items()
+        if len(numbers) >= _LED and numbers == sorted(numbers) and numbers[-1] <= pages and numbers[0] < numbers[-1]
+    }  # fmt: skip
+    kept = [line for line in lines if not (line.page in contents and _LEADERS.search(line.text))]
     return kept, len(lines) - len(kept)
 
 

@@ -18,11 +18,10 @@ from slipway.text.raised import raised
 
 _RAISABLE = re.compile("(?<=\\S)(\r\n| )?([0-9+()\\-\u2010-\u2013\u2212]{1,12})")
 _SMALLER, _HIGHER, _HIGHEST = 0.9, 0.15, 0.9  # what is raised, in sizes of what stands before it
-_GAP, _MADE_GAP, _JUMP = (
-    1.2,
-    0.75,
-    0.2,
-)  # between cells, in sizes: of a space that is written, that is not, that others are
+# Between cells, in sizes: a space that is written, one that is not, one that is not where others are, and in a type of
+# fixed pitch, where a single space is 0.6 and listings of programs are no tables.
+_GAP, _MADE_GAP, _JUMP, _FIXED_GAP = 1.2, 0.75, 0.2, 1.5
+_FIXED = 1  # of a font's flags (ISO 32000-1, 9.8.2)
 _CJK_GAP, _CJK = 0.4, re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _SPACE = re.compile("(?<=\\S)[ \t\u00a0\u3000]+(?=\\S)")
 _SAMPLE, _WRITTEN = 40, 0.1  # spaces of a page that are looked at; the share of written ones that says all are
@@ -144,7 +143,11 @@ class _Page:
             at, following = begin + gap.start(), begin + gap.end()
             right, beyond = self._right(at - 1), self._spot(following).x
             wide = (beyond - right) / size if size else 0.0
-            if wide > _GAP or (wide > self._made_gap(at, following) and self._is_made(at)):
+            if self._is_fixed(at - 1) and self._is_fixed(following):
+                apart = wide > _FIXED_GAP
+            else:
+                apart = wide > _GAP or (wide > self._made_gap(at, following) and self._is_made(at))
+            if apart:
                 cells.append(Cell(left, right, self._said(start, at)))
                 start, left = following, beyond
         right = self._right(end - len(self._text[begin:end]) + len(self._text[begin:end].rstrip()) - 1)
@@ -161,6 +164,13 @@ class _Page:
         spaces = [found.start() for found in itertools.islice(_SPACE.finditer(self._text), _SAMPLE * 20)]
         looked = spaces[:: max(1, len(spaces) // _SAMPLE)]
         return sum(not self._is_made(at) for at in looked) > _WRITTEN * len(looked)
+
+    def _is_fixed(self, at: int) -> bool:
+        from pypdfium2 import raw
+
+        flags = ctypes.c_int()
+        raw.FPDFText_GetFontInfo(self._page, at, None, 0, ctypes.byref(flags))
+        return bool(flags.value & _FIXED)
 
     def _right(self, at: int) -> float:
         """Where a character ends, with the room that its font gives it."""

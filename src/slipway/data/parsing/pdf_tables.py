@@ -6,6 +6,7 @@ row. Knows nothing of pages but that a table ends with its page.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -22,7 +23,8 @@ _LONGEST = 35  # weighted characters of the median cell: columns of text have mo
 _DEEPEST, _WIDEST = 12, 60  # lines of a cell, columns of a table
 _TRIED = 50  # rows
 _FILLED = 0.6  # of the cells of a table, at least
-_ITEM = re.compile(r"(?:[•▪‣◦●○■□➢✓–*-]|\(?\w{1,4}[.)、．]|\[\d+\])$")
+_BULLET = re.compile(r"[•▪‣◦●○■□➢✓–*-]$")
+_ITEM = re.compile(r"(?:\(?\w{1,4}[.)、．]|\[\d+\])$")
 
 
 class Table(msgspec.Struct):
@@ -164,10 +166,19 @@ def _is_table(rows: list[_Row], columns: list[tuple[float, float]]) -> bool:
     if len(full) < (3 if len(columns) == 2 else 2):
         return False
     cells = [cell for row in full for cell in row.cells]
-    if len(columns) == 2 and sum(bool(_ITEM.match(row.cells[0].text)) for row in full) > len(full) / 2:
+    first = [row.cells[0].text for row in full]
+    if sum(bool(_BULLET.match(text)) for text in first) > len(full) / 2:
+        return False
+    if len(columns) == 2 and (sum(bool(_ITEM.match(text)) for text in first) > len(full) / 2 or _counts(first)):
         return False
     filled = len(cells) / (len(full) * len(columns))
     return filled >= _FILLED and median(weigh(cell.text) for cell in cells) <= _LONGEST
+
+
+def _counts(first: list[str]) -> bool:
+    """Whether numbers go up by one, as those of the lines of a listing do."""
+    steps = [b.isdecimal() and a.isdecimal() and int(b) == int(a) + 1 for a, b in itertools.pairwise(first)]
+    return sum(steps) > len(steps) / 2
 
 
 def _texts(rows: list[_Row], columns: list[tuple[float, float]]) -> list[list[str]]:
