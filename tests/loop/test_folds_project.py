@@ -229,7 +229,7 @@ def test_the_file_tells_what_is_refused_and_check_what_it_costs(tmp_path: Path) 
     assert told == ["evaluate.folds: 10 trainings more, 5 of each of: nearest, majority"]
     with pytest.raises(ConfigError, match=r"evaluate\.folds"):
         run(folder, "evaluate.folds=1")
-    with pytest.raises(ConfigError, match="without fold 2 of 2: all 1 example of train has"):
+    with pytest.raises(ConfigError, match="without fold 2 of 2: there is nothing to learn: train has 1 example,"):
         run(folder, "evaluate.folds=2", "data.split.train=0.03", "data.split.dev=0.57", "data.split.gate=0.4")
     with pytest.raises(ConfigError, match="20 folds need as many independent groups"):
         run(folder, "evaluate.folds=20", "data.split.train=0.2", "data.split.dev=0.1", "data.split.gate=0.7")
