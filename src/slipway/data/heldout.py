@@ -39,11 +39,6 @@ class Close(NamedTuple):
     similarity: float
 
 
-def normalised(text: str) -> str:
-    """A text to compare: compatibility forms, case, white space and punctuation do not count."""
-    return " ".join(words(unicodedata.normalize("NFKC", text).casefold())) or " ".join(text.split())
-
-
 # Nothing to see: soft hyphens, joiners, marks of direction, fillers, variation selectors, tags (Unicode's
 # Default_Ignorable_Code_Point); and accents, of which any number may stand on a letter.
 _UNSEEN = re.compile(

